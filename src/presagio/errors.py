@@ -1,0 +1,53 @@
+"""The errors that Presagio raises on purpose.
+
+A message names what failed, where, what was expected and what to do. The domain
+knows no HTTP and no exit codes: the edges (``serving``, ``cli``) translate.
+"""
+
+
+class PresagioError(Exception):
+    """Base of every error that Presagio raises on purpose."""
+
+
+class InvalidSpecError(PresagioError):
+    """A machine spec cannot be read or contradicts itself."""
+
+
+class UnreadableFileError(PresagioError):
+    """A file of readings cannot be taken as a whole; ``reason`` is a stable code."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DataError(PresagioError):
+    """There are no usable data for what was asked."""
+
+
+class DownloadError(PresagioError):
+    """A download broke off or brought other bytes than expected."""
+
+
+class StorageError(PresagioError):
+    """The object store or the ledger refused or could not be reached."""
+
+
+class RegistryError(PresagioError):
+    """The model registry refused or could not be reached."""
+
+
+class NoChampionError(RegistryError):
+    """The registry answers, but no version carries the alias that was asked for."""
+
+
+class InvalidArtifactError(PresagioError):
+    """A serving artifact is incomplete, altered, or fails its recorded examples."""
+
+
+class SettingsError(PresagioError):
+    """A setting is missing or has a value that cannot be used."""
+
+
+class StackError(PresagioError):
+    """The local stack cannot be started, found or stopped."""

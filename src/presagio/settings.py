@@ -1,0 +1,162 @@
+"""One typed settings object: read once at an entry point, handed down from there."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from presagio.errors import SettingsError
+
+CREDENTIALS_FILE = "credentials.env"
+ADDRESSES_FILE = "stack.env"
+
+
+class Prefixes(BaseModel):
+    """Where the intake reads and writes, inside one bucket."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bucket: str = "csv-data"
+    incoming: str = "incoming/"
+    processed: str = "processed/"
+    quarantine: str = "quarantine/"
+    archive: str = "archive/"
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured; each field is the variable ``PRESAGIO_<FIELD>``.
+
+    The environment comes first, then what ``presagio up`` wrote into the home folder: generated
+    secrets (``credentials.env``, mode 0600) and the addresses of the stack (``stack.env``).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PRESAGIO_", frozen=True, extra="ignore")
+
+    home: Annotated[Path, Field(description="Folder of the local stack: data, logs, secrets.")]
+    machine_spec: Annotated[
+        str, Field(description="Name of a machine spec that ships with Presagio, or a TOML file.")
+    ] = "ai4i2020"
+    ai4i_csv: Annotated[
+        Path | None, Field(description="A CSV file of labelled readings to train on.")
+    ] = None
+
+    s3_endpoint: Annotated[
+        str | None, Field(description="Address of the S3 server; empty for AWS itself.")
+    ] = "http://127.0.0.1:9010"
+    s3_region: Annotated[str, Field(description="Region that requests are signed for.")] = (
+        "us-east-1"
+    )
+    s3_access_key: Annotated[
+        SecretStr | None, Field(description="S3 access key; empty: boto3's own search for one.")
+    ] = None
+    s3_secret_key: Annotated[SecretStr | None, Field(description="S3 secret key.")] = None
+    s3_bucket: Annotated[str, Field(description="Bucket that CSV files land in.")] = "csv-data"
+
+    database_url: Annotated[
+        SecretStr | None,
+        Field(description="SQLAlchemy URL of the ledger's PostgreSQL database."),
+    ] = None
+    mlflow_url: Annotated[str, Field(description="Address of the MLflow server.")] = (
+        "http://127.0.0.1:5000"
+    )
+    mlflow_timeout_s: Annotated[
+        int, Field(description="Seconds that one request to MLflow may take.", gt=0)
+    ] = 5
+    experiment: Annotated[str, Field(description="MLflow experiment that runs are logged to.")] = (
+        "machine_failure_prediction_svc"
+    )
+    model_name: Annotated[str, Field(description="Name of the registered model.")] = "svm_prod"
+    api_url: Annotated[str, Field(description="Address of the inference API.")] = (
+        "http://127.0.0.1:8000"
+    )
+    registry_poll_s: Annotated[
+        float, Field(description="Seconds between looks at the champion alias.", gt=0)
+    ] = 10.0
+    dags_folder: Annotated[
+        Path, Field(description="Folder with the Airflow DAG files.")
+    ] = Path("airflow/dags")
+    watch_poll_s: Annotated[
+        float, Field(description="Seconds between looks at the incoming prefix.", gt=0)
+    ] = 1.0
+
+    @property
+    def prefixes(self) -> Prefixes:
+        """Where the intake reads and writes by default."""
+        return Prefixes(bucket=self.s3_bucket)
+
+    @property
+    def data_folder(self) -> Path:
+        """Where fetched and generated data sets are kept."""
+        return self.home / "data"
+
+    @property
+    def model_cache(self) -> Path:
+        """Where artifacts fetched from the registry are kept."""
+        return self.home / "models"
+
+
+def find_home(start: Path | None = None) -> Path:
+    """Find the home folder: ``PRESAGIO_HOME``, else the nearest ``.presagio`` upwards.
+
+    Where there is none yet it is ``.presagio`` beside the nearest ``pyproject.toml`` or, failing
+    that, in the folder itself.
+    """
+    if named := os.environ.get("PRESAGIO_HOME"):
+        return Path(named).expanduser().resolve()
+    here = (start or Path.cwd()).resolve()
+    for mark in (".presagio", "pyproject.toml"):
+        for folder in (here, *here.parents):
+            if (folder / mark).exists():
+                return folder / ".presagio"
+    return here / ".presagio"
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """Read the settings from the environment and from the home folder.
+
+    Parameters
+    ----------
+    home
+        The home folder; found by :func:`find_home` when not given.
+
+    Returns
+    -------
+    Settings
+        The immutable settings.
+
+    Raises
+    ------
+    SettingsError
+        If a value cannot be used; the message names the variable, never a secret.
+    """
+    folder = (home.expanduser().resolve() if home else None) or find_home()
+    try:
+        return Settings(
+            home=folder,
+            _env_file=(folder / CREDENTIALS_FILE, folder / ADDRESSES_FILE),
+            _env_file_encoding="utf-8",
+            _env_ignore_empty=True,
+        )
+    except ValidationError as err:
+        faults = "; ".join(
+            f"PRESAGIO_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
+            for fault in err.errors(include_input=False, include_url=False)
+        )
+        raise SettingsError(f"settings cannot be used: {faults}") from None
+
+
+def reveal(secret: SecretStr | None, variable: str) -> str:
+    """Return a secret's text, or say which variable has to be set.
+
+    Raises
+    ------
+    SettingsError
+        If the secret is not set.
+    """
+    if secret is None:
+        raise SettingsError(
+            f"{variable} is not set; start the local stack (presagio up) or set it in the environment"
+        )
+    return secret.get_secret_value()

@@ -1,0 +1,1 @@
+"""S3 objects, and the PostgreSQL ledger with its migrations."""
