@@ -57,7 +57,7 @@ def _number_faults(feature: Feature) -> list[pl.Expr]:
     return [
         _fault(raw == "", "missing", feature.name),
         _fault((raw != "") & ~numeric, "not_a_number", feature.name),
-        _fault(numeric & ~value.is_between(low, high), "out_of_range", feature.name, allowed),
+        _fault(numeric & ~value.is_between(low, high).fill_null(value=False), "out_of_range", feature.name, allowed),
     ]
 
 

@@ -111,7 +111,7 @@ class Ledger:
             yield Filing(connection, identity)
 
     def receipts(
-        self, *, key: str | None = None, processed_key: str | None = None, limit: int = 100
+        self, *, key: str | None = None, processed_key: str | None = None, limit: int | None = 100
     ) -> list[Receipt]:
         """Return receipts, newest first, all or those of one incoming or processed key."""
         query = sa.select(_RECEIPTS).order_by(_RECEIPTS.c.id.desc()).limit(limit)

@@ -1,0 +1,199 @@
+"""The model registry: log a training, resolve an alias to a version, fetch, promote.
+
+The only module besides ``training`` that speaks to MLflow. MLflow's own client takes its time-outs
+from the environment and retries for minutes; :func:`open_registry` bounds it.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.environment_variables import (
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+)
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+from presagio.errors import NoChampionError, RegistryError
+from presagio.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+Alias = Literal["champion", "challenger"]
+_ARTIFACT_PATH = "artifact"
+_DIGEST_TAG = "presagio.artifact_sha256"
+_NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+_BAD_ALIAS = "INVALID_PARAMETER_VALUE"  # what MLflow says of an alias that no version carries
+_PIP_REQUIREMENTS = ["scikit-learn", "skops", "pandas"]
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a registered model; ``digest`` is its serving artifact's."""
+
+    name: str
+    version: str
+    run_id: str
+    digest: str | None
+
+
+@dataclass(frozen=True)
+class LoggedCandidate:
+    """One candidate of a search, which becomes a nested run."""
+
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """Everything about a training that is logged and registered."""
+
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    candidates: tuple[LoggedCandidate, ...]
+    pictures: tuple[Path, ...]
+    artifact: Path
+    digest: str
+    pipeline: "Pipeline"
+    input_example: "pd.DataFrame"
+
+
+@contextmanager
+def _translated(action: str) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as err:
+        raise RegistryError(
+            f"MLflow cannot {action} ({err.error_code}): {err.message}; check PRESAGIO_MLFLOW_URL "
+            "and that the server is up"
+        ) from err
+
+
+class Registry:
+    """A registered model in MLflow; failures are :class:`RegistryError`."""
+
+    def __init__(self, url: str, experiment: str, model_name: str) -> None:
+        self._client = MlflowClient(tracking_uri=url, registry_uri=url)
+        self._url, self._experiment, self._name = url, experiment, model_name
+
+    def resolve(self, alias: Alias = "champion") -> RegisteredVersion:
+        """Return the version that an alias names now.
+
+        Raises
+        ------
+        NoChampionError
+            If MLflow answers that no version carries the alias.
+        RegistryError
+            If MLflow does not answer.
+        """
+        with _translated(f"look up {self._name}@{alias}"):
+            try:
+                found = self._client.get_model_version_by_alias(self._name, alias)
+            except MlflowException as err:
+                if err.error_code in {_NOT_FOUND, _BAD_ALIAS}:
+                    raise NoChampionError(
+                        f"no version of {self._name} has the alias {alias}; train one: presagio train"
+                    ) from err
+                raise
+        return RegisteredVersion(
+            self._name, str(found.version), found.run_id or "", found.tags.get(_DIGEST_TAG)
+        )
+
+    def fetch(self, version: RegisteredVersion, cache: Path) -> Path:
+        """Bring a version's serving artifact into a local cache.
+
+        Returns
+        -------
+        pathlib.Path
+            The artifact folder; what is in it is not verified yet.
+        """
+        folder = cache / f"{version.name}-{version.version}-{version.run_id}"
+        if folder.exists():
+            return folder
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            with _translated(f"download {version.name} version {version.version}"):
+                got = self._client.download_artifacts(version.run_id, _ARTIFACT_PATH, scratch)
+            # Another process may have been faster; a folder in the cache is always whole.
+            if not folder.exists():
+                shutil.move(got, folder)
+        return folder
+
+    def assign(self, alias: Alias, version: RegisteredVersion) -> None:
+        """Point an alias at a version."""
+        with _translated(f"set {version.name}@{alias}"):
+            self._client.set_registered_model_alias(version.name, alias, version.version)
+
+    def register(self, record: TrainingRecord) -> RegisteredVersion:
+        """Log a training as a run with nested runs, and register its model.
+
+        Returns
+        -------
+        RegisteredVersion
+            The new version; it has no alias yet.
+        """
+        mlflow.set_tracking_uri(self._url)
+        with _translated("log the training"):
+            experiment = mlflow.set_experiment(self._experiment).experiment_id
+            with mlflow.start_run(experiment_id=experiment, tags=dict(record.tags)) as run:
+                mlflow.log_params(dict(record.parameters))
+                mlflow.log_metrics(dict(record.metrics))
+                for candidate in record.candidates:
+                    self._log_nested(experiment, run.info.run_id, candidate)
+                for picture in record.pictures:
+                    mlflow.log_artifact(str(picture), "curves")
+                mlflow.log_artifacts(str(record.artifact), _ARTIFACT_PATH)
+                version = self._log_pipeline(record)
+            self._client.set_model_version_tag(self._name, version, _DIGEST_TAG, record.digest)
+        return RegisteredVersion(self._name, version, run.info.run_id, record.digest)
+
+    def _log_nested(self, experiment: str, parent: str, candidate: LoggedCandidate) -> None:
+        name = " ".join(str(value) for value in candidate.parameters.values())
+        run = self._client.create_run(
+            experiment, tags={"mlflow.parentRunId": parent}, run_name=name
+        )
+        now = run.info.start_time
+        self._client.log_batch(
+            run.info.run_id,
+            metrics=[Metric(key, value, now, 0) for key, value in candidate.metrics.items()],
+            params=[Param(key, str(value)) for key, value in candidate.parameters.items()],
+            tags=[RunTag("presagio.kind", "candidate")],
+        )
+        self._client.set_terminated(run.info.run_id)
+
+    def _log_pipeline(self, record: TrainingRecord) -> str:
+        # Gaps turn integer and boolean columns into floats at inference, so all are doubles.
+        example = record.input_example.astype(float)
+        logged = mlflow.sklearn.log_model(
+            record.pipeline,
+            name="model",
+            serialization_format="skops",
+            signature=mlflow.models.infer_signature(example, record.pipeline.predict(example)),
+            input_example=example,
+            pip_requirements=_PIP_REQUIREMENTS,
+            registered_model_name=self._name,
+            await_registration_for=60,
+        )
+        return str(logged.registered_model_version)
+
+
+def open_registry(settings: Settings) -> Registry:
+    """Open the registry that the settings name; nothing is asked of it yet."""
+    MLFLOW_HTTP_REQUEST_TIMEOUT.set(settings.mlflow_timeout_s)
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(1)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    return Registry(settings.mlflow_url, settings.experiment, settings.model_name)

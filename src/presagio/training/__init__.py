@@ -1,0 +1,1 @@
+"""Dataset, pipeline, search, evaluation, export: from readings to a registered model."""
