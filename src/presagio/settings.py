@@ -42,6 +42,14 @@ class Settings(BaseSettings):
         Path | None, Field(description="A CSV file of labelled readings to train on.")
     ] = None
 
+    ai4i_sha256: Annotated[
+        str | None,
+        Field(
+            description="SHA-256 that `presagio data fetch` must find; else the one first recorded.",
+            pattern="^[0-9a-f]{64}$",
+        ),
+    ] = None
+
     s3_endpoint: Annotated[
         str | None, Field(description="Address of the S3 server; empty for AWS itself.")
     ] = "http://127.0.0.1:9010"

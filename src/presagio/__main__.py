@@ -1,0 +1,5 @@
+"""``python -m presagio``: the command line."""
+
+from presagio.cli.main import main
+
+main()

@@ -1,0 +1,153 @@
+"""The whole loop on a running stack, step by step, with real figures."""
+
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from presagio.cli.intake import open_home_intake
+from presagio.cli.model import print_figures, train_with_progress
+from presagio.cli.output import Home, console
+from presagio.errors import StackError, StorageError
+from presagio.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from presagio.ingest.filing import Intake
+    from presagio.registry import RegisteredVersion
+
+_SWAP_LIMIT_S = 60.0
+# Two rows that no working sensor sends, so that the demonstration shows what becomes of such.
+_BAD_ROWS = "99998,L99998,L,0.0,308.5,1500,40.0,10,0,0,0,0,0,0\n99999,X99999,X,298.1,308.6,fast,,10\n"
+
+
+def _step(number: int, title: str) -> None:
+    console.print(f"\n[bold]{number}. {title}[/]")
+
+
+def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
+    """Write the file to upload: the data at hand in the data set's own columns, and two bad rows."""
+    import polars as pl  # noqa: PLC0415 - heavy imports
+
+    from presagio.machine.simulation import simulate  # noqa: PLC0415
+    from presagio.machine.spec import load_spec  # noqa: PLC0415
+    from presagio.training.dataset import FETCHED_FILE  # noqa: PLC0415
+
+    path = folder / f"demo-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv"
+    real = settings.ai4i_csv or settings.data_folder / FETCHED_FILE
+    if real.exists():
+        text = real.read_text(encoding="utf-8-sig")
+        path.write_text(text.rstrip("\r\n") + "\n" + _BAD_ROWS, encoding="utf-8")
+        return path, f"{real.name} and two bad rows"
+    rows = pl.concat(simulate(load_spec(), 10_000, seed=1)).write_csv()
+    path.write_text(rows + "not a number,,,,,,,,,,,,\n", encoding="utf-8")
+    return path, "10000 generated rows (no real data at hand) and a bad one"
+
+
+def _file(intake: "Intake", path: Path) -> None:
+    from presagio.ingest.upload import upload, wait_for_receipt  # noqa: PLC0415 - heavy imports
+
+    began = time.monotonic()
+    uploaded = upload(intake, path)
+    console.print(f"   uploaded to {intake.prefixes.bucket}/{uploaded.key}", soft_wrap=True)
+    receipt = wait_for_receipt(intake, uploaded, timeout_s=120.0)
+    if receipt is None:
+        raise StackError("the watcher has not filed it within 120 s; see: presagio logs airflow-scheduler")
+    done = receipt.outcome
+    console.print(
+        f"   filed after {time.monotonic() - began:.1f} s: {done.rows_in} rows in = "
+        f"{done.rows_processed} processed + {done.rows_quarantined} quarantined\n"
+        f"   clean rows   {done.processed_key}\n"
+        f"   bad rows     {done.quarantine_key} {dict(done.reasons)}\n"
+        f"   original     {done.archive_key}\n"
+        f"   receipt      {receipt.id}, filed by {receipt.run_id}",
+        soft_wrap=True,
+    )
+
+
+def _train(settings: Settings, intake: "Intake") -> "RegisteredVersion":
+    from presagio.registry import open_registry  # noqa: PLC0415 - heavy imports
+    from presagio.training.dataset import read_processed  # noqa: PLC0415
+    from presagio.training.train import register_model  # noqa: PLC0415
+
+    dataset = read_processed(intake)
+    console.print(
+        f"   {dataset.source}: {len(dataset.target)} rows, {int(dataset.target.sum())} failures, "
+        f"receipts {list(dataset.receipts)}",
+        soft_wrap=True,
+    )
+    model = train_with_progress(dataset, intake.spec)
+    print_figures(model)
+    with tempfile.TemporaryDirectory() as scratch:
+        registered = register_model(model, open_registry(settings), Path(scratch))
+    console.print(f"   {registered.name} version {registered.version} is the champion now.")
+    return registered
+
+
+def _wait_for_version(api: str, version: str) -> float:
+    import httpx  # noqa: PLC0415 - heavy imports
+
+    began = time.monotonic()
+    while time.monotonic() - began < _SWAP_LIMIT_S:
+        if str(httpx.get(f"{api}/health/ready").json().get("version")) == version:
+            return time.monotonic() - began
+        time.sleep(0.5)
+    raise StackError(f"{api} does not serve version {version} after {_SWAP_LIMIT_S:.0f} s")
+
+
+def _predict(api: str, request_id: int, features: dict[str, Any]) -> dict[str, Any]:
+    import httpx  # noqa: PLC0415 - heavy imports
+
+    answer = httpx.post(
+        f"{api}/predict", json={"request_id": request_id, "features": features}, timeout=10.0
+    )
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
+def demo(
+    home: Home = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep the uploaded file in this folder.")
+    ] = None,
+) -> None:
+    """Walk the whole loop on a running stack: upload, clean, train, promote, predict."""
+    settings, intake = load_settings(home), open_home_intake(home)
+    try:
+        intake.store.head(intake.prefixes.bucket, intake.prefixes.incoming)
+    except StorageError as err:
+        raise StackError("no stack answers; start one in another terminal: make up") from err
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        path, what = _readings(settings, folder)
+        _step(1, f"A CSV file lands in the bucket: {what}")
+        _file(intake, path)
+    _step(2, "Train Support Vector Machines on what was processed, and promote the best")
+    registered = _train(settings, intake)
+    _step(3, "The API takes the new champion without a restart")
+    seconds = _wait_for_version(settings.api_url, registered.version)
+    console.print(f"   version {registered.version} served {seconds:.1f} s after its promotion")
+    _step(4, "Predict a machine that is about to fail, and a healthy one")
+    failing = dict(intake.spec.example)
+    healthy = failing | {"rotational_speed_rpm": 1550.0, "torque_nm": 38.0, "tool_wear_min": 20.0}
+    for request_id, (name, features) in enumerate(
+        {"worn tool, high torque": failing, "healthy": healthy}.items(), start=1
+    ):
+        answer = _predict(settings.api_url, request_id, features)
+        console.print(f"   {name}: {answer}", soft_wrap=True)
+    _step(5, "Look for yourself")
+    console.print(
+        f"   API      {settings.api_url}/docs\n"
+        f"   MLflow   {settings.mlflow_url}/#/models/{settings.model_name}\n"
+        "   Airflow  see: presagio status\n"
+        "   Receipts presagio receipts",
+        soft_wrap=True,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(demo)

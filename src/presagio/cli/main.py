@@ -1,0 +1,52 @@
+"""The ``presagio`` command."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from presagio import __version__
+from presagio.cli import data, demo, intake, model, stack
+from presagio.cli.output import console, errors
+from presagio.errors import PresagioError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Presagio predicts machine failures before they happen.",
+    epilog="Settings are environment variables PRESAGIO_*; docs/settings.md lists them.",
+)
+for group in (stack, intake, model, demo):
+    group.register(app)
+app.add_typer(data.app, name="data")
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        console.print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda wanted: _show_version(wanted=wanted),
+            is_eager=True,
+            help="Show the version.",
+        ),
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """Run a command; what Presagio refuses on purpose is a message and exit status 1."""
+    try:
+        app()
+    except PresagioError as err:
+        errors.print(f"[bold red]presagio:[/] {err}", markup=True, soft_wrap=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)

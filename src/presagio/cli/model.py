@@ -1,0 +1,145 @@
+"""Commands on models: train, export-fallback."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from presagio.cli.intake import open_home_intake
+from presagio.cli.output import AsJson, Home, console, print_json
+from presagio.errors import NoChampionError
+from presagio.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from presagio.machine.spec import MachineSpec
+    from presagio.training.dataset import Dataset
+    from presagio.training.train import TrainedModel
+
+
+def _dataset(
+    settings: Settings, spec: "MachineSpec", csv: Path | None, *, processed: bool
+) -> "Dataset":
+    from presagio.training import dataset  # noqa: PLC0415 - heavy imports
+
+    if csv is not None:
+        return dataset.read_labelled_csv(csv, spec)
+    if processed:
+        return dataset.read_processed(open_home_intake(settings.home))
+    return dataset.default_dataset(settings, spec)
+
+
+def train_with_progress(
+    dataset: "Dataset", spec: "MachineSpec", *, seed: int = 0, as_json: bool = False
+) -> "TrainedModel":
+    """Train with a progress bar, or with a line of JSON a fit."""
+    from presagio.training.train import train_model  # noqa: PLC0415 - heavy imports
+
+    if as_json:
+        return train_model(
+            dataset, spec, seed=seed,
+            progress=lambda done, total: print_json({"done": done, "total": total}),
+        )  # fmt: skip
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("Fits of the search", total=None)
+        return train_model(
+            dataset, spec, seed=seed,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+
+
+def print_figures(model: "TrainedModel") -> None:
+    """Print the figures on the test part, from this run."""
+    best, test = model.result.best, model.test
+    table = Table("Precision", "Recall", "F1", "MCC", "Average precision", "ROC AUC", "Brier")
+    figures = (test.precision, test.recall, test.f1, test.mcc, test.average_precision)
+    table.add_row(*(f"{value:.3f}" for value in (*figures, test.roc_auc, test.brier)))
+    console.print(
+        f"Best of {len(model.result.candidates)} candidates: {best.parameters}, "
+        f"average precision {best.mean:.3f} ± {best.sd:.3f} in cross-validation.\n"
+        f"On {len(model.split.test_target)} rows that no choice has seen "
+        f"({int(model.split.test_target.sum())} failures):"
+    )
+    console.print(table)
+
+
+def train(
+    csv: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Train on this file of labelled readings."),
+    ] = None,
+    processed: Annotated[
+        bool, typer.Option("--processed", help="Train on what the intake has taken.")
+    ] = False,
+    challenger: Annotated[
+        bool, typer.Option("--challenger", help="Register without making it champion.")
+    ] = False,
+    unless_champion: Annotated[
+        bool, typer.Option("--unless-champion", help="Do nothing if there is a champion.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of split and folds.")] = 0,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search, train, judge and register a model, and make it champion.
+
+    Without --csv or --processed it takes the data at hand: PRESAGIO_AI4I_CSV, what `presagio data
+    fetch` brought, or generated rows.
+    """
+    from presagio.machine.spec import load_spec  # noqa: PLC0415 - heavy imports
+    from presagio.registry import open_registry  # noqa: PLC0415
+    from presagio.training.train import register_model  # noqa: PLC0415
+
+    if csv is not None and processed:
+        raise typer.BadParameter("use either --csv or --processed")
+    settings = load_settings(home)
+    spec, registry = load_spec(settings.machine_spec), open_registry(settings)
+    if unless_champion:
+        try:
+            champion = registry.resolve()
+        except NoChampionError:
+            pass
+        else:
+            print_json({"champion": vars(champion)}) if as_json else console.print(
+                f"{champion.name} version {champion.version} is champion; nothing to do."
+            )
+            return
+    dataset = _dataset(settings, spec, csv, processed=processed)
+    if not as_json:
+        console.print(
+            f"Data: {dataset.source}, {len(dataset.target)} rows, "
+            f"{int(dataset.target.sum())} failures"
+        )
+    model = train_with_progress(dataset, spec, seed=seed, as_json=as_json)
+    with tempfile.TemporaryDirectory() as scratch:
+        registered = register_model(model, registry, Path(scratch), promote=not challenger)
+    if as_json:
+        print_json({"registered": vars(registered), "card": model.card})
+        return
+    print_figures(model)
+    role = "challenger" if challenger else "champion"
+    console.print(f"Registered as {registered.name} version {registered.version}, {role}.")
+
+
+def export_fallback(
+    output: Annotated[Path, typer.Argument(file_okay=False, help="The artifact folder to write.")],
+) -> None:
+    """Make the artifact that ships with the package, from generated rows."""
+    from presagio.machine.spec import load_spec  # noqa: PLC0415 - heavy imports
+    from presagio.training.dataset import generate_dataset  # noqa: PLC0415
+    from presagio.training.train import export_model  # noqa: PLC0415
+
+    spec = load_spec()
+    model = train_with_progress(generate_dataset(spec), spec)
+    digest = export_model(model, output)
+    print_figures(model)
+    console.print(f"{output}: {digest}", soft_wrap=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(train)
+    app.command("export-fallback")(export_fallback)

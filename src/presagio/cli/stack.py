@@ -1,0 +1,175 @@
+"""Commands on the local stack: up, down, status, logs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from presagio.cli.output import AsJson, Home, console, print_json
+from presagio.cli.stack_view import StackView, print_welcome, stack_table
+from presagio.errors import StackError
+from presagio.settings import load_settings
+from presagio.stack.layout import Layout, Ports
+from presagio.stack.state import StackStatus, is_running, read_status, wait_until_stopped
+
+_NOT_HEALTHY = 3
+_STOP_LIMIT_S = 60.0
+_POLL_S = 0.2
+
+
+def up(
+    home: Home = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when everything is healthy.")
+    ] = False,
+    port_offset: Annotated[
+        int, typer.Option(help="Add this to every port, so that two stacks can run side by side.")
+    ] = 0,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(help="Change one port: api=8001. Services: api airflow mlflow s3 postgres."),
+    ] = None,
+) -> None:
+    """Start the whole stack without Docker, and keep it running until Ctrl-C."""
+    settings = load_settings(home)
+    layout, ports = Layout(settings.home), Ports().moved(port_offset).with_changes(port or [])
+    layout.create()
+    if detach:
+        _up_detached(layout, port_offset, port or [])
+        return
+
+    # Imported late: the other commands need none of it.
+    from presagio.stack.credentials import load_credentials  # noqa: PLC0415
+    from presagio.stack.postgres import create_cluster  # noqa: PLC0415
+    from presagio.stack.services import build_services  # noqa: PLC0415
+    from presagio.stack.supervisor import Supervisor  # noqa: PLC0415
+
+    if is_running(layout):
+        raise StackError(f"a stack runs already in {layout.home}; see: presagio status")
+    credentials = load_credentials(layout)
+    create_cluster(layout, credentials.postgres_password)
+    welcomed = False
+
+    def watch(status: StackStatus) -> None:
+        nonlocal welcomed
+        view(status)
+        if status.phase == "healthy" and not welcomed:
+            welcomed = True
+            print_welcome(console, status, layout)
+
+    with StackView(console) as view:
+        services = build_services(settings, layout, ports, credentials)
+        supervisor = Supervisor(services, layout, watch)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, supervisor.request_stop)
+        supervisor.run()
+
+
+def _up_detached(layout: Layout, port_offset: int, port: list[str]) -> None:
+    if is_running(layout):
+        raise StackError(f"a stack runs already in {layout.home}; see: presagio status")
+    layout.state.unlink(missing_ok=True)
+    log = layout.log("supervisor")
+    command = [sys.executable, "-m", "presagio", "up", "--home", str(layout.home)]
+    command += ["--port-offset", str(port_offset), *(f"--port={change}" for change in port)]
+    with log.open("wb") as output:
+        supervisor = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        status = _follow(layout, supervisor)
+    except KeyboardInterrupt:
+        supervisor.terminate()
+        supervisor.wait()
+        raise
+    if status is None:
+        raise StackError(f"the stack did not start:\n\n{log.read_text(encoding='utf-8').strip()}")
+    print_welcome(console, status, layout)
+
+
+def _follow(layout: Layout, supervisor: subprocess.Popen[bytes]) -> StackStatus | None:
+    with StackView(console) as view:
+        while supervisor.poll() is None:
+            status = read_status(layout)
+            if status is not None:
+                view(status)
+                if status.phase == "healthy":
+                    return status
+            time.sleep(_POLL_S)
+    return None
+
+
+def down(home: Home = None) -> None:
+    """Stop the stack; its data stay."""
+    layout = Layout(load_settings(home).home)
+    status = read_status(layout)
+    if is_running(layout) and status is not None:
+        os.kill(status.pid, signal.SIGTERM)
+        if not wait_until_stopped(layout, _STOP_LIMIT_S):
+            raise StackError(f"the supervisor (pid {status.pid}) has not stopped yet; try again")
+        console.print("The stack is stopped.")
+        return
+    from presagio.stack.processes import end, left_over  # noqa: PLC0415 - needs psutil
+
+    found = left_over(layout)
+    end(found)
+    console.print(
+        f"{len(found)} processes without a supervisor were ended." if found else "No stack runs."
+    )
+
+
+def status(home: Home = None, as_json: AsJson = False) -> None:
+    """Show the services. Exit status 0: all healthy; 3: not, or no stack runs."""
+    layout = Layout(load_settings(home).home)
+    found = read_status(layout)
+    running = is_running(layout)
+    if as_json:
+        body = found.model_dump() if found and running else {"phase": "stopped", "services": []}
+        print_json(body)
+    elif found is None or not running:
+        console.print(f"No stack runs in {layout.home}; start one with: presagio up")
+    else:
+        console.print(stack_table(found))
+    fine = {"healthy", "done"}
+    if not (found and running and all(service.state in fine for service in found.services)):
+        raise typer.Exit(_NOT_HEALTHY)
+
+
+def logs(
+    service: Annotated[str, typer.Argument(help="A service, as presagio status names it.")],
+    home: Home = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Print the log of a service."""
+    layout = Layout(load_settings(home).home)
+    path = layout.log(service)
+    if not path.exists():
+        known = sorted(log.stem for log in layout.logs.glob("*.log"))
+        raise StackError(f"no log of {service!r} in {layout.logs}; there are: {', '.join(known)}")
+    with path.open(encoding="utf-8", errors="replace") as log:
+        for line in log.readlines()[-lines:]:
+            sys.stdout.write(line)
+        while follow:
+            line = log.readline()
+            if line:
+                sys.stdout.write(line)
+            else:
+                sys.stdout.flush()
+                time.sleep(_POLL_S)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (up, down, status, logs):
+        app.command()(command)
+
+

@@ -1,0 +1,1 @@
+"""What the DAGs call. Besides the DAG files, the only room that knows Airflow."""

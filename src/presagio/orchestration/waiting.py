@@ -1,0 +1,55 @@
+"""Wait in Airflow's triggerer for incoming files: no worker process before, during or after.
+
+DAG files import this module each time they are parsed, so it imports nothing heavy itself.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from airflow.sdk import BaseSensorOperator
+from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
+
+
+class IncomingCsvTrigger(BaseTrigger):
+    """Fires as soon as a CSV file lies below a prefix, and ends the waiting task by itself."""
+
+    def __init__(self, bucket: str, incoming: str) -> None:
+        super().__init__()
+        self.bucket = bucket
+        self.incoming = incoming
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return class path and arguments, from which the triggerer makes this object again."""
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {"bucket": self.bucket, "incoming": self.incoming}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """List the prefix until there is a file; a failing store fails the task, for a retry."""
+        from presagio.ingest.incoming import incoming_keys  # noqa: PLC0415 - see the module
+        from presagio.settings import Prefixes, load_settings  # noqa: PLC0415
+        from presagio.storage.objects import open_store  # noqa: PLC0415
+
+        settings = await asyncio.to_thread(load_settings)
+        store = await asyncio.to_thread(open_store, settings)
+        prefixes = Prefixes(bucket=self.bucket, incoming=self.incoming)
+        while await asyncio.to_thread(next, incoming_keys(store, prefixes), None) is None:
+            await asyncio.sleep(settings.watch_poll_s)
+        yield TaskSuccessEvent()
+
+
+class WaitForIncomingCsv(BaseSensorOperator):
+    """A task that waits for a CSV file, from its start to its end in the triggerer."""
+
+    template_fields: Sequence[str] = ("bucket", "incoming")
+    start_from_trigger = True
+
+    def __init__(self, *, bucket: str, incoming: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bucket = bucket
+        self.incoming = incoming
+        self.start_trigger_args = StartTriggerArgs(
+            trigger_cls=f"{IncomingCsvTrigger.__module__}.{IncomingCsvTrigger.__qualname__}",
+            trigger_kwargs={"bucket": bucket, "incoming": incoming},
+            next_method="execute",
+        )

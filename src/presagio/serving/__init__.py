@@ -1,0 +1,1 @@
+"""The inference API: routes, request models, the champion in memory."""

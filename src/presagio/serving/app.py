@@ -1,0 +1,71 @@
+"""The application: a factory that takes settings."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from presagio import __version__
+from presagio.machine.spec import MachineSpec, load_spec
+from presagio.serving.champion import Champion, start_following
+from presagio.serving.contract import request_model
+from presagio.serving.problems import InvalidRequestError, refuse
+from presagio.serving.routes import health_router, predict_router
+from presagio.settings import Settings, load_settings
+
+_SCHEMAS = "#/components/schemas/{model}"
+
+
+def _openapi(app: FastAPI, spec: MachineSpec) -> dict[str, Any]:
+    """Describe the API; the request's schema is added, since its route reads the bytes itself."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    schema = request_model(spec).model_json_schema(ref_template=_SCHEMAS)
+    nested = schema.pop("$defs", {})
+    document.setdefault("components", {}).setdefault("schemas", {}).update(
+        nested | {"PredictRequest": schema}
+    )
+    return document
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the API.
+
+    Parameters
+    ----------
+    settings
+        Read from the environment when not given, as uvicorn's factory option needs it.
+    """
+    settings = settings or load_settings()
+    spec = load_spec(settings.machine_spec)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        def open_registry() -> Any:
+            from presagio.registry import open_registry as open_it  # noqa: PLC0415 - takes seconds
+
+            return open_it(settings)
+
+        app.state.champion = Champion(settings, spec, open_registry)
+        following = await start_following(app.state.champion)
+        yield
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+
+    app = FastAPI(
+        title="Presagio",
+        version=__version__,
+        description=f"Predicts failures of: {spec.title}.",
+        lifespan=lifespan,
+    )
+    app.add_exception_handler(InvalidRequestError, refuse)
+    app.include_router(health_router())
+    app.include_router(predict_router(spec))
+    document = _openapi(app, spec)
+    app.openapi = lambda: document  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,119 @@
+"""Request and answer of the API; the request is made from the machine spec."""
+
+import math
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from presagio.machine.spec import Feature, MachineSpec
+
+_INT64 = 2**63
+
+
+class PredictRequest(BaseModel):
+    """One reading to judge; ``features`` is given its fields by :func:`request_model`."""
+
+    request_id: Annotated[
+        int,
+        Field(ge=-_INT64, lt=_INT64, description="Comes back as response_id.", examples=[123]),
+    ]
+    features: BaseModel
+
+
+class PredictResponse(BaseModel):
+    """What the model says of one reading."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    response_id: Annotated[int, Field(description="The request_id of the request.")]
+    label: Annotated[bool, Field(description="Whether a failure is expected.")]
+    probability: Annotated[float, Field(description="Calibrated probability of a failure.")]
+    model: Annotated[str, Field(description="Name of the model that answered.")]
+    version: Annotated[str, Field(description="The one version that answered.")]
+    degraded: Annotated[
+        bool, Field(description="True when the bundled model answered instead of the champion.")
+    ]
+
+
+class Fault(BaseModel):
+    """One thing that is wrong with a request."""
+
+    field: Annotated[str, Field(description="Where, as a path.", examples=["features.torque_nm"])]
+    got: Annotated[str, Field(description="What came, shortened.", examples=["-5.0"])]
+    allowed: Annotated[str, Field(description="What is allowed.", examples=["0 to 150 Nm"])]
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[Fault] = []
+
+
+class Readiness(BaseModel):
+    """Whether the API answers predictions, and with which model."""
+
+    status: str
+    model: str
+    version: str
+    source: Annotated[str, Field(description="registry or fallback")]
+    degraded: bool
+    reason: Annotated[str | None, Field(description="Why it is degraded, or runs an older one.")]
+
+
+def _refuse_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed")  # noqa: TRY004 - pydantic turns it into a fault
+    return value
+
+
+def _refuse_infinite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("a finite number is needed")
+    return value
+
+
+def allowed_range(feature: Feature) -> str:
+    """Say what values of a feature are allowed, in words."""
+    low, high = feature.range
+    return f"{low:g} to {high:g} {feature.unit}"
+
+
+def _number(feature: Feature) -> Any:
+    low, high = feature.range
+    return Annotated[
+        float,
+        BeforeValidator(_refuse_boolean),
+        AfterValidator(_refuse_infinite),
+        Field(
+            ge=low,
+            le=high,
+            title=f"{feature.title} [{feature.unit}]",
+            description=f"{feature.title}, {allowed_range(feature)}.",
+            json_schema_extra={"unit": feature.unit},
+        ),
+    ]
+
+
+def request_model(spec: MachineSpec) -> type[PredictRequest]:
+    """Make the model of a request from the machine spec: one field an input, with its unit."""
+    fields: dict[str, Any] = {feature.name: (_number(feature), ...) for feature in spec.features}
+    for category in spec.categories:
+        for value, indicator in category.indicators.items():
+            about = Field(description=f"{category.title} is {value}.")
+            fields[indicator] = (Annotated[bool, about], ...)
+    features = create_model(
+        "Features",
+        __config__=ConfigDict(json_schema_extra={"examples": [spec.example]}),
+        __doc__=f"One reading of: {spec.title}.",
+        **fields,
+    )
+    return create_model(
+        "PredictRequest",
+        __base__=PredictRequest,
+        __config__=None,
+        features=(features, ...),
+    )

@@ -1,0 +1,1 @@
+"""The stack without Docker: which services, in what order, healthy when, and their supervisor."""

@@ -1,0 +1,61 @@
+"""Health checks: small questions to a service, answered with yes or no."""
+
+import http.client
+import json
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from presagio.stack.postgres import program
+
+# Asked with the time at which the service was started.
+Check = Callable[[datetime], bool]
+_TIMEOUT_S = 3.0
+
+
+def _get(port: int, path: str) -> tuple[int, bytes] | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def answers(port: int, path: str, *, status: int = http.HTTPStatus.OK) -> Check:
+    """Check that a GET is answered with a status."""
+
+    def check(_started: datetime) -> bool:
+        got = _get(port, path)
+        return got is not None and got[0] == status
+
+    return check
+
+
+def accepts_connections(port: int) -> Check:
+    """Check that PostgreSQL accepts connections."""
+
+    def check(_started: datetime) -> bool:
+        command = [program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "2"]
+        return subprocess.run(command, check=False, timeout=10).returncode == 0
+
+    return check
+
+
+def airflow_component(port: int, component: str) -> Check:
+    """Check that Airflow's API server has a heartbeat of a component that is not an old one's."""
+
+    def check(started: datetime) -> bool:
+        got = _get(port, "/api/v2/monitor/health")
+        if got is None or got[0] != http.HTTPStatus.OK:
+            return False
+        entry = json.loads(got[1]).get(component) or {}
+        beat = entry.get(f"latest_{component}_heartbeat")
+        if entry.get("status") != "healthy" or not beat:
+            return False
+        return datetime.fromisoformat(beat).astimezone(UTC) >= started
+
+    return check

@@ -1,0 +1,82 @@
+"""What has to exist before services can use it: roles, databases, migrations, buckets.
+
+Run by the supervisor as steps of their own (``python -m presagio.stack.provision STEP``), so that
+the libraries they need do not stay in the supervisor's memory. Every step can be repeated.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+
+import psycopg
+from psycopg import sql
+
+from presagio.settings import Settings, load_settings
+from presagio.stack.credentials import Credentials, load_credentials
+from presagio.stack.layout import Layout
+from presagio.stack.postgres import SUPERUSER
+from presagio.storage.database import migrate, open_database
+from presagio.storage.objects import open_store
+
+BUCKETS = ("csv-data", "mlflow", "data")
+_DATABASES = {"airflow": "airflow", "mlflow": "mlflow_db", "presagio": "presagio"}
+
+
+def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+    verb = sql.SQL("ALTER" if exists else "CREATE")
+    connection.execute(
+        sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+            verb, sql.Identifier(role), sql.Literal(password)
+        )
+    )
+
+
+def _ensure_database(connection: psycopg.Connection, database: str, owner: str) -> None:
+    found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+    if not found.fetchone():
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                sql.Identifier(database), sql.Identifier(owner)
+            )
+        )
+    connection.execute(
+        sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database))
+    )
+
+
+def provision_databases(settings: Settings) -> None:
+    """Create one role and one database a service, and bring the ledger to its newest schema."""
+    credentials = load_credentials(Layout(settings.home))
+    with psycopg.connect(
+        host="127.0.0.1",
+        port=int(os.environ["PRESAGIO_POSTGRES_PORT"]),
+        user=SUPERUSER,
+        password=credentials.postgres_password,
+        dbname="postgres",
+        autocommit=True,
+    ) as connection:
+        for role, database in _DATABASES.items():
+            _ensure_role(connection, role, _password(credentials, role))
+            _ensure_database(connection, database, role)
+    migrate(open_database(settings))
+
+
+def _password(credentials: Credentials, role: str) -> str:
+    return str(vars(credentials)[f"{role}_db_password"])
+
+
+def provision_buckets(settings: Settings) -> None:
+    """Create the buckets."""
+    store = open_store(settings)
+    for bucket in BUCKETS:
+        store.create_bucket(bucket)
+
+
+_STEPS: dict[str, Callable[[Settings], None]] = {
+    "databases": provision_databases,
+    "buckets": provision_buckets,
+}
+
+if __name__ == "__main__":
+    _STEPS[sys.argv[1]](load_settings())

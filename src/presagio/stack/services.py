@@ -1,0 +1,231 @@
+"""Which services a stack has, in what order they start, and how each is run and watched."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from presagio.settings import Settings
+from presagio.stack.credentials import (
+    AIRFLOW_USER,
+    Credentials,
+    write_addresses,
+    write_airflow_passwords,
+)
+from presagio.stack.health import Check, accepts_connections, airflow_component, answers
+from presagio.stack.layout import Layout, Ports
+from presagio.stack.postgres import Account, server_account, server_command
+
+_AIRFLOW_PARTS = {
+    "airflow-scheduler": ("scheduler", "scheduler"),
+    "airflow-dag-processor": ("dag-processor", "dag_processor"),
+    "airflow-triggerer": ("triggerer", "triggerer"),
+}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process that runs as long as the stack, or a step that ends by itself (no check).
+
+    Attributes
+    ----------
+    needs
+        Names of what has to be healthy, or done, before this starts.
+    port
+        The TCP port that it listens on.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    needs: tuple[str, ...] = ()
+    check: Check | None = None
+    address: str = ""
+    port: int | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    account: Account | None = None
+
+    @property
+    def is_step(self) -> bool:
+        """Whether this ends by itself."""
+        return self.check is None
+
+
+def _own(program: str) -> str:
+    """Return a program of the environment that this runs in, whatever PATH says."""
+    return str(Path(sys.executable).with_name(program))
+
+
+def _airflow_env(
+    settings: Settings, layout: Layout, ports: Ports, credentials: Credentials
+) -> dict[str, str]:
+    values = {
+        "CORE__EXECUTOR": "LocalExecutor",
+        # Each idle worker of the LocalExecutor holds 140 MB.
+        "CORE__PARALLELISM": "2",
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__DAGS_FOLDER": str(settings.dags_folder.resolve()),
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "CORE__EXECUTION_API_SERVER_URL": f"{ports.url('airflow')}/execution/",
+        "CORE__FERNET_KEY": credentials.airflow_fernet_key,
+        # For development on one machine; compose gets a real one.
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{AIRFLOW_USER}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(layout.airflow / "passwords.json"),
+        "DATABASE__SQL_ALCHEMY_CONN": credentials.database_url(ports, "airflow"),
+        "API__HOST": "127.0.0.1",
+        "API__PORT": str(ports.airflow),
+        "API__BASE_URL": ports.url("airflow"),
+        "API__WORKERS": "1",
+        "API__SECRET_KEY": credentials.airflow_api_secret,
+        "API_AUTH__JWT_SECRET": credentials.airflow_jwt_secret,
+        "LOGGING__BASE_LOG_FOLDER": str(layout.airflow / "logs"),
+        "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "TRIGGERER__CAPACITY": "100",
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    return {f"AIRFLOW__{key}": value for key, value in values.items()} | {
+        "AIRFLOW_HOME": str(layout.airflow)
+    }
+
+
+def _storage_services(layout: Layout, ports: Ports, credentials: Credentials) -> list[Service]:
+    provision = (sys.executable, "-m", "presagio.stack.provision")
+    return [
+        Service(
+            name="postgres",
+            command=server_command(layout, ports.postgres),
+            check=accepts_connections(ports.postgres),
+            address=f"127.0.0.1:{ports.postgres}",
+            port=ports.postgres,
+            stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown
+            account=server_account(),
+        ),
+        Service(
+            name="s3",
+            command=(
+                _own("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{ports.s3}", "--config", "",
+                "--cache-dir", str(layout.run / "rclone"), str(layout.objects),
+            ),
+            # By variable: a command line can be read by everyone on the machine.
+            env={"RCLONE_AUTH_KEY": f'"{credentials.s3_access_key},{credentials.s3_secret_key}"'},
+            check=answers(ports.s3, "/", status=403),
+            address=ports.url("s3"),
+            port=ports.s3,
+        ),
+        Service(
+            name="databases",
+            command=(*provision, "databases"),
+            needs=("postgres",),
+            env={"PRESAGIO_POSTGRES_PORT": str(ports.postgres)},
+        ),
+        Service(name="buckets", command=(*provision, "buckets"), needs=("s3",)),
+    ]  # fmt: skip
+
+
+def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
+    return [
+        Service(
+            name="mlflow",
+            command=(
+                sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1",
+                "--port", str(ports.mlflow), "--workers", "1",
+                "--artifacts-destination", "s3://mlflow",
+            ),
+            env={
+                "MLFLOW_BACKEND_STORE_URI": credentials.database_url(ports, "mlflow"),
+                "MLFLOW_S3_ENDPOINT_URL": ports.url("s3"),
+                "AWS_ACCESS_KEY_ID": credentials.s3_access_key,
+                "AWS_SECRET_ACCESS_KEY": credentials.s3_secret_key,
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+                "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+                # Six job consumers of 260 MB each, for features that are not used here.
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "GIT_PYTHON_REFRESH": "quiet",
+            },
+            needs=("databases", "buckets"),
+            check=answers(ports.mlflow, "/health"),
+            address=ports.url("mlflow"),
+            port=ports.mlflow,
+        ),
+        Service(
+            name="champion",
+            command=(sys.executable, "-m", "presagio", "train", "--unless-champion", "--json"),
+            needs=("mlflow",),
+        ),
+        Service(
+            name="api",
+            command=(
+                sys.executable, "-m", "uvicorn", "presagio.serving.app:create_app", "--factory",
+                "--host", "127.0.0.1", "--port", str(ports.api), "--no-access-log",
+            ),
+            needs=("champion",),
+            check=answers(ports.api, "/health/ready"),
+            address=ports.url("api"),
+            port=ports.api,
+        ),
+    ]  # fmt: skip
+
+
+def _airflow_services(env: Mapping[str, str], ports: Ports) -> list[Service]:
+    airflow = _own("airflow")
+    parts = [
+        Service(
+            name=name,
+            # The API server reads the log files itself: all parts are on one machine.
+            command=(airflow, command) if component == "dag_processor"
+            else (airflow, command, "--skip-serve-logs"),
+            env=env,
+            needs=("airflow-apiserver",),
+            check=airflow_component(ports.airflow, component),
+        )
+        for name, (command, component) in _AIRFLOW_PARTS.items()
+    ]  # fmt: skip
+    return [
+        Service(
+            name="airflow-db",
+            command=(airflow, "db", "migrate"),
+            env=env,
+            needs=("databases",),
+        ),
+        Service(
+            name="airflow-apiserver",
+            command=(airflow, "api-server"),
+            env=env,
+            needs=("airflow-db", "buckets"),
+            check=answers(ports.airflow, "/api/v2/version"),
+            address=ports.url("airflow"),
+            port=ports.airflow,
+        ),
+        *parts,
+    ]
+
+
+def build_services(
+    settings: Settings, layout: Layout, ports: Ports, credentials: Credentials
+) -> list[Service]:
+    """Write the files that the services read, and say which services there are, in order.
+
+    Every service also gets the addresses and secrets that Presagio's own settings name.
+    """
+    own = os.environ | write_addresses(layout, ports, credentials)
+    own |= {
+        "PRESAGIO_S3_ACCESS_KEY": credentials.s3_access_key,
+        "PRESAGIO_S3_SECRET_KEY": credentials.s3_secret_key,
+        "PYTHONUNBUFFERED": "1",
+    }
+    if settings.ai4i_csv is not None:
+        own["PRESAGIO_AI4I_CSV"] = str(settings.ai4i_csv.resolve())
+    write_airflow_passwords(layout, credentials)
+    airflow = _airflow_env(settings, layout, ports, credentials)
+    services = [
+        *_storage_services(layout, ports, credentials),
+        *_airflow_services(airflow, ports),
+        *_model_services(ports, credentials),
+    ]
+    return [
+        Service(**{**vars(service), "env": {**own, **service.env}}) for service in services
+    ]

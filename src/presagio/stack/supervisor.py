@@ -1,0 +1,292 @@
+"""Start services in the order of their needs, watch them, restart what dies, stop everything."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from presagio.errors import StackError
+from presagio.stack.layout import Layout
+from presagio.stack.processes import end, left_over, start, stop_all
+from presagio.stack.services import Service
+from presagio.stack.state import (
+    Phase,
+    ServiceState,
+    ServiceStatus,
+    StackStatus,
+    supervisor_lock,
+    write_status,
+)
+
+Watch = Callable[[StackStatus], None]
+
+_TICK_S = 0.2
+_START_LIMIT_S = 180.0
+_WATCH_EVERY_S = 10.0
+_STEADY_S = 60.0
+_LONGEST_BACK_OFF_S = 30.0
+_STOP_GRACE_S = 15.0
+_LOG_LINES = 20
+
+
+@dataclass
+class _Running:
+    """A service with what is known of its process."""
+
+    service: Service
+    state: ServiceState = "waiting"
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    started_at: datetime = datetime.min.replace(tzinfo=UTC)
+    healthy_after: float | None = None
+    restarts: int = 0
+    failures: int = 0
+    retry_at: float = 0.0
+    asked: float = 0.0
+    answer: Future[bool] | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.state in ("healthy", "unhealthy", "done")
+
+    def status(self, now: float, note: str) -> ServiceStatus:
+        alive = self.process is not None and self.process.poll() is None
+        seconds = self.healthy_after
+        if seconds is None:
+            seconds = now - self.started if self.state == "starting" else 0.0
+        return ServiceStatus(
+            name=self.service.name,
+            state=self.state,
+            address=self.service.address,
+            pid=self.process.pid if alive and self.process else None,
+            seconds=round(seconds, 1),
+            restarts=self.restarts,
+            note=note,
+            is_step=self.service.is_step,
+        )
+
+
+def log_tail(path: Path, lines: int = _LOG_LINES) -> str:
+    """Return the last lines of a log file."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def check_ports(services: list[Service]) -> None:
+    """Find out whether every port is free, before anything is started.
+
+    Raises
+    ------
+    StackError
+        If one is taken; names it, and the options that change it.
+    """
+    for service in services:
+        if service.port is None:
+            continue
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            # As the servers do: a port whose last connections still linger is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", service.port))
+            except OSError as err:
+                option = service.name.removesuffix("-apiserver")
+                raise StackError(
+                    f"port {service.port}, which {service.name} needs, cannot be had "
+                    f"({err.strerror}); choose another with --port {option}=N, or move all ports "
+                    "with --port-offset N"
+                ) from err
+
+
+class Supervisor:
+    """Runs the services of one stack until it is told to stop."""
+
+    def __init__(self, services: list[Service], layout: Layout, watch: Watch) -> None:
+        self._all = {service.name: _Running(service) for service in services}
+        self._layout = layout
+        self._watch = watch
+        self._stop = False
+        self._phase: Phase = "starting"
+        self._message = ""
+        self._published: StackStatus | None = None
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="health")
+        self._offsets = {name: self._log_size(name) for name in self._all}
+
+    def request_stop(self, *_signal: object) -> None:
+        """Ask the supervisor to stop; may be called from a signal handler."""
+        self._stop = True
+
+    def run(self) -> None:
+        """Start everything, watch it, and stop everything when asked to.
+
+        Raises
+        ------
+        StackError
+            If a port is taken, another supervisor runs, or a service does not start. Whatever was
+            started has been stopped by then.
+        """
+        with supervisor_lock(self._layout):
+            end(left_over(self._layout))
+            check_ports([running.service for running in self._all.values()])
+            guardian = self._start_guardian()
+            try:
+                self._supervise()
+            except StackError as err:
+                self._phase, self._message = "failed", str(err)
+                raise
+            finally:
+                self._stop_everything()
+                self._pool.shutdown(cancel_futures=True)
+                if guardian.stdin:
+                    guardian.stdin.close()
+                guardian.wait()
+
+    def _start_guardian(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "presagio.stack.guardian", str(self._layout.home)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            cwd="/",
+        )
+
+    def _supervise(self) -> None:
+        while not self._stop:
+            now = time.monotonic()
+            for running in self._all.values():
+                self._advance(running, now)
+            if self._phase == "starting" and all(r.ready for r in self._all.values()):
+                self._phase = "healthy"
+            self._publish(now)
+            time.sleep(_TICK_S)
+
+    # ---- one service ----------------------------------------------------------------------------
+
+    def _advance(self, running: _Running, now: float) -> None:
+        if running.state == "waiting":
+            if all(self._all[name].ready for name in running.service.needs):
+                self._start(running, now)
+        elif running.state == "restarting":
+            if now >= running.retry_at:
+                self._start(running, now)
+        elif running.process is not None and running.process.poll() is not None:
+            self._ended(running, running.process.returncode, now)
+        elif running.service.check is not None:
+            self._ask(running, now)
+
+    def _start(self, running: _Running, now: float) -> None:
+        running.process = start(running.service, self._layout)
+        running.state, running.started = "starting", now
+        running.started_at = datetime.now(UTC)
+        running.healthy_after, running.answer, running.asked = None, None, 0.0
+
+    def _ended(self, running: _Running, code: int, now: float) -> None:
+        if running.state == "done":
+            return
+        if running.service.is_step and code == 0:
+            running.state, running.healthy_after = "done", now - running.started
+            return
+        if self._phase == "starting":
+            self._give_up(running, f"ended with exit status {code}")
+        if running.process is not None:
+            # Whatever the dead leader had started would keep its port.
+            stop_all([(running.process, signal.SIGKILL)], 0.0)
+        steady = running.healthy_after is not None and now - running.started > _STEADY_S
+        running.failures = 1 if steady else running.failures + 1
+        running.restarts += 1
+        running.retry_at = now + min(2.0 ** (running.failures - 1), _LONGEST_BACK_OFF_S)
+        running.state = "restarting"
+
+    def _ask(self, running: _Running, now: float) -> None:
+        check = running.service.check
+        if running.answer is None:
+            pause = _WATCH_EVERY_S if running.ready else _TICK_S
+            if check is not None and now - running.asked >= pause:
+                running.asked = now
+                running.answer = self._pool.submit(check, running.started_at)
+        elif running.answer.done():
+            healthy, running.answer = running.answer.result(), None
+            if healthy:
+                running.state = "healthy"
+                running.healthy_after = running.healthy_after or now - running.started
+            elif running.ready:
+                running.state = "unhealthy"
+        if running.state == "starting" and now - running.started > _START_LIMIT_S:
+            self._give_up(running, f"is not healthy after {_START_LIMIT_S:.0f} s")
+
+    def _give_up(self, running: _Running, what: str) -> None:
+        running.state = "failed"
+        log = self._layout.log(running.service.name)
+        raise StackError(
+            f"{running.service.name} {what}. The last lines of its log:\n\n{log_tail(log)}\n\n"
+            f"Read the whole log: {log}"
+        )
+
+    # ---- everything -----------------------------------------------------------------------------
+
+    def _stop_everything(self) -> None:
+        phase = "failed" if self._phase == "failed" else "stopping"
+        self._phase = "stopping"
+        for running in self._all.values():
+            if running.process is not None and running.process.poll() is None:
+                running.state = "stopping"
+        self._publish(time.monotonic())
+        # Users of the databases first, then what they use.
+        bottom = ("postgres", "s3")
+        layers = (
+            [r for name, r in self._all.items() if name not in bottom],
+            [r for name, r in self._all.items() if name in bottom],
+        )
+        for layer in layers:
+            stop_all(
+                [(r.process, r.service.stop_signal) for r in layer if r.process is not None],
+                _STOP_GRACE_S,
+            )
+        for running in self._all.values():
+            if running.state == "stopping":
+                running.state = "stopped"
+        self._phase = "failed" if phase == "failed" else "stopped"
+        self._publish(time.monotonic())
+
+    def _publish(self, now: float) -> None:
+        services = tuple(
+            running.status(now, self._progress(name)) for name, running in self._all.items()
+        )
+        status = StackStatus(
+            pid=os.getpid(), phase=self._phase, message=self._message, services=services
+        )
+        if status != self._published:
+            self._published = status
+            write_status(self._layout, status)
+            self._watch(status)
+
+    def _log_size(self, name: str) -> int:
+        try:
+            return self._layout.log(name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _progress(self, name: str) -> str:
+        """Return how far a step is: the last line that it printed as JSON, done and total."""
+        running = self._all[name]
+        if not running.service.is_step or running.state != "starting":
+            return ""
+        with self._layout.log(name).open("rb") as log:
+            log.seek(self._offsets[name])
+            lines = log.read().splitlines()
+        for line in reversed(lines):
+            try:
+                event = json.loads(line)
+                return f"{event['done']}/{event['total']}"
+            except (ValueError, KeyError, TypeError):
+                continue
+        return ""
