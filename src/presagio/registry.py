@@ -4,6 +4,7 @@ The only module besides ``training`` that speaks to MLflow. MLflow's own client 
 from the environment and retries for minutes; :func:`open_registry` bounds it.
 """
 
+import logging
 import os
 import shutil
 import tempfile
@@ -105,7 +106,8 @@ class Registry:
             except MlflowException as err:
                 if err.error_code in {_NOT_FOUND, _BAD_ALIAS}:
                     raise NoChampionError(
-                        f"no version of {self._name} has the alias {alias}; train one: presagio train"
+                        f"no version of {self._name} has the alias {alias}; "
+                        "train one: presagio train"
                     ) from err
                 raise
         return RegisteredVersion(
@@ -196,4 +198,7 @@ def open_registry(settings: Settings) -> Registry:
     MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(1)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    # A line a candidate would drown what the command itself has to say.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
     return Registry(settings.mlflow_url, settings.experiment, settings.model_name)

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     ai4i_sha256: Annotated[
         str | None,
         Field(
-            description="SHA-256 that `presagio data fetch` must find; else the one first recorded.",
+            description="SHA-256 that `presagio data fetch` must find; else the first one found.",
             pattern="^[0-9a-f]{64}$",
         ),
     ] = None
@@ -82,9 +82,9 @@ class Settings(BaseSettings):
     registry_poll_s: Annotated[
         float, Field(description="Seconds between looks at the champion alias.", gt=0)
     ] = 10.0
-    dags_folder: Annotated[
-        Path, Field(description="Folder with the Airflow DAG files.")
-    ] = Path("airflow/dags")
+    dags_folder: Annotated[Path, Field(description="Folder with the Airflow DAG files.")] = Path(
+        "airflow/dags"
+    )
     watch_poll_s: Annotated[
         float, Field(description="Seconds between looks at the incoming prefix.", gt=0)
     ] = 1.0
@@ -165,6 +165,6 @@ def reveal(secret: SecretStr | None, variable: str) -> str:
     """
     if secret is None:
         raise SettingsError(
-            f"{variable} is not set; start the local stack (presagio up) or set it in the environment"
+            f"{variable} is not set; start the local stack (presagio up), or set it"
         )
     return secret.get_secret_value()

@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Get readings: the real data set, o
 
 @app.command()
 def fetch(home: Home = None, as_json: AsJson = False) -> None:
-    """Download the AI4I 2020 data set from UCI (S. Matzka, licence CC BY 4.0), checked by SHA-256."""
+    """Download the AI4I 2020 data set from UCI (S. Matzka, CC BY 4.0), checked by SHA-256."""
     from presagio.machine.spec import load_spec  # noqa: PLC0415 - heavy imports
     from presagio.training.download import AI4I, fetch_data  # noqa: PLC0415
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _SWAP_LIMIT_S = 60.0
 # Two rows that no working sensor sends, so that the demonstration shows what becomes of such.
-_BAD_ROWS = "99998,L99998,L,0.0,308.5,1500,40.0,10,0,0,0,0,0,0\n99999,X99999,X,298.1,308.6,fast,,10\n"
+_BAD_ROWS = (
+    "99998,L99998,L,0.0,308.5,1500,40.0,10,0,0,0,0,0,0\n99999,X99999,X,298.1,308.6,fast,,10\n"
+)
 
 
 def _step(number: int, title: str) -> None:
@@ -28,7 +30,7 @@ def _step(number: int, title: str) -> None:
 
 
 def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
-    """Write the file to upload: the data at hand in the data set's own columns, and two bad rows."""
+    """Write the file to upload: the data at hand, in their own columns, and bad rows."""
     import polars as pl  # noqa: PLC0415 - heavy imports
 
     from presagio.machine.simulation import simulate  # noqa: PLC0415
@@ -54,7 +56,9 @@ def _file(intake: "Intake", path: Path) -> None:
     console.print(f"   uploaded to {intake.prefixes.bucket}/{uploaded.key}", soft_wrap=True)
     receipt = wait_for_receipt(intake, uploaded, timeout_s=120.0)
     if receipt is None:
-        raise StackError("the watcher has not filed it within 120 s; see: presagio logs airflow-scheduler")
+        raise StackError(
+            "the watcher has not filed it within 120 s; see: presagio logs airflow-scheduler"
+        )
     done = receipt.outcome
     console.print(
         f"   filed after {time.monotonic() - began:.1f} s: {done.rows_in} rows in = "

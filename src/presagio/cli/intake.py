@@ -1,20 +1,22 @@
 """Commands on the intake: ingest, receipts."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from presagio.cli.output import AsJson, Home, console, errors, print_json
-from presagio.ingest.filing import Intake
 from presagio.settings import load_settings
-from presagio.storage.ledger import Receipt
+
+if TYPE_CHECKING:
+    from presagio.ingest.filing import Intake
+    from presagio.storage.ledger import Receipt
 
 _TIMED_OUT = 4
 
 
-def _describe(receipt: Receipt) -> dict[str, Any]:
+def _describe(receipt: "Receipt") -> dict[str, Any]:
     return {
         "id": receipt.id,
         **vars(receipt.identity),
@@ -24,7 +26,7 @@ def _describe(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def open_home_intake(home: Path | None) -> Intake:
+def open_home_intake(home: Path | None) -> "Intake":
     """Open the intake of the stack in a home folder."""
     from presagio.orchestration.sweep import open_intake  # noqa: PLC0415 - heavy imports
 
@@ -35,9 +37,7 @@ def ingest(
     files: Annotated[
         list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV files.")
     ],
-    wait: Annotated[
-        bool, typer.Option(help="Wait until the watcher has filed each one.")
-    ] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until the watcher has filed each one.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for each.")] = 120.0,
     home: Home = None,
     as_json: AsJson = False,

@@ -4,6 +4,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from presagio import __version__
 from presagio.cli import data, demo, intake, model, stack
@@ -29,7 +30,7 @@ def _show_version(*, wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 - handled by its callback
+    version: Annotated[
         bool,
         typer.Option(
             "--version",
@@ -46,7 +47,7 @@ def main() -> None:
     try:
         app()
     except PresagioError as err:
-        errors.print(f"[bold red]presagio:[/] {err}", markup=True, soft_wrap=True)
+        errors.print(f"[bold red]presagio:[/] {escape(str(err))}", soft_wrap=True)
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)

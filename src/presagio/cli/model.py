@@ -15,6 +15,7 @@ from presagio.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from presagio.machine.spec import MachineSpec
+    from presagio.registry import RegisteredVersion, Registry
     from presagio.training.dataset import Dataset
     from presagio.training.train import TrainedModel
 
@@ -49,6 +50,13 @@ def train_with_progress(
             dataset, spec, seed=seed,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
+
+
+def _champion(registry: "Registry") -> "RegisteredVersion | None":
+    try:
+        return registry.resolve()
+    except NoChampionError:
+        return None
 
 
 def print_figures(model: "TrainedModel") -> None:
@@ -91,22 +99,19 @@ def train(
     """
     from presagio.machine.spec import load_spec  # noqa: PLC0415 - heavy imports
     from presagio.registry import open_registry  # noqa: PLC0415
-    from presagio.training.train import register_model  # noqa: PLC0415
 
     if csv is not None and processed:
         raise typer.BadParameter("use either --csv or --processed")
     settings = load_settings(home)
     spec, registry = load_spec(settings.machine_spec), open_registry(settings)
-    if unless_champion:
-        try:
-            champion = registry.resolve()
-        except NoChampionError:
-            pass
+    if unless_champion and (champion := _champion(registry)) is not None:
+        if as_json:
+            print_json({"champion": vars(champion)})
         else:
-            print_json({"champion": vars(champion)}) if as_json else console.print(
-                f"{champion.name} version {champion.version} is champion; nothing to do."
-            )
-            return
+            console.print(f"{champion.name} version {champion.version} is champion already.")
+        return
+    from presagio.training.train import register_model  # noqa: PLC0415 - heavier still
+
     dataset = _dataset(settings, spec, csv, processed=processed)
     if not as_json:
         console.print(

@@ -24,4 +24,4 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON on standard output."""
-    print(json.dumps(value, default=str), flush=True)  # noqa: T201 - never wrapped or coloured
+    print(json.dumps(value, default=str), flush=True)

@@ -91,7 +91,9 @@ def _up_detached(layout: Layout, port_offset: int, port: list[str]) -> None:
         supervisor.wait()
         raise
     if status is None:
-        raise StackError(f"the stack did not start:\n\n{log.read_text(encoding='utf-8').strip()}")
+        failed = read_status(layout)
+        said = failed.message if failed and failed.message else log.read_text(encoding="utf-8")
+        raise StackError(said.strip() or f"the stack did not start; read {log}")
     print_welcome(console, status, layout)
 
 
@@ -171,5 +173,3 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (up, down, status, logs):
         app.command()(command)
-
-

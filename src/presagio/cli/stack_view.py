@@ -76,6 +76,7 @@ class StackView:
             self._live.stop()
 
     def __call__(self, status: StackStatus) -> None:
+        """Show what has changed."""
         if self._live:
             self._live.update(stack_table(status), refresh=True)
             return

@@ -57,7 +57,12 @@ def _number_faults(feature: Feature) -> list[pl.Expr]:
     return [
         _fault(raw == "", "missing", feature.name),
         _fault((raw != "") & ~numeric, "not_a_number", feature.name),
-        _fault(numeric & ~value.is_between(low, high).fill_null(value=False), "out_of_range", feature.name, allowed),
+        _fault(
+            numeric & ~value.is_between(low, high).fill_null(value=False),
+            "out_of_range",
+            feature.name,
+            allowed,
+        ),
     ]
 
 
@@ -103,7 +108,9 @@ def _typed(spec: MachineSpec, columns: list[str]) -> list[pl.Expr]:
     for category in spec.categories:
         for value, indicator in category.indicators.items():
             named = pl.col(category.name).str.to_uppercase() == value.upper()
-            kept.append((named if category.name in columns else _is_true(indicator)).alias(indicator))
+            kept.append(
+                (named if category.name in columns else _is_true(indicator)).alias(indicator)
+            )
     return kept + [_is_true(label) for label in spec.label_names if label in columns]
 
 
@@ -137,7 +144,8 @@ def check_rows(records: Records, spec: MachineSpec) -> Checked:
     width = len(records.header)
     for found, (_, row) in zip(faults, records.rows, strict=True):
         if len(row) != width:
-            found.insert(0, f"ragged: {len(row)} cells where the header has {width}")
+            # Which cell is missing cannot be known, so no other fault can be told either.
+            found[:] = [f"ragged: {len(row)} cells where the header has {width}"]
     clean = pl.Series([not found for found in faults], dtype=pl.Boolean)
     rejected = tuple(
         Rejected(line, row, tuple(found))

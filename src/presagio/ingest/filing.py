@@ -71,9 +71,7 @@ class _Writer:
         return self._put(f"{self._prefixes.archive}{self._identity.sha256}.csv", body)
 
     def rows(self, header: tuple[str, ...], checked: Checked, archive_key: str) -> Outcome:
-        processed = self._output(
-            self._prefixes.processed, checked.accepted.write_csv().encode()
-        )
+        processed = self._output(self._prefixes.processed, checked.accepted.write_csv().encode())
         quarantine = None
         if checked.rejected:
             quarantine = self._output(

@@ -38,7 +38,9 @@ def derive_quantities(spec: MachineSpec, readings: Mapping[str, Floats]) -> dict
     return derived
 
 
-def category_values(category: Category, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.str_]:
+def category_values(
+    category: Category, inputs: Mapping[str, NDArray[np.generic]]
+) -> NDArray[np.str_]:
     """Recover a category's values, shape ``(n,)``, from its indicator arrays."""
     indicators = [inputs[name].astype(bool) for name in category.indicators.values()]
     return np.select(indicators, list(category.indicators), default=category.remainder or "")

@@ -112,7 +112,9 @@ def simulate(spec: MachineSpec, rows: int, *, seed: int = 0) -> Iterator[pl.Data
     """
     recipe = spec.simulation
     if recipe is None:
-        raise InvalidSpecError(f"machine spec {spec.name} has no [simulation] table to generate from")
+        raise InvalidSpecError(
+            f"machine spec {spec.name} has no [simulation] table to generate from"
+        )
     rng = np.random.default_rng(seed)
     tool = _ToolWear(rng, recipe)
     for done in range(0, rows, recipe.block_rows):

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +12,8 @@ from presagio.machine.spec import MachineSpec
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from presagio.registry import RegisteredVersion, Registry
 
 _log = logging.getLogger(__name__)
@@ -90,7 +91,9 @@ class Champion:
                 self._swap(self._registry, version)
         except PresagioError as err:
             if self.reason != str(err):
-                _log.warning("serving %s version %s still: %s", self.served.model, self.served.version, err)
+                _log.warning(
+                    "serving %s version %s still: %s", self.served.model, self.served.version, err
+                )
             self.reason = str(err)
 
     def _is_served(self, version: "RegisteredVersion") -> bool:

@@ -63,9 +63,7 @@ def invalid_request(err: ValidationError, spec: MachineSpec) -> InvalidRequestEr
 
 def problem_response(problem: Problem) -> JSONResponse:
     """Return a problem document."""
-    return JSONResponse(
-        problem.model_dump(), problem.status, media_type="application/problem+json"
-    )
+    return JSONResponse(problem.model_dump(), problem.status, media_type="application/problem+json")
 
 
 async def refuse(_request: Request, err: Exception) -> JSONResponse:

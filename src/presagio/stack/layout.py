@@ -77,7 +77,9 @@ class Ports:
 
     def moved(self, offset: int) -> "Ports":
         """Return the ports with ``offset`` added to each."""
-        return replace(self, **{field.name: getattr(self, field.name) + offset for field in fields(self)})
+        return replace(
+            self, **{field.name: getattr(self, field.name) + offset for field in fields(self)}
+        )
 
     def with_changes(self, changes: list[str]) -> "Ports":
         """Return the ports with single ones changed.
@@ -97,7 +99,9 @@ class Ports:
         for change in changes:
             name, _, number = change.partition("=")
             if name not in known or not number.isdecimal() or not 0 < int(number) < 2**16:
-                raise StackError(f"--port {change}: write SERVICE=PORT, one of {', '.join(sorted(known))}")
+                raise StackError(
+                    f"--port {change}: write SERVICE=PORT, one of {', '.join(sorted(known))}"
+                )
             values[name] = int(number)
         return replace(self, **values)
 

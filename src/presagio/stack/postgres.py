@@ -95,7 +95,7 @@ def server_command(layout: Layout, port: int) -> tuple[str, ...]:
         # The path of a socket in the home could be longer than the 107 bytes that are allowed.
         "unix_socket_directories": "",
         "max_connections": "100",
-        "shared_buffers": "64MB",
+        "shared_buffers": "32MB",
         "io_method": "sync",
     }
     flags = [flag for key, value in options.items() for flag in ("-c", f"{key}={value}")]

@@ -35,6 +35,7 @@ _STEADY_S = 60.0
 _LONGEST_BACK_OFF_S = 30.0
 _STOP_GRACE_S = 15.0
 _LOG_LINES = 20
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -45,7 +46,7 @@ class _Running:
     state: ServiceState = "waiting"
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
-    started_at: datetime = datetime.min.replace(tzinfo=UTC)
+    started_at: datetime = _NEVER
     healthy_after: float | None = None
     restarts: int = 0
     failures: int = 0

@@ -34,7 +34,9 @@ def _translated(action: str) -> Iterator[None]:
         yield
     except ClientError as err:
         code = err.response.get("Error", {}).get("Code", "unknown")
-        raise StorageError(f"S3 refused to {action}: {code}; check the credentials and the bucket") from err
+        raise StorageError(
+            f"S3 refused to {action}: {code}; check the credentials and the bucket"
+        ) from err
     except BotoCoreError as err:
         raise StorageError(f"S3 cannot {action}: {err}; check PRESAGIO_S3_ENDPOINT") from err
 
@@ -92,7 +94,9 @@ class ObjectStore:
     ) -> None:
         """Store bytes under a key, replacing what was there."""
         with _translated(f"write {bucket}/{key}"):
-            self._client.put_object(Bucket=bucket, Key=key, Body=body, Metadata=dict(metadata or {}))
+            self._client.put_object(
+                Bucket=bucket, Key=key, Body=body, Metadata=dict(metadata or {})
+            )
 
     def delete_unchanged(self, bucket: str, stored: StoredObject) -> bool:
         """Delete an object if it still is the one that was read.

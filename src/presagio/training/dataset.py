@@ -107,9 +107,7 @@ def read_labelled_csv(path: Path, spec: MachineSpec) -> Dataset:
     except OSError as err:
         raise DataError(f"{path} cannot be read: {err.strerror}") from err
     checked = check_rows(decode_csv(body, spec), spec)
-    return dataset_from_frame(
-        checked.accepted, spec, path.name, rejected=len(checked.rejected)
-    )
+    return dataset_from_frame(checked.accepted, spec, path.name, rejected=len(checked.rejected))
 
 
 def generate_dataset(spec: MachineSpec, rows: int = _GENERATED_ROWS, *, seed: int = 0) -> Dataset:

@@ -34,7 +34,9 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
-    def node(self, operator: str, *inputs: str, output: str | None = None, **attributes: int | list[int]) -> str:
+    def node(
+        self, operator: str, *inputs: str, output: str | None = None, **attributes: int | list[int]
+    ) -> str:
         name = output or f"n{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
         return name
@@ -124,8 +126,15 @@ def export_graph(spec: MachineSpec, pipeline: Pipeline, calibration: Calibration
         helper.make_graph(
             graph.nodes,
             spec.name,
-            [helper.make_tensor_value_info("inputs", TensorProto.DOUBLE, ["n", len(spec.input_names)])],
-            [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n"]) for name in ("score", "probability")],
+            [
+                helper.make_tensor_value_info(
+                    "inputs", TensorProto.DOUBLE, ["n", len(spec.input_names)]
+                )
+            ],
+            [
+                helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n"])
+                for name in ("score", "probability")
+            ],
             graph.constants,
         ),
         opset_imports=[helper.make_opsetid("", _OPSET)],

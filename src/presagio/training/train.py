@@ -167,7 +167,9 @@ def export_model(model: TrainedModel, folder: Path) -> str:
     return digest
 
 
-def _record(model: TrainedModel, artifact: Path, digest: str, pictures: list[Path]) -> TrainingRecord:
+def _record(
+    model: TrainedModel, artifact: Path, digest: str, pictures: list[Path]
+) -> TrainingRecord:
     best = model.result.best
     candidates = tuple(
         LoggedCandidate(

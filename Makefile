@@ -1,0 +1,62 @@
+# One vocabulary of tasks: CI, the hooks and the README call these and nothing else.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+# Arguments for the command, such as: make up ARGS="--port-offset 100"
+ARGS ?=
+
+.PHONY: help setup up down demo test e2e lint format bench lock fallback docs clean
+
+help: ## Show the tasks
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
+
+setup: .venv/.installed ## Install everything into .venv (nothing else is touched)
+
+.venv/.installed: requirements/dev.txt requirements/bootstrap.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one: make setup PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt; }
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+up: setup ## Start the whole stack, no Docker; Ctrl-C stops it
+	@$(BIN)/presagio up $(ARGS)
+
+down: setup ## Stop the stack; its data stay
+	@$(BIN)/presagio down $(ARGS)
+
+demo: setup ## Walk the whole loop on a running stack
+	@$(BIN)/presagio demo $(ARGS)
+
+test: setup ## Unit and integration tests (real PostgreSQL, S3, MLflow)
+	$(BIN)/pytest -m "unit or integration" --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+
+e2e: setup ## End-to-end tests: the whole stack, Airflow included
+	$(BIN)/pytest -m e2e $(ARGS)
+
+lint: setup ## Style, types, rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Mend what can be mended by a tool
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## Measure, and write the results into docs/benchmarks.md
+	$(BIN)/python -m bench $(ARGS)
+
+lock: setup ## Pin all dependencies anew (hashes, no index addresses)
+	$(BIN)/python requirements/lock.py
+
+fallback: setup ## Make the artifact that ships with the package anew
+	$(BIN)/presagio export-fallback src/presagio/inference/fallback
+
+docs: setup ## Write the generated parts of the documents anew
+	$(BIN)/python -m docs.generate
+
+clean: ## Remove the environment and caches; data in .presagio stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
