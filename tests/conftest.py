@@ -1,0 +1,156 @@
+"""Fixtures for all tests: the machine spec, the real rows, real services."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import polars as pl
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from presagio.ingest.checking import check_rows
+from presagio.ingest.decoding import decode_csv
+from presagio.ingest.filing import Intake
+from presagio.machine.spec import MachineSpec, load_spec
+from presagio.settings import Prefixes, Settings
+from presagio.stack.credentials import Credentials, load_credentials
+from presagio.stack.layout import Layout, Ports
+from presagio.stack.postgres import create_cluster
+from presagio.stack.services import build_services
+from presagio.stack.state import StackStatus
+from presagio.stack.supervisor import Supervisor
+from presagio.storage.database import open_database
+from presagio.storage.ledger import Ledger
+from presagio.storage.objects import open_store
+
+REAL_ROWS = "PRESAGIO_AI4I_CSV"
+_START_LIMIT_S = 120.0
+
+# One machine is not like another: no example is slow, only the test's own time-out is.
+hypothesis_settings.register_profile("presagio", deadline=None)
+hypothesis_settings.load_profile("presagio")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever is not marked otherwise is a unit test."""
+    kinds = {"unit", "integration", "e2e"}
+    for item in items:
+        if not kinds & {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.unit)
+
+
+@pytest.fixture(scope="session")
+def spec() -> MachineSpec:
+    return load_spec()
+
+
+@pytest.fixture(scope="session")
+def real_csv() -> Path:
+    """The 8,000 real rows; tests that need them are skipped where they are absent."""
+    named = os.environ.get(REAL_ROWS)
+    if not named:
+        pytest.skip(f"{REAL_ROWS} does not name a file with rows of the AI4I 2020 data set")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def real_rows(real_csv: Path, spec: MachineSpec) -> pl.DataFrame:
+    return check_rows(decode_csv(real_csv.read_bytes(), spec), spec).accepted
+
+
+def free_ports() -> Ports:
+    """Ports that nobody listens on."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+    numbers = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return Ports(*numbers)
+
+
+@dataclass(frozen=True)
+class RunningServices:
+    """Real PostgreSQL, S3 and MLflow, from the same code as ``presagio up``."""
+
+    settings: Settings
+    layout: Layout
+    ports: Ports
+    credentials: Credentials
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServices]:
+    home = tmp_path_factory.mktemp("stack")
+    layout, ports = Layout(home), free_ports()
+    layout.create()
+    credentials = load_credentials(layout)
+    create_cluster(layout, credentials.postgres_password)
+    settings = Settings(
+        home=home,
+        s3_endpoint=ports.url("s3"),
+        s3_access_key=credentials.s3_access_key,
+        s3_secret_key=credentials.s3_secret_key,
+        database_url=credentials.database_url(ports, "presagio"),
+        mlflow_url=ports.url("mlflow"),
+        registry_poll_s=0.2,
+    )
+    wanted = {"postgres", "s3", "databases", "buckets", "mlflow"}
+    built = [s for s in build_services(settings, layout, ports, credentials) if s.name in wanted]
+    with running_supervisor(built, layout):
+        yield RunningServices(settings, layout, ports, credentials)
+
+
+class running_supervisor:  # noqa: N801 - a context manager
+    """A supervisor in a thread, entered when everything is healthy."""
+
+    def __init__(self, services: list[object], layout: Layout) -> None:
+        self.statuses: list[StackStatus] = []
+        self._healthy = threading.Event()
+        self.supervisor = Supervisor(services, layout, self._watch)  # type: ignore[arg-type]
+        self._thread = threading.Thread(target=self._run)
+        self._error: BaseException | None = None
+
+    def _watch(self, status: StackStatus) -> None:
+        self.statuses.append(status)
+        if status.phase == "healthy":
+            self._healthy.set()
+
+    def _run(self) -> None:
+        try:
+            self.supervisor.run()
+        except BaseException as err:  # noqa: BLE001 - raised in the test's own thread below
+            self._error = err
+            self._healthy.set()
+
+    def __enter__(self) -> "running_supervisor":
+        self._thread.start()
+        healthy = self._healthy.wait(_START_LIMIT_S)
+        if not healthy or self._error:
+            self.__exit__()
+            raise self._error or TimeoutError("services are not healthy")
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.supervisor.request_stop()
+        self._thread.join()
+
+
+@pytest.fixture
+def new_intake(services: RunningServices, spec: MachineSpec) -> Callable[[], Intake]:
+    """Make intakes on the real services, each in a bucket of its own."""
+
+    def make() -> Intake:
+        store = open_store(services.settings)
+        prefixes = Prefixes(bucket=f"test-{uuid4().hex[:12]}")
+        store.create_bucket(prefixes.bucket)
+        return Intake(store, Ledger(open_database(services.settings)), spec, prefixes)
+
+    return make
+
+
+@pytest.fixture
+def intake(new_intake: Callable[[], Intake]) -> Intake:
+    return new_intake()

@@ -1,0 +1,56 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from presagio.machine.columns import match_columns
+from presagio.machine.spec import MachineSpec, load_spec
+
+ORIGINAL = [
+    "UDI", "Product ID", "Type", "Air temperature [K]", "Process temperature [K]",
+    "Rotational speed [rpm]", "Torque [Nm]", "Tool wear [min]", "Machine failure",
+    "TWF", "HDF", "PWF", "OSF", "RNF",
+]  # fmt: skip
+CONTRACT = [
+    "airtemperature_k", "process_temperature_k", "rotational_speed_rpm", "torque_nm",
+    "tool_wear_min", "type_l", "type_m",
+]  # fmt: skip
+
+
+def test_the_data_sets_own_header_is_understood(spec: MachineSpec) -> None:
+    match = match_columns(ORIGINAL, spec)
+    assert (match.missing, match.duplicated, match.unknown) == ((), (), ())
+    assert match.found >= {*spec.feature_names, *spec.label_names, "type", "udi", "product_id"}
+
+
+def test_the_contracts_header_is_understood(spec: MachineSpec) -> None:
+    match = match_columns(CONTRACT, spec)
+    assert (match.missing, match.duplicated, match.unknown) == ((), (), ())
+
+
+@given(st.permutations(ORIGINAL), st.data())
+def test_order_case_and_spaces_do_not_matter(header: list[str], data: st.DataObject) -> None:
+    spec = load_spec()
+    written = [
+        f" {data.draw(st.sampled_from([name.upper(), name.lower(), name]))}  " for name in header
+    ]
+    match = match_columns(written, spec)
+    plain = match_columns(header, spec)
+    assert match.names == plain.names
+    assert not match.missing
+
+
+def test_what_is_missing_is_named(spec: MachineSpec) -> None:
+    header = [name for name in ORIGINAL if name not in ("Type", "Torque [Nm]")]
+    assert match_columns(header, spec).missing == ("torque_nm", "type")
+
+
+def test_half_a_category_is_missing_the_other_half(spec: MachineSpec) -> None:
+    assert match_columns(CONTRACT[:-1], spec).missing == ("type_m",)
+
+
+def test_both_styles_at_once_are_a_duplicate(spec: MachineSpec) -> None:
+    assert match_columns([*ORIGINAL, "type_l"], spec).duplicated == ("type",)
+    assert match_columns([*ORIGINAL, "torque_nm"], spec).duplicated == ("torque_nm",)
+
+
+def test_unknown_columns_are_listed_as_written(spec: MachineSpec) -> None:
+    assert match_columns([*CONTRACT, "Shift "], spec).unknown == ("Shift ",)

@@ -1,0 +1,106 @@
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from presagio.errors import InvalidSpecError
+from presagio.machine.spec import MachineSpec, load_spec
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    text = (files("presagio.machine") / "specs" / "ai4i2020.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def test_inputs_are_the_contract_of_the_api(spec: MachineSpec) -> None:
+    assert spec.input_names == (
+        "airtemperature_k",
+        "process_temperature_k",
+        "rotational_speed_rpm",
+        "torque_nm",
+        "tool_wear_min",
+        "type_l",
+        "type_m",
+    )
+
+
+def test_labels_are_no_inputs(spec: MachineSpec) -> None:
+    assert spec.label_names == ("machine_failure", "twf", "hdf", "pwf", "osf", "rnf")
+    assert not set(spec.label_names) & set(spec.input_names)
+
+
+def test_example_has_every_input(spec: MachineSpec) -> None:
+    assert tuple(spec.example) == spec.input_names
+    assert (spec.example["type_l"], spec.example["type_m"]) == (True, False)
+
+
+def test_category_without_indicator_is_the_remainder(spec: MachineSpec) -> None:
+    assert spec.category("type").remainder == "H"
+
+
+def test_a_plant_with_other_sensors_writes_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "pump.toml"
+    path.write_text(
+        """
+        name = "pump"
+        title = "Pump"
+        target = { name = "failed" }
+        [[features]]
+        name = "pressure_bar"
+        title = "Pressure"
+        unit = "bar"
+        range = [0.0, 20.0]
+        example = 6.0
+        """,
+        encoding="utf-8",
+    )
+    assert load_spec(path).input_names == ("pressure_bar",)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"quantities": [{"name": "q", "title": "", "unit": "", "kind": "product", "of": ["x", "y"]}]}, "neither feature nor quantity"),
+        ({"rules": [{"mode": "hdf", "bounds": [{"of": "torque_nm"}]}]}, "either below or above"),
+        ({"rules": [{"mode": "abc", "bounds": [{"of": "torque_nm", "below": 1}]}]}, "unknown failure modes"),
+        ({"rules": [{"mode": "hdf", "bounds": [{"of": "torque_nm", "below": {"L": 1}}]}]}, "go together"),
+        ({"rules": [{"mode": "hdf", "bounds": [{"of": "torque_nm", "by": "type", "below": {"L": 1}}]}]}, "a limit for each type"),
+        ({"rules": [{"mode": "hdf", "bounds": [{"of": "torque_nm", "by": "age", "below": {"L": 1}}]}]}, "is no category"),
+        ({"identifiers": [{"name": "torque_nm"}]}, "names must be unique"),
+        ({"colour": "red"}, "Extra inputs"),
+    ],
+)  # fmt: skip
+def test_a_spec_that_contradicts_itself_is_refused(
+    document: dict[str, Any], change: dict[str, Any], complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        MachineSpec.model_validate(document | change)
+
+
+def test_an_example_outside_its_range_is_refused(document: dict[str, Any]) -> None:
+    document["features"][0]["example"] = 1000.0
+    with pytest.raises(ValueError, match="airtemperature_k: example"):
+        MachineSpec.model_validate(document)
+
+
+def test_two_values_without_indicator_are_refused(document: dict[str, Any]) -> None:
+    document["categories"][0]["indicators"] = {"L": "type_l"}
+    with pytest.raises(ValueError, match="only one value may lack"):
+        MachineSpec.model_validate(document)
+
+
+def test_an_unknown_spec_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpecError, match="give the name of a spec"):
+        load_spec("lathe")
+    with pytest.raises(InvalidSpecError, match=r"lathe\.toml cannot be read"):
+        load_spec(tmp_path / "lathe.toml")
+
+
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("name =", encoding="utf-8")
+    with pytest.raises(InvalidSpecError, match="is not valid"):
+        load_spec(path)
