@@ -26,6 +26,8 @@ from presagio.stack.supervisor import Supervisor
 from presagio.storage.database import open_database
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import open_store
+from presagio.training.dataset import generate_dataset
+from presagio.training.train import TrainedModel, export_model, train_model
 
 REAL_ROWS = "PRESAGIO_AI4I_CSV"
 _START_LIMIT_S = 120.0
@@ -154,3 +156,21 @@ def new_intake(services: RunningServices, spec: MachineSpec) -> Callable[[], Int
 @pytest.fixture
 def intake(new_intake: Callable[[], Intake]) -> Intake:
     return new_intake()
+
+
+@pytest.fixture(scope="session")
+def trained(spec: MachineSpec) -> TrainedModel:
+    """A small model, good enough to be told from a constant."""
+    grid = [
+        {"svc__kernel": ["linear"], "svc__C": [1.0]},
+        {"svc__kernel": ["rbf"], "svc__C": [10.0, 100.0], "svc__gamma": [0.1]},
+    ]
+    return train_model(generate_dataset(spec, 3000, seed=5), spec, grid=grid)
+
+
+@pytest.fixture(scope="session")
+def artifact(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole artifact folder; copy it before changing anything."""
+    folder = tmp_path_factory.mktemp("artifact")
+    export_model(trained, folder)
+    return folder

@@ -111,14 +111,14 @@ class Ledger:
             yield Filing(connection, identity)
 
     def receipts(
-        self, *, key: str | None = None, processed_key: str | None = None, limit: int | None = 100
+        self, *, bucket: str | None = None, key: str | None = None, limit: int | None = 100
     ) -> list[Receipt]:
-        """Return receipts, newest first, all or those of one incoming or processed key."""
+        """Return receipts, newest first: all, or those of one bucket or one incoming key."""
         query = sa.select(_RECEIPTS).order_by(_RECEIPTS.c.id.desc()).limit(limit)
+        if bucket is not None:
+            query = query.where(_RECEIPTS.c.bucket == bucket)
         if key is not None:
             query = query.where(_RECEIPTS.c.key == key)
-        if processed_key is not None:
-            query = query.where(_RECEIPTS.c.processed_key == processed_key)
         with _translated(), self._engine.connect() as connection:
             return [_receipt(row) for row in connection.execute(query)]
 

@@ -119,7 +119,8 @@ def generate_dataset(spec: MachineSpec, rows: int = _GENERATED_ROWS, *, seed: in
 def read_processed(intake: Intake) -> Dataset:
     """Read what the intake has filed below the processed prefix, oldest first.
 
-    Only files with the target are read; each row can be traced to its file's receipt.
+    Only files with the target are read. Rows that came twice are taken once: the same row in
+    training and test part would flatter the figures.
 
     Raises
     ------
@@ -127,7 +128,11 @@ def read_processed(intake: Intake) -> Dataset:
         If there is no labelled file, or a filed object is gone.
     """
     spec, frames, receipts = intake.spec, [], []
-    filed = [r for r in intake.ledger.receipts(limit=None) if r.outcome.processed_key]
+    filed = [
+        receipt
+        for receipt in intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
+        if receipt.outcome.processed_key
+    ]
     for receipt in reversed(filed):
         key = receipt.outcome.processed_key or ""
         read = intake.store.read(intake.prefixes.bucket, key)
@@ -142,8 +147,12 @@ def read_processed(intake: Intake) -> Dataset:
             f"no file below {intake.prefixes.processed} has {spec.target.name}; "
             "upload a labelled one with: presagio ingest FILE"
         )
+    everything = pl.concat(frames)
+    once = everything.unique(maintain_order=True)
     source = f"{len(frames)} processed file{'s' if len(frames) > 1 else ''}"
-    return dataset_from_frame(pl.concat(frames), spec, source, receipts=tuple(receipts))
+    if doubled := len(everything) - len(once):
+        source += f", without {doubled} rows that came twice"
+    return dataset_from_frame(once, spec, source, receipts=tuple(receipts))
 
 
 def default_dataset(settings: Settings, spec: MachineSpec) -> Dataset:
