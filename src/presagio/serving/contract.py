@@ -1,9 +1,8 @@
 """Request and answer of the API; the request is made from the machine spec."""
 
-import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from presagio.machine.spec import Feature, MachineSpec
 
@@ -70,12 +69,6 @@ def _refuse_boolean(value: object) -> object:
     return value
 
 
-def _refuse_infinite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError("a finite number is needed")
-    return value
-
-
 def allowed_range(feature: Feature) -> str:
     """Say what values of a feature are allowed, in words."""
     low, high = feature.range
@@ -86,15 +79,16 @@ def _number(feature: Feature) -> Any:
     low, high = feature.range
     return Annotated[
         float,
-        BeforeValidator(_refuse_boolean),
-        AfterValidator(_refuse_infinite),
         Field(
+            allow_inf_nan=False,
             ge=low,
             le=high,
             title=f"{feature.title} [{feature.unit}]",
             description=f"{feature.title}, {allowed_range(feature)}.",
             json_schema_extra={"unit": feature.unit},
         ),
+        # Outside the field: the range would not be in the documentation otherwise.
+        BeforeValidator(_refuse_boolean),
     ]
 
 

@@ -1,0 +1,124 @@
+"""The API follows the champion in a real registry."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from presagio.machine.spec import MachineSpec, load_spec
+from presagio.registry import Registry, open_registry
+from presagio.serving.champion import Champion
+from presagio.settings import Settings
+from presagio.training.train import TrainedModel, register_model
+from tests.conftest import RunningServices, free_ports
+from tests.serving.conftest import Serve
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def settings(services: RunningServices, tmp_path: Path) -> Settings:
+    name = uuid4().hex[:8]
+    return services.settings.model_copy(
+        update={"model_name": f"served_{name}", "experiment": f"served_{name}", "home": tmp_path}
+    )
+
+
+@pytest.fixture
+def registry(settings: Settings) -> Registry:
+    return open_registry(settings)
+
+
+def _wait(client: httpx.Client, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        ready: dict[str, Any] = client.get("/health/ready").json()
+        if wanted(ready):
+            return ready
+        time.sleep(0.05)
+    raise AssertionError(f"not in time: {ready}")
+
+
+def test_the_champion_is_served_from_the_start(
+    serve: Serve, settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path,
+    spec: MachineSpec,
+) -> None:  # fmt: skip
+    registered = register_model(trained, registry, tmp_path / "files")
+    with serve(settings) as client:
+        ready = client.get("/health/ready").json()
+        answer = client.post("/predict", json={"request_id": 1, "features": spec.example}).json()
+    assert (ready["model"], ready["version"]) == (registered.name, registered.version)
+    assert (ready["source"], ready["degraded"], ready["reason"]) == ("registry", False, None)
+    assert (answer["model"], answer["version"], answer["degraded"]) == (
+        registered.name, registered.version, False,
+    )  # fmt: skip
+
+
+def test_a_new_champion_is_taken_without_a_restart(
+    serve: Serve, settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path
+) -> None:
+    with serve(settings) as client:
+        degraded = client.get("/health/ready").json()
+        assert degraded["source"] == "fallback"
+        assert "no version of" in degraded["reason"]
+        for number in ("1", "2"):
+            register_model(trained, registry, tmp_path / number)
+            ready = _wait(client, lambda r, n=number: r["version"] == n)  # type: ignore[misc]
+            assert ready["degraded"] is False
+
+
+def test_a_candidate_that_is_not_what_was_registered_is_refused(
+    serve: Serve, settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path
+) -> None:
+    good = register_model(trained, registry, tmp_path / "1")
+    with serve(settings) as client:
+        bad = register_model(trained, registry, tmp_path / "2", promote=False)
+        registry._client.set_model_version_tag(
+            bad.name, bad.version, "presagio.artifact_sha256", "0" * 64
+        )
+        registry.assign("champion", bad)
+        refused = _wait(client, lambda r: r["reason"] is not None)
+        assert refused["version"] == good.version
+        assert "has digest" in refused["reason"]
+        registry.assign("champion", good)
+        assert _wait(client, lambda r: r["reason"] is None)["version"] == good.version
+
+
+def test_a_cached_champion_that_was_altered_is_refused(
+    settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path
+) -> None:
+    registered = register_model(trained, registry, tmp_path / "1")
+    folder = registry.fetch(registered, settings.model_cache)
+    (folder / "model.onnx").write_bytes(b"altered")
+    champion = Champion(settings, load_spec(), lambda: registry)
+    champion.refresh()
+    assert champion.served.degraded
+    assert "is not the file that was exported" in (champion.reason or "")
+    shutil.rmtree(folder)
+
+
+def test_a_registry_that_goes_away_changes_nothing(
+    settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path
+) -> None:
+    registered = register_model(trained, registry, tmp_path / "1")
+    away = open_registry(settings.model_copy(update={"mlflow_url": free_ports().url("mlflow")}))
+    current = registry
+    champion = Champion(settings, load_spec(), lambda: current)
+    champion.refresh()
+    champion._registry = away
+    champion.refresh()
+    assert champion.served.version == registered.version
+    assert "PRESAGIO_MLFLOW_URL" in (champion.reason or "")
+
+
+def test_no_registry_is_ready_within_ten_seconds(serve: Serve, settings: Settings) -> None:
+    away = settings.model_copy(update={"mlflow_url": free_ports().url("mlflow")})
+    began = time.monotonic()
+    with serve(away) as client:
+        assert client.get("/health/ready").json()["degraded"] is True
+        assert time.monotonic() - began < 10

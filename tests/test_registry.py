@@ -1,0 +1,116 @@
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import mlflow
+import pytest
+import skops.io
+from mlflow import MlflowClient
+
+from presagio.errors import NoChampionError, RegistryError
+from presagio.inference.predictor import load_predictor
+from presagio.registry import Registry, open_registry
+from presagio.settings import Settings
+from presagio.training.train import TrainedModel, register_model
+from tests.conftest import RunningServices, free_ports
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def settings(services: RunningServices) -> Settings:
+    """Settings with a registered model and an experiment of their own."""
+    name = uuid4().hex[:8]
+    return services.settings.model_copy(
+        update={"model_name": f"model_{name}", "experiment": f"experiment_{name}"}
+    )
+
+
+@pytest.fixture
+def registry(settings: Settings) -> Registry:
+    return open_registry(settings)
+
+
+@pytest.fixture
+def client(settings: Settings) -> MlflowClient:
+    return MlflowClient(settings.mlflow_url)
+
+
+def test_a_training_is_logged_with_every_candidate(
+    registry: Registry, client: MlflowClient, settings: Settings, trained: TrainedModel, tmp_path: Path
+) -> None:
+    registered = register_model(trained, registry, tmp_path)
+    run = client.get_run(registered.run_id)
+    experiment = client.get_experiment_by_name(settings.experiment)
+    assert experiment is not None
+    nested = client.search_runs(
+        [experiment.experiment_id], f"tags.mlflow.parentRunId = '{registered.run_id}'"
+    )
+    assert len(nested) == len(trained.result.candidates)
+    assert {n.data.params["svc__kernel"] for n in nested} == {"linear", "rbf"}
+    assert all("cv_average_precision" in n.data.metrics for n in nested)
+    assert run.data.metrics["test_f1"] == pytest.approx(trained.test.f1)
+    assert run.data.metrics["test_true_negatives"] == trained.test.true_negatives
+    assert run.data.tags["presagio.data_sha256"] == trained.dataset.sha256
+    assert run.data.tags["presagio.receipts"] == ""
+    assert {entry.path for entry in client.list_artifacts(registered.run_id, "curves")} == {
+        f"curves/{name}.png" for name in ("precision_recall", "roc", "confusion_matrix", "reliability")
+    }
+
+
+def test_the_registered_copy_is_skops_with_signature_and_example(
+    registry: Registry, client: MlflowClient, trained: TrainedModel, tmp_path: Path
+) -> None:
+    registered = register_model(trained, registry, tmp_path)
+    version = client.get_model_version(registered.name, registered.version)
+    folder = Path(mlflow.artifacts.download_artifacts(version.source, tracking_uri=client.tracking_uri))
+    (file,) = folder.glob("*.skops")
+    # Nothing beyond what skops itself trusts is in it.
+    assert skops.io.get_untrusted_types(file=file) == []
+    pipeline = skops.io.load(file)
+    assert (pipeline.predict(trained.split.test) == trained.result.pipeline.predict(trained.split.test)).all()
+    model = mlflow.models.Model.load(folder)
+    assert [column.name for column in model.signature.inputs] == list(trained.spec.input_names)
+    assert {str(column.type) for column in model.signature.inputs} == {"DataType.double"}
+    assert model.saved_input_example_info is not None
+
+
+def test_the_champion_is_resolved_fetched_and_served(
+    registry: Registry, trained: TrainedModel, tmp_path: Path
+) -> None:
+    registered = register_model(trained, registry, tmp_path / "files")
+    assert registry.resolve("champion") == registered
+    folder = registry.fetch(registered, tmp_path / "cache")
+    assert registry.fetch(registered, tmp_path / "cache") == folder
+    assert list((tmp_path / "cache").iterdir()) == [folder]
+    load_predictor(folder, digest=registered.digest)
+
+
+def test_a_challenger_is_no_champion(
+    registry: Registry, trained: TrainedModel, tmp_path: Path
+) -> None:
+    registered = register_model(trained, registry, tmp_path, promote=False)
+    assert registry.resolve("challenger") == registered
+    with pytest.raises(NoChampionError):
+        registry.resolve("champion")
+
+
+def test_no_model_at_all_is_no_champion(registry: Registry) -> None:
+    with pytest.raises(NoChampionError, match="presagio train"):
+        registry.resolve()
+
+
+def test_an_alias_moves(registry: Registry, trained: TrainedModel, tmp_path: Path) -> None:
+    first = register_model(trained, registry, tmp_path / "1")
+    second = register_model(trained, registry, tmp_path / "2")
+    assert registry.resolve() == second
+    registry.assign("champion", first)
+    assert registry.resolve() == first
+
+
+def test_a_server_that_is_away_is_told_soon(settings: Settings) -> None:
+    away = open_registry(settings.model_copy(update={"mlflow_url": free_ports().url("mlflow")}))
+    began = time.monotonic()
+    with pytest.raises(RegistryError, match="PRESAGIO_MLFLOW_URL"):
+        away.resolve()
+    assert time.monotonic() - began < 2 * settings.mlflow_timeout_s
