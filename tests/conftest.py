@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 from uuid import uuid4
 
 import polars as pl
@@ -20,7 +21,7 @@ from presagio.settings import Prefixes, Settings
 from presagio.stack.credentials import Credentials, load_credentials
 from presagio.stack.layout import Layout, Ports
 from presagio.stack.postgres import create_cluster
-from presagio.stack.services import build_services
+from presagio.stack.services import Service, build_services
 from presagio.stack.state import StackStatus
 from presagio.stack.supervisor import Supervisor
 from presagio.storage.database import open_database
@@ -101,17 +102,17 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServic
     )
     wanted = {"postgres", "s3", "databases", "buckets", "mlflow"}
     built = [s for s in build_services(settings, layout, ports, credentials) if s.name in wanted]
-    with running_supervisor(built, layout):
+    with RunningSupervisor(built, layout):
         yield RunningServices(settings, layout, ports, credentials)
 
 
-class running_supervisor:  # noqa: N801 - a context manager
+class RunningSupervisor:
     """A supervisor in a thread, entered when everything is healthy."""
 
-    def __init__(self, services: list[object], layout: Layout) -> None:
+    def __init__(self, services: list[Service], layout: Layout) -> None:
         self.statuses: list[StackStatus] = []
         self._healthy = threading.Event()
-        self.supervisor = Supervisor(services, layout, self._watch)  # type: ignore[arg-type]
+        self.supervisor = Supervisor(services, layout, self._watch)
         self._thread = threading.Thread(target=self._run)
         self._error: BaseException | None = None
 
@@ -127,7 +128,7 @@ class running_supervisor:  # noqa: N801 - a context manager
             self._error = err
             self._healthy.set()
 
-    def __enter__(self) -> "running_supervisor":
+    def __enter__(self) -> Self:
         self._thread.start()
         healthy = self._healthy.wait(_START_LIMIT_S)
         if not healthy or self._error:
@@ -161,7 +162,7 @@ def intake(new_intake: Callable[[], Intake]) -> Intake:
 @pytest.fixture(scope="session")
 def trained(spec: MachineSpec) -> TrainedModel:
     """A small model, good enough to be told from a constant."""
-    grid = [
+    grid: list[dict[str, list[Any]]] = [
         {"svc__kernel": ["linear"], "svc__C": [1.0]},
         {"svc__kernel": ["rbf"], "svc__C": [10.0, 100.0], "svc__gamma": [0.1]},
     ]

@@ -37,7 +37,11 @@ def client(settings: Settings) -> MlflowClient:
 
 
 def test_a_training_is_logged_with_every_candidate(
-    registry: Registry, client: MlflowClient, settings: Settings, trained: TrainedModel, tmp_path: Path
+    registry: Registry,
+    client: MlflowClient,
+    settings: Settings,
+    trained: TrainedModel,
+    tmp_path: Path,
 ) -> None:
     registered = register_model(trained, registry, tmp_path)
     run = client.get_run(registered.run_id)
@@ -54,7 +58,8 @@ def test_a_training_is_logged_with_every_candidate(
     assert run.data.tags["presagio.data_sha256"] == trained.dataset.sha256
     assert run.data.tags["presagio.receipts"] == ""
     assert {entry.path for entry in client.list_artifacts(registered.run_id, "curves")} == {
-        f"curves/{name}.png" for name in ("precision_recall", "roc", "confusion_matrix", "reliability")
+        f"curves/{name}.png"
+        for name in ("precision_recall", "roc", "confusion_matrix", "reliability")
     }
 
 
@@ -63,12 +68,16 @@ def test_the_registered_copy_is_skops_with_signature_and_example(
 ) -> None:
     registered = register_model(trained, registry, tmp_path)
     version = client.get_model_version(registered.name, registered.version)
-    folder = Path(mlflow.artifacts.download_artifacts(version.source, tracking_uri=client.tracking_uri))
+    folder = Path(
+        mlflow.artifacts.download_artifacts(version.source, tracking_uri=client.tracking_uri)
+    )
     (file,) = folder.glob("*.skops")
     # Nothing beyond what skops itself trusts is in it.
     assert skops.io.get_untrusted_types(file=file) == []
     pipeline = skops.io.load(file)
-    assert (pipeline.predict(trained.split.test) == trained.result.pipeline.predict(trained.split.test)).all()
+    assert (
+        pipeline.predict(trained.split.test) == trained.result.pipeline.predict(trained.split.test)
+    ).all()
     model = mlflow.models.Model.load(folder)
     assert [column.name for column in model.signature.inputs] == list(trained.spec.input_names)
     assert {str(column.type) for column in model.signature.inputs} == {"DataType.double"}

@@ -41,10 +41,12 @@ def csv_file_watcher() -> None:
     """Wait for files, then file them all."""
 
     @task
-    def file_incoming(params: dict[str, Any], run_id: str) -> dict[str, int]:
+    def file_incoming(
+        params: dict[str, Any] | None = None, run_id: str | None = None
+    ) -> dict[str, int]:
         from presagio.orchestration.sweep import sweep_prefixes  # noqa: PLC0415 - not at parse time
 
-        return sweep_prefixes(Prefixes(**params), run_id=run_id)
+        return sweep_prefixes(Prefixes(**(params or {})), run_id=run_id)
 
     wait = WaitForIncomingCsv(
         task_id="wait_for_incoming",

@@ -10,10 +10,9 @@ from polars.testing import assert_frame_equal
 from presagio.ingest.checking import Checked, check_rows
 from presagio.ingest.decoding import decode_csv
 from presagio.machine.spec import MachineSpec, load_spec
+from tests.readings import COLUMNS
 
-COLUMNS = ["Type", "Air temperature [K]", "Process temperature [K]", "Rotational speed [rpm]",
-           "Torque [Nm]", "Tool wear [min]"]  # fmt: skip
-GOOD = {name: value for name, value in zip(COLUMNS, ["L", "300", "310", "1500", "40", "10"], strict=True)}
+GOOD = dict(zip(COLUMNS, ["L", "300", "310", "1500", "40", "10"], strict=True))
 
 
 def _check(spec: MachineSpec, *rows: list[str], header: list[str] | None = None) -> Checked:
@@ -44,7 +43,8 @@ def test_numbers_as_people_write_them(spec: MachineSpec, number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["nan", "NaN", "inf", "-Infinity", "1_0", "４０", "0x28", "40 Nm", "1,5", "--1", "e5"]
+    "written",
+    ["nan", "NaN", "inf", "-Infinity", "1_0", "\uff14\uff10", "0x28", "40 Nm", "1,5", "--1", "e5"],
 )
 def test_what_only_looks_like_a_number_is_refused(spec: MachineSpec, written: str) -> None:
     assert _check(spec, _with(torque=written)).reasons == {"not_a_number": 1}
@@ -66,12 +66,13 @@ def test_a_row_names_all_its_faults(spec: MachineSpec) -> None:
 
 @pytest.mark.parametrize("cells", [5, 7])
 def test_a_ragged_row_is_refused(spec: MachineSpec, cells: int) -> None:
-    (row,) = _check(spec, (_with() + ["1"])[:cells]).rejected
+    (row,) = _check(spec, ([*_with(), "1"])[:cells]).rejected
     assert row.faults == (f"ragged: {cells} cells where the header has 6",)
 
 
 @pytest.mark.parametrize(
-    ("written", "value"), [("True", True), ("1", True), ("yes", True), ("false", False), ("0", False)]
+    ("written", "value"),
+    [("True", True), ("1", True), ("yes", True), ("false", False), ("0", False)],
 )
 def test_booleans_as_people_write_them(spec: MachineSpec, written: str, value: bool) -> None:
     header = [*COLUMNS[1:], "type_l", "type_m", "Machine failure"]
@@ -96,7 +97,7 @@ def test_unknown_columns_are_left_out(spec: MachineSpec) -> None:
     assert tuple(checked.accepted.columns) == spec.input_names
 
 
-def test_every_real_row_is_taken(spec: MachineSpec, real_rows: pl.DataFrame) -> None:
+def test_every_real_row_is_taken(real_rows: pl.DataFrame) -> None:
     assert len(real_rows) == 8000
     assert int(real_rows["machine_failure"].sum()) == 271
 

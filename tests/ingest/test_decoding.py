@@ -3,8 +3,8 @@ import pytest
 from presagio.errors import UnreadableFileError
 from presagio.ingest.decoding import decode_csv
 from presagio.machine.spec import MachineSpec
+from tests.readings import HEADER
 
-HEADER = b"Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],Tool wear [min]"
 ROW = b"L,300,310,1500,40,10"
 
 
@@ -39,9 +39,7 @@ def test_a_header_alone_is_a_file_of_no_rows(spec: MachineSpec) -> None:
         (HEADER + b'\nL,"300,310', "malformed"),
     ],
 )
-def test_a_file_that_cannot_be_taken_says_why(
-    spec: MachineSpec, body: bytes, reason: str
-) -> None:
+def test_a_file_that_cannot_be_taken_says_why(spec: MachineSpec, body: bytes, reason: str) -> None:
     with pytest.raises(UnreadableFileError) as refused:
         decode_csv(body, spec)
     assert refused.value.reason == reason

@@ -15,15 +15,19 @@ from presagio.errors import StorageError
 from presagio.ingest.filing import Intake, file_object
 from presagio.storage.ledger import Receipt
 from presagio.storage.objects import ObjectStore, StoredObject
+from tests.readings import HEADER
 
 pytestmark = pytest.mark.integration
 
 KEY = "incoming/line 1/readings.csv"
-BODY = b"""Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],Tool wear [min],shift
+BODY = (
+    HEADER
+    + b""",shift
 L,300,310,1500,40,10,day
 M,301,311,1400,nan,20,day
 H,302,312,1300,60,900,night
 """
+)
 
 
 class Killed(BaseException):
@@ -112,7 +116,9 @@ def test_rows_go_where_they_belong(intake: Intake) -> None:
 def test_quarantined_rows_keep_line_faults_and_text(intake: Intake) -> None:
     _drop(intake)
     _file(intake)
-    rows = list(csv.DictReader(io.StringIO(_state(intake)[0]["quarantine/line 1/readings.csv"].decode())))
+    rows = list(
+        csv.DictReader(io.StringIO(_state(intake)[0]["quarantine/line 1/readings.csv"].decode()))
+    )
     assert [(row["line"], row["faults"]) for row in rows] == [
         ("3", "not_a_number: torque_nm"),
         ("4", "out_of_range: tool_wear_min outside 0 to 500 min"),

@@ -7,7 +7,9 @@ from presagio.machine.spec import MachineSpec
 
 
 def _inputs(spec: MachineSpec, **values: float) -> dict[str, np.ndarray]:
-    return {name: np.array([float(values.get(name, value))]) for name, value in spec.example.items()}
+    return {
+        name: np.array([float(values.get(name, value))]) for name, value in spec.example.items()
+    }
 
 
 def test_quantities_of_the_example(spec: MachineSpec) -> None:

@@ -79,9 +79,7 @@ def test_quantiles_are_those_of_the_real_rows(
 
 
 @pytest.mark.parametrize("column", ["type_l", "type_m"])
-def test_shares_of_the_types(
-    generated: pl.DataFrame, real_rows: pl.DataFrame, column: str
-) -> None:
+def test_shares_of_the_types(generated: pl.DataFrame, real_rows: pl.DataFrame, column: str) -> None:
     assert generated[column].mean() == pytest.approx(real_rows[column].mean(), abs=0.015)
 
 

@@ -60,21 +60,30 @@ def test_a_plant_with_other_sensors_writes_one_file(tmp_path: Path) -> None:
     assert load_spec(path).input_names == ("pressure_bar",)
 
 
+def _quantity(of: list[str]) -> dict[str, Any]:
+    made = {"name": "q", "title": "", "unit": "", "kind": "product", "of": of}
+    return {"quantities": [made]}
+
+
+def _rule(mode: str, **bound: object) -> dict[str, Any]:
+    return {"rules": [{"mode": mode, "bounds": [{"of": "torque_nm", **bound}]}]}
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"quantities": [{"name": "q", "title": "", "unit": "", "kind": "product", "of": ["x", "y"]}]}, "neither feature nor quantity"),
-        ({"rules": [{"mode": "hdf", "bounds": [{"of": "torque_nm"}]}]}, "either below or above"),
-        ({"rules": [{"mode": "abc", "bounds": [{"of": "torque_nm", "below": 1}]}]}, "unknown failure modes"),
-        ({"rules": [{"mode": "hdf", "bounds": [{"of": "torque_nm", "below": {"L": 1}}]}]}, "go together"),
-        ({"rules": [{"mode": "hdf", "bounds": [{"of": "torque_nm", "by": "type", "below": {"L": 1}}]}]}, "a limit for each type"),
-        ({"rules": [{"mode": "hdf", "bounds": [{"of": "torque_nm", "by": "age", "below": {"L": 1}}]}]}, "is no category"),
+        (_quantity(["x", "y"]), "neither feature nor quantity"),
+        (_rule("hdf"), "either below or above"),
+        (_rule("abc", below=1), "unknown failure modes"),
+        (_rule("hdf", below={"L": 1}), "go together"),
+        (_rule("hdf", by="type", below={"L": 1}), "a limit for each type"),
+        (_rule("hdf", by="age", below={"L": 1}), "is no category"),
         ({"identifiers": [{"name": "torque_nm"}]}, "names must be unique"),
         ({"colour": "red"}, "Extra inputs"),
     ],
-)  # fmt: skip
+)
 def test_a_spec_that_contradicts_itself_is_refused(
-    document: dict[str, Any], change: dict[str, Any], complaint: str, tmp_path: Path
+    document: dict[str, Any], change: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         MachineSpec.model_validate(document | change)

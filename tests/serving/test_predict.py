@@ -161,7 +161,7 @@ def test_any_bytes_are_refused(client: httpx.Client, raw: bytes) -> None:
 
 
 def test_the_documentation_shows_units_and_a_working_example(
-    client: httpx.Client, spec: MachineSpec
+    client: httpx.Client,
 ) -> None:
     document = client.get("/openapi.json").json()
     features = document["components"]["schemas"]["Features"]["properties"]

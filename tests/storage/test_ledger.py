@@ -55,9 +55,13 @@ def test_the_database_refuses_counts_that_lose_a_row(
 
 
 def test_the_database_refuses_a_second_receipt(ledger: Ledger, identity: ObjectIdentity) -> None:
-    with pytest.raises(StorageError, match="one_receipt_an_object"), ledger.filing(identity) as filing:
-        filing.commit_receipt(OUTCOME, None)
-        filing.commit_receipt(OUTCOME, None)
+    def file_twice() -> None:
+        with ledger.filing(identity) as filing:
+            filing.commit_receipt(OUTCOME, None)
+            filing.commit_receipt(OUTCOME, None)
+
+    with pytest.raises(StorageError, match="one_receipt_an_object"):
+        file_twice()
 
 
 def test_of_two_runs_one_waits_for_the_other(ledger: Ledger, identity: ObjectIdentity) -> None:

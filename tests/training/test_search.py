@@ -3,10 +3,10 @@ import pytest
 
 from presagio.machine.spec import MachineSpec
 from presagio.training.dataset import generate_dataset, split_dataset
-from presagio.training.search import DEFAULT_GRID, FOLDS, search
+from presagio.training.search import DEFAULT_GRID, FOLDS, Grid, search
 from presagio.training.train import TrainedModel
 
-SMALL = [{"svc__kernel": ["linear"], "svc__C": [0.1, 1.0]}]
+SMALL: Grid = [{"svc__kernel": ["linear"], "svc__C": [0.1, 1.0]}]
 
 
 def test_the_described_grid_is_searched_too() -> None:
@@ -16,13 +16,13 @@ def test_the_described_grid_is_searched_too() -> None:
 def test_progress_counts_every_fit(spec: MachineSpec) -> None:
     split, seen = split_dataset(generate_dataset(spec, 2000)), []
     search(spec, split.train, split.train_target, grid=SMALL, progress=lambda *a: seen.append(a))
-    assert sorted(seen) == [(i, 2 * FOLDS) for i in range(1, 2 * FOLDS + 1)]
+    assert seen == [(i, 2 * FOLDS) for i in range(1, 2 * FOLDS + 1)]
 
 
 def test_the_winner_has_the_best_average_precision(trained: TrainedModel) -> None:
     result = trained.result
     assert result.best.mean == max(candidate.mean for candidate in result.candidates)
-    assert result.pipeline["svc"].C == result.best.parameters["svc__C"]
+    assert result.best.parameters["svc__C"] == result.pipeline["svc"].C
     assert all(np.mean(c.folds) == pytest.approx(c.mean) for c in result.candidates)
 
 

@@ -8,10 +8,10 @@ import pytest
 from presagio.errors import InvalidArtifactError
 from presagio.machine.spec import MachineSpec
 from presagio.training.dataset import generate_dataset, read_labelled_csv
-from presagio.training.search import DEFAULT_GRID
+from presagio.training.search import DEFAULT_GRID, Grid
 from presagio.training.train import TrainedModel, export_model, train_model
 
-SMALL = [{"svc__kernel": ["rbf"], "svc__C": [10.0], "svc__gamma": [0.1]}]
+SMALL: Grid = [{"svc__kernel": ["rbf"], "svc__C": [10.0], "svc__gamma": [0.1]}]
 
 
 def test_the_same_run_gives_the_same_card(spec: MachineSpec) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from presagio.machine.spec import MachineSpec
+from presagio.machine.spec import Column, MachineSpec
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ def _fold(header: str) -> str:
 
 
 def _accepted_names(spec: MachineSpec) -> dict[str, str]:
-    columns = (*spec.features, *spec.categories, *spec.identifiers, spec.target, *spec.modes)
+    columns: tuple[Column, ...] = (
+        *spec.features, *spec.categories, *spec.identifiers, spec.target, *spec.modes,
+    )  # fmt: skip
     accepted = {_fold(alias): column.name for column in columns for alias in column.columns}
     accepted |= {_fold(column.name): column.name for column in columns}
     return accepted | {_fold(indicator): indicator for indicator in spec.indicator_names}

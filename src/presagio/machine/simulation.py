@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 
 def _scaled_walk(rng: np.random.Generator, rows: int, target: Normal) -> Floats:
     walk = np.cumsum(rng.standard_normal(rows))
-    return target.mean + target.sd * (walk - walk.mean()) / walk.std()
+    scaled: Floats = target.mean + target.sd * (walk - walk.mean()) / walk.std()
+    return scaled
 
 
 def _speed(rng: np.random.Generator, torque: Floats, recipe: SimulationRecipe) -> Floats:
@@ -71,7 +72,7 @@ def _block(
     kinds = rng.choice(list(recipe.shares), size=rows, p=list(recipe.shares.values()))
     steps = np.select([kinds == kind for kind in recipe.wear_step], list(recipe.wear_step.values()))
     wear, tool_failed = tool.block(steps)
-    numbers = dict(
+    numbers: dict[str, Floats] = dict(
         zip(spec.feature_names, (air, process, speed, np.round(torque, 1), wear), strict=True)
     )
     indicators = {

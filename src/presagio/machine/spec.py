@@ -17,23 +17,26 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Column(_Frozen):
-    """A column that is kept but never a feature: an identifier, the target, a failure mode."""
-
+class _Named(_Frozen):
     name: Name
     title: str = ""
+
+
+class Column(_Named):
+    """A column of a file, by the spec's name and the other ``columns`` names that are accepted.
+
+    By itself it is kept and never a feature: an identifier, the target, a failure mode.
+    """
+
     columns: tuple[str, ...] = ()
 
 
-class Feature(_Frozen):
-    """A numeric reading: unit, what a working sensor can say, and the accepted column names."""
+class Feature(Column):
+    """A numeric reading: its unit, and what a working sensor can say."""
 
-    name: Name
-    title: str
     unit: str
     range: tuple[float, float]
     example: float
-    columns: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _range_holds_example(self) -> Self:
@@ -43,18 +46,15 @@ class Feature(_Frozen):
         return self
 
 
-class Category(_Frozen):
+class Category(Column):
     """A reading with named values; ``indicators`` maps a value to its boolean feature.
 
     At most one value has no indicator: it is the case where all the others are false.
     """
 
-    name: Name
-    title: str
     values: tuple[str, ...]
     indicators: dict[str, Name]
     example: str
-    columns: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _values_are_told_apart(self) -> Self:
@@ -72,11 +72,9 @@ class Category(_Frozen):
         return rest[0] if rest else None
 
 
-class Quantity(_Frozen):
+class Quantity(_Named):
     """A quantity derived from two features, in ``unit``; ``factor`` scales the result."""
 
-    name: Name
-    title: str
     unit: str
     kind: Literal["difference", "product"]
     of: tuple[Name, Name]
@@ -189,7 +187,8 @@ class MachineSpec(_Frozen):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         names = [*self.input_names, *self.label_names]
-        names += [column.name for column in (*self.identifiers, *self.categories, *self.quantities)]
+        others: tuple[_Named, ...] = (*self.identifiers, *self.categories, *self.quantities)
+        names += [other.name for other in others]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise ValueError(f"names must be unique, these are not: {doubled}")

@@ -15,7 +15,7 @@ class IncomingCsvTrigger(BaseTrigger):
     """Fires as soon as a CSV file lies below a prefix, and ends the waiting task by itself."""
 
     def __init__(self, bucket: str, incoming: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.bucket = bucket
         self.incoming = incoming
 

@@ -101,7 +101,7 @@ def request_model(spec: MachineSpec) -> type[PredictRequest]:
             fields[indicator] = (Annotated[bool, about], ...)
     features = create_model(
         "Features",
-        __config__=ConfigDict(json_schema_extra={"examples": [spec.example]}),
+        __config__=ConfigDict(json_schema_extra={"examples": [dict[str, Any](spec.example)]}),
         __doc__=f"One reading of: {spec.title}.",
         **fields,
     )

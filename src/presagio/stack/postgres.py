@@ -81,7 +81,7 @@ def create_cluster(layout: Layout, password: str) -> None:
         ]  # fmt: skip
         made = subprocess.run(
             command, capture_output=True, text=True, check=False, cwd="/",
-            user=account and account.uid, group=account and account.gid,
+            user=account.uid if account else None, group=account.gid if account else None,
         )  # fmt: skip
     if made.returncode:
         raise StackError(f"initdb failed in {layout.postgres}: {made.stderr.strip()}")

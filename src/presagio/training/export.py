@@ -5,6 +5,7 @@ The kernel is written out in plain nodes. On an RBF machine with 600 support vec
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -35,7 +36,7 @@ class _Graph:
         return name
 
     def node(
-        self, operator: str, *inputs: str, output: str | None = None, **attributes: int | list[int]
+        self, operator: str, *inputs: str, output: str | None = None, **attributes: Any
     ) -> str:
         name = output or f"n{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
@@ -142,4 +143,4 @@ def export_graph(spec: MachineSpec, pipeline: Pipeline, calibration: Calibration
         producer_name="presagio",
     )
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())

@@ -1,5 +1,6 @@
 """The hyperparameter search, on the training part only."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +69,7 @@ class _FitCounter:
 
     def __init__(self, total: int, report: Progress) -> None:
         self._total, self._report, self._done = total, report, 0
+        self._lock = threading.Lock()
 
     def setup(self, estimator: object, context: object) -> None: ...
 
@@ -77,8 +79,10 @@ class _FitCounter:
 
     def on_fit_task_end(self, estimator: object, context: Any) -> None:  # noqa: ARG002
         if context.task_name == "candidate-split-evaluation":
-            self._done += 1
-            self._report(self._done, self._total)
+            # Fits end in several threads; whoever listens hears of them one by one, in order.
+            with self._lock:
+                self._done += 1
+                self._report(self._done, self._total)
 
 
 def _candidates(results: Mapping[str, Any]) -> tuple[Candidate, ...]:

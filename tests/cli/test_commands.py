@@ -1,0 +1,136 @@
+"""Commands as a user calls them, in processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from presagio.settings import Settings
+from tests.conftest import RunningServices
+
+
+def presagio(*arguments: str | Path, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command; ``PRESAGIO_*`` variables of the test run itself do not count."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PRESAGIO_")}
+    return subprocess.run(
+        [sys.executable, "-m", "presagio", *map(str, arguments)],
+        env=kept | {"PRESAGIO_HOME": str(home), "COLUMNS": "200"} | env,
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_version(tmp_path: Path) -> None:
+    assert presagio("--version", home=tmp_path).stdout.strip() == "0.1.0"
+
+
+def test_rows_are_generated_into_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    done = presagio("data", "generate", "--rows", "12000", "--json", "-o", file, home=tmp_path)
+    frame = pl.read_csv(file)
+    assert json.loads(done.stdout) == {
+        "path": str(file), "rows": 12000, "failures": int(frame["machine_failure"].sum()),
+    }  # fmt: skip
+    assert len(frame) == 12000
+
+
+def test_generated_rows_go_into_the_home_by_default(tmp_path: Path) -> None:
+    done = presagio("data", "generate", "--rows", "100", home=tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "data" / "generated.csv").exists()
+    assert "100 rows" in done.stdout
+
+
+def test_no_stack_is_status_three(tmp_path: Path) -> None:
+    done = presagio("status", home=tmp_path)
+    assert done.returncode == 3
+    assert "No stack runs" in done.stdout
+    assert json.loads(presagio("status", "--json", home=tmp_path).stdout)["phase"] == "stopped"
+
+
+def test_down_without_a_stack_is_fine(tmp_path: Path) -> None:
+    done = presagio("down", home=tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, "No stack runs.")
+
+
+def test_logs_of_an_unknown_service_name_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "api.log").write_text("one\ntwo\nthree\n", encoding="utf-8")
+    unknown = presagio("logs", "web", home=tmp_path)
+    assert unknown.returncode == 1
+    assert "there are: api" in unknown.stderr
+    assert presagio("logs", "api", "-n", "2", home=tmp_path).stdout == "two\nthree\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("up", "--port", "web=1"), ("up", "--detach", "--port", "api=x")]
+)
+def test_a_port_that_is_none_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = presagio(*arguments, home=tmp_path)
+    assert done.returncode == 1
+    assert "write SERVICE=PORT" in done.stderr
+
+
+def test_a_setting_that_cannot_be_used_names_its_variable(tmp_path: Path) -> None:
+    done = presagio("status", home=tmp_path, PRESAGIO_REGISTRY_POLL_S="-1")
+    assert done.returncode == 1
+    assert "PRESAGIO_REGISTRY_POLL_S" in done.stderr
+
+
+def test_without_a_stack_an_ingest_says_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("x\n", encoding="utf-8")
+    done = presagio("ingest", file, home=tmp_path)
+    assert done.returncode == 1
+    assert "presagio up" in done.stderr
+
+
+def test_two_sources_at_once_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("x\n", encoding="utf-8")
+    done = presagio("train", "--csv", file, "--processed", home=tmp_path)
+    assert done.returncode == 2
+
+
+@pytest.fixture
+def settings(services: RunningServices) -> Settings:
+    return services.settings
+
+
+@pytest.mark.integration
+def test_an_upload_waits_in_vain_without_a_watcher(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("x\n", encoding="utf-8")
+    done = presagio("ingest", file, home=settings.home)
+    assert (done.returncode, "uploaded as incoming/rows.csv" in done.stdout) == (0, True)
+    done = presagio("ingest", file, "--wait", "--timeout", "1", "--json", home=settings.home)
+    assert done.returncode == 4
+    assert json.loads(done.stdout)["receipt"] is None
+
+
+@pytest.mark.integration
+def test_receipts_are_empty_at_first(settings: Settings) -> None:
+    done = presagio("receipts", home=settings.home)
+    assert done.returncode == 0
+    assert "Quarantined" in done.stdout
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_a_champion_is_trained_unless_there_is_one(settings: Settings, tmp_path: Path) -> None:
+    home, model = settings.home, {"PRESAGIO_MODEL_NAME": "trained_by_command"}
+    file = tmp_path / "rows.csv"
+    presagio("data", "generate", "--rows", "2000", "-o", file, home=home)
+    arguments = ("train", "--csv", file, "--unless-champion", "--json")
+    lines = [
+        json.loads(line) for line in presagio(*arguments, home=home, **model).stdout.splitlines()
+    ]
+    assert lines[0] == {"done": 1, "total": 75}
+    assert lines[-1]["registered"]["version"] == "1"
+    again = presagio(*arguments, home=home, **model)
+    assert json.loads(again.stdout)["champion"]["version"] == "1"
+    shown = presagio("train", "--csv", file, "--challenger", home=home, **model)
+    assert "version 2, challenger" in shown.stdout

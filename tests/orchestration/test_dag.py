@@ -1,0 +1,65 @@
+"""The DAG file as Airflow parses it, in a process of its own (Airflow has global state)."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARSE = """
+import json, runpy, sys
+before = set(sys.modules)
+dag = runpy.run_path(sys.argv[1])["csv_file_watcher"]()
+heavy = {"polars", "boto3", "alembic", "sklearn", "mlflow", "pandas"} & (set(sys.modules) - before)
+print(json.dumps({
+    "id": dag.dag_id,
+    "schedule": str(dag.schedule),
+    "max_active_runs": dag.max_active_runs,
+    "params": {name: dag.params[name] for name in dag.params},
+    "tasks": {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks},
+    "retries": [t.retries for t in dag.tasks],
+    "from_trigger": dag.get_task("wait_for_incoming").start_from_trigger,
+    "heavy": sorted(heavy),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def dag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    home = tmp_path_factory.mktemp("airflow")
+    file = ROOT / "airflow" / "dags" / "csv_file_watcher.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PARSE, str(file)], check=True, capture_output=True,
+        env=os.environ | {"AIRFLOW_HOME": str(home)}, text=True,
+    )  # fmt: skip
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_contracts_name(dag: dict[str, Any]) -> None:
+    assert dag["id"] == "csv_file_watcher"
+
+
+def test_bucket_and_prefixes_are_parameters(dag: dict[str, Any]) -> None:
+    assert dag["params"] == {
+        "bucket": "csv-data", "incoming": "incoming/", "processed": "processed/",
+        "quarantine": "quarantine/", "archive": "archive/",
+    }  # fmt: skip
+
+
+def test_it_waits_then_files_and_is_retried(dag: dict[str, Any]) -> None:
+    assert dag["tasks"] == {"wait_for_incoming": ["file_incoming"], "file_incoming": []}
+    assert dag["schedule"] == "@continuous"
+    assert dag["max_active_runs"] == 1
+    assert min(dag["retries"]) >= 1
+
+
+def test_waiting_holds_no_worker(dag: dict[str, Any]) -> None:
+    assert dag["from_trigger"] is True
+
+
+def test_parsing_imports_nothing_heavy(dag: dict[str, Any]) -> None:
+    assert dag["heavy"] == []
