@@ -31,11 +31,18 @@ from presagio.training.dataset import generate_dataset
 from presagio.training.train import TrainedModel, export_model, train_model
 
 REAL_ROWS = "PRESAGIO_AI4I_CSV"
+_REAL_CSV = os.environ.get(REAL_ROWS)
 _START_LIMIT_S = 120.0
 
 # One machine is not like another: no example is slow, only the test's own time-out is.
 hypothesis_settings.register_profile("presagio", deadline=None)
 hypothesis_settings.load_profile("presagio")
+
+
+def pytest_configure() -> None:
+    """Leave the settings of whoever runs the tests out of them."""
+    for name in [name for name in os.environ if name.startswith("PRESAGIO_")]:
+        del os.environ[name]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,10 +61,9 @@ def spec() -> MachineSpec:
 @pytest.fixture(scope="session")
 def real_csv() -> Path:
     """The 8,000 real rows; tests that need them are skipped where they are absent."""
-    named = os.environ.get(REAL_ROWS)
-    if not named:
+    if not _REAL_CSV:
         pytest.skip(f"{REAL_ROWS} does not name a file with rows of the AI4I 2020 data set")
-    return Path(named)
+    return Path(_REAL_CSV).resolve()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from presagio.errors import SettingsError
 
 CREDENTIALS_FILE = "credentials.env"
 ADDRESSES_FILE = "stack.env"
+_REPOSITORY = Path(__file__).parents[2]
 
 
 class Prefixes(BaseModel):
@@ -82,9 +83,9 @@ class Settings(BaseSettings):
     registry_poll_s: Annotated[
         float, Field(description="Seconds between looks at the champion alias.", gt=0)
     ] = 10.0
-    dags_folder: Annotated[Path, Field(description="Folder with the Airflow DAG files.")] = Path(
-        "airflow/dags"
-    )
+    dags_folder: Annotated[
+        Path, Field(description="Folder with the Airflow DAG files; the repository's by default.")
+    ] = _REPOSITORY / "airflow" / "dags"
     watch_poll_s: Annotated[
         float, Field(description="Seconds between looks at the incoming prefix.", gt=0)
     ] = 1.0

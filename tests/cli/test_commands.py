@@ -14,11 +14,10 @@ from tests.conftest import RunningServices
 
 
 def presagio(*arguments: str | Path, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a command; ``PRESAGIO_*`` variables of the test run itself do not count."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PRESAGIO_")}
+    """Run a command on a home."""
     return subprocess.run(
         [sys.executable, "-m", "presagio", *map(str, arguments)],
-        env=kept | {"PRESAGIO_HOME": str(home), "COLUMNS": "200"} | env,
+        env=os.environ | {"PRESAGIO_HOME": str(home), "COLUMNS": "200"} | env,
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
 

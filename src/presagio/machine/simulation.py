@@ -67,14 +67,14 @@ def _block(
     rows = recipe.block_rows
     air = np.round(_scaled_walk(rng, rows, recipe.air_temperature), 1)
     process = np.round(air + _scaled_walk(rng, rows, recipe.process_offset), 1)
-    torque = np.abs(rng.normal(recipe.torque.mean, recipe.torque.sd, rows))
+    torque: Floats = np.abs(rng.normal(recipe.torque.mean, recipe.torque.sd, rows))
     speed = np.round(_speed(rng, torque, recipe))
+    torque = np.round(torque, 1)
     kinds = rng.choice(list(recipe.shares), size=rows, p=list(recipe.shares.values()))
     steps = np.select([kinds == kind for kind in recipe.wear_step], list(recipe.wear_step.values()))
     wear, tool_failed = tool.block(steps)
-    numbers: dict[str, Floats] = dict(
-        zip(spec.feature_names, (air, process, speed, np.round(torque, 1), wear), strict=True)
-    )
+    columns: list[Floats] = [air, process, speed, torque, wear]
+    numbers = dict(zip(spec.feature_names, columns, strict=True))
     indicators = {
         name: kinds == value for cat in spec.categories for value, name in cat.indicators.items()
     }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from presagio.errors import StackError
 from presagio.settings import Settings
 from presagio.stack.credentials import (
     AIRFLOW_USER,
@@ -58,6 +59,13 @@ def _own(program: str) -> str:
     return str(Path(sys.executable).with_name(program))
 
 
+def _dags_folder(settings: Settings) -> Path:
+    folder = settings.dags_folder.resolve()
+    if not folder.is_dir():
+        raise StackError(f"no DAG files in {folder}; name their folder with PRESAGIO_DAGS_FOLDER")
+    return folder
+
+
 def _airflow_env(
     settings: Settings, layout: Layout, ports: Ports, credentials: Credentials
 ) -> dict[str, str]:
@@ -66,7 +74,7 @@ def _airflow_env(
         # Each idle worker of the LocalExecutor holds 140 MB.
         "CORE__PARALLELISM": "2",
         "CORE__LOAD_EXAMPLES": "False",
-        "CORE__DAGS_FOLDER": str(settings.dags_folder.resolve()),
+        "CORE__DAGS_FOLDER": str(_dags_folder(settings)),
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__EXECUTION_API_SERVER_URL": f"{ports.url('airflow')}/execution/",
         "CORE__FERNET_KEY": credentials.airflow_fernet_key,

@@ -1,0 +1,121 @@
+"""The whole stack, started and spoken to by the command line, as a user does."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+import pytest
+
+from presagio.ingest.filing import Intake
+from presagio.orchestration.sweep import open_intake
+from presagio.settings import Settings, load_settings
+from presagio.stack.layout import Layout
+from presagio.stack.processes import left_over
+
+PORT_OFFSET = 20_000
+Found = TypeVar("Found")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the whole stack, and the time that it takes to start."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(600))
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack by its home; everything is asked through its public face."""
+
+    home: Path
+    offset: int
+    ai4i_csv: Path | None
+
+    @property
+    def env(self) -> dict[str, str]:
+        named = {"PRESAGIO_AI4I_CSV": str(self.ai4i_csv)} if self.ai4i_csv else {}
+        return os.environ | {"PRESAGIO_HOME": str(self.home), "COLUMNS": "200"} | named
+
+    def call(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "presagio", *map(str, arguments)],
+            env=self.env, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+
+    def up(self) -> subprocess.CompletedProcess[str]:
+        return self.call("up", "--detach", "--port-offset", str(self.offset))
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.call("status", "--json").stdout))
+
+    def service(self, name: str) -> dict[str, Any]:
+        (found,) = [s for s in self.status()["services"] if s["name"] == name]
+        return dict(found)
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.home)
+
+    @property
+    def intake(self) -> Intake:
+        return open_intake(self.settings)
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        return left_over(Layout(self.home))
+
+    def ready(self) -> dict[str, Any]:
+        return dict(httpx.get(f"{self.settings.api_url}/health/ready", timeout=10).json())
+
+
+def eventually(found: Callable[[], Found], limit_s: float = 60.0) -> Found:
+    """Ask until the answer is true."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        try:
+            if answer := found():
+                return answer
+        except httpx.HTTPError:
+            pass
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def session_stack(
+    tmp_path_factory: pytest.TempPathFactory, real_rows_or_none: Path | None
+) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("e2e"), PORT_OFFSET, real_rows_or_none)
+    yield stack
+    stack.call("down")
+    assert stack.processes == []
+
+
+@pytest.fixture(scope="session")
+def real_rows_or_none(request: pytest.FixtureRequest) -> Path | None:
+    """The real rows where they are; the stack trains on generated ones where they are not."""
+    try:
+        return Path(request.getfixturevalue("real_csv"))
+    except pytest.skip.Exception:
+        return None
+
+
+@pytest.fixture
+def stack(session_stack: Stack) -> Stack:
+    """A healthy stack, whatever the test before did to it."""
+    if session_stack.status()["phase"] == "stopped":
+        started = session_stack.up()
+        assert started.returncode == 0, started.stdout + started.stderr
+    eventually(lambda: session_stack.call("status").returncode == 0)
+    return session_stack

@@ -1,0 +1,158 @@
+"""CSV in the bucket → cleaned → trained → registered → served."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nbclient
+import nbformat
+import polars as pl
+import pytest
+
+from presagio.ingest.upload import upload, wait_for_receipt
+from presagio.machine.simulation import simulate
+from presagio.machine.spec import MachineSpec
+from presagio.registry import open_registry
+from tests.e2e.conftest import Stack, eventually
+from tests.readings import HEADER
+
+ROOT = Path(__file__).parents[2]
+
+
+def _airflow(stack: Stack) -> httpx.Client:
+    settings = stack.settings
+    port = 8080 + stack.offset
+    lines = (settings.home / "credentials.env").read_text(encoding="utf-8").splitlines()
+    secrets = dict(line.split("=", 1) for line in lines if "=" in line)
+    base = f"http://127.0.0.1:{port}"
+    login = {"username": "admin", "password": secrets["PRESAGIO_AIRFLOW_ADMIN_PASSWORD"]}
+    token = httpx.post(f"{base}/auth/token", json=login).raise_for_status().json()["access_token"]
+    return httpx.Client(base_url=f"{base}/api/v2", headers={"Authorization": f"Bearer {token}"})
+
+
+def _run_state(stack: Stack, run_id: str | None) -> str:
+    with _airflow(stack) as airflow:
+        answer = airflow.get(f"/dags/csv_file_watcher/dagRuns/{run_id}").raise_for_status()
+        return str(answer.json()["state"])
+
+
+def test_a_dropped_file_is_filed_by_the_dag(
+    stack: Stack, spec: MachineSpec, tmp_path: Path
+) -> None:
+    good = pl.concat(simulate(spec, 200, seed=42)).write_csv()
+    file = tmp_path / "with bad rows.csv"
+    file.write_text(good + "1,2,3\n", encoding="utf-8")
+    done = stack.call("ingest", file, "--wait", "--json")
+    assert done.returncode == 0, done.stderr
+    receipt = json.loads(done.stdout)["receipt"]
+    assert (receipt["rows_in"], receipt["rows_processed"], receipt["rows_quarantined"]) == (
+        201,
+        200,
+        1,
+    )
+    intake = stack.intake
+    found = {
+        name: intake.store.read("csv-data", receipt[f"{name}_key"])
+        for name in ("processed", "quarantine", "archive")
+    }
+    assert found["archive"] is not None
+    assert found["archive"][0] == file.read_bytes()
+    assert found["processed"] is not None
+    assert len(pl.read_csv(found["processed"][0])) == 200
+    assert found["quarantine"] is not None
+    assert b"ragged" in found["quarantine"][0]
+    assert receipt["processed_key"] == "processed/with bad rows.csv"
+    assert intake.store.head("csv-data", "incoming/with bad rows.csv") is None
+    assert eventually(lambda: _run_state(stack, receipt["run_id"]) == "success")
+
+
+def test_a_file_that_cannot_be_read_leaves_the_run_green(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "broken.csv"
+    file.write_bytes(b"\xff\xfe\x00no readings")
+    receipt = json.loads(stack.call("ingest", file, "--wait", "--json").stdout)["receipt"]
+    assert receipt["verdict"] == "quarantined"
+    assert receipt["reasons"] == {"encoding": 1}
+    assert eventually(lambda: _run_state(stack, receipt["run_id"]) == "success")
+
+
+def test_all_files_present_are_taken(stack: Stack, tmp_path: Path) -> None:
+    files = []
+    for i in range(12):
+        files.append(tmp_path / f"part {i}.csv")
+        files[-1].write_bytes(HEADER + b"\nL,300,310,1500,%d,10\n" % i)
+    done = stack.call("ingest", *files, "--wait", "--json")
+    receipts = [json.loads(line)["receipt"] for line in done.stdout.splitlines()]
+    assert [receipt["rows_processed"] for receipt in receipts] == [1] * 12
+
+
+def test_bucket_and_prefix_can_be_given_to_a_run(stack: Stack, tmp_path: Path) -> None:
+    intake = stack.intake
+    intake.store.create_bucket("other-plant")
+    intake.store.write("other-plant", "drop/x.csv", HEADER + b"\nL,300,310,1500,40,10\n")
+    conf = {"bucket": "other-plant", "incoming": "drop/", "processed": "done/"}
+    with _airflow(stack) as airflow:
+        body: dict[str, Any] = {"logical_date": None, "conf": conf}
+        run = airflow.post("/dags/csv_file_watcher/dagRuns", json=body).raise_for_status().json()
+    # One run at a time: the one that waits for files has to find some first.
+    file = tmp_path / "next.csv"
+    file.write_bytes(HEADER + b"\nM,300,310,1500,40,11\n")
+    upload(intake, file)
+    assert eventually(lambda: intake.store.head("other-plant", "done/x.csv"))
+    assert eventually(lambda: _run_state(stack, run["dag_run_id"]) == "success")
+
+
+def test_the_demonstration_walks_the_whole_loop(stack: Stack) -> None:
+    before = stack.ready()
+    done = stack.call("demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = stack.ready()
+    assert after["source"] == "registry"
+    assert int(after["version"]) > int(before["version"])
+    assert f"version {after['version']} served" in done.stdout
+    assert "'label': True" in done.stdout
+    assert "'label': False" in done.stdout
+    if stack.ai4i_csv:
+        assert "8002 rows in = 8000 processed + 2 quarantined" in done.stdout
+    champion = open_registry(stack.settings).resolve()
+    assert champion.version == after["version"]
+
+
+def test_a_model_is_traced_to_its_receipts(stack: Stack, spec: MachineSpec, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    file = tmp_path / "labelled.csv"
+    file.write_text(pl.concat(simulate(spec, 3000, seed=77)).write_csv(), encoding="utf-8")
+    intake = stack.intake
+    receipt = wait_for_receipt(intake, upload(intake, file), timeout_s=120)
+    assert receipt is not None
+    done = stack.call("train", "--processed", "--challenger", "--json")
+    assert done.returncode == 0, done.stderr
+    registered = json.loads(done.stdout.splitlines()[-1])["registered"]
+    run = MlflowClient(stack.settings.mlflow_url).get_run(registered["run_id"])
+    assert str(receipt.id) in run.data.tags["presagio.receipts"].split(",")
+
+
+def test_the_notebook_runs_from_top_to_bottom(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in stack.env.items():
+        if name.startswith("PRESAGIO_"):
+            monkeypatch.setenv(name, value)
+    file = ROOT / "notebooks" / "experiment.ipynb"
+    notebook = nbformat.reads(file.read_text(encoding="utf-8"), as_version=4)
+    before = open_registry(stack.settings).resolve()
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": ROOT}}).execute()
+    assert open_registry(stack.settings).resolve() != before
+    answer = notebook.cells[-1].outputs[-1]["data"]["text/plain"]
+    assert "'label'" in answer
+    assert file.stat().st_size < 50_000
+
+
+def test_the_contract_of_the_described_system(stack: Stack, spec: MachineSpec) -> None:
+    settings = stack.settings
+    assert set(httpx.get(settings.api_url).json()) == {"message"}
+    body = {"request_id": 5, "features": spec.example}
+    answer = httpx.post(f"{settings.api_url}/predict", json=body).json()
+    assert (answer["response_id"], answer["label"]) == (5, True)
+    assert answer["model"] == "svm_prod"

@@ -1,0 +1,120 @@
+"""Start, stop, crash, restart: no process left behind, no data lost."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from presagio.registry import open_registry
+from tests.e2e.conftest import Stack, eventually
+from tests.readings import HEADER
+
+
+def test_secrets_are_private(stack: Stack) -> None:
+    for name in ("credentials.env", "stack.env", "airflow/passwords.json"):
+        assert stat.S_IMODE((stack.home / name).stat().st_mode) == 0o600
+
+
+def test_status_and_logs_show_every_service(stack: Stack) -> None:
+    shown = stack.call("status").stdout
+    services = stack.status()["services"]
+    assert {service["state"] for service in services} == {"healthy", "done"}
+    for service in services:
+        assert service["name"] in shown
+        assert stack.call("logs", service["name"], "-n", "5").returncode == 0
+    assert "uvicorn" in stack.call("logs", "api", "-n", "1000").stdout.lower()
+
+
+def test_everything_listens_on_loopback_only(stack: Stack) -> None:
+    ours = {process.pid for process in stack.processes}
+    listening = [
+        c.laddr.ip for c in psutil.net_connections("inet")
+        if c.laddr and c.pid in ours and c.status == psutil.CONN_LISTEN
+    ]  # fmt: skip
+    assert len(listening) >= 5
+    assert set(listening) == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("name", ["api", "s3", "postgres", "mlflow", "airflow-triggerer"])
+def test_a_killed_service_comes_back_with_nothing_lost(
+    stack: Stack, name: str, tmp_path: Path
+) -> None:
+    before = stack.service(name)
+    champion = open_registry(stack.settings).resolve()
+    os.kill(before["pid"], signal.SIGKILL)
+    file = tmp_path / f"after {name}.csv"
+    file.write_bytes(HEADER + b"\nL,300,310,1500,40,10\n")
+
+    def is_back() -> bool:
+        now = stack.service(name)
+        return bool(now["state"] == "healthy" and now["restarts"] == before["restarts"] + 1)
+
+    assert eventually(is_back, limit_s=120)
+    done = stack.call("ingest", file, "--wait", "--json")
+    assert json.loads(done.stdout)["receipt"]["rows_processed"] == 1, done.stderr
+    assert open_registry(stack.settings).resolve() == champion
+    assert eventually(lambda: stack.ready()["version"] == champion.version)
+
+
+def test_down_leaves_nothing_and_up_resumes_with_all_data(stack: Stack) -> None:
+    receipts = stack.intake.ledger.receipts(limit=None)
+    objects = list(stack.intake.store.list("csv-data"))
+    champion = open_registry(stack.settings).resolve()
+    assert stack.call("down").returncode == 0
+    assert stack.processes == []
+    assert stack.call("status").returncode == 3
+    again = stack.up()
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "The stack is up." in again.stdout
+    assert stack.intake.ledger.receipts(limit=None) == receipts
+    assert list(stack.intake.store.list("csv-data")) == objects
+    assert open_registry(stack.settings).resolve() == champion
+    assert stack.ready()["version"] == champion.version
+
+
+def test_a_crash_of_the_supervisor_leaves_no_process(stack: Stack) -> None:
+    os.kill(stack.status()["pid"], signal.SIGKILL)
+    eventually(lambda: stack.processes == [], limit_s=60)
+    assert stack.call("status").returncode == 3
+
+
+def test_a_second_up_on_a_running_stack_is_refused(stack: Stack) -> None:
+    refused = stack.up()
+    assert refused.returncode == 1
+    assert "runs already" in refused.stderr
+
+
+def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:
+    other = Stack(tmp_path / "other", stack.offset, None)
+    refused = other.up()
+    assert refused.returncode == 1
+    assert "port " in refused.stderr
+    assert "--port-offset" in refused.stderr
+    assert other.processes == []
+
+
+def test_two_stacks_run_side_by_side_and_ctrl_c_ends_one(stack: Stack, tmp_path: Path) -> None:
+    other = Stack(tmp_path / "other", stack.offset + 1000, None)
+    foreground = subprocess.Popen(
+        [sys.executable, "-m", "presagio", "up", "--port-offset", str(other.offset)],
+        env=other.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        eventually(lambda: other.status()["phase"] == "healthy", limit_s=240)
+        assert other.ready()["version"] == "1"
+        assert stack.call("status").returncode == 0
+        assert other.intake.ledger.receipts() == []
+    finally:
+        foreground.send_signal(signal.SIGINT)
+        said, _ = foreground.communicate(timeout=60)
+    assert foreground.returncode == 0, said
+    assert "PRESAGIO_AIRFLOW_ADMIN_PASSWORD" in said
+    assert "make demo" in said
+    assert other.processes == []
+    assert stack.call("status").returncode == 0
