@@ -1,1 +1,1 @@
-"""x."""
+"""Benchmarks: each measures in one sitting and writes its part of ``docs/benchmarks.md``."""

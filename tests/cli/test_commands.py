@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import polars as pl
 import pytest
 
 from presagio.settings import Settings
+from presagio.stack.layout import Layout
+from presagio.stack.processes import left_over
 from tests.conftest import RunningServices
 
 
@@ -133,3 +136,13 @@ def test_a_champion_is_trained_unless_there_is_one(settings: Settings, tmp_path:
     assert json.loads(again.stdout)["champion"]["version"] == "1"
     shown = presagio("train", "--csv", file, "--challenger", home=home, **model)
     assert "version 2, challenger" in shown.stdout
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for detach in ((), ("--detach",)):
+            done = presagio("up", *detach, "--port", f"s3={port}", home=tmp_path / "home")
+            assert done.returncode == 1
+            assert f"port {port}, which s3 needs" in done.stderr
+    assert left_over(Layout(tmp_path / "home")) == []

@@ -1,0 +1,111 @@
+"""From a fresh clone to all healthy, a second start, memory when idle, and the intake's latency."""
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.report import ROOT, table, write
+from presagio.stack.layout import Layout
+from presagio.stack.processes import left_over
+
+_OFFSET = "30000"
+_SETTLE_S = 45.0
+_DROPS = 7
+_HEADER = (
+    "Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],"
+    "Tool wear [min]\n"
+)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Resident memory of a stack, MiB: shared pages counted once (PSS), and in each process."""
+
+    proportional: float
+    summed: float
+    processes: int
+
+
+class Clone:
+    """A fresh clone of this repository, with a stack of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "presagio"
+        self.home = self.folder / ".presagio"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(self.folder)], check=True)
+
+    def timed(self, *command: str) -> float:
+        """Run a command in the clone and return its seconds."""
+        began = time.monotonic()
+        subprocess.run(command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL)
+        return time.monotonic() - began
+
+    def presagio(self, *arguments: str) -> Any:
+        """Run a command of the clone and return what it printed as JSON."""
+        done = subprocess.run(
+            [str(self.folder / ".venv/bin/presagio"), *arguments, "--json"],
+            check=True, cwd=self.folder, capture_output=True, text=True,
+            env=os.environ | {"PRESAGIO_HOME": str(self.home)},
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    def memory(self) -> Memory:
+        """Measure the stack's processes."""
+        found = [process.memory_full_info() for process in left_over(Layout(self.home))]
+        mib = 2**20
+        return Memory(
+            sum(getattr(info, "pss", info.rss) for info in found) / mib,
+            sum(info.rss for info in found) / mib,
+            len(found),
+        )
+
+    def latency(self, number: int) -> float:
+        """Drop a file on the idle stack and return the seconds until it is filed."""
+        file = self.folder / f"drop-{number}.csv"
+        file.write_text(f"{_HEADER}L,300,310,1500,40,{number}\n", encoding="utf-8")
+        self.presagio("ingest", str(file), "--wait")
+        receipt = self.presagio("receipts", "--limit", "1")
+        incoming = self.home / "s3" / "csv-data" / receipt["processed_key"]
+        # Both times are this machine's: the upload's, kept beside it, and the written rows'.
+        return incoming.stat().st_mtime - file.stat().st_mtime
+
+
+def run() -> None:
+    """Measure, and write the table."""
+    with tempfile.TemporaryDirectory(prefix="presagio-bench-") as folder:
+        clone = Clone(Path(folder))
+        up = (".venv/bin/presagio", "up", "--detach", "--port-offset", _OFFSET)
+        setup = clone.timed("make", "setup")
+        first = clone.timed(*up)
+        try:
+            time.sleep(_SETTLE_S)
+            latencies = [clone.latency(number) for number in range(_DROPS)]
+            time.sleep(_SETTLE_S)
+            memory = clone.memory()
+            down = clone.timed(".venv/bin/presagio", "down")
+            second = clone.timed(*up)
+        finally:
+            clone.timed(".venv/bin/presagio", "down")
+    median, worst = statistics.median(latencies), max(latencies)
+    rows: list[tuple[object, ...]] = [
+        ("`make setup` in a fresh clone, packages cached", f"{setup:.0f} s", ""),
+        ("first `presagio up` to all healthy, champion trained", f"{first:.0f} s", ""),
+        ("both together", f"{setup + first:.0f} s", "180 s"),
+        ("second `presagio up`", f"{second:.0f} s", "60 s"),
+        ("`presagio down`", f"{down:.0f} s", ""),
+        (f"idle memory, {memory.processes} processes, shared pages once (PSS)",
+         f"{memory.proportional:,.0f} MiB", "2.5 GB"),
+        ("idle memory, resident sizes summed (shared pages in each)",
+         f"{memory.summed:,.0f} MiB", ""),
+        ("idle latency, drop to processed, command's own start included: "
+         f"median of {_DROPS} / worst", f"{median:.1f} / {worst:.1f} s", "10 s"),
+    ]  # fmt: skip
+    write("stack", table(("what", "measured", "bar"), rows))
