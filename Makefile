@@ -17,8 +17,9 @@ setup: .venv/.installed ## Install everything into .venv (nothing else is touche
 	  { echo "Python 3.11 or later is needed; name one: make setup PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && \
 	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt; }
-	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements/dev.txt
-	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@echo "Installing the pinned packages into .venv (the first time: some 500 MB to download) ..."
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 up: setup ## Start the whole stack, no Docker; Ctrl-C stops it
@@ -56,7 +57,7 @@ fallback: setup ## Make the artifact that ships with the package anew
 	$(BIN)/presagio export-fallback src/presagio/inference/fallback
 
 docs: setup ## Write the generated parts of the documents anew
-	$(BIN)/python -m docs.generate
+	$(BIN)/python docs/generate.py
 
 clean: ## Remove the environment and caches; data in .presagio stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

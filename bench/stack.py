@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from bench.report import ROOT, table, write
 from presagio.stack.layout import Layout
 from presagio.stack.processes import left_over
 
 _OFFSET = "30000"
 _SETTLE_S = 45.0
+_PAUSE_S = 10.0
 _DROPS = 7
 _HEADER = (
     "Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],"
@@ -73,9 +72,9 @@ class Clone:
         file.write_text(f"{_HEADER}L,300,310,1500,40,{number}\n", encoding="utf-8")
         self.presagio("ingest", str(file), "--wait")
         receipt = self.presagio("receipts", "--limit", "1")
-        incoming = self.home / "s3" / "csv-data" / receipt["processed_key"]
-        # Both times are this machine's: the upload's, kept beside it, and the written rows'.
-        return incoming.stat().st_mtime - file.stat().st_mtime
+        processed = self.home / "s3" / "csv-data" / receipt["processed_key"]
+        # From the writing of the file, a second before its upload, to that of the clean rows.
+        return float(processed.stat().st_mtime - file.stat().st_mtime)
 
 
 def run() -> None:
@@ -87,14 +86,16 @@ def run() -> None:
         first = clone.timed(*up)
         try:
             time.sleep(_SETTLE_S)
-            latencies = [clone.latency(number) for number in range(_DROPS)]
+            latencies = []
+            for number in range(_DROPS):
+                time.sleep(_PAUSE_S)  # until the watcher waits again
+                latencies.append(clone.latency(number))
             time.sleep(_SETTLE_S)
             memory = clone.memory()
             down = clone.timed(".venv/bin/presagio", "down")
             second = clone.timed(*up)
         finally:
             clone.timed(".venv/bin/presagio", "down")
-    median, worst = statistics.median(latencies), max(latencies)
     rows: list[tuple[object, ...]] = [
         ("`make setup` in a fresh clone, packages cached", f"{setup:.0f} s", ""),
         ("first `presagio up` to all healthy, champion trained", f"{first:.0f} s", ""),
@@ -105,7 +106,8 @@ def run() -> None:
          f"{memory.proportional:,.0f} MiB", "2.5 GB"),
         ("idle memory, resident sizes summed (shared pages in each)",
          f"{memory.summed:,.0f} MiB", ""),
-        ("idle latency, drop to processed, command's own start included: "
-         f"median of {_DROPS} / worst", f"{median:.1f} / {worst:.1f} s", "10 s"),
+        (f"idle latency, drop to processed, the command's own start included: median of {_DROPS}",
+         f"{statistics.median(latencies):.1f} s", "10 s"),
+        ("the slowest of them", f"{max(latencies):.1f} s", "10 s"),
     ]  # fmt: skip
     write("stack", table(("what", "measured", "bar"), rows))

@@ -10,14 +10,14 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 from presagio.orchestration.waiting import WaitForIncomingCsv
-from presagio.settings import Prefixes
+from presagio.settings import Prefixes, load_settings
 
 
 def _param(value: str, title: str) -> Param:
     return Param(value, type="string", minLength=1, title=title)
 
 
-_DEFAULTS = Prefixes()
+_DEFAULTS = load_settings().prefixes
 _PARAMS = {
     "bucket": _param(_DEFAULTS.bucket, "Bucket"),
     "incoming": _param(_DEFAULTS.incoming, "Prefix that files land in"),

@@ -81,6 +81,9 @@ def _translated(action: str) -> Iterator[None]:
             f"MLflow cannot {action} ({err.error_code}): {err.message}; check PRESAGIO_MLFLOW_URL "
             "and that the server is up"
         ) from err
+    except OSError as err:
+        # What the HTTP library raises, and a full disk.
+        raise RegistryError(f"MLflow cannot {action}: {err}; check the server and S3") from err
 
 
 class Registry:

@@ -52,8 +52,8 @@ class Settings(BaseSettings):
     ] = None
 
     s3_endpoint: Annotated[
-        str | None, Field(description="Address of the S3 server; empty for AWS itself.")
-    ] = "http://127.0.0.1:9010"
+        str | None, Field(description="Address of the S3 server; AWS's own when not set.")
+    ] = None
     s3_region: Annotated[str, Field(description="Region that requests are signed for.")] = (
         "us-east-1"
     )

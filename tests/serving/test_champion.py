@@ -1,8 +1,11 @@
 """The API follows the champion in a real registry."""
 
 import shutil
+import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +17,10 @@ from presagio.machine.spec import MachineSpec, load_spec
 from presagio.registry import Registry, open_registry
 from presagio.serving.champion import Champion
 from presagio.settings import Settings
+from presagio.stack.health import answers
+from presagio.stack.layout import Layout
+from presagio.stack.processes import stop_all
+from presagio.stack.services import build_services
 from presagio.training.train import TrainedModel, register_model
 from tests.conftest import RunningServices, free_ports
 from tests.serving.conftest import Serve
@@ -114,6 +121,51 @@ def test_a_registry_that_goes_away_changes_nothing(
     champion.refresh()
     assert champion.served.version == registered.version
     assert "PRESAGIO_MLFLOW_URL" in (champion.reason or "")
+
+
+@pytest.fixture
+def mlflow_without_s3(services: RunningServices, tmp_path: Path) -> Iterator[str]:
+    """A second MLflow server on the same database, whose S3 is away."""
+    layout = Layout(tmp_path)
+    layout.create()
+    built = build_services(
+        services.settings.model_copy(update={"home": tmp_path}),
+        layout,
+        services.ports,
+        services.credentials,
+    )
+    (usual,) = [service for service in built if service.name == "mlflow"]
+    port = free_ports().mlflow
+    command = [str(port) if part == str(services.ports.mlflow) else part for part in usual.command]
+    away = {"MLFLOW_S3_ENDPOINT_URL": free_ports().url("s3")}
+    server = subprocess.Popen(command, env={**usual.env, **away}, start_new_session=True)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 60
+        while not answers(port, "/health")(datetime.now(UTC)):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield url
+    finally:
+        stop_all([(server, signal.SIGTERM)], 10.0)
+
+
+@pytest.mark.slow
+def test_s3_away_is_the_fallback_within_ten_seconds(
+    serve: Serve, settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path,
+    mlflow_without_s3: str,
+) -> None:  # fmt: skip
+    registered = register_model(trained, registry, tmp_path / "files")
+    assert (
+        open_registry(settings.model_copy(update={"mlflow_url": mlflow_without_s3})).resolve()
+        == registered
+    )
+    began = time.monotonic()
+    with serve(settings.model_copy(update={"mlflow_url": mlflow_without_s3})) as client:
+        assert client.get("/health/ready").json()["source"] == "fallback"
+        assert time.monotonic() - began < 10
+        ready = _wait(client, lambda r: "download" in (r["reason"] or ""))
+        assert ready["degraded"] is True
 
 
 def test_no_registry_is_ready_within_ten_seconds(serve: Serve, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from presagio.stack.postgres import SUPERUSER
 from presagio.storage.database import migrate, open_database
 from presagio.storage.objects import open_store
 
-BUCKETS = ("csv-data", "mlflow", "data")
+_OTHER_BUCKETS = ("mlflow", "data")
 _DATABASES = {"airflow": "airflow", "mlflow": "mlflow_db", "presagio": "presagio"}
 
 
@@ -69,7 +69,7 @@ def _password(credentials: Credentials, role: str) -> str:
 def provision_buckets(settings: Settings) -> None:
     """Create the buckets."""
     store = open_store(settings)
-    for bucket in BUCKETS:
+    for bucket in (settings.s3_bucket, *_OTHER_BUCKETS):
         store.create_bucket(bucket)
 
 

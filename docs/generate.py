@@ -1,0 +1,77 @@
+"""Write the documents that are made from the program: settings and commands.
+
+Run by ``make docs``; a test fails while what it would write differs from what is there.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+
+from presagio.cli.main import app
+from presagio.settings import Settings
+
+HERE = Path(__file__).parent
+
+
+def settings_page() -> str:
+    """Return the table of settings."""
+    lines = [
+        "# Settings",
+        "",
+        "Every setting is an environment variable. What is not set there is read from the home",
+        "folder, where `presagio up` writes the addresses (`stack.env`) and generated secrets",
+        "(`credentials.env`, mode 0600) of the local stack.",
+        "",
+        "| variable | default | what it is |",
+        "| --- | --- | --- |",
+    ]
+    defaults = {"home": "the nearest `.presagio` upwards", "dags_folder": "`airflow/dags`"}
+    for name, field in Settings.model_fields.items():
+        default = "" if field.is_required() or field.default is None else f"`{field.default}`"
+        shown = defaults.get(name, default)
+        lines.append(f"| `PRESAGIO_{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _options(command: click.Command) -> list[str]:
+    lines = []
+    for parameter in command.params:
+        if parameter.name == "help" or getattr(parameter, "hidden", False):
+            continue
+        about = getattr(parameter, "help", "") or ""
+        if isinstance(parameter, click.Option) or hasattr(parameter, "secondary_opts"):
+            names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+        else:
+            names = f"`{(parameter.name or '').upper()}`"
+        lines.append(f"- {names}: {about}")
+    return lines
+
+
+def _command(name: str, command: Any) -> list[str]:
+    if hasattr(command, "commands"):
+        return [
+            line for child in command.commands
+            for line in _command(f"{name} {child}", command.commands[child])
+        ]  # fmt: skip
+    about = " ".join((command.help or "").split())
+    return ["", f"## `{name}`", "", about, "", *_options(command)]
+
+
+def commands_page() -> str:
+    """Return the list of commands with their options."""
+    lines = [
+        "# Commands",
+        "",
+        "Exit status 0: done; 1: refused, with the reason on standard error; 2: wrong usage;",
+        "3: `presagio status` found no healthy stack; 4: a wait ran out of time.",
+    ]
+    return "\n".join(lines + _command("presagio", typer.main.get_command(app))) + "\n"
+
+
+PAGES = {"settings.md": settings_page, "commands.md": commands_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")
