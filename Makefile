@@ -16,7 +16,7 @@ setup: .venv/.installed ## Install everything into .venv (nothing else is touche
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; name one: make setup PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && \
-	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt; }
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt; }
 	@echo "Installing the pinned packages into .venv (the first time: some 500 MB to download) ..."
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .

@@ -22,7 +22,11 @@ from mlflow.environment_variables import (
     MLFLOW_HTTP_REQUEST_TIMEOUT,
 )
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import (
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_DOES_NOT_EXIST,
+    ErrorCode,
+)
 
 from presagio.errors import NoChampionError, RegistryError
 from presagio.settings import Settings
@@ -35,6 +39,9 @@ Alias = Literal["champion", "challenger"]
 _ARTIFACT_PATH = "artifact"
 _DIGEST_TAG = "presagio.artifact_sha256"
 _NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+_EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
+# Without it MLflow's pages show the experiment as one of language models.
+_EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")
 _BAD_ALIAS = "INVALID_PARAMETER_VALUE"  # what MLflow says of an alias that no version carries
 _PIP_REQUIREMENTS = ["scikit-learn", "skops", "pandas"]
 
@@ -153,6 +160,7 @@ class Registry:
         mlflow.set_tracking_uri(self._url)
         with _translated("log the training"):
             experiment = mlflow.set_experiment(self._experiment).experiment_id
+            self._client.set_experiment_tag(experiment, *_EXPERIMENT_KIND)
             with mlflow.start_run(experiment_id=experiment, tags=dict(record.tags)) as run:
                 mlflow.log_params(dict(record.parameters))
                 mlflow.log_metrics(dict(record.metrics))
@@ -161,7 +169,7 @@ class Registry:
                 for picture in record.pictures:
                     mlflow.log_artifact(str(picture), "curves")
                 mlflow.log_artifacts(str(record.artifact), _ARTIFACT_PATH)
-                version = self._log_pipeline(record)
+                version = self._log_pipeline(record, run.info.run_id)
             self._client.set_model_version_tag(self._name, version, _DIGEST_TAG, record.digest)
         return RegisteredVersion(self._name, version, run.info.run_id, record.digest)
 
@@ -179,7 +187,7 @@ class Registry:
         )
         self._client.set_terminated(run.info.run_id)
 
-    def _log_pipeline(self, record: TrainingRecord) -> str:
+    def _log_pipeline(self, record: TrainingRecord, run_id: str) -> str:
         # Gaps turn integer and boolean columns into floats at inference, so all are doubles.
         example = record.input_example.astype(float)
         logged = mlflow.sklearn.log_model(
@@ -189,10 +197,20 @@ class Registry:
             signature=mlflow.models.infer_signature(example, record.pipeline.predict(example)),
             input_example=example,
             pip_requirements=_PIP_REQUIREMENTS,
-            registered_model_name=self._name,
-            await_registration_for=60,
         )
-        return str(logged.registered_model_version)
+        self._ensure_registered_model()
+        # Not by log_model itself, which prints what it does among the output of our commands.
+        version = self._client.create_model_version(
+            self._name, logged.model_uri, run_id, model_id=logged.model_id
+        )
+        return str(version.version)
+
+    def _ensure_registered_model(self) -> None:
+        try:
+            self._client.create_registered_model(self._name)
+        except MlflowException as err:
+            if err.error_code != _EXISTS:
+                raise
 
 
 def open_registry(settings: Settings) -> Registry:

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     api_url: Annotated[str, Field(description="Address of the inference API.")] = (
         "http://127.0.0.1:8000"
     )
+    airflow_url: Annotated[str, Field(description="Address of Airflow's pages, for links.")] = (
+        "http://127.0.0.1:8080"
+    )
     registry_poll_s: Annotated[
         float, Field(description="Seconds between looks at the champion alias.", gt=0)
     ] = 10.0

@@ -117,7 +117,7 @@ def test_an_upload_waits_in_vain_without_a_watcher(settings: Settings, tmp_path:
 def test_receipts_are_empty_at_first(settings: Settings) -> None:
     done = presagio("receipts", home=settings.home)
     assert done.returncode == 0
-    assert "Quarantined" in done.stdout
+    assert "Refused" in done.stdout
 
 
 @pytest.mark.integration

@@ -1,6 +1,7 @@
 """The API with no registry in reach: it answers with the bundled model, and says so."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_whatever_comes_is_refused_and_never_an_error(client: httpx.Client, raw:
 def test_no_number_is_too_odd_for_a_clear_answer(
     client: httpx.Client, body: dict[str, Any], number: str
 ) -> None:
-    raw = json.dumps(body).replace("58.0", number)
+    raw = json.dumps(body).replace("63.0", number)
     answer = client.post("/predict", content=raw.encode())
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "features.torque_nm"
@@ -171,4 +172,12 @@ def test_the_documentation_shows_units_and_a_working_example(
     content = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     assert client.post("/predict", json=content["example"]).status_code == 200
     assert content["schema"]["$ref"].rpartition("/")[2] in document["components"]["schemas"]
-    assert client.get("/docs").status_code == 200
+
+
+def test_the_documentation_needs_no_other_server(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert sources
+    for source in sources:
+        assert source.startswith("/")
+        assert client.get(source).status_code == 200

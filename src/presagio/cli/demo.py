@@ -12,7 +12,7 @@ from presagio.cli.intake import open_home_intake
 from presagio.cli.model import print_figures, train_with_progress
 from presagio.cli.output import Home, console
 from presagio.errors import StackError, StorageError
-from presagio.settings import Settings, load_settings
+from presagio.settings import CREDENTIALS_FILE, Settings, load_settings
 
 if TYPE_CHECKING:
     from presagio.ingest.filing import Intake
@@ -23,10 +23,11 @@ _SWAP_LIMIT_S = 60.0
 _BAD_ROWS = (
     "99998,L99998,L,0.0,308.5,1500,40.0,10,0,0,0,0,0,0\n99999,X99999,X,298.1,308.6,fast,,10\n"
 )
+_BAD_GENERATED_ROW = "0.0,310.0,1500.0,40.0,10.0,true,false" + ",false" * 6 + "\n"
 
 
 def _step(number: int, title: str) -> None:
-    console.print(f"\n[bold]{number}. {title}[/]")
+    console.print(f"\n[bold]{number}. {title}[/]", soft_wrap=True)
 
 
 def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
@@ -44,7 +45,7 @@ def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
         path.write_text(text.rstrip("\r\n") + "\n" + _BAD_ROWS, encoding="utf-8")
         return path, f"{real.name} and two bad rows"
     rows = pl.concat(simulate(load_spec(), 10_000, seed=1)).write_csv()
-    path.write_text(rows + "not a number,,,,,,,,,,,,\n", encoding="utf-8")
+    path.write_text(rows + _BAD_GENERATED_ROW, encoding="utf-8")
     return path, "10000 generated rows (no real data at hand) and a bad one"
 
 
@@ -146,7 +147,8 @@ def demo(
     console.print(
         f"   API      {settings.api_url}/docs\n"
         f"   MLflow   {settings.mlflow_url}/#/models/{settings.model_name}\n"
-        "   Airflow  see: presagio status\n"
+        f"   Airflow  {settings.airflow_url}/dags/csv_file_watcher (user admin, password in "
+        f"{settings.home / CREDENTIALS_FILE})\n"
         "   Receipts presagio receipts",
         soft_wrap=True,
     )

@@ -79,13 +79,16 @@ def receipts(
         for receipt in found:
             print_json(_describe(receipt))
         return
-    table = Table("Receipt", "Key", "Verdict", "In", "Taken", "Quarantined", "Reasons", "SHA-256")
+    table = Table()
+    for title in ("Receipt", "Key", "Verdict", "Rows", "Taken", "Refused", "Reasons", "SHA-256"):
+        folded = title in ("Key", "Reasons")
+        table.add_column(title, overflow="fold" if folded else "crop", no_wrap=not folded)
     for receipt in found:
         done = receipt.outcome
         reasons = ", ".join(f"{reason} {count}" for reason, count in done.reasons.items())
         counts = (done.rows_in, done.rows_processed, done.rows_quarantined)
         cells = [receipt.id, receipt.identity.key, done.verdict, *counts, reasons]
-        table.add_row(*map(str, cells), receipt.identity.sha256[:12])
+        table.add_row(*map(str, cells), receipt.identity.sha256[:8])
     console.print(table)
 
 

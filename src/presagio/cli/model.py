@@ -69,7 +69,8 @@ def print_figures(model: "TrainedModel") -> None:
         f"Best of {len(model.result.candidates)} candidates: {best.parameters}, "
         f"average precision {best.mean:.3f} ± {best.sd:.3f} in cross-validation.\n"
         f"On {len(model.split.test_target)} rows that no choice has seen "
-        f"({int(model.split.test_target.sum())} failures):"
+        f"({int(model.split.test_target.sum())} failures):",
+        soft_wrap=True,
     )
     console.print(table)
 
@@ -106,7 +107,7 @@ def train(
     spec, registry = load_spec(settings.machine_spec), open_registry(settings)
     if unless_champion and (champion := _champion(registry)) is not None:
         if as_json:
-            print_json({"champion": vars(champion)})
+            print_json({"champion": vars(champion), "note": f"version {champion.version} kept"})
         else:
             console.print(f"{champion.name} version {champion.version} is champion already.")
         return
@@ -122,7 +123,8 @@ def train(
     with tempfile.TemporaryDirectory() as scratch:
         registered = register_model(model, registry, Path(scratch), promote=not challenger)
     if as_json:
-        print_json({"registered": vars(registered), "card": model.card})
+        note = f"trained on {dataset.source}: {len(dataset.target)} rows, F1 {model.test.f1:.2f}"
+        print_json({"registered": vars(registered), "card": model.card, "note": note})
         return
     print_figures(model)
     role = "challenger" if challenger else "champion"

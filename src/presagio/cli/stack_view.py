@@ -34,10 +34,10 @@ _ADDRESSES = {
 
 
 def _note(service: ServiceStatus) -> RenderableType:
-    if "/" in service.note:
-        done, _, total = service.note.partition("/")
+    done, _, total = service.note.partition("/")
+    if done.isdecimal() and total.isdecimal():
         return ProgressBar(total=float(total), completed=float(done), width=24)
-    return f"{service.restarts} restarts" if service.restarts else ""
+    return f"{service.restarts} restarts" if service.restarts else service.note
 
 
 def stack_table(status: StackStatus) -> Table:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 
 from presagio import __version__
 from presagio.machine.spec import MachineSpec, load_spec
@@ -57,7 +58,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         with contextlib.suppress(asyncio.CancelledError):
             await following
 
-    app = FastAPI(
+    # With its own copy of Swagger UI: a factory's network may not reach the usual one.
+    app = FastAPIOffline(
         title="Presagio",
         version=__version__,
         description=f"Predicts failures of: {spec.title}.",

@@ -100,6 +100,7 @@ def write_addresses(layout: Layout, ports: Ports, credentials: Credentials) -> d
         "PRESAGIO_S3_ENDPOINT": ports.url("s3"),
         "PRESAGIO_MLFLOW_URL": ports.url("mlflow"),
         "PRESAGIO_API_URL": ports.url("api"),
+        "PRESAGIO_AIRFLOW_URL": ports.url("airflow"),
         "PRESAGIO_DATABASE_URL": credentials.database_url(ports, "presagio"),
     }
     lines = [f"{key}={value}" for key, value in addresses.items()]

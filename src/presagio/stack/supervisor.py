@@ -53,6 +53,7 @@ class _Running:
     retry_at: float = 0.0
     asked: float = 0.0
     answer: Future[bool] | None = None
+    note: str | None = None
 
     @property
     def ready(self) -> bool:
@@ -277,17 +278,26 @@ class Supervisor:
             return 0
 
     def _progress(self, name: str) -> str:
-        """Return how far a step is: the last line that it printed as JSON, done and total."""
+        """Return how far a step is, or what it has to say: the last line that it printed as JSON.
+
+        That is an object with either ``done`` and ``total`` or a ``note``.
+        """
         running = self._all[name]
-        if not running.service.is_step or running.state != "starting":
+        if not running.service.is_step or running.state not in ("starting", "done"):
             return ""
+        if running.state == "done" and running.note is not None:
+            return running.note
+        running.note = self._last_event(name)
+        return running.note
+
+    def _last_event(self, name: str) -> str:
         with self._layout.log(name).open("rb") as log:
             log.seek(self._offsets[name])
             lines = log.read().splitlines()
         for line in reversed(lines):
             try:
                 event = json.loads(line)
-                return f"{event['done']}/{event['total']}"
-            except (ValueError, KeyError, TypeError):
+                return str(event.get("note") or f"{event['done']}/{event['total']}")
+            except (ValueError, KeyError, TypeError, AttributeError):
                 continue
         return ""
