@@ -1,6 +1,7 @@
 """Fixtures for all tests: the machine spec, the real rows, real services."""
 
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -71,13 +72,24 @@ def real_rows(real_csv: Path, spec: MachineSpec) -> pl.DataFrame:
     return check_rows(decode_csv(real_csv.read_bytes(), spec), spec).accepted
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_ports() -> Ports:
-    """Ports that nobody listens on."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
-    numbers = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return Ports(*numbers)
+    """Ports that nobody listens on, and that no outgoing connection will be given meanwhile."""
+    found: list[int] = []
+    while len(found) < 5:
+        # Below the ephemeral ports, which begin at 32,768.
+        port = 10_000 + secrets.randbelow(10_000)
+        if port not in found and _is_free(port):
+            found.append(port)
+    return Ports(*found)
 
 
 @dataclass(frozen=True)
