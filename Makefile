@@ -8,7 +8,7 @@ ARGS ?=
 .PHONY: help setup up down demo test e2e lint format bench lock fallback docs clean
 
 help: ## Show the tasks
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## Install everything into .venv (nothing else is touched)
 

@@ -20,7 +20,8 @@ from presagio.ingest.filing import Intake
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.settings import Prefixes, Settings
 from presagio.stack.credentials import Credentials, load_credentials
-from presagio.stack.layout import Layout, Ports
+from presagio.stack.layout import Layout
+from presagio.stack.ports import Ports
 from presagio.stack.postgres import create_cluster
 from presagio.stack.services import Service, build_services
 from presagio.stack.state import StackStatus
@@ -127,10 +128,12 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServic
 class RunningSupervisor:
     """A supervisor in a thread, entered when everything is healthy."""
 
-    def __init__(self, services: list[Service], layout: Layout) -> None:
+    def __init__(
+        self, services: list[Service], layout: Layout, *, start_limit_s: float = _START_LIMIT_S
+    ) -> None:
         self.statuses: list[StackStatus] = []
         self._healthy = threading.Event()
-        self.supervisor = Supervisor(services, layout, self._watch)
+        self.supervisor = Supervisor(services, layout, self._watch, start_limit_s=start_limit_s)
         self._thread = threading.Thread(target=self._run)
         self._error: BaseException | None = None
 

@@ -124,8 +124,17 @@ class Registry:
             self._name, str(found.version), found.run_id or "", found.tags.get(_DIGEST_TAG)
         )
 
-    def fetch(self, version: RegisteredVersion, cache: Path) -> Path:
+    def fetch(self, version: RegisteredVersion, cache: Path, *, anew: bool = False) -> Path:
         """Bring a version's serving artifact into a local cache.
+
+        Parameters
+        ----------
+        version
+            Which version.
+        cache
+            The folder that holds one folder a version.
+        anew
+            Whether to download it even if the cache has it.
 
         Returns
         -------
@@ -133,6 +142,8 @@ class Registry:
             The artifact folder; what is in it is not verified yet.
         """
         folder = cache / f"{version.name}-{version.version}-{version.run_id}"
+        if anew:
+            shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
             return folder
         cache.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,8 @@ from presagio.stack.credentials import (
     write_addresses,
     write_airflow_passwords,
 )
-from presagio.stack.layout import Layout, Ports
+from presagio.stack.layout import Layout
+from presagio.stack.ports import Ports
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 
 from presagio.settings import Settings
 from presagio.stack.credentials import load_credentials
-from presagio.stack.layout import Layout, Ports
+from presagio.stack.layout import Layout
+from presagio.stack.ports import Ports
 from presagio.stack.services import Service, build_services
 from tests.conftest import RunningServices
 

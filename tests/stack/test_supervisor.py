@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -19,7 +18,7 @@ from presagio.stack.layout import Layout
 from presagio.stack.processes import end, left_over
 from presagio.stack.services import Service
 from presagio.stack.state import StackStatus, is_running, read_status
-from presagio.stack.supervisor import Supervisor, check_ports
+from presagio.stack.supervisor import Supervisor
 from tests.conftest import RunningSupervisor, free_ports
 
 # A web server with a child of its own, as Airflow's parts have.
@@ -107,6 +106,65 @@ def test_back_off_grows_with_each_failure(layout: Layout) -> None:
     assert waits[1] > waits[0] + 0.5
 
 
+# Listens at its first and third start, and says nothing at its second.
+MOODY = """
+import http.server, pathlib, sys, time
+starts = pathlib.Path(sys.argv[2])
+number = int(starts.read_text()) + 1 if starts.exists() else 1
+starts.write_text(str(number))
+if number == 2:
+    time.sleep(600)
+http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind="127.0.0.1")
+"""
+
+
+def test_a_service_that_hangs_after_a_restart_is_restarted_again(
+    layout: Layout, tmp_path: Path
+) -> None:
+    port = free_ports().api
+    command = (sys.executable, "-c", MOODY, str(port), str(tmp_path / "starts"))
+    service = Service("moody", command, env=dict(os.environ), check=answers(port, "/"), port=port)
+    with RunningSupervisor([service, _server("calm")], layout, start_limit_s=5.0) as running:
+        calm = _status(running, "calm")
+        os.kill(_status(running, "moody")[2] or 0, signal.SIGKILL)
+        _eventually(lambda: _status(running, "moody")[:2] == ("healthy", 2), limit_s=30)
+        assert _status(running, "calm") == calm
+
+
+def test_a_service_that_is_never_healthy_is_given_up(layout: Layout) -> None:
+    sleeper = Service(
+        "sleeper", (sys.executable, "-c", "import time; time.sleep(600)"),
+        env=dict(os.environ), check=answers(1, "/"),
+    )  # fmt: skip
+    with (
+        pytest.raises(StackError, match="sleeper is not healthy after 1 s"),
+        RunningSupervisor([sleeper], layout, start_limit_s=1.0),
+    ):
+        pass
+    assert left_over(layout) == []
+
+
+def test_a_check_that_fails_in_itself_is_not_health(layout: Layout) -> None:
+    def broken(_started: object) -> bool:
+        raise RuntimeError
+
+    service = Service("one", _server("one").command, env=dict(os.environ), check=broken)
+    with (
+        pytest.raises(StackError, match="one is not healthy"),
+        RunningSupervisor([service], layout, start_limit_s=1.0),
+    ):
+        pass
+
+
+def test_a_program_that_is_not_there_is_named(layout: Layout) -> None:
+    service = Service("lost", ("/no/such/program",), env=dict(os.environ), check=answers(1, "/"))
+    with (
+        pytest.raises(StackError, match="lost cannot be started: /no/such/program"),
+        RunningSupervisor([service], layout),
+    ):
+        pass
+
+
 def test_a_service_that_does_not_start_shows_its_log(layout: Layout) -> None:
     bad = Service(
         "bad", (sys.executable, "-c", "print('no luck'); raise SystemExit(3)"),
@@ -139,20 +197,12 @@ def test_the_progress_of_a_step_is_shown(layout: Layout) -> None:
         for i in range(1, 6):
             print('{"done": %d, "total": 5}' % i, flush=True)
             time.sleep(0.3)
+        print('{"note": "all five"}', flush=True)
     """)
     with RunningSupervisor([_step("step", code)], layout) as running:
-        notes = {s.note for status in running.statuses for s in status.services}
+        notes = [s.note for status in running.statuses for s in status.services]
     assert "3/5" in notes
-
-
-def test_a_taken_port_is_named_with_the_option_that_changes_it() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        service = _server("api", port=taken.getsockname()[1])
-        with pytest.raises(StackError) as refused:
-            check_ports([service])
-    assert f"port {service.port}, which api needs" in str(refused.value)
-    assert "--port api=N" in str(refused.value)
-    assert "--port-offset" in str(refused.value)
+    assert notes[-1] == "all five"
 
 
 def test_a_second_supervisor_is_refused(layout: Layout) -> None:

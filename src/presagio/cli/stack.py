@@ -13,7 +13,8 @@ from presagio.cli.output import AsJson, Home, console, print_json
 from presagio.cli.stack_view import StackView, print_welcome, stack_table
 from presagio.errors import StackError
 from presagio.settings import load_settings
-from presagio.stack.layout import Layout, Ports
+from presagio.stack.layout import Layout
+from presagio.stack.ports import Ports
 from presagio.stack.state import StackStatus, is_running, read_status, wait_until_stopped
 
 _NOT_HEALTHY = 3

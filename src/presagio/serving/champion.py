@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from presagio.errors import InvalidArtifactError, PresagioError
@@ -101,9 +100,8 @@ class Champion:
         return (served.source, served.version) == ("registry", version.version)
 
     def _swap(self, registry: "Registry", version: "RegisteredVersion") -> None:
-        folder = registry.fetch(version, Path(self._settings.model_cache))
         try:
-            predictor = load_predictor(folder, digest=version.digest)
+            predictor = self._load(registry, version)
             _check_inputs(predictor, self._spec)
         except InvalidArtifactError:
             # Refused once is refused until the alias moves; no use in loading it every poll.
@@ -112,6 +110,14 @@ class Champion:
         self.served = Served(predictor, version.name, version.version, "registry")
         self.reason, self._refused = None, None
         _log.info("serving %s version %s", version.name, version.version)
+
+    def _load(self, registry: "Registry", version: "RegisteredVersion") -> Predictor:
+        cache = self._settings.model_cache
+        try:
+            return load_predictor(registry.fetch(version, cache), digest=version.digest)
+        except InvalidArtifactError:
+            # The copy in the cache may be the damaged one.
+            return load_predictor(registry.fetch(version, cache, anew=True), digest=version.digest)
 
 
 async def start_following(champion: Champion) -> asyncio.Task[None]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from presagio.errors import StackError
 from presagio.settings import ADDRESSES_FILE, CREDENTIALS_FILE
-from presagio.stack.layout import Layout, Ports
+from presagio.stack.layout import Layout
+from presagio.stack.ports import Ports
 
 AIRFLOW_USER = "admin"
 

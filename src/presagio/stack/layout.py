@@ -1,9 +1,7 @@
 """Where a stack keeps its things: one home folder, several stacks on one machine."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-from presagio.errors import StackError
 
 
 @dataclass(frozen=True)
@@ -64,47 +62,10 @@ class Layout:
         for folder in (self.run, self.logs, self.objects, self.airflow):
             folder.chmod(0o700)
 
-
-@dataclass(frozen=True)
-class Ports:
-    """The TCP ports of a stack, all on 127.0.0.1."""
-
-    api: int = 8000
-    airflow: int = 8080
-    mlflow: int = 5000
-    s3: int = 9010
-    postgres: int = 5432
-
-    def moved(self, offset: int) -> "Ports":
-        """Return the ports with ``offset`` added to each."""
-        return replace(
-            self, **{field.name: getattr(self, field.name) + offset for field in fields(self)}
-        )
-
-    def with_changes(self, changes: list[str]) -> "Ports":
-        """Return the ports with single ones changed.
-
-        Parameters
-        ----------
-        changes
-            Texts such as ``api=8001``.
-
-        Raises
-        ------
-        StackError
-            If a text is none such.
-        """
-        known = {field.name for field in fields(self)}
-        values = {}
-        for change in changes:
-            name, _, number = change.partition("=")
-            if name not in known or not number.isdecimal() or not 0 < int(number) < 2**16:
-                raise StackError(
-                    f"--port {change}: write SERVICE=PORT, one of {', '.join(sorted(known))}"
-                )
-            values[name] = int(number)
-        return replace(self, **values)
-
-    def url(self, service: str) -> str:
-        """Return the HTTP address of a service."""
-        return f"http://127.0.0.1:{getattr(self, service)}"
+    def log_tail(self, service: str, lines: int = 20) -> str:
+        """Return the last lines of a service's log."""
+        try:
+            text = self.log(service).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])

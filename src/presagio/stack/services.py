@@ -16,7 +16,8 @@ from presagio.stack.credentials import (
     write_airflow_passwords,
 )
 from presagio.stack.health import Check, accepts_connections, airflow_component, answers
-from presagio.stack.layout import Layout, Ports
+from presagio.stack.layout import Layout
+from presagio.stack.ports import Ports
 from presagio.stack.postgres import Account, server_account, server_command
 
 _AIRFLOW_PARTS = {

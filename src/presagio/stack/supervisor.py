@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,10 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from presagio.errors import StackError
 from presagio.stack.layout import Layout
+from presagio.stack.ports import check_ports
 from presagio.stack.processes import end, left_over, start, stop_all
 from presagio.stack.services import Service
 from presagio.stack.state import (
@@ -34,7 +33,6 @@ _WATCH_EVERY_S = 10.0
 _STEADY_S = 60.0
 _LONGEST_BACK_OFF_S = 30.0
 _STOP_GRACE_S = 15.0
-_LOG_LINES = 20
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -53,7 +51,7 @@ class _Running:
     retry_at: float = 0.0
     asked: float = 0.0
     answer: Future[bool] | None = None
-    note: str | None = None
+    note: str = ""
 
     @property
     def ready(self) -> bool:
@@ -76,44 +74,18 @@ class _Running:
         )
 
 
-def log_tail(path: Path, lines: int = _LOG_LINES) -> str:
-    """Return the last lines of a log file."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])
-
-
-def check_ports(services: list[Service]) -> None:
-    """Find out whether every port is free, before anything is started.
-
-    Raises
-    ------
-    StackError
-        If one is taken; names it, and the options that change it.
-    """
-    for service in services:
-        if service.port is None:
-            continue
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            # As the servers do: a port whose last connections still linger is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", service.port))
-            except OSError as err:
-                option = service.name.removesuffix("-apiserver")
-                raise StackError(
-                    f"port {service.port}, which {service.name} needs, cannot be had "
-                    f"({err.strerror}); choose another with --port {option}=N, or move all ports "
-                    "with --port-offset N"
-                ) from err
-
-
 class Supervisor:
     """Runs the services of one stack until it is told to stop."""
 
-    def __init__(self, services: list[Service], layout: Layout, watch: Watch) -> None:
+    def __init__(
+        self,
+        services: list[Service],
+        layout: Layout,
+        watch: Watch,
+        *,
+        start_limit_s: float = _START_LIMIT_S,
+    ) -> None:
+        self._start_limit_s = start_limit_s
         self._all = {service.name: _Running(service) for service in services}
         self._layout = layout
         self._watch = watch
@@ -186,7 +158,13 @@ class Supervisor:
             self._ask(running, now)
 
     def _start(self, running: _Running, now: float) -> None:
-        running.process = start(running.service, self._layout)
+        try:
+            running.process = start(running.service, self._layout)
+        except OSError as err:
+            raise StackError(
+                f"{running.service.name} cannot be started: {running.service.command[0]}: "
+                f"{err.strerror}; run: make setup"
+            ) from err
         running.state, running.started = "starting", now
         running.started_at = datetime.now(UTC)
         running.healthy_after, running.answer, running.asked = None, None, 0.0
@@ -196,11 +174,15 @@ class Supervisor:
             return
         if running.service.is_step and code == 0:
             running.state, running.healthy_after = "done", now - running.started
+            running.note = self._last_event(running.service.name)
             return
         if self._phase == "starting":
             self._give_up(running, f"ended with exit status {code}")
+        self._restart_later(running, now)
+
+    def _restart_later(self, running: _Running, now: float) -> None:
         if running.process is not None:
-            # Whatever the dead leader had started would keep its port.
+            # Whatever a dead leader had started would keep its port.
             stop_all([(running.process, signal.SIGKILL)], 0.0)
         steady = running.healthy_after is not None and now - running.started > _STEADY_S
         running.failures = 1 if steady else running.failures + 1
@@ -216,21 +198,25 @@ class Supervisor:
                 running.asked = now
                 running.answer = self._pool.submit(check, running.started_at)
         elif running.answer.done():
-            healthy, running.answer = running.answer.result(), None
+            # A check that fails in itself has not found the service healthy.
+            healthy = running.answer.exception() is None and running.answer.result()
+            running.answer = None
             if healthy:
                 running.state = "healthy"
                 running.healthy_after = running.healthy_after or now - running.started
             elif running.ready:
                 running.state = "unhealthy"
-        if running.state == "starting" and now - running.started > _START_LIMIT_S:
-            self._give_up(running, f"is not healthy after {_START_LIMIT_S:.0f} s")
+        if running.state == "starting" and now - running.started > self._start_limit_s:
+            if self._phase == "starting":
+                self._give_up(running, f"is not healthy after {self._start_limit_s:.0f} s")
+            self._restart_later(running, now)
 
     def _give_up(self, running: _Running, what: str) -> None:
         running.state = "failed"
-        log = self._layout.log(running.service.name)
+        name = running.service.name
         raise StackError(
-            f"{running.service.name} {what}. The last lines of its log:\n\n{log_tail(log)}\n\n"
-            f"Read the whole log: {log}"
+            f"{name} {what}. The last lines of its log:\n\n{self._layout.log_tail(name)}\n\n"
+            f"Read the whole log: {self._layout.log(name)}"
         )
 
     # ---- everything -----------------------------------------------------------------------------
@@ -242,15 +228,14 @@ class Supervisor:
             if running.process is not None and running.process.poll() is None:
                 running.state = "stopping"
         self._publish(time.monotonic())
-        # Users of the databases first, then what they use.
-        bottom = ("postgres", "s3")
-        layers = (
-            [r for name, r in self._all.items() if name not in bottom],
-            [r for name, r in self._all.items() if name in bottom],
-        )
-        for layer in layers:
+        # What needs the databases and the store first, then these.
+        for at_bottom in (False, True):
             stop_all(
-                [(r.process, r.service.stop_signal) for r in layer if r.process is not None],
+                [
+                    (running.process, running.service.stop_signal)
+                    for running in self._all.values()
+                    if running.process is not None and (not running.service.needs) is at_bottom
+                ],
                 _STOP_GRACE_S,
             )
         for running in self._all.values():
@@ -283,11 +268,8 @@ class Supervisor:
         That is an object with either ``done`` and ``total`` or a ``note``.
         """
         running = self._all[name]
-        if not running.service.is_step or running.state not in ("starting", "done"):
-            return ""
-        if running.state == "done" and running.note is not None:
-            return running.note
-        running.note = self._last_event(name)
+        if running.service.is_step and running.state == "starting":
+            return self._last_event(name)
         return running.note
 
     def _last_event(self, name: str) -> str:

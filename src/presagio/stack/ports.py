@@ -1,0 +1,80 @@
+"""The ports of a stack, and whether they can be had."""
+
+import socket
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+from presagio.errors import StackError
+
+if TYPE_CHECKING:
+    from presagio.stack.services import Service
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The TCP ports of a stack, all on 127.0.0.1."""
+
+    api: int = 8000
+    airflow: int = 8080
+    mlflow: int = 5000
+    s3: int = 9010
+    postgres: int = 5432
+
+    def moved(self, offset: int) -> "Ports":
+        """Return the ports with ``offset`` added to each."""
+        return replace(
+            self, **{field.name: getattr(self, field.name) + offset for field in fields(self)}
+        )
+
+    def with_changes(self, changes: list[str]) -> "Ports":
+        """Return the ports with single ones changed.
+
+        Parameters
+        ----------
+        changes
+            Texts such as ``api=8001``.
+
+        Raises
+        ------
+        StackError
+            If a text is none such.
+        """
+        known = {field.name for field in fields(self)}
+        values = {}
+        for change in changes:
+            name, _, number = change.partition("=")
+            if name not in known or not number.isdecimal() or not 0 < int(number) < 2**16:
+                raise StackError(
+                    f"--port {change}: write SERVICE=PORT, one of {', '.join(sorted(known))}"
+                )
+            values[name] = int(number)
+        return replace(self, **values)
+
+    def url(self, service: str) -> str:
+        """Return the HTTP address of a service."""
+        return f"http://127.0.0.1:{getattr(self, service)}"
+
+
+def check_ports(services: "list[Service]") -> None:
+    """Find out whether every port is free, before anything is started.
+
+    Raises
+    ------
+    StackError
+        If one is taken; names it, and the options that change it.
+    """
+    for service in services:
+        if service.port is None:
+            continue
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            # As the servers do: a port whose last connections still linger is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", service.port))
+            except OSError as err:
+                option = service.name.removesuffix("-apiserver")
+                raise StackError(
+                    f"port {service.port}, which {service.name} needs, cannot be had "
+                    f"({err.strerror}); choose another with --port {option}=N, or move all ports "
+                    "with --port-offset N"
+                ) from err

@@ -1,0 +1,44 @@
+import socket
+from dataclasses import astuple
+
+import pytest
+
+from presagio.errors import StackError
+from presagio.stack.ports import Ports, check_ports
+from presagio.stack.services import Service
+
+
+def test_an_offset_moves_every_port() -> None:
+    assert astuple(Ports().moved(100)) == (8100, 8180, 5100, 9110, 5532)
+
+
+def test_the_described_ports_are_the_default() -> None:
+    assert astuple(Ports()) == (8000, 8080, 5000, 9010, 5432)
+
+
+def test_single_ports_can_be_changed() -> None:
+    ports = Ports().with_changes(["api=8001", "s3=9011"])
+    assert (ports.api, ports.s3, ports.mlflow) == (8001, 9011, 5000)
+    assert ports.url("api") == "http://127.0.0.1:8001"
+
+
+@pytest.mark.parametrize("change", ["api", "api=", "api=x", "api=0", "api=70000", "web=80", "=1"])
+def test_what_is_no_port_is_refused(change: str) -> None:
+    with pytest.raises(StackError, match="write SERVICE=PORT"):
+        Ports().with_changes([change])
+
+
+def test_a_taken_port_is_named_with_the_option_that_changes_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StackError) as refused:
+            check_ports([Service("airflow-apiserver", (), port=port)])
+    assert f"port {port}, which airflow-apiserver needs" in str(refused.value)
+    assert "--port airflow=N" in str(refused.value)
+    assert "--port-offset" in str(refused.value)
+
+
+def test_free_ports_are_fine() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    check_ports([Service("api", (), port=port), Service("step", ())])
