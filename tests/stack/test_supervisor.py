@@ -17,7 +17,7 @@ from presagio.stack.health import answers
 from presagio.stack.layout import Layout
 from presagio.stack.processes import end, left_over
 from presagio.stack.services import Service
-from presagio.stack.state import StackStatus, is_running, read_status
+from presagio.stack.state import StackStatus, is_running, read_status, supervisor_pid
 from presagio.stack.supervisor import Supervisor
 from tests.conftest import RunningSupervisor, free_ports
 
@@ -76,7 +76,7 @@ def test_services_start_when_what_they_need_is_healthy(layout: Layout) -> None:
 def test_nothing_is_left_after_a_stop(layout: Layout) -> None:
     with RunningSupervisor([_server("one"), _server("two")], layout) as running:
         assert len(left_over(layout)) >= 4
-        assert is_running(layout)
+        assert supervisor_pid(layout) == os.getpid()
     assert left_over(layout) == []
     assert not is_running(layout)
     assert running.statuses[-1].phase == "stopped"

@@ -12,10 +12,16 @@ import typer
 from presagio.cli.output import AsJson, Home, console, print_json
 from presagio.cli.stack_view import StackView, print_welcome, stack_table
 from presagio.errors import StackError
-from presagio.settings import load_settings
+from presagio.settings import Settings, load_settings
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
-from presagio.stack.state import StackStatus, is_running, read_status, wait_until_stopped
+from presagio.stack.state import (
+    StackStatus,
+    is_running,
+    read_status,
+    supervisor_pid,
+    wait_until_stopped,
+)
 
 _NOT_HEALTHY = 3
 _STOP_LIMIT_S = 60.0
@@ -39,18 +45,21 @@ def up(
     settings = load_settings(home)
     layout, ports = Layout(settings.home), Ports().moved(port_offset).with_changes(port or [])
     layout.create()
+    if is_running(layout):
+        raise StackError(f"a stack runs already in {layout.home}; see: presagio status")
     if detach:
         _up_detached(layout, port_offset, port or [])
-        return
+    else:
+        _up_in_foreground(settings, layout, ports)
 
+
+def _up_in_foreground(settings: Settings, layout: Layout, ports: Ports) -> None:
     # Imported late: the other commands need none of it.
     from presagio.stack.credentials import load_credentials  # noqa: PLC0415
     from presagio.stack.postgres import create_cluster  # noqa: PLC0415
     from presagio.stack.services import build_services  # noqa: PLC0415
     from presagio.stack.supervisor import Supervisor  # noqa: PLC0415
 
-    if is_running(layout):
-        raise StackError(f"a stack runs already in {layout.home}; see: presagio status")
     credentials = load_credentials(layout)
     create_cluster(layout, credentials.postgres_password)
     welcomed = False
@@ -71,8 +80,6 @@ def up(
 
 
 def _up_detached(layout: Layout, port_offset: int, port: list[str]) -> None:
-    if is_running(layout):
-        raise StackError(f"a stack runs already in {layout.home}; see: presagio status")
     layout.state.unlink(missing_ok=True)
     log = layout.log("supervisor")
     command = [sys.executable, "-m", "presagio", "up", "--home", str(layout.home)]
@@ -113,11 +120,11 @@ def _follow(layout: Layout, supervisor: subprocess.Popen[bytes]) -> StackStatus 
 def down(home: Home = None) -> None:
     """Stop the stack; its data stay."""
     layout = Layout(load_settings(home).home)
-    status = read_status(layout)
-    if is_running(layout) and status is not None:
-        os.kill(status.pid, signal.SIGTERM)
+    supervisor = supervisor_pid(layout)
+    if supervisor is not None:
+        os.kill(supervisor, signal.SIGTERM)
         if not wait_until_stopped(layout, _STOP_LIMIT_S):
-            raise StackError(f"the supervisor (pid {status.pid}) has not stopped yet; try again")
+            raise StackError(f"the supervisor (pid {supervisor}) has not stopped yet; try again")
         console.print("The stack is stopped.")
         return
     from presagio.stack.processes import end, left_over  # noqa: PLC0415 - needs psutil

@@ -29,7 +29,7 @@ _ADDRESSES = {
     "airflow-apiserver": "Airflow: user {user}, password PRESAGIO_AIRFLOW_ADMIN_PASSWORD",
     "mlflow": "MLflow: no login on this machine",
     "s3": "S3: keys PRESAGIO_S3_ACCESS_KEY and PRESAGIO_S3_SECRET_KEY",
-    "postgres": "PostgreSQL: user presagio, password PRESAGIO_PRESAGIO_DB_PASSWORD",
+    "postgres": "PostgreSQL: user presagio, password PRESAGIO_DB_PASSWORD",
 }
 
 

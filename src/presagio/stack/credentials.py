@@ -67,7 +67,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _variable(name: str) -> str:
-    return f"PRESAGIO_{name.upper()}"
+    return f"PRESAGIO_{name.removeprefix('presagio_').upper()}"
 
 
 def load_credentials(layout: Layout) -> Credentials:

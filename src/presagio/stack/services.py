@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from presagio.errors import StackError
@@ -239,4 +239,4 @@ def build_services(
         *_airflow_services(airflow, ports),
         *_model_services(ports, credentials),
     ]
-    return [Service(**{**vars(service), "env": {**own, **service.env}}) for service in services]
+    return [replace(service, env={**own, **service.env}) for service in services]

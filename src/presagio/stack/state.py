@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,6 +17,10 @@ ServiceState = Literal[
     "stopping", "stopped",
 ]  # fmt: skip
 Phase = Literal["starting", "healthy", "failed", "stopping", "stopped"]
+
+
+_LOCK_TRIES = 10
+_LOCK_PAUSE_S = 0.05
 
 
 class ServiceStatus(BaseModel):
@@ -62,35 +66,55 @@ def read_status(layout: Layout) -> StackStatus | None:
         raise StackError(f"{layout.state} cannot be read: {err}; remove it") from err
 
 
+def _locked(file: TextIO) -> bool:
+    # Whoever asks whether a supervisor runs holds the lock for an instant.
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE_S)
+        else:
+            return True
+    return False
+
+
 @contextmanager
 def supervisor_lock(layout: Layout) -> Iterator[None]:
     """Hold the stack's lock; the system lets go of it when the process ends, however it ends.
+
+    The file names the process that holds it.
 
     Raises
     ------
     StackError
         If another supervisor holds it.
     """
-    with layout.lock.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with layout.lock.open("a+", encoding="ascii") as file:
+        if not _locked(file):
             raise StackError(
                 f"a stack runs already in {layout.home}; see: presagio status, or presagio down"
-            ) from None
+            )
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
         yield
+
+
+def supervisor_pid(layout: Layout) -> int | None:
+    """Return the process that holds the stack's lock, if one does."""
+    if not layout.lock.exists():
+        return None
+    with layout.lock.open(encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(file.read() or 0) or None
+    return None
 
 
 def is_running(layout: Layout) -> bool:
     """Tell whether a supervisor holds the stack's lock."""
-    if not layout.lock.exists():
-        return False
-    with layout.lock.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return supervisor_pid(layout) is not None
 
 
 def wait_until_stopped(layout: Layout, timeout_s: float) -> bool:

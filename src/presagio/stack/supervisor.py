@@ -110,6 +110,8 @@ class Supervisor:
             started has been stopped by then.
         """
         with supervisor_lock(self._layout):
+            # What it says is of a supervisor that is gone.
+            self._layout.state.unlink(missing_ok=True)
             end(left_over(self._layout))
             check_ports([running.service for running in self._all.values()])
             guardian = self._start_guardian()
