@@ -40,8 +40,6 @@ _ARTIFACT_PATH = "artifact"
 _DIGEST_TAG = "presagio.artifact_sha256"
 _NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 _EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
-# Without it MLflow's pages show the experiment as one of language models.
-_EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")
 _BAD_ALIAS = "INVALID_PARAMETER_VALUE"  # what MLflow says of an alias that no version carries
 _PIP_REQUIREMENTS = ["scikit-learn", "skops", "pandas"]
 
@@ -171,7 +169,6 @@ class Registry:
         mlflow.set_tracking_uri(self._url)
         with _translated("log the training"):
             experiment = mlflow.set_experiment(self._experiment).experiment_id
-            self._client.set_experiment_tag(experiment, *_EXPERIMENT_KIND)
             with mlflow.start_run(experiment_id=experiment, tags=dict(record.tags)) as run:
                 mlflow.log_params(dict(record.parameters))
                 mlflow.log_metrics(dict(record.metrics))

@@ -174,6 +174,22 @@ def test_the_documentation_shows_units_and_a_working_example(
     assert content["schema"]["$ref"].rpartition("/")[2] in document["components"]["schemas"]
 
 
+def _references(part: object) -> list[str]:
+    inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    own = [str(part["$ref"])] if isinstance(part, dict) and "$ref" in part else []
+    return own + [found for value in inner for found in _references(value)]
+
+
+def test_every_reference_in_the_documentation_leads_somewhere(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    references = _references(document)
+    assert len(references) >= 4
+    for reference in references:
+        part = document
+        for name in reference.removeprefix("#/").split("/"):
+            part = part[name]
+
+
 def test_the_documentation_needs_no_other_server(client: httpx.Client) -> None:
     page = client.get("/docs").text
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)

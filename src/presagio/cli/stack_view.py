@@ -44,7 +44,9 @@ def stack_table(status: StackStatus) -> Table:
     """Draw the services of a stack."""
     table = Table(title=f"Presagio: {status.phase}", title_justify="left")
     for column in ("Service", "State", "Address", "Seconds", ""):
-        table.add_column(column, justify="right" if column == "Seconds" else "left")
+        table.add_column(
+            column, justify="right" if column == "Seconds" else "left", no_wrap=bool(column)
+        )
     for service in status.services:
         colour = _COLOURS.get(service.state, "")
         seconds = f"{service.seconds:.1f}" if service.seconds else ""

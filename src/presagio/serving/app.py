@@ -12,24 +12,19 @@ from fastapi_offline import FastAPIOffline
 from presagio import __version__
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.serving.champion import Champion, start_following
-from presagio.serving.contract import request_model
+from presagio.serving.contract import Problem, request_model, schemas_of
 from presagio.serving.problems import InvalidRequestError, refuse
 from presagio.serving.routes import health_router, predict_router
 from presagio.settings import Settings, load_settings
 
-_SCHEMAS = "#/components/schemas/{model}"
-
 
 def _openapi(app: FastAPI, spec: MachineSpec) -> dict[str, Any]:
-    """Describe the API; the request's schema is added, since its route reads the bytes itself."""
+    """Describe the API; ``/predict`` reads its bytes itself, so its schemas are added here."""
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
-    schema = request_model(spec).model_json_schema(ref_template=_SCHEMAS)
-    nested = schema.pop("$defs", {})
-    document.setdefault("components", {}).setdefault("schemas", {}).update(
-        nested | {"PredictRequest": schema}
-    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= schemas_of(request_model(spec), Problem)
     return document
 
 

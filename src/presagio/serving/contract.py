@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic.json_schema import models_json_schema
 
 from presagio.machine.spec import Feature, MachineSpec
 
@@ -61,6 +62,23 @@ class Readiness(BaseModel):
     source: Annotated[str, Field(description="registry or fallback")]
     degraded: bool
     reason: Annotated[str | None, Field(description="Why it is degraded, or runs an older one.")]
+
+
+_SCHEMAS = "#/components/schemas/{model}"
+
+
+def schema_reference(model: type[BaseModel]) -> str:
+    """Return where a model's schema stands in the OpenAPI document."""
+    return _SCHEMAS.format(model=model.__name__)
+
+
+def schemas_of(*models: type[BaseModel]) -> dict[str, Any]:
+    """Return the schemas of models and of what they contain, by name."""
+    _, document = models_json_schema(
+        [(model, "validation") for model in models], ref_template=_SCHEMAS
+    )
+    schemas: dict[str, Any] = document["$defs"]
+    return schemas
 
 
 def _refuse_boolean(value: object) -> object:

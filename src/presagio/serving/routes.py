@@ -14,6 +14,7 @@ from presagio.serving.contract import (
     Problem,
     Readiness,
     request_model,
+    schema_reference,
 )
 from presagio.serving.problems import invalid_request
 
@@ -28,7 +29,7 @@ ServedChampion = Annotated[Champion, Depends(_champion)]
 _PROBLEM: dict[int | str, dict[str, Any]] = {
     HTTPStatus.UNPROCESSABLE_ENTITY.value: {
         "description": "What was wrong, field by field.",
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+        "content": {"application/problem+json": {"schema": {"$ref": schema_reference(Problem)}}},
     }
 }
 
@@ -67,12 +68,11 @@ def predict_router(spec: MachineSpec) -> APIRouter:
     """Routes that answer predictions for one machine spec."""
     router = APIRouter(tags=["predict"])
     wanted = request_model(spec)
-    reference = "#/components/schemas/PredictRequest"
     body = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"$ref": reference},
+                "schema": {"$ref": schema_reference(PredictRequest)},
                 "example": {"request_id": 123, "features": spec.example},
             }
         },

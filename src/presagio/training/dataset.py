@@ -1,7 +1,7 @@
 """Labelled readings to train on, and where they come from."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +162,8 @@ def default_dataset(settings: Settings, spec: MachineSpec) -> Dataset:
     fetched = settings.data_folder / FETCHED_FILE
     if fetched.exists():
         return read_labelled_csv(fetched, spec)
-    return generate_dataset(spec)
+    made = generate_dataset(spec)
+    return replace(made, source=f"{made.source}, since no real data are at hand")
 
 
 def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -> Split:
