@@ -83,7 +83,8 @@ def _airflow_env(
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{AIRFLOW_USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(layout.airflow / "passwords.json"),
         "DATABASE__SQL_ALCHEMY_CONN": credentials.database_url(ports, "airflow"),
-        "DATABASE__SQL_ALCHEMY_POOL_SIZE": "3",
+        # Each idle connection is a PostgreSQL process of 20 MB, and there would be a dozen.
+        "DATABASE__SQL_ALCHEMY_POOL_ENABLED": "False",
         "API__HOST": "127.0.0.1",
         "API__PORT": str(ports.airflow),
         "API__BASE_URL": ports.url("airflow"),
@@ -153,7 +154,7 @@ def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
                 "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
                 # Six job consumers of 260 MB each, for features that are not used here.
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "3",
+                "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 "GIT_PYTHON_REFRESH": "quiet",
             },
@@ -229,6 +230,7 @@ def build_services(
         "PYTHONUNBUFFERED": "1",
         # glibc's default of 8 arenas a core costs threaded services memory that they never use.
         "MALLOC_ARENA_MAX": "2",
+        "MALLOC_TRIM_THRESHOLD_": "131072",
     }
     if settings.ai4i_csv is not None:
         own["PRESAGIO_AI4I_CSV"] = str(settings.ai4i_csv.resolve())
