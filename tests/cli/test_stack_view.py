@@ -72,7 +72,7 @@ def test_the_end_names_addresses_users_passwords_and_what_to_try(tmp_path: Path)
         assert part in shown
 
 
-@pytest.mark.parametrize("state", ["waiting", "running", "failed", "stopped"])
+@pytest.mark.parametrize("state", ["waiting", "unhealthy", "failed", "stopped"])
 def test_every_state_can_be_drawn(state: ServiceState) -> None:
     console, text = _console(terminal=True)
     console.print(stack_table(_status(state)))

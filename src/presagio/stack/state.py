@@ -13,7 +13,7 @@ from presagio.errors import StackError
 from presagio.stack.layout import Layout
 
 ServiceState = Literal[
-    "waiting", "starting", "running", "healthy", "unhealthy", "restarting", "done", "failed",
+    "waiting", "starting", "healthy", "unhealthy", "restarting", "done", "failed",
     "stopping", "stopped",
 ]  # fmt: skip
 Phase = Literal["starting", "healthy", "failed", "stopping", "stopped"]
