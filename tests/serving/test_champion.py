@@ -93,6 +93,8 @@ def test_a_candidate_that_is_not_what_was_registered_is_refused(
         assert "has digest" in refused["reason"]
         registry.assign("champion", good)
         assert _wait(client, lambda r: r["reason"] is None)["version"] == good.version
+        registry.assign("champion", bad)
+        assert "has digest" in _wait(client, lambda r: r["reason"] is not None)["reason"]
 
 
 def test_a_damaged_copy_in_the_cache_is_fetched_anew(

@@ -36,11 +36,11 @@ def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
 
     from presagio.machine.simulation import simulate  # noqa: PLC0415
     from presagio.machine.spec import load_spec  # noqa: PLC0415
-    from presagio.training.dataset import FETCHED_FILE  # noqa: PLC0415
+    from presagio.training.dataset import real_data_file  # noqa: PLC0415
 
     path = folder / f"demo-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv"
-    real = settings.ai4i_csv or settings.data_folder / FETCHED_FILE
-    if real.exists():
+    real = real_data_file(settings)
+    if real is not None and real.exists():
         text = real.read_text(encoding="utf-8-sig")
         path.write_text(text.rstrip("\r\n") + "\n" + _BAD_ROWS, encoding="utf-8")
         return path, f"{real.name} and two bad rows"

@@ -10,21 +10,21 @@ from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 
 from presagio import __version__
-from presagio.machine.spec import MachineSpec, load_spec
+from presagio.machine.spec import load_spec
 from presagio.serving.champion import Champion, start_following
-from presagio.serving.contract import Problem, request_model, schemas_of
+from presagio.serving.contract import PredictRequest, Problem, request_model, schemas_of
 from presagio.serving.problems import InvalidRequestError, refuse
 from presagio.serving.routes import health_router, predict_router
 from presagio.settings import Settings, load_settings
 
 
-def _openapi(app: FastAPI, spec: MachineSpec) -> dict[str, Any]:
+def _openapi(app: FastAPI, wanted: type[PredictRequest]) -> dict[str, Any]:
     """Describe the API; ``/predict`` reads its bytes itself, so its schemas are added here."""
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= schemas_of(request_model(spec), Problem)
+    schemas |= schemas_of(wanted, Problem)
     return document
 
 
@@ -38,6 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or load_settings()
     spec = load_spec(settings.machine_spec)
+    wanted = request_model(spec)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -62,7 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_exception_handler(InvalidRequestError, refuse)
     app.include_router(health_router())
-    app.include_router(predict_router(spec))
-    document = _openapi(app, spec)
+    app.include_router(predict_router(spec, wanted))
+    document = _openapi(app, wanted)
     app.openapi = lambda: document  # type: ignore[method-assign]
     return app

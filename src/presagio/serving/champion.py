@@ -85,7 +85,7 @@ class Champion:
             self._registry = self._registry or self._open_registry()
             version = self._registry.resolve("champion")
             if self._is_served(version):
-                self.reason = None
+                self.reason, self._refused = None, None
             elif (version.version, version.run_id) != self._refused:
                 self._swap(self._registry, version)
         except PresagioError as err:

@@ -13,7 +13,6 @@ from presagio.serving.contract import (
     PredictResponse,
     Problem,
     Readiness,
-    request_model,
     schema_reference,
 )
 from presagio.serving.problems import invalid_request
@@ -64,10 +63,9 @@ def health_router() -> APIRouter:
     return router
 
 
-def predict_router(spec: MachineSpec) -> APIRouter:
-    """Routes that answer predictions for one machine spec."""
+def predict_router(spec: MachineSpec, wanted: type[PredictRequest]) -> APIRouter:
+    """Routes that answer predictions: for one machine spec, and the request made from it."""
     router = APIRouter(tags=["predict"])
-    wanted = request_model(spec)
     body = {
         "required": True,
         "content": {

@@ -13,6 +13,8 @@ from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
 
 AIRFLOW_USER = "admin"
+# Each role owns one database.
+DATABASES = {"airflow": "airflow", "mlflow": "mlflow_db", "presagio": "presagio"}
 
 
 def _token() -> str:
@@ -51,9 +53,12 @@ class Credentials:
 
     def database_url(self, ports: Ports, role: str) -> str:
         """Return the SQLAlchemy URL of the database that a role owns."""
-        password = asdict(self)[f"{role}_db_password"]
-        database = {"mlflow": "mlflow_db"}.get(role, role)
-        return f"postgresql+psycopg://{role}:{password}@127.0.0.1:{ports.postgres}/{database}"
+        where = f"127.0.0.1:{ports.postgres}/{DATABASES[role]}"
+        return f"postgresql+psycopg://{role}:{self.database_password(role)}@{where}"
+
+    def database_password(self, role: str) -> str:
+        """Return the password of a database role."""
+        return str(asdict(self)[f"{role}_db_password"])
 
 
 def write_private(path: Path, text: str) -> None:

@@ -12,14 +12,13 @@ import psycopg
 from psycopg import sql
 
 from presagio.settings import Settings, load_settings
-from presagio.stack.credentials import Credentials, load_credentials
+from presagio.stack.credentials import DATABASES, load_credentials
 from presagio.stack.layout import Layout
 from presagio.stack.postgres import SUPERUSER
 from presagio.storage.database import migrate, open_database
 from presagio.storage.objects import open_store
 
 _OTHER_BUCKETS = ("mlflow", "data")
-_DATABASES = {"airflow": "airflow", "mlflow": "mlflow_db", "presagio": "presagio"}
 
 
 def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
@@ -56,14 +55,10 @@ def provision_databases(settings: Settings) -> None:
         dbname="postgres",
         autocommit=True,
     ) as connection:
-        for role, database in _DATABASES.items():
-            _ensure_role(connection, role, _password(credentials, role))
+        for role, database in DATABASES.items():
+            _ensure_role(connection, role, credentials.database_password(role))
             _ensure_database(connection, database, role)
     migrate(open_database(settings))
-
-
-def _password(credentials: Credentials, role: str) -> str:
-    return str(vars(credentials)[f"{role}_db_password"])
 
 
 def provision_buckets(settings: Settings) -> None:

@@ -155,13 +155,17 @@ def read_processed(intake: Intake) -> Dataset:
     return dataset_from_frame(once, spec, source, receipts=tuple(receipts))
 
 
+def real_data_file(settings: Settings) -> Path | None:
+    """Return the file of real rows at hand: the named one, else the fetched one."""
+    fetched = settings.data_folder / FETCHED_FILE
+    return settings.ai4i_csv or (fetched if fetched.exists() else None)
+
+
 def default_dataset(settings: Settings, spec: MachineSpec) -> Dataset:
     """Take the data at hand: ``PRESAGIO_AI4I_CSV``, the fetched file, or generated rows."""
-    if settings.ai4i_csv is not None:
-        return read_labelled_csv(settings.ai4i_csv, spec)
-    fetched = settings.data_folder / FETCHED_FILE
-    if fetched.exists():
-        return read_labelled_csv(fetched, spec)
+    real = real_data_file(settings)
+    if real is not None:
+        return read_labelled_csv(real, spec)
     made = generate_dataset(spec)
     return replace(made, source=f"{made.source}, since no real data are at hand")
 

@@ -31,8 +31,10 @@ class TrainedModel:
 
     Attributes
     ----------
+    said
+        What scikit-learn says of the test part, at the chosen threshold and calibration.
     test
-        Figures on the test part, from the exported graph's threshold and calibration.
+        Figures of that.
     """
 
     spec: MachineSpec
@@ -40,6 +42,7 @@ class TrainedModel:
     split: Split
     result: SearchResult
     seed: int
+    said: Prediction
     test: Figures
 
     @property
@@ -109,7 +112,7 @@ def train_model(
     result = search(spec, split.train, split.train_target, grid=grid, seed=seed, progress=progress)
     said = _predict(result, split.test)
     test = evaluate(split.test_target, said.score, said.probability, said.label)
-    return TrainedModel(spec, dataset, split, result, seed, test)
+    return TrainedModel(spec, dataset, split, result, seed, said, test)
 
 
 def _examples(
@@ -146,7 +149,7 @@ def export_model(model: TrainedModel, folder: Path) -> str:
         threshold.
     """
     result, inputs = model.result, model.split.test.to_numpy(dtype=np.float64)
-    said = _predict(result, model.split.test)
+    said = model.said
     digest = write_artifact(
         folder,
         graph=export_graph(model.spec, result.pipeline, result.calibration),
@@ -230,7 +233,7 @@ def register_model(
         If MLflow refuses or cannot be reached.
     """
     digest = export_model(model, folder / "artifact")
-    said = _predict(model.result, model.split.test)
+    said = model.said
     pictures = draw_curves(
         folder, model.split.test_target, said.score, said.probability, said.label
     )
