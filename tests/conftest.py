@@ -14,9 +14,8 @@ import polars as pl
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from presagio.ingest.checking import check_rows
-from presagio.ingest.decoding import decode_csv
 from presagio.ingest.filing import Intake
+from presagio.ingest.reading import check_file
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.settings import Prefixes, Settings
 from presagio.stack.credentials import Credentials, load_credentials
@@ -70,7 +69,7 @@ def real_csv() -> Path:
 
 @pytest.fixture(scope="session")
 def real_rows(real_csv: Path, spec: MachineSpec) -> pl.DataFrame:
-    return check_rows(decode_csv(real_csv.read_bytes(), spec), spec).accepted
+    return check_file(real_csv.read_bytes(), spec).accepted
 
 
 def _is_free(port: int) -> bool:
@@ -162,15 +161,24 @@ class RunningSupervisor:
         self._thread.join()
 
 
+@pytest.fixture(scope="session")
+def ledger(services: RunningServices) -> Iterator[Ledger]:
+    """One ledger for all tests: PostgreSQL has a bound on connections."""
+    ledger = Ledger(open_database(services.settings))
+    yield ledger
+    ledger.close()
+
+
 @pytest.fixture
-def new_intake(services: RunningServices, spec: MachineSpec) -> Callable[[], Intake]:
+def new_intake(
+    services: RunningServices, ledger: Ledger, spec: MachineSpec
+) -> Callable[[], Intake]:
     """Make intakes on the real services, each in a bucket of its own."""
 
     def make() -> Intake:
-        store = open_store(services.settings)
-        prefixes = Prefixes(bucket=f"test-{uuid4().hex[:12]}")
-        store.create_bucket(prefixes.bucket)
-        return Intake(store, Ledger(open_database(services.settings)), spec, prefixes)
+        store, bucket = open_store(services.settings), f"test-{uuid4().hex[:12]}"
+        store.create_bucket(bucket)
+        return Intake(store, ledger, spec, Prefixes(bucket=bucket, curated_bucket=bucket))
 
     return make
 

@@ -1,16 +1,24 @@
-"""Files every CSV file that lands below the incoming prefix; runs again and again.
+"""Files every CSV and Parquet file that lands below the incoming prefix; runs again and again.
 
 When: as soon as there is a file (looked for in the triggerer, no worker waits).
-What: ``presagio.orchestration.sweep`` takes all files present.
+What: ``presagio.orchestration.sweep`` plans batches of what is there, mapped tasks file one batch
+each, and one task emits the asset ``presagio_clean_data`` with the count of new rows.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import Asset, Param, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from presagio.orchestration.waiting import WaitForIncomingCsv
 from presagio.settings import Prefixes, load_settings
+
+if TYPE_CHECKING:
+    from presagio.ingest.filing import Intake
+
+CLEAN_DATA = Asset("presagio_clean_data")
 
 
 def _param(value: str, title: str) -> Param:
@@ -24,7 +32,15 @@ _PARAMS = {
     "processed": _param(_DEFAULTS.processed, "Prefix for clean rows"),
     "quarantine": _param(_DEFAULTS.quarantine, "Prefix for bad rows and unreadable files"),
     "archive": _param(_DEFAULTS.archive, "Prefix for original bytes"),
+    "curated_bucket": _param(_DEFAULTS.curated_bucket, "Bucket of the curated data set"),
+    "curated": _param(_DEFAULTS.curated, "Prefix of the curated data set"),
 }
+
+
+def _intake(params: dict[str, Any] | None) -> "Intake":
+    from presagio.orchestration.sweep import open_intake  # noqa: PLC0415 - not at parse time
+
+    return open_intake(load_settings(), Prefixes(**(params or {})))
 
 
 @dag(
@@ -38,22 +54,48 @@ _PARAMS = {
     tags=["presagio", "intake"],
 )
 def csv_file_watcher() -> None:
-    """Wait for files, then file them all."""
+    """Wait for files, plan batches, file them, say how many rows are new."""
 
     @task
-    def file_incoming(
-        params: dict[str, Any] | None = None, run_id: str | None = None
-    ) -> dict[str, int]:
-        from presagio.orchestration.sweep import sweep_prefixes  # noqa: PLC0415 - not at parse time
+    def plan(params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        from presagio.orchestration.sweep import plan_round  # noqa: PLC0415
 
-        return sweep_prefixes(Prefixes(**(params or {})), run_id=run_id)
+        return plan_round(_intake(params))
+
+    @task(map_index_template="{{ task.op_kwargs['batch']['keys'] | length }} files")
+    def file_batch(
+        batch: dict[str, Any], params: dict[str, Any] | None = None, run_id: str = ""
+    ) -> dict[str, int]:
+        from presagio.orchestration.sweep import file_batch  # noqa: PLC0415
+
+        return file_batch(_intake(params), batch, run_id=run_id)
+
+    # Batches that were filed count even when another one failed.
+    @task(outlets=[CLEAN_DATA], trigger_rule="all_done")
+    def announce(counts: Iterable[dict[str, int]], outlet_events: Any = None) -> dict[str, int]:
+        from presagio.orchestration.sweep import sum_up  # noqa: PLC0415
+
+        total = sum_up(counts)
+        if total["rows_processed"] == 0:
+            raise AirflowSkipException("no new rows")
+        outlet_events[CLEAN_DATA].extra = total
+        return total
+
+    # A run whose batches failed has failed, whatever was announced.
+    @task(trigger_rule="one_failed", retries=0)
+    def report_failure() -> None:
+        raise RuntimeError("a batch has failed; its files wait below the incoming prefix")
 
     wait = WaitForIncomingCsv(
         task_id="wait_for_incoming",
         bucket="{{ params.bucket }}",
         incoming="{{ params.incoming }}",
     )
-    wait >> file_incoming()
+    batches = plan()
+    filed = file_batch.expand(batch=batches)
+    wait >> batches
+    announce(filed)  # type: ignore[arg-type]
+    filed >> report_failure()
 
 
 csv_file_watcher()

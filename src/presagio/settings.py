@@ -15,7 +15,7 @@ _REPOSITORY = Path(__file__).parents[2]
 
 
 class Prefixes(BaseModel):
-    """Where the intake reads and writes, inside one bucket."""
+    """Where the intake reads and writes: one bucket for files, one for the curated data set."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,6 +24,8 @@ class Prefixes(BaseModel):
     processed: str = "processed/"
     quarantine: str = "quarantine/"
     archive: str = "archive/"
+    curated_bucket: str = "data"
+    curated: str = "curated/"
 
 
 class Settings(BaseSettings):
@@ -61,7 +63,22 @@ class Settings(BaseSettings):
         SecretStr | None, Field(description="S3 access key; empty: boto3's own search for one.")
     ] = None
     s3_secret_key: Annotated[SecretStr | None, Field(description="S3 secret key.")] = None
+    s3_timeout_s: Annotated[
+        float, Field(description="Seconds that the S3 server may take to answer.", gt=0)
+    ] = 60.0
     s3_bucket: Annotated[str, Field(description="Bucket that CSV files land in.")] = "csv-data"
+    data_bucket: Annotated[str, Field(description="Bucket of the curated data set.")] = "data"
+
+    intake_max_bad_share: Annotated[
+        float,
+        Field(description="A file with a larger share of bad rows is refused whole.", ge=0, le=1),
+    ] = 0.2
+    intake_max_bytes: Annotated[
+        int, Field(description="Bytes that a compressed file may unpack to.", gt=0)
+    ] = 8 << 30
+    intake_max_ratio: Annotated[
+        float, Field(description="Bytes that each packed byte may unpack to.", ge=1)
+    ] = 200.0
 
     database_url: Annotated[
         SecretStr | None,
@@ -96,7 +113,7 @@ class Settings(BaseSettings):
     @property
     def prefixes(self) -> Prefixes:
         """Where the intake reads and writes by default."""
-        return Prefixes(bucket=self.s3_bucket)
+        return Prefixes(bucket=self.s3_bucket, curated_bucket=self.data_bucket)
 
     @property
     def data_folder(self) -> Path:

@@ -13,6 +13,7 @@ import pytest
 from presagio.settings import Settings
 from presagio.stack.layout import Layout
 from presagio.stack.processes import left_over
+from presagio.storage.objects import open_store
 from tests.conftest import RunningServices
 
 
@@ -111,6 +112,76 @@ def test_an_upload_waits_in_vain_without_a_watcher(settings: Settings, tmp_path:
     done = presagio("ingest", file, "--wait", "--timeout", "1", "--json", home=settings.home)
     assert done.returncode == 4
     assert json.loads(done.stdout)["receipt"] is None
+
+
+@pytest.mark.integration
+def test_a_file_is_uploaded_filed_looked_at_and_verified(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """The intake without Airflow: upload, sweep, receipts, verify, release."""
+    home, file, bad = settings.home, tmp_path / "rows.csv", tmp_path / "bad.csv"
+    presagio("data", "generate", "--rows", "300", "-o", file, home=home)
+    bad.write_text(file.read_text(encoding="utf-8").replace("true", "maybe"), encoding="utf-8")
+    own = {"PRESAGIO_S3_BUCKET": "commands", "PRESAGIO_DATA_BUCKET": "commands"}
+    open_store(settings).create_bucket("commands")
+    assert "uploaded as incoming/bad.csv" in presagio("ingest", file, bad, home=home, **own).stdout
+    swept = presagio("ingest", "sweep", home=home, **own).stdout
+    assert "incoming/rows.csv: processed, 300 of 300 rows taken" in swept
+    assert "files 2, files quarantined 1" in swept
+    done = presagio("receipts", "--key", "incoming/bad.csv", "--json", home=home, **own)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    (refused,) = [line for line in lines if line["bucket"] == "commands"]
+    assert refused["notes"]["refused"] == "too_many_bad_rows"
+    shown = presagio("receipts", str(refused["id"]), home=home, **own).stdout
+    assert refused["sha256"] in shown
+    assert "sweep by" in shown
+    blocked = presagio("train", "--processed", home=home, **own)
+    assert blocked.returncode == 1
+    assert "ingest release" in blocked.stderr
+    verified = presagio("ingest", "verify", "--deep", home=home, **own)
+    assert verified.returncode == 0
+    assert "0 differences left" in verified.stdout
+    freed = presagio("ingest", "release", str(refused["id"]), "--why", "a test", home=home, **own)
+    assert "no longer blocks training" in freed.stdout
+    assert presagio("ingest", "release", "0", "--why", "x", home=home, **own).returncode == 2
+
+
+@pytest.mark.integration
+def test_a_difference_is_exit_status_five(settings: Settings) -> None:
+    own = {"PRESAGIO_S3_BUCKET": "strange", "PRESAGIO_DATA_BUCKET": "strange"}
+    store = open_store(settings)
+    store.create_bucket("strange")
+    store.write("strange", "processed/x.csv", b"x")
+    done = presagio("ingest", "verify", "--json", home=settings.home, **own)
+    assert done.returncode == 5
+    (difference,) = json.loads(done.stdout)["differences"]
+    assert difference["kind"] == "unknown_object"
+
+
+def test_files_are_checked_without_a_stack(tmp_path: Path) -> None:
+    good, bad, no_table = (tmp_path / f"{name}.csv" for name in ("good", "bad", "none"))
+    presagio("data", "generate", "--rows", "100", "-o", good, home=tmp_path)
+    text = good.read_text(encoding="utf-8")
+    bad.write_text(text.replace("true", "maybe"), encoding="utf-8")
+    no_table.write_text("a,b\n", encoding="utf-8")
+    done = presagio("ingest", "check", good, home=tmp_path)
+    assert (done.returncode, "100 of 100 rows are good" in done.stdout) == (0, True)
+    done = presagio("ingest", "check", bad, no_table, home=tmp_path)
+    assert done.returncode == 6
+    assert "expected true or false" in done.stdout
+    assert "no column for airtemperature_k" in done.stdout
+    done = presagio("ingest", "check", bad, no_table, "--json", home=tmp_path)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["refused"] for answer in said] == ["too_many_bad_rows", "missing_columns"]
+    assert said[0]["rejected"][0]["faults"][0]["reason"] == "not_a_boolean"
+
+
+def test_what_the_intake_does_not_take_is_not_uploaded(tmp_path: Path) -> None:
+    file = tmp_path / "rows.xlsx"
+    file.write_text("x", encoding="utf-8")
+    done = presagio("ingest", "upload", file, home=tmp_path)
+    assert done.returncode == 2
+    assert ".csv.gz" in done.stderr
 
 
 @pytest.mark.integration

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,7 +68,7 @@ class Stack:
     def settings(self) -> Settings:
         return load_settings(self.home)
 
-    @property
+    @cached_property
     def intake(self) -> Intake:
         return open_intake(self.settings)
 

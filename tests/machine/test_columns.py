@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presagio.machine.columns import match_columns
+from presagio.machine.columns import match_columns, nearest_header
 from presagio.machine.spec import MachineSpec, load_spec
 
 ORIGINAL = [
@@ -17,13 +18,13 @@ CONTRACT = [
 
 def test_the_data_sets_own_header_is_understood(spec: MachineSpec) -> None:
     match = match_columns(ORIGINAL, spec)
-    assert (match.missing, match.duplicated, match.unknown) == ((), (), ())
+    assert (match.missing, match.duplicated, match.extras) == ((), (), {})
     assert match.found >= {*spec.feature_names, *spec.label_names, "type", "udi", "product_id"}
 
 
 def test_the_contracts_header_is_understood(spec: MachineSpec) -> None:
     match = match_columns(CONTRACT, spec)
-    assert (match.missing, match.duplicated, match.unknown) == ((), (), ())
+    assert (match.missing, match.duplicated, match.extras) == ((), (), {})
 
 
 @given(st.permutations(ORIGINAL), st.data())
@@ -52,5 +53,37 @@ def test_both_styles_at_once_are_a_duplicate(spec: MachineSpec) -> None:
     assert match_columns([*ORIGINAL, "torque_nm"], spec).duplicated == ("torque_nm",)
 
 
-def test_unknown_columns_are_listed_as_written(spec: MachineSpec) -> None:
-    assert match_columns([*CONTRACT, "Shift "], spec).unknown == ("Shift ",)
+def test_columns_that_are_not_known_get_names_of_their_own(spec: MachineSpec) -> None:
+    match = match_columns([*CONTRACT, "Shift ", "", "Shift"], spec)
+    assert match.extras == {7: "Shift", 8: "column 9", 9: "Shift (10)"}
+
+
+@pytest.mark.parametrize(
+    ("header", "unit"),
+    [
+        ("Air temperature [°C]", "°C"), ("Air temperature (°F)", "°F"), ("airtemperature_c", "°C"),
+        ("AIR  TEMPERATURE ºC", "°C"), ("Air temperature", None), ("Air temperature (K)", None),
+        ("Air temperature [kelvin]", None),
+    ],
+)  # fmt: skip
+def test_a_header_may_name_another_unit_or_none(
+    spec: MachineSpec, header: str, unit: str | None
+) -> None:
+    match = match_columns([header, *CONTRACT[1:]], spec)
+    assert match.missing == ()
+    converted = match.units.get("airtemperature_k")
+    assert (converted.symbol if converted else None) == unit
+
+
+@pytest.mark.parametrize("header", ["Air temperature [rpm]", "Air temperature [bar]"])
+def test_a_unit_that_cannot_be_converted_is_a_missing_column(
+    spec: MachineSpec, header: str
+) -> None:
+    match = match_columns([header, *CONTRACT[1:]], spec)
+    assert match.missing == ("airtemperature_k",)
+    assert match.misfits == {header: "airtemperature_k"}
+
+
+def test_the_nearest_name_is_found(spec: MachineSpec) -> None:
+    assert nearest_header("torque_nm", spec, ["Shift", "Torqe [Nm]"]) == "Torqe [Nm]"
+    assert nearest_header("torque_nm", spec, ["Shift"]) is None

@@ -21,7 +21,9 @@ print(json.dumps({
     "max_active_runs": dag.max_active_runs,
     "params": {name: dag.params[name] for name in dag.params},
     "tasks": {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks},
-    "retries": [t.retries for t in dag.tasks],
+    "retries": {t.task_id: t.retries for t in dag.tasks},
+    "mapped": [t.task_id for t in dag.tasks if t.is_mapped],
+    "outlets": {t.task_id: [o.name for o in t.outlets] for t in dag.tasks if t.outlets},
     "from_trigger": dag.get_task("wait_for_incoming").start_from_trigger,
     "heavy": sorted(heavy),
 }))
@@ -47,14 +49,28 @@ def test_bucket_and_prefixes_are_parameters(dag: dict[str, Any]) -> None:
     assert dag["params"] == {
         "bucket": "csv-data", "incoming": "incoming/", "processed": "processed/",
         "quarantine": "quarantine/", "archive": "archive/",
+        "curated_bucket": "data", "curated": "curated/",
     }  # fmt: skip
 
 
-def test_it_waits_then_files_and_is_retried(dag: dict[str, Any]) -> None:
-    assert dag["tasks"] == {"wait_for_incoming": ["file_incoming"], "file_incoming": []}
+def test_it_waits_plans_files_batches_and_announces_once(dag: dict[str, Any]) -> None:
+    assert dag["tasks"] == {
+        "wait_for_incoming": ["plan"],
+        "plan": ["file_batch"],
+        "file_batch": ["announce", "report_failure"],
+        "announce": [],
+        "report_failure": [],
+    }
+    assert dag["mapped"] == ["file_batch"]
+    assert dag["outlets"] == {"announce": ["presagio_clean_data"]}
     assert dag["schedule"] == "@continuous"
     assert dag["max_active_runs"] == 1
-    assert min(dag["retries"]) >= 1
+
+
+def test_what_touches_store_or_ledger_is_retried(dag: dict[str, Any]) -> None:
+    assert dag["retries"]["plan"] >= 1
+    assert dag["retries"]["file_batch"] >= 1
+    assert dag["retries"]["wait_for_incoming"] >= 1
 
 
 def test_waiting_holds_no_worker(dag: dict[str, Any]) -> None:

@@ -1,9 +1,20 @@
+from dataclasses import replace
+
 import pytest
 
 from presagio.errors import StorageError
 from presagio.ingest.filing import Intake
-from presagio.orchestration.sweep import sweep, sweep_prefixes
+from presagio.orchestration.sweep import (
+    Filed,
+    file_batch,
+    file_keys,
+    open_intake,
+    plan_round,
+    sum_up,
+    sweep,
+)
 from presagio.settings import Prefixes
+from presagio.storage.objects import open_store
 from tests.conftest import RunningServices, free_ports
 from tests.readings import HEADER
 
@@ -12,48 +23,79 @@ pytestmark = pytest.mark.integration
 ROW = b"\nL,300,310,1500,%d,10"
 
 
-def _drop(intake: Intake, key: str, body: bytes) -> None:
+def _drop(intake: Intake, key: str, body: bytes) -> str:
     intake.store.write(intake.prefixes.bucket, key, body)
+    return key
 
 
 def test_all_files_present_are_taken(intake: Intake) -> None:
     for i in range(5):
         _drop(intake, f"incoming/{i}.csv", HEADER + ROW % i)
-    assert len(sweep(intake)) == 5
-    assert sweep(intake) == []
+    filed: list[int] = []
+    assert sweep(intake, on_filed=lambda receipt: filed.append(receipt.id)) == Filed(
+        files=5, rows_processed=5
+    )
+    assert len(filed) == 5
+    assert sweep(intake) == Filed()
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_round(intake: Intake) -> None:
     _drop(intake, "incoming/a.csv", b"\xff\xfe\x00")
     _drop(intake, "incoming/b.CSV", HEADER + ROW % 1)
-    assert [receipt.outcome.verdict for receipt in sweep(intake)] == ["quarantined", "processed"]
+    _drop(intake, "incoming/c.csv", HEADER + ROW % 1)
+    assert sweep(intake) == Filed(files=3, files_quarantined=1, files_duplicate=1, rows_processed=1)
 
 
 def test_other_files_are_left_alone(intake: Intake) -> None:
     _drop(intake, "incoming/notes.txt", b"text")
-    assert sweep(intake) == []
+    assert sweep(intake).files == 0
     assert intake.store.head(intake.prefixes.bucket, "incoming/notes.txt") is not None
 
 
-def test_the_dags_task_counts(
-    intake: Intake, services: RunningServices, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PRESAGIO_HOME", str(services.settings.home))
-    _drop(intake, "in/a.csv", HEADER + ROW % 1 + ROW % 900)
-    _drop(intake, "in/b.csv", b"")
-    prefixes = Prefixes(bucket=intake.prefixes.bucket, incoming="in/", processed="out/")
-    assert sweep_prefixes(prefixes, run_id="manual") == {
-        "files": 2, "files_quarantined": 1, "rows_processed": 1, "rows_quarantined": 1,
+def test_the_dags_tasks_plan_file_and_sum_up(intake: Intake, services: RunningServices) -> None:
+    for i in range(45):
+        _drop(intake, f"in/{i:02}.csv", HEADER + ROW % 1 + ROW % i + ROW % 2 + ROW % 3 + ROW % 4)
+    _drop(intake, "in/bad.csv", b"")
+    bucket = intake.prefixes.bucket
+    prefixes = Prefixes(bucket=bucket, incoming="in/", processed="out/", curated_bucket=bucket)
+    opened = open_intake(services.settings, prefixes)
+    batches = plan_round(opened)
+    assert [len(batch["keys"]) for batch in batches] == [23, 23]  # type: ignore[arg-type]
+    counts = [file_batch(opened, batch, run_id="manual") for batch in batches]
+    assert sum_up(counts) == {
+        "files": 46, "files_quarantined": 1, "files_duplicate": 0,
+        "rows_processed": 225, "rows_quarantined": 0,
     }  # fmt: skip
-    assert intake.store.head(intake.prefixes.bucket, "out/a.csv") is not None
-    (receipt,) = intake.ledger.receipts(bucket=prefixes.bucket, key="in/a.csv")
+    assert intake.store.head(bucket, "out/00.csv") is not None
+    (receipt,) = intake.ledger.receipts(bucket=bucket, key="in/00.csv")
     assert receipt.run_id == "manual"
+    assert plan_round(opened) == []
+    opened.ledger.close()
 
 
-def test_a_store_that_is_away_fails_the_task(
-    intake: Intake, services: RunningServices, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_fails_keeps_no_other_from_being_filed(intake: Intake) -> None:
+    keys = [_drop(intake, f"incoming/{i}.csv", HEADER + ROW % i) for i in range(3)]
+
+    def fail(step: str) -> None:
+        if step == "archived":
+            failing.append(step)
+            if len(failing) == 1:
+                raise RuntimeError("a defect")
+
+    failing: list[str] = []
+    with pytest.raises(ExceptionGroup, match="1 of 3 files failed") as failed:
+        file_keys(replace(intake, on_step=fail), keys, threads=1)
+    assert "while filing incoming/0.csv" in failed.value.exceptions[0].__notes__
+    assert len(intake.ledger.receipts(bucket=intake.prefixes.bucket)) == 2
+    assert sweep(intake).files == 1
+
+
+def test_a_store_that_is_away_fails_the_task_at_once(
+    intake: Intake, services: RunningServices
 ) -> None:
-    monkeypatch.setenv("PRESAGIO_HOME", str(services.settings.home))
-    monkeypatch.setenv("PRESAGIO_S3_ENDPOINT", free_ports().url("s3"))
-    with pytest.raises(StorageError):
-        sweep_prefixes(intake.prefixes)
+    settings = services.settings.model_copy(update={"s3_endpoint": free_ports().url("s3")})
+    away = replace(intake, store=open_store(settings))
+    with pytest.raises(StorageError, match="PRESAGIO_S3_ENDPOINT"):
+        sweep(away)
+    with pytest.raises(StorageError, match="PRESAGIO_S3_ENDPOINT"):
+        file_keys(away, [f"incoming/{i}.csv" for i in range(100)])

@@ -74,10 +74,10 @@ def _file(intake: "Intake", path: Path) -> None:
 
 def _train(settings: Settings, intake: "Intake") -> "RegisteredVersion":
     from presagio.registry import open_registry  # noqa: PLC0415 - heavy imports
-    from presagio.training.dataset import read_processed  # noqa: PLC0415
+    from presagio.training.dataset import read_curated  # noqa: PLC0415
     from presagio.training.train import register_model  # noqa: PLC0415
 
-    dataset = read_processed(intake)
+    dataset = read_curated(intake)
     console.print(
         f"   {dataset.source}: {len(dataset.target)} rows, {int(dataset.target.sum())} failures, "
         f"receipts {list(dataset.receipts)}",

@@ -28,7 +28,7 @@ def _dataset(
     if csv is not None:
         return dataset.read_labelled_csv(csv, spec)
     if processed:
-        return dataset.read_processed(open_home_intake(settings.home))
+        return dataset.read_curated(open_home_intake(settings.home))
     return dataset.default_dataset(settings, spec)
 
 

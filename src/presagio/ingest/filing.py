@@ -1,102 +1,272 @@
 """File one incoming object so that nothing is lost, whenever the process dies.
 
-Archive the bytes → write the outputs → commit the receipt → remove the source. Every write is
-idempotent (same bytes, same key), and the source goes last: a run that is killed anywhere leaves
-an incoming object and no receipt, or a receipt and a source that only has to be removed.
+Read → claim → archive → clean → write the outputs → commit the receipt → remove the source. The
+claim settles what the outputs are called, so every write is idempotent (same bytes, same key), and
+the source goes last: a run that is killed anywhere leaves an incoming object without a receipt, or
+a receipt and a source that only has to be removed.
 """
 
-import csv
-import hashlib
-import io
-import json
 import logging
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
 
-from presagio.errors import UnreadableFileError
-from presagio.ingest.checking import Checked, Rejected, check_rows
-from presagio.ingest.decoding import decode_csv
+from presagio.errors import DataError, UnreadableFileError
+from presagio.ingest.naming import output_names
+from presagio.ingest.outputs import OutputWriter, Written, digest, write_json
+from presagio.ingest.reading import FileRows, Limits, suffix_of
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Prefixes
-from presagio.storage.ledger import Filing, Ledger, ObjectIdentity, Outcome, Receipt
+from presagio.storage.ledger import Claim, Filing, Ledger, ObjectIdentity, Outcome, Receipt
 from presagio.storage.objects import ObjectStore
 
 _log = logging.getLogger(__name__)
 
+Step = Literal[
+    "read", "claimed", "archived", "cleaned", "processed_written", "quarantine_written",
+    "curated_written", "recorded", "committed", "removed",
+]  # fmt: skip
+STEPS: tuple[Step, ...] = get_args(Step)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a file is: bytes of it that were checked, of how many, and rows so far."""
+
+    key: str
+    done_bytes: int
+    total_bytes: int
+    rows: int
+
+
+def _ignore(_: object) -> None: ...
+
 
 @dataclass(frozen=True)
 class Intake:
-    """Where objects come from and go to, and what they are checked against."""
+    """Where objects come from and go to, and what they are checked against.
+
+    Attributes
+    ----------
+    on_step
+        Called after each step, with its name.
+    on_progress
+        Called after each chunk of a file.
+    """
 
     store: ObjectStore
     ledger: Ledger
     spec: MachineSpec
     prefixes: Prefixes
+    limits: Limits = field(default_factory=Limits)
+    on_step: Callable[[Step], None] = _ignore
+    on_progress: Callable[[Progress], None] = _ignore
 
 
-def _write_rejected(header: tuple[str, ...], rejected: tuple[Rejected, ...]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["line", "faults", *header])
-    writer.writerows([row.line, " | ".join(row.faults), *row.cells] for row in rejected)
-    return text.getvalue().encode()
+@dataclass(frozen=True)
+class _Source:
+    """The bytes of an object, in a folder of our own, and the claim on it."""
 
-
-def _free_key(filing: Filing, key: str, sha256: str) -> str:
-    """Return the key, or one with the hash in its name when other rows lie there already."""
-    if not filing.is_taken(key):
-        return key
-    path = PurePosixPath(key)
-    return str(path.with_name(f"{path.stem}.{sha256[:12]}{path.suffix}"))
+    path: Path
+    suffix: str
+    claim: Claim
 
 
 class _Writer:
-    """Writes what came of one object under the intake's prefixes."""
+    """Stores what came of one object under the intake's prefixes."""
 
-    def __init__(self, intake: Intake, filing: Filing, identity: ObjectIdentity) -> None:
-        self._store, self._prefixes = intake.store, intake.prefixes
-        self._filing, self._identity = filing, identity
-        self._name = identity.key.removeprefix(intake.prefixes.incoming)
+    def __init__(self, intake: Intake, source: _Source) -> None:
+        self._intake, self._source = intake, source
+        self.digests: dict[str, str] = {}
 
-    def _put(self, key: str, body: bytes) -> str:
-        self._store.write(
-            self._prefixes.bucket, key, body, metadata={"presagio-sha256": self._identity.sha256}
-        )
+    def _put(self, bucket: str, key: str, path: Path, sha256: str | None = None) -> str:
+        sha256 = sha256 or digest(path)
+        self._intake.store.upload(bucket, key, path, metadata={"presagio-sha256": sha256})
+        self.digests[key] = sha256
         return key
 
-    def _output(self, prefix: str, body: bytes) -> str:
-        return self._put(_free_key(self._filing, prefix + self._name, self._identity.sha256), body)
+    def archive(self) -> str:
+        identity, prefixes = self._source.claim.identity, self._intake.prefixes
+        key = f"{prefixes.archive}{identity.sha256}{self._source.suffix}"
+        return self._put(prefixes.bucket, key, self._source.path, identity.sha256)
 
-    def archive(self, body: bytes) -> str:
-        return self._put(f"{self._prefixes.archive}{self._identity.sha256}.csv", body)
+    def processed(self, path: Path) -> str:
+        prefixes = self._intake.prefixes
+        return self._put(prefixes.bucket, prefixes.processed + self._source.claim.name, path)
 
-    def rows(self, header: tuple[str, ...], checked: Checked, archive_key: str) -> Outcome:
-        processed = self._output(self._prefixes.processed, checked.accepted.write_csv().encode())
-        quarantine = None
-        if checked.rejected:
-            quarantine = self._output(
-                self._prefixes.quarantine, _write_rejected(header, checked.rejected)
+    def rejected(self, path: Path) -> str:
+        prefixes = self._intake.prefixes
+        return self._put(prefixes.bucket, prefixes.quarantine + self._source.claim.name, path)
+
+    def refused(self, reason: Path) -> str:
+        """Store the file as it came, with the reason beside it."""
+        source, prefixes = self._source, self._intake.prefixes
+        stem = source.claim.name.removesuffix(".csv")
+        key = f"{prefixes.quarantine}{stem}{source.suffix}"
+        self._put(prefixes.bucket, key, source.path, source.claim.identity.sha256)
+        self._put(prefixes.bucket, f"{key}.reason.json", reason)
+        return key
+
+    def curated(self, paths: tuple[Path, ...]) -> tuple[str, ...]:
+        prefixes, claim = self._intake.prefixes, self._source.claim
+        folder = f"{prefixes.curated}day={claim.created_at:%Y-%m-%d}"
+        return tuple(
+            self._put(
+                prefixes.curated_bucket, f"{folder}/receipt-{claim.id}-part-{part}.parquet", path
             )
-        taken, refused = len(checked.accepted), len(checked.rejected)
-        return Outcome(
-            "processed", taken + refused, taken, refused, checked.reasons,
-            processed, quarantine, archive_key,
-        )  # fmt: skip
-
-    def whole_file(self, body: bytes, fault: UnreadableFileError, archive_key: str) -> Outcome:
-        quarantine = self._output(self._prefixes.quarantine, body)
-        reason = {"key": self._identity.key, "reason": fault.reason, "message": str(fault)}
-        self._put(f"{quarantine}.reason.json", json.dumps(reason, indent=2).encode())
-        return Outcome("quarantined", 0, 0, 0, {fault.reason: 1}, None, quarantine, archive_key)
+            for part, path in enumerate(paths)
+        )
 
 
-def _outcome(intake: Intake, writer: _Writer, body: bytes) -> Outcome:
-    archive_key = writer.archive(body)
+def _clean(intake: Intake, source: _Source) -> tuple[FileRows, Written]:
+    """Check all rows, and write them into the folder."""
+    size, key = source.claim.identity.size_bytes, source.claim.identity.key
+    output = OutputWriter(source.path.parent, source.claim.id, intake.spec)
+    with source.path.open("rb") as file, closing(output):
+        rows = FileRows(file, source.suffix, intake.spec, intake.limits)
+        for chunk in rows:
+            output.add(chunk)
+            intake.on_progress(Progress(key, file.tell(), size, rows.tally.rows))
+        return rows, output.finish()
+
+
+def _store_rows(
+    intake: Intake, writer: _Writer, rows: FileRows, written: Written, archive_key: str
+) -> Outcome:
+    tally = rows.tally
+    processed = writer.processed(written.clean)
+    intake.on_step("processed_written")
+    quarantine = writer.rejected(written.rejected) if tally.rejected else None
+    intake.on_step("quarantine_written")
+    curated = writer.curated(written.curated)
+    intake.on_step("curated_written")
+    return Outcome(
+        "processed",
+        tally.rows, tally.rows - tally.rejected, tally.rejected, tally.reasons,
+        processed, quarantine, archive_key, curated, writer.digests, rows.notes, rows.warnings,
+    )  # fmt: skip
+
+
+def _store_refused(
+    intake: Intake,
+    writer: _Writer,
+    source: _Source,
+    rows: FileRows | None,
+    fault: UnreadableFileError,
+    archive_key: str,
+) -> Outcome:
+    """Store a whole file in quarantine, with the reason beside it."""
+    identity = source.claim.identity
+    counted = rows.tally.rows if rows else 0
+    reason = {
+        "key": identity.key,
+        "sha256": identity.sha256,
+        "reason": fault.reason,
+        "message": str(fault),
+        "rows": counted,
+        "rejected_rows": rows.tally.rejected if rows else None,
+        "faults": dict(rows.tally.reasons) if rows else {},
+        "first_rejected": rows.tally.examples if rows else [],
+        "original": archive_key,
+    }
+    quarantine = writer.refused(write_json(source.path.with_name("reason.json"), reason))
+    intake.on_step("quarantine_written")
+    notes = {**(rows.notes if rows else {}), "refused": fault.reason}
+    reasons = rows.tally.reasons if rows else {fault.reason: 1}
+    return Outcome(
+        "quarantined", counted, 0, counted, reasons, None, quarantine, archive_key, (),
+        writer.digests, notes, rows.warnings if rows else (), str(fault),
+    )  # fmt: skip
+
+
+def _require_same(
+    expected: Outcome, rows: FileRows | None, fault: UnreadableFileError | None
+) -> None:
+    refused = None if fault is None else fault.reason
+    found = (rows.tally.rows, rows.tally.rejected) if rows else (0, 0)
+    wanted = (expected.rows_in, expected.rows_quarantined)
+    if refused == expected.notes.get("refused") and (refused or found == wanted):
+        return
+    raise DataError(
+        f"the original gives {found[0]} rows with {found[1]} bad ones, its receipt says "
+        f"{wanted[0]} with {wanted[1]}; the machine spec or the limits were another then"
+    )
+
+
+def _outcome(intake: Intake, source: _Source, *, expected: Outcome | None = None) -> Outcome:
+    writer = _Writer(intake, source)
+    archive_key = writer.archive()
+    intake.on_step("archived")
+    rows = None
     try:
-        records = decode_csv(body, intake.spec)
-    except UnreadableFileError as fault:
-        return writer.whole_file(body, fault, archive_key)
-    return writer.rows(records.header, check_rows(records, intake.spec), archive_key)
+        rows, written = _clean(intake, source)
+        fault = rows.fault
+    except UnreadableFileError as err:
+        rows, fault = None, err
+    if expected is not None:
+        _require_same(expected, rows, fault)
+    intake.on_step("cleaned")
+    if fault is not None or rows is None:
+        refusal = fault or UnreadableFileError("malformed", "the file cannot be read")
+        return _store_refused(intake, writer, source, rows, refusal, archive_key)
+    return _store_rows(intake, writer, rows, written, archive_key)
+
+
+def _file(intake: Intake, filing: Filing, source: _Source, run_id: str | None) -> Receipt:
+    receipt = filing.earlier()
+    if receipt is not None:
+        return receipt
+    same = filing.same_bytes()
+    outcome = (
+        _outcome(intake, source)
+        if same is None
+        else Outcome("duplicate", archive_key=same.outcome.archive_key, duplicate_of=same.id)
+    )
+    receipt = filing.commit_receipt(outcome, run_id)
+    intake.on_step("recorded")
+    return receipt
+
+
+def file_bytes(
+    intake: Intake, path: Path, identity: ObjectIdentity, *, run_id: str | None = None
+) -> Receipt:
+    """Claim, archive, clean and record the bytes of an object that lie in a file.
+
+    The file's folder is used for the outputs until they are stored.
+
+    Raises
+    ------
+    StorageError
+        If the store or the ledger fails.
+    """
+    name = identity.key.removeprefix(intake.prefixes.incoming)
+    claim = intake.ledger.claim(identity, output_names(name, identity.sha256))
+    intake.on_step("claimed")
+    source = _Source(path, suffix_of(identity.key) or "", claim)
+    with intake.ledger.filing(claim) as filing:
+        receipt = _file(intake, filing, source, run_id)
+    intake.on_step("committed")
+    return receipt
+
+
+def rewrite_outputs(intake: Intake, receipt: Receipt, original: Path) -> Receipt:
+    """Write everything that came of an object again, from its original bytes.
+
+    Raises
+    ------
+    DataError
+        If the same bytes would no longer give what the receipt says, as after a change of the
+        machine spec; nothing of it is stored then.
+    StorageError
+        If the store or the ledger fails.
+    """
+    claim = intake.ledger.claim(receipt.identity, ())
+    source = _Source(original, suffix_of(receipt.identity.key) or "", claim)
+    with intake.ledger.filing(claim) as filing:
+        return filing.replace_outputs(_outcome(intake, source, expected=receipt.outcome))
 
 
 def file_object(intake: Intake, key: str, *, run_id: str | None = None) -> Receipt | None:
@@ -122,17 +292,18 @@ def file_object(intake: Intake, key: str, *, run_id: str | None = None) -> Recei
     StorageError
         If the store or the ledger fails; the object then stays where it is, to be tried again.
     """
-    read = intake.store.read(intake.prefixes.bucket, key)
-    if read is None:
-        return None
-    body, stored = read
-    digest = hashlib.sha256(body).hexdigest()
-    identity = ObjectIdentity(intake.prefixes.bucket, key, stored.etag, digest, len(body))
-    with intake.ledger.filing(identity) as filing:
-        receipt = filing.earlier()
-        if receipt is None:
-            outcome = _outcome(intake, _Writer(intake, filing, identity), body)
-            receipt = filing.commit_receipt(outcome, run_id)
-    if not intake.store.delete_unchanged(intake.prefixes.bucket, stored):
+    bucket = intake.prefixes.bucket
+    with tempfile.TemporaryDirectory(prefix="presagio-") as folder:
+        path = Path(folder) / f"source{suffix_of(key) or ''}"
+        with path.open("wb") as file:
+            stored = intake.store.download(bucket, key, file)
+        if stored is None:
+            return None
+        version = stored.version_id or stored.etag
+        identity = ObjectIdentity(bucket, key, version, digest(path), stored.size)
+        intake.on_step("read")
+        receipt = file_bytes(intake, path, identity, run_id=run_id)
+    if not intake.store.delete_unchanged(bucket, stored):
         _log.warning("%s was replaced while it was read; the newer bytes are left to file", key)
+    intake.on_step("removed")
     return receipt

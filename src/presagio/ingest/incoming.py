@@ -1,15 +1,78 @@
-"""Which files wait below the incoming prefix."""
+"""Which files wait below the incoming prefix, and in which batches they are filed."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 
+from presagio.ingest.filing import Intake
+from presagio.ingest.reading import suffix_of
 from presagio.settings import Prefixes
-from presagio.storage.objects import ObjectStore
+from presagio.storage.objects import ObjectStore, StoredObject
 
-_SUFFIX = ".csv"
+# One run's worth: more wait for the next run, which begins as soon as this one ends.
+_MOST_FILES = 10_000
+_BATCH_FILES = 250
+# Below this a second task costs more than it saves.
+_SMALL_BATCH = 20
+_BATCH_BYTES = 256 << 20
+# A file that was begun and not ended may be one that kills the process: it goes alone.
+_MOST_ALONE = 20
 
 
-def incoming_keys(store: ObjectStore, prefixes: Prefixes) -> Iterator[str]:
-    """Yield the keys of the CSV files that wait to be filed."""
-    for stored in store.list(prefixes.bucket, prefixes.incoming):
-        if stored.key.lower().endswith(_SUFFIX):
-            yield stored.key
+@dataclass(frozen=True)
+class Batch:
+    """Keys that one task files, one after the other."""
+
+    keys: tuple[str, ...]
+    size_bytes: int
+
+
+def incoming_files(
+    store: ObjectStore, prefixes: Prefixes, *, page_size: int = 1000
+) -> Iterator[StoredObject]:
+    """Yield the files that wait to be filed, in the order of their keys."""
+    for stored in store.list(prefixes.bucket, prefixes.incoming, page_size=page_size):
+        if suffix_of(stored.key) is not None:
+            yield stored
+
+
+def is_waiting(store: ObjectStore, prefixes: Prefixes) -> bool:
+    """Tell whether a file waits to be filed."""
+    return next(incoming_files(store, prefixes), None) is not None
+
+
+def plan_batches(intake: Intake, *, most_files: int = _MOST_FILES, workers: int = 2) -> list[Batch]:
+    """Divide the files that wait into batches; in linear time, and without reading any.
+
+    Parameters
+    ----------
+    intake
+        Where the files wait, and the ledger that knows which of them were begun before.
+    most_files
+        How many files to plan for at most; more wait for the next plan.
+    workers
+        How many batches can be filed at once: few files are divided among them.
+
+    Returns
+    -------
+    list of Batch
+        Files that a run before this one has begun and not ended come last, each alone, so that
+        one which kills its process keeps no other from being filed.
+    """
+    begun = {claim.identity.key for claim in intake.ledger.open_claims(intake.prefixes.bucket)}
+    waiting = list(islice(incoming_files(intake.store, intake.prefixes), most_files))
+    fresh = [stored for stored in waiting if stored.key not in begun]
+    alone = [stored for stored in waiting if stored.key in begun]
+    share = max(_SMALL_BATCH, -(-len(fresh) // workers))
+    batches: list[Batch] = []
+    keys: list[str] = []
+    size = 0
+    for stored in fresh:
+        if keys and (len(keys) >= min(share, _BATCH_FILES) or size + stored.size > _BATCH_BYTES):
+            batches.append(Batch(tuple(keys), size))
+            keys, size = [], 0
+        keys.append(stored.key)
+        size += stored.size
+    if keys:
+        batches.append(Batch(tuple(keys), size))
+    return batches + [Batch((stored.key,), stored.size) for stored in alone[:_MOST_ALONE]]

@@ -1,11 +1,11 @@
 """Put a local file where the intake finds it, and wait for its receipt."""
 
-import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from presagio.ingest.filing import Intake
+from presagio.ingest.outputs import digest
 from presagio.storage.ledger import Receipt
 
 
@@ -41,10 +41,10 @@ def upload(intake: Intake, path: Path, *, name: str | None = None) -> Uploaded:
     StorageError
         If the store cannot be reached.
     """
-    body = path.read_bytes()
     key = intake.prefixes.incoming + (name or path.name)
-    intake.store.write(intake.prefixes.bucket, key, body)
-    return Uploaded(key, hashlib.sha256(body).hexdigest())
+    sha256 = digest(path)
+    intake.store.upload(intake.prefixes.bucket, key, path)
+    return Uploaded(key, sha256)
 
 
 def wait_for_receipt(

@@ -1,9 +1,11 @@
 """From the header of a file to the spec's own column names."""
 
+import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from presagio.machine.spec import Column, MachineSpec
+from presagio.machine.spec import Column, Feature, MachineSpec
+from presagio.machine.units import Unit, find_unit, split_header
 
 
 @dataclass(frozen=True)
@@ -18,14 +20,20 @@ class ColumnMatch:
         What the spec needs and the file lacks, as the spec names it.
     duplicated
         Spec names that more than one column of the file claims.
-    unknown
-        Columns of the file that the spec does not know.
+    extras
+        Position of a column that the spec does not know → a name for it that no other has.
+    units
+        Features that come in another unit than the spec's, and in which.
+    misfits
+        Columns that are a feature by name, in a unit that cannot be converted → the feature.
     """
 
     names: dict[int, str]
     missing: tuple[str, ...]
     duplicated: tuple[str, ...]
-    unknown: tuple[str, ...]
+    extras: dict[int, str] = field(default_factory=dict)
+    units: dict[str, Unit] = field(default_factory=dict)
+    misfits: dict[str, str] = field(default_factory=dict)
 
     @property
     def found(self) -> frozenset[str]:
@@ -37,20 +45,74 @@ def _fold(header: str) -> str:
     return " ".join(header.split()).casefold()
 
 
+def _base(header: str) -> str:
+    """Return a header's name without its unit, however it is spelled."""
+    return _fold(split_header(header)[0].replace("_", " "))
+
+
+def _columns(spec: MachineSpec) -> tuple[Column, ...]:
+    return (*spec.features, *spec.categories, *spec.identifiers, spec.target, *spec.modes)
+
+
 def _accepted_names(spec: MachineSpec) -> dict[str, str]:
-    columns: tuple[Column, ...] = (
-        *spec.features, *spec.categories, *spec.identifiers, spec.target, *spec.modes,
-    )  # fmt: skip
+    columns = _columns(spec)
     accepted = {_fold(alias): column.name for column in columns for alias in column.columns}
     accepted |= {_fold(column.name): column.name for column in columns}
     return accepted | {_fold(indicator): indicator for indicator in spec.indicator_names}
 
 
+def _features_by_base(spec: MachineSpec) -> dict[str, Feature]:
+    return {
+        _base(spelling): feature
+        for feature in spec.features
+        for spelling in (feature.name, feature.title, *feature.columns)
+        if spelling
+    }
+
+
+class _Header:
+    """Goes through a header, column by column."""
+
+    def __init__(self, spec: MachineSpec) -> None:
+        self._accepted = _accepted_names(spec)
+        self._bases = _features_by_base(spec)
+        self.units: dict[str, Unit] = {}
+        self.misfits: dict[str, str] = {}
+
+    def name(self, header: str) -> str | None:
+        """Return the spec's name for a column, and remember its unit when it is another."""
+        if (known := self._accepted.get(_fold(header))) is not None:
+            return known
+        feature = self._bases.get(_base(header))
+        if feature is None:
+            return None
+        named = split_header(header)[1]
+        if named is None or named == feature.unit:
+            return feature.name
+        unit, wanted = find_unit(named), find_unit(feature.unit)
+        if unit is None or wanted is None or unit.dimension != wanted.dimension:
+            self.misfits[header] = feature.name
+            return None
+        if unit != wanted:
+            self.units[feature.name] = unit
+        return feature.name
+
+
+def _extras(header: Sequence[str], names: dict[int, str]) -> dict[int, str]:
+    extras: dict[int, str] = {}
+    for i, raw in enumerate(header):
+        if i not in names:
+            name = raw.strip() or f"column {i + 1}"
+            extras[i] = f"{name} ({i + 1})" if name in extras.values() else name
+    return extras
+
+
 def match_columns(header: Sequence[str], spec: MachineSpec) -> ColumnMatch:
     """Match a header with a spec, by name and never by position.
 
-    Case and spaces do not matter. A category may come as one column of values (``Type``) or as
-    its indicator columns (``type_l``, ``type_m``); when both are there, that is a duplicate.
+    Case and spaces do not matter. A feature's column may name another unit than the spec's, or
+    none. A category may come as one column of values (``Type``) or as its indicator columns
+    (``type_l``, ``type_m``); when both are there, that is a duplicate.
 
     Parameters
     ----------
@@ -64,8 +126,9 @@ def match_columns(header: Sequence[str], spec: MachineSpec) -> ColumnMatch:
     ColumnMatch
         What was found, and what is missing, duplicated or unknown.
     """
-    accepted = _accepted_names(spec)
-    names = {i: accepted[_fold(raw)] for i, raw in enumerate(header) if _fold(raw) in accepted}
+    columns = _Header(spec)
+    named = {i: columns.name(raw) for i, raw in enumerate(header)}
+    names = {i: name for i, name in named.items() if name is not None}
     found = list(names.values())
     missing = [name for name in spec.feature_names if name not in found]
     duplicated = {name for name in found if found.count(name) > 1}
@@ -77,5 +140,22 @@ def match_columns(header: Sequence[str], spec: MachineSpec) -> ColumnMatch:
             missing.append(category.name)
         elif category.name not in found:
             missing += lacking
-    unknown = [raw for i, raw in enumerate(header) if i not in names]
-    return ColumnMatch(names, tuple(missing), tuple(sorted(duplicated)), tuple(unknown))
+    return ColumnMatch(
+        names, tuple(missing), tuple(sorted(duplicated)), _extras(header, names),
+        columns.units, columns.misfits,
+    )  # fmt: skip
+
+
+def accepted_spellings(name: str, spec: MachineSpec) -> tuple[str, ...]:
+    """Return the headers that the spec itself lists for one of its columns."""
+    listed = {column.name: column.columns for column in _columns(spec)}
+    return (name, *listed.get(name, ()))
+
+
+def nearest_header(name: str, spec: MachineSpec, headers: Sequence[str]) -> str | None:
+    """Return the header of a file that comes nearest to a column that is missing, if any does."""
+    folded = {_fold(header): header for header in headers}
+    for spelling in accepted_spellings(name, spec):
+        if near := difflib.get_close_matches(_fold(spelling), folded, n=1):
+            return folded[near[0]]
+    return None

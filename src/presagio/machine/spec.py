@@ -142,6 +142,8 @@ class MachineSpec(_Frozen):
 
     name: Name
     title: str
+    # What becomes of a row that stands in one file twice: readings without a time may repeat.
+    duplicates: Literal["keep", "reject"] = "keep"
     features: tuple[Feature, ...]
     categories: tuple[Category, ...] = ()
     identifiers: tuple[Column, ...] = ()

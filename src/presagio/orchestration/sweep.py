@@ -1,16 +1,50 @@
-"""One round of the intake: file everything that lies below the incoming prefix."""
+"""One round of the intake: plan batches of what waits, file each batch, sum up."""
 
 import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 
-from presagio.ingest.filing import Intake, file_object
-from presagio.ingest.incoming import incoming_keys
+from presagio.errors import StorageError
+from presagio.ingest.compression import Caps
+from presagio.ingest.filing import Intake, Progress, file_object
+from presagio.ingest.incoming import Batch, plan_batches
+from presagio.ingest.reading import Limits
 from presagio.machine.spec import load_spec
-from presagio.settings import Prefixes, Settings, load_settings
+from presagio.settings import Prefixes, Settings
 from presagio.storage.database import open_database
 from presagio.storage.ledger import Ledger, Receipt
 from presagio.storage.objects import open_store
 
 _log = logging.getLogger(__name__)
+# Filing a small file is mostly waiting for S3 and PostgreSQL.
+_THREADS = 4
+# A large file holds some 200 MB while it is checked: such files are filed one after the other.
+_LARGE_BYTES = 16 << 20
+_PROGRESS_EVERY_S = 5.0
+
+
+class _ProgressLog:
+    """Logs how far long files are, once in a while."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        if time.monotonic() - self._said < _PROGRESS_EVERY_S:
+            return
+        self._said = time.monotonic()
+        _log.info(
+            "%s: %d of %d MB checked, %d rows",
+            progress.key, progress.done_bytes >> 20, progress.total_bytes >> 20, progress.rows,
+        )  # fmt: skip
+
+
+def intake_limits(settings: Settings) -> Limits:
+    """Return what a file may be, as the settings say."""
+    caps = Caps(settings.intake_max_bytes, settings.intake_max_ratio)
+    return Limits(settings.intake_max_bad_share, caps)
 
 
 def open_intake(settings: Settings, prefixes: Prefixes | None = None) -> Intake:
@@ -20,56 +54,117 @@ def open_intake(settings: Settings, prefixes: Prefixes | None = None) -> Intake:
         Ledger(open_database(settings)),
         load_spec(settings.machine_spec),
         prefixes or settings.prefixes,
+        intake_limits(settings),
+        on_progress=_ProgressLog(),
     )
 
 
-def sweep(intake: Intake, *, run_id: str | None = None) -> list[Receipt]:
-    """File every CSV file below the incoming prefix.
+@dataclass(frozen=True)
+class Filed:
+    """What came of the files of a round, or of a part of it."""
 
-    A file that cannot be read goes to quarantine and the round goes on.
+    files: int = 0
+    files_quarantined: int = 0
+    files_duplicate: int = 0
+    rows_processed: int = 0
+    rows_quarantined: int = 0
 
-    Parameters
-    ----------
-    intake
-        Where from, where to, and the machine spec.
-    run_id
-        Who does it, for the receipts.
+    def __add__(self, other: "Filed") -> "Filed":
+        """Sum two parts up."""
+        mine, theirs = asdict(self), asdict(other)
+        return Filed(**{name: count + theirs[name] for name, count in mine.items()})
 
-    Returns
-    -------
-    list of Receipt
-        One a file.
+
+def _counted(receipt: Receipt) -> Filed:
+    done = receipt.outcome
+    _log.info(
+        "%s: %s, %d of %d rows taken, receipt %d",
+        receipt.identity.key, done.verdict, done.rows_processed, done.rows_in, receipt.id,
+    )  # fmt: skip
+    return Filed(
+        1,
+        int(done.verdict == "quarantined"),
+        int(done.verdict == "duplicate"),
+        done.rows_processed,
+        done.rows_quarantined,
+    )
+
+
+def file_keys(
+    intake: Intake,
+    keys: Sequence[str],
+    *,
+    run_id: str | None = None,
+    threads: int = _THREADS,
+    on_filed: Callable[[Receipt], None] | None = None,
+) -> Filed:
+    """File objects, several at once; each is filed whether or not another one fails.
+
+    Raises
+    ------
+    StorageError
+        If store or ledger fail; the files that were not begun wait for the next round.
+    ExceptionGroup
+        If files fail for other reasons; all others are filed.
+    """
+    done, failures = Filed(), []
+    with ThreadPoolExecutor(threads) as pool:
+        futures = {pool.submit(file_object, intake, key, run_id=run_id): key for key in keys}
+        for future in as_completed(futures):
+            try:
+                receipt = future.result()
+            except StorageError:
+                pool.shutdown(cancel_futures=True)
+                raise
+            except Exception as err:  # noqa: BLE001 - raised below, after the other files
+                err.add_note(f"while filing {futures[future]}")
+                failures.append(err)
+                continue
+            if receipt is not None:
+                done += _counted(receipt)
+                if on_filed:
+                    on_filed(receipt)
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} of {len(keys)} files failed", failures)
+    return done
+
+
+def _threads(batch: Batch) -> int:
+    return 1 if batch.size_bytes > _LARGE_BYTES * len(batch.keys) else _THREADS
+
+
+def sweep(
+    intake: Intake,
+    *,
+    run_id: str | None = None,
+    on_filed: Callable[[Receipt], None] | None = None,
+) -> Filed:
+    """File everything that waits below the incoming prefix, in this process.
 
     Raises
     ------
     StorageError
         If store or ledger fail; what was not filed yet waits for the next round.
     """
-    receipts = []
-    for key in list(incoming_keys(intake.store, intake.prefixes)):
-        receipt = file_object(intake, key, run_id=run_id)
-        if receipt is not None:
-            done = receipt.outcome
-            _log.info(
-                "%s: %s, %d of %d rows taken, receipt %d",
-                key, done.verdict, done.rows_processed, done.rows_in, receipt.id,
-            )  # fmt: skip
-            receipts.append(receipt)
-    return receipts
+    done = Filed()
+    for batch in plan_batches(intake, workers=1):
+        done += file_keys(
+            intake, batch.keys, run_id=run_id, threads=_threads(batch), on_filed=on_filed
+        )
+    return done
 
 
-def sweep_prefixes(prefixes: Prefixes, *, run_id: str | None = None) -> dict[str, int]:
-    """Do one round as the settings in the environment say; what the DAG's task calls.
+def plan_round(intake: Intake) -> list[dict[str, object]]:
+    """Plan the batches of one round, as JSON for the DAG."""
+    return [asdict(batch) for batch in plan_batches(intake)]
 
-    Returns
-    -------
-    dict
-        Counts of ``files``, ``rows_processed``, ``rows_quarantined``, ``files_quarantined``.
-    """
-    receipts = sweep(open_intake(load_settings(), prefixes), run_id=run_id)
-    return {
-        "files": len(receipts),
-        "files_quarantined": sum(r.outcome.verdict == "quarantined" for r in receipts),
-        "rows_processed": sum(r.outcome.rows_processed for r in receipts),
-        "rows_quarantined": sum(r.outcome.rows_quarantined for r in receipts),
-    }
+
+def file_batch(intake: Intake, batch: dict[str, object], *, run_id: str) -> dict[str, int]:
+    """File one batch of a plan, and return the counts as JSON for the DAG."""
+    planned = Batch(tuple(batch["keys"]), int(batch["size_bytes"]))  # type: ignore[arg-type, call-overload]
+    return asdict(file_keys(intake, planned.keys, run_id=run_id, threads=_threads(planned)))
+
+
+def sum_up(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Sum up the counts of the batches of a round."""
+    return asdict(sum((Filed(**count) for count in counts), Filed()))

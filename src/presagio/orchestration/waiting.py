@@ -26,14 +26,14 @@ class IncomingCsvTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """List the prefix until there is a file; a failing store fails the task, for a retry."""
-        from presagio.ingest.incoming import incoming_keys  # noqa: PLC0415 - see the module
+        from presagio.ingest.incoming import is_waiting  # noqa: PLC0415 - see the module
         from presagio.settings import Prefixes, load_settings  # noqa: PLC0415
         from presagio.storage.objects import open_store  # noqa: PLC0415
 
         settings = await asyncio.to_thread(load_settings)
         store = await asyncio.to_thread(open_store, settings)
         prefixes = Prefixes(bucket=self.bucket, incoming=self.incoming)
-        while await asyncio.to_thread(next, incoming_keys(store, prefixes), None) is None:
+        while not await asyncio.to_thread(is_waiting, store, prefixes):
             await asyncio.sleep(settings.watch_poll_s)
         yield TaskSuccessEvent()
 

@@ -1,63 +1,95 @@
-"""The ledger: receipts of ingested objects, in PostgreSQL."""
+"""The ledger: who filed which object, under which name, with what result; in PostgreSQL."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from presagio.errors import StorageError
+from presagio.storage.tables import CLAIMS, RECEIPTS, RELEASES
 
-Verdict = Literal["processed", "quarantined"]
-
-_RECEIPTS = sa.table(
-    "receipts",
-    sa.column("id", sa.BigInteger),
-    sa.column("bucket", sa.Text),
-    sa.column("key", sa.Text),
-    sa.column("etag", sa.Text),
-    sa.column("sha256", sa.Text),
-    sa.column("size_bytes", sa.BigInteger),
-    sa.column("verdict", sa.Text),
-    sa.column("rows_in", sa.BigInteger),
-    sa.column("rows_processed", sa.BigInteger),
-    sa.column("rows_quarantined", sa.BigInteger),
-    sa.column("reasons", JSONB),
-    sa.column("processed_key", sa.Text),
-    sa.column("quarantine_key", sa.Text),
-    sa.column("archive_key", sa.Text),
-    sa.column("run_id", sa.Text),
-    sa.column("created_at", sa.DateTime(timezone=True)),
-)
+Verdict = Literal["processed", "quarantined", "duplicate"]
 
 
 @dataclass(frozen=True)
 class ObjectIdentity:
-    """What makes an object in a bucket the one it is; a new ETag or other bytes are another."""
+    """What makes an object in a bucket the one it is.
+
+    ``version`` is the version's id in a bucket that keeps versions, else the ETag; another version
+    or other bytes are another object.
+    """
 
     bucket: str
     key: str
-    etag: str
+    version: str
     sha256: str
     size_bytes: int
 
 
 @dataclass(frozen=True)
+class Claim:
+    """An object that somebody has begun to file.
+
+    Attributes
+    ----------
+    id
+        The id of its receipt to be.
+    name
+        What its outputs are called below their prefixes; no other object's are.
+    attempts
+        How often filing it was begun.
+    created_at
+        When it was begun first.
+    """
+
+    id: int
+    identity: ObjectIdentity
+    name: str
+    attempts: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What became of an object: verdict, row counts, reasons with counts, where things lie."""
+    """What became of an object.
+
+    Attributes
+    ----------
+    reasons
+        How often each fault was found.
+    curated_keys
+        Where its clean rows lie in the curated data set.
+    digests
+        The SHA-256 of each object that was written, by key.
+    notes
+        How the file was written, and what was converted.
+    warnings
+        What was taken, but should be known to whoever sends such files.
+    message
+        Why the file as a whole was refused, and what to do.
+    duplicate_of
+        The receipt of the same bytes, whose rows were taken under another name.
+    """
 
     verdict: Verdict
-    rows_in: int
-    rows_processed: int
-    rows_quarantined: int
-    reasons: Mapping[str, int]
-    processed_key: str | None
-    quarantine_key: str | None
-    archive_key: str
+    rows_in: int = 0
+    rows_processed: int = 0
+    rows_quarantined: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    processed_key: str | None = None
+    quarantine_key: str | None = None
+    archive_key: str = ""
+    curated_keys: Sequence[str] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    message: str | None = None
+    duplicate_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,13 +103,26 @@ class Receipt:
     created_at: datetime
 
 
+def _identity(fields: Mapping[str, Any]) -> ObjectIdentity:
+    return ObjectIdentity(**{name: fields[name] for name in ObjectIdentity.__dataclass_fields__})
+
+
 def _receipt(row: sa.Row[Any]) -> Receipt:
     fields = row._asdict()
-    identity = ObjectIdentity(
-        *(fields[name] for name in ("bucket", "key", "etag", "sha256", "size_bytes"))
-    )
     outcome = Outcome(**{name: fields[name] for name in Outcome.__dataclass_fields__})
-    return Receipt(fields["id"], identity, outcome, fields["run_id"], fields["created_at"])
+    return Receipt(fields["id"], _identity(fields), outcome, fields["run_id"], fields["created_at"])
+
+
+def _claim(row: sa.Row[Any]) -> Claim:
+    fields = row._asdict()
+    return Claim(
+        fields["id"], _identity(fields), fields["name"], fields["attempts"], fields["created_at"]
+    )
+
+
+def _is(table: sa.TableClause, identity: ObjectIdentity) -> list[sa.ColumnElement[bool]]:
+    names = ("bucket", "key", "version", "sha256")
+    return [table.c[name] == getattr(identity, name) for name in names]
 
 
 @contextmanager
@@ -92,69 +137,176 @@ def _translated() -> Iterator[None]:
 
 
 class Ledger:
-    """Receipts in PostgreSQL; failures are :class:`StorageError`."""
+    """Claims and receipts in PostgreSQL; failures are :class:`StorageError`."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    @contextmanager
-    def filing(self, identity: ObjectIdentity) -> Iterator["Filing"]:
-        """Open the transaction in which one object is filed.
+    def close(self) -> None:
+        """Close the connections that are kept; the next use opens new ones."""
+        self._engine.dispose()
 
-        Of two runs that file the same object at once, one waits here until the other has
-        committed. When the block ends without an error the transaction is committed.
+    def claim(self, identity: ObjectIdentity, names: Iterable[str]) -> Claim:
+        """Claim an object, or return the claim that a run before this one has left.
+
+        Parameters
+        ----------
+        identity
+            The object.
+        names
+            Names for its outputs, the best first; the first one that is free is taken for good.
+        """
+        again = (
+            sa.update(CLAIMS)
+            .where(*_is(CLAIMS, identity))
+            .values(attempts=CLAIMS.c.attempts + 1)
+            .returning(*CLAIMS.c)
+        )
+        with _translated(), self._engine.begin() as connection:
+            if (found := connection.execute(again).one_or_none()) is not None:
+                return _claim(found)
+            for name in names:
+                new = insert(CLAIMS).values({**vars(identity), "name": name})
+                # Of two that want the same at once, PostgreSQL lets one have it.
+                new = new.on_conflict_do_nothing()
+                row = connection.execute(new.returning(*CLAIMS.c)).one_or_none()
+                if row is not None:
+                    return _claim(row)
+                # Somebody has the name; or the object, if another run was quicker.
+                if (found := connection.execute(again).one_or_none()) is not None:
+                    return _claim(found)
+        raise StorageError(f"no name is free for the outputs of {identity.key}")
+
+    @contextmanager
+    def filing(self, claim: Claim) -> Iterator["Filing"]:
+        """Open the transaction in which a claimed object is filed.
+
+        Of two runs that file the same bytes at once, under one name or two, one waits here until
+        the other has committed. When the block ends without an error the transaction is committed.
         """
         with _translated(), self._engine.begin() as connection:
             # Held until the end of the transaction; unlike a row it needs no clean-up after a kill.
-            lock = sa.func.hashtextextended(f"{identity.bucket}/{identity.key}", 0)
+            own = claim.identity
+            lock = sa.func.hashtextextended(f"{own.bucket}/{own.sha256}", 0)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
-            yield Filing(connection, identity)
+            yield Filing(connection, claim)
 
     def receipts(
-        self, *, bucket: str | None = None, key: str | None = None, limit: int | None = 100
+        self,
+        *,
+        number: int | None = None,
+        bucket: str | None = None,
+        key: str | None = None,
+        verdict: str | None = None,
+        limit: int | None = 100,
     ) -> list[Receipt]:
-        """Return receipts, newest first: all, or those of one bucket or one incoming key."""
-        query = sa.select(_RECEIPTS).order_by(_RECEIPTS.c.id.desc()).limit(limit)
-        if bucket is not None:
-            query = query.where(_RECEIPTS.c.bucket == bucket)
-        if key is not None:
-            query = query.where(_RECEIPTS.c.key == key)
+        """Return receipts, newest first: all, or those with what is given."""
+        query = sa.select(RECEIPTS).order_by(RECEIPTS.c.id.desc()).limit(limit)
+        asked = {"id": number, "bucket": bucket, "key": key, "verdict": verdict}
+        for column, wanted in asked.items():
+            if wanted is not None:
+                query = query.where(RECEIPTS.c[column] == wanted)
         with _translated(), self._engine.connect() as connection:
             return [_receipt(row) for row in connection.execute(query)]
+
+    def open_claims(self, bucket: str) -> list[Claim]:
+        """Return the claims without a receipt: being filed just now, or left by a run that died."""
+        query = (
+            sa.select(CLAIMS)
+            .outerjoin(RECEIPTS, RECEIPTS.c.id == CLAIMS.c.id)
+            .where(CLAIMS.c.bucket == bucket, RECEIPTS.c.id.is_(None))
+            .order_by(CLAIMS.c.id)
+        )
+        with _translated(), self._engine.connect() as connection:
+            return [_claim(row) for row in connection.execute(query)]
+
+    def blocking(self, bucket: str, reasons: Iterable[str]) -> list[Receipt]:
+        """Return the quarantined files that keep training from starting, oldest first.
+
+        A file blocks when one of ``reasons`` refused it whole, nobody has released it, and no
+        later file of the same name has been taken in its place.
+        """
+        later = RECEIPTS.alias("later")
+        replaced = sa.exists().where(
+            later.c.bucket == RECEIPTS.c.bucket,
+            later.c.key == RECEIPTS.c.key,
+            later.c.id > RECEIPTS.c.id,
+            later.c.verdict == "processed",
+        )
+        query = (
+            sa.select(RECEIPTS)
+            .outerjoin(RELEASES, RELEASES.c.receipt_id == RECEIPTS.c.id)
+            .where(
+                RECEIPTS.c.bucket == bucket,
+                RECEIPTS.c.notes["refused"].astext.in_(list(reasons)),
+                RELEASES.c.receipt_id.is_(None),
+                ~replaced,
+            )
+            .order_by(RECEIPTS.c.id)
+        )
+        with _translated(), self._engine.connect() as connection:
+            return [_receipt(row) for row in connection.execute(query)]
+
+    def release(self, receipt_id: int, *, who: str, why: str) -> Receipt | None:
+        """Note that a file that blocks training has been looked at; None for no such receipt."""
+        with _translated(), self._engine.begin() as connection:
+            query = sa.select(RECEIPTS).where(RECEIPTS.c.id == receipt_id)
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                return None
+            values = {"receipt_id": receipt_id, "who": who, "why": why}
+            connection.execute(insert(RELEASES).values(values).on_conflict_do_nothing())
+            return _receipt(row)
 
 
 class Filing:
     """The open transaction in which one object is filed."""
 
-    def __init__(self, connection: sa.Connection, identity: ObjectIdentity) -> None:
+    def __init__(self, connection: sa.Connection, claim: Claim) -> None:
         self._connection = connection
-        self._identity = identity
+        self._claim = claim
 
     def earlier(self) -> Receipt | None:
         """Return the receipt of this very object, if it has been filed before."""
-        own = self._identity
-        query = sa.select(_RECEIPTS).where(
-            _RECEIPTS.c.bucket == own.bucket,
-            _RECEIPTS.c.key == own.key,
-            _RECEIPTS.c.etag == own.etag,
-            _RECEIPTS.c.sha256 == own.sha256,
-        )
+        query = sa.select(RECEIPTS).where(RECEIPTS.c.id == self._claim.id)
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _receipt(row)
 
-    def is_taken(self, output_key: str) -> bool:
-        """Tell whether another object's rows already lie under this key."""
-        query = sa.select(sa.literal(1)).where(
-            _RECEIPTS.c.bucket == self._identity.bucket,
-            sa.or_(
-                _RECEIPTS.c.processed_key == output_key, _RECEIPTS.c.quarantine_key == output_key
-            ),
+    def same_bytes(self) -> Receipt | None:
+        """Return the receipt of another object with the same bytes, if one has been filed."""
+        own = self._claim.identity
+        query = (
+            sa.select(RECEIPTS)
+            .where(
+                RECEIPTS.c.bucket == own.bucket,
+                RECEIPTS.c.sha256 == own.sha256,
+                RECEIPTS.c.verdict != "duplicate",
+            )
+            .order_by(RECEIPTS.c.id)
         )
-        return self._connection.execute(query.limit(1)).first() is not None
+        row = self._connection.execute(query).first()
+        return None if row is None else _receipt(row)
 
     def commit_receipt(self, outcome: Outcome, run_id: str | None) -> Receipt:
         """Write the receipt; it counts once the transaction is committed."""
-        values = {**vars(self._identity), **vars(outcome), "run_id": run_id}
-        values["reasons"] = dict(outcome.reasons)
-        statement = sa.insert(_RECEIPTS).values(values).returning(*_RECEIPTS.c)
+        values = {**vars(self._claim.identity), **vars(outcome)}
+        for name in ("reasons", "digests", "notes"):
+            values[name] = dict(values[name])
+        for name in ("warnings", "curated_keys"):
+            values[name] = list(values[name])
+        values |= {"id": self._claim.id, "run_id": run_id}
+        statement = sa.insert(RECEIPTS).values(values).returning(*RECEIPTS.c)
+        return _receipt(self._connection.execute(statement).one())
+
+    def replace_outputs(self, outcome: Outcome) -> Receipt:
+        """Note where the outputs lie that were written again; counts and verdict stay."""
+        values = {
+            "curated_keys": list(outcome.curated_keys),
+            "digests": dict(outcome.digests),
+            "processed_key": outcome.processed_key,
+            "quarantine_key": outcome.quarantine_key,
+        }
+        statement = (
+            sa.update(RECEIPTS).where(RECEIPTS.c.id == self._claim.id).values(values)
+        ).returning(*RECEIPTS.c)
         return _receipt(self._connection.execute(statement).one())

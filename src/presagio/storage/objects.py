@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import boto3
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,16 +19,28 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _GONE = {"404", "NoSuchKey", "NotFound"}
+_CHANGED = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+_UNCONDITIONAL = {"NotImplemented", "501"}
+_ATTEMPTS = 3
+_BLOCK = 1 << 20
+# What is larger goes up in parts; fewer and larger parts than boto3's own, to hold less at once.
+_PARTS = TransferConfig(
+    multipart_threshold=64 << 20, multipart_chunksize=32 << 20, max_concurrency=2
+)
 _ALREADY_OURS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as the store lists it; ``etag`` changes when the bytes change."""
+    """An object in the store; ``etag`` changes when the bytes change.
+
+    ``version_id`` is set where the bucket keeps versions and the store has been asked for one.
+    """
 
     key: str
     size: int
     etag: str
+    version_id: str | None = None
 
 
 @contextmanager
@@ -33,12 +48,15 @@ def _translated(action: str) -> Iterator[None]:
     try:
         yield
     except ClientError as err:
-        code = err.response.get("Error", {}).get("Code", "unknown")
         raise StorageError(
-            f"S3 refused to {action}: {code}; check the credentials and the bucket"
+            f"S3 refused to {action}: {_code(err)}; check the credentials and the bucket"
         ) from err
-    except BotoCoreError as err:
+    except (BotoCoreError, Boto3Error) as err:
         raise StorageError(f"S3 cannot {action}: {err}; check PRESAGIO_S3_ENDPOINT") from err
+
+
+def _code(err: ClientError) -> str:
+    return str(err.response.get("Error", {}).get("Code", "unknown"))
 
 
 class ObjectStore:
@@ -53,14 +71,16 @@ class ObjectStore:
             try:
                 self._client.create_bucket(Bucket=bucket)
             except ClientError as err:
-                if err.response.get("Error", {}).get("Code") not in _ALREADY_OURS:
+                if _code(err) not in _ALREADY_OURS:
                     raise
 
-    def list(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
+    def list(
+        self, bucket: str, prefix: str = "", *, page_size: int = 1000
+    ) -> Iterator[StoredObject]:
         """Yield the objects below a prefix, page by page, in the order of their keys."""
         with _translated(f"list {bucket}/{prefix}"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=bucket, Prefix=prefix
+                Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": page_size}
             )
             for page in pages:
                 for entry in page.get("Contents", []):
@@ -72,7 +92,7 @@ class ObjectStore:
             try:
                 answer = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as err:
-                if err.response.get("Error", {}).get("Code") in _GONE:
+                if _code(err) in _GONE:
                     return None
                 raise
         return StoredObject(key, answer["ContentLength"], answer["ETag"].strip('"'))
@@ -84,10 +104,41 @@ class ObjectStore:
                 answer = self._client.get_object(Bucket=bucket, Key=key)
                 body = answer["Body"].read()
             except ClientError as err:
-                if err.response.get("Error", {}).get("Code") in _GONE:
+                if _code(err) in _GONE:
                     return None
                 raise
         return body, StoredObject(key, len(body), answer["ETag"].strip('"'))
+
+    def download(self, bucket: str, key: str, file: IO[bytes]) -> StoredObject | None:
+        """Bring an object into a file, block by block; None when there is no such object.
+
+        A transfer that breaks off is begun again, and the object that counts is the one that the
+        last answer was about. The file then holds that object and nothing else.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            file.seek(0)
+            file.truncate()
+            with _translated(f"read {bucket}/{key}"):
+                try:
+                    answer = self._client.get_object(Bucket=bucket, Key=key)
+                    for block in answer["Body"].iter_chunks(_BLOCK):
+                        file.write(block)
+                except ClientError as err:
+                    if _code(err) in _GONE:
+                        return None
+                    raise
+                except BotoCoreError:
+                    if attempt == _ATTEMPTS:
+                        raise
+                    continue
+            break
+        version = answer.get("VersionId")
+        return StoredObject(
+            key,
+            file.tell(),
+            answer["ETag"].strip('"'),
+            None if version == "null" else version,
+        )
 
     def write(
         self, bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None
@@ -98,18 +149,55 @@ class ObjectStore:
                 Bucket=bucket, Key=key, Body=body, Metadata=dict(metadata or {})
             )
 
+    def upload(
+        self, bucket: str, key: str, path: Path, *, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Store a file under a key, replacing what was there; a large one goes up in parts."""
+        with _translated(f"write {bucket}/{key}"):
+            if path.stat().st_size < _PARTS.multipart_threshold:
+                with path.open("rb") as body:
+                    self._client.put_object(
+                        Bucket=bucket, Key=key, Body=body, Metadata=dict(metadata or {})
+                    )
+                return
+            self._client.upload_file(
+                str(path), bucket, key,
+                ExtraArgs={"Metadata": dict(metadata or {})}, Config=_PARTS,
+            )  # fmt: skip
+
     def delete_unchanged(self, bucket: str, stored: StoredObject) -> bool:
         """Delete an object if it still is the one that was read.
+
+        A bucket that keeps versions loses that version and no other. Elsewhere the ETag is compared
+        first, and the store is asked to compare it again as it deletes; a store that does not
+        heed that leaves the milliseconds between the two.
 
         Returns
         -------
         bool
             False when newer bytes lie under the key, which are left alone.
         """
-        current = self.head(bucket, stored.key)
-        if current is not None and current.etag != stored.etag:
-            return False
         with _translated(f"delete {bucket}/{stored.key}"):
+            if stored.version_id is not None:
+                self._client.delete_object(
+                    Bucket=bucket, Key=stored.key, VersionId=stored.version_id
+                )
+                return True
+            current = self.head(bucket, stored.key)
+            if current is None:
+                return True
+            if current.etag != stored.etag:
+                return False
+            return self._delete_if(bucket, stored)
+
+    def _delete_if(self, bucket: str, stored: StoredObject) -> bool:
+        try:
+            self._client.delete_object(Bucket=bucket, Key=stored.key, IfMatch=f'"{stored.etag}"')
+        except ClientError as err:
+            if _code(err) in _CHANGED:
+                return False
+            if _code(err) not in _UNCONDITIONAL:
+                raise
             self._client.delete_object(Bucket=bucket, Key=stored.key)
         return True
 
@@ -125,7 +213,9 @@ def open_store(settings: Settings) -> ObjectStore:
         aws_secret_access_key=secret.get_secret_value() if secret else None,
         config=Config(
             connect_timeout=5,
-            read_timeout=60,
+            read_timeout=settings.s3_timeout_s,
+            # As many as threads that file objects, and one for large uploads.
+            max_pool_connections=16,
             retries={"max_attempts": 3, "mode": "standard"},
             s3={"addressing_style": "path"},
             # Servers other than AWS lag behind with the newer checksums.

@@ -1,6 +1,7 @@
 """Labelled readings to train on, and where they come from."""
 
 import hashlib
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from presagio.errors import DataError
-from presagio.ingest.checking import check_rows
-from presagio.ingest.decoding import decode_csv
 from presagio.ingest.filing import Intake
+from presagio.ingest.reading import check_file, suffix_of
+from presagio.ingest.verdict import BLOCKING
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Settings
@@ -103,10 +104,12 @@ def read_labelled_csv(path: Path, spec: MachineSpec) -> Dataset:
         If the file is not one of readings.
     """
     try:
-        body = path.read_bytes()
+        with path.open("rb") as file:
+            checked = check_file(file, spec, suffix=suffix_of(path.name) or ".csv")
     except OSError as err:
         raise DataError(f"{path} cannot be read: {err.strerror}") from err
-    checked = check_rows(decode_csv(body, spec), spec)
+    if checked.fault is not None:
+        raise checked.fault
     return dataset_from_frame(checked.accepted, spec, path.name, rejected=len(checked.rejected))
 
 
@@ -116,40 +119,64 @@ def generate_dataset(spec: MachineSpec, rows: int = _GENERATED_ROWS, *, seed: in
     return dataset_from_frame(frame, spec, f"{rows} generated rows (seed {seed})")
 
 
-def read_processed(intake: Intake) -> Dataset:
-    """Read what the intake has filed below the processed prefix, oldest first.
+def _refuse_blocked(intake: Intake) -> None:
+    blocking = intake.ledger.blocking(intake.prefixes.bucket, BLOCKING)
+    if not blocking:
+        return
+    files = "; ".join(
+        f"receipt {receipt.id} ({receipt.identity.key}): {receipt.outcome.message}"
+        for receipt in blocking
+    )
+    raise DataError(
+        f"files that were refused whole keep training from starting: {files}. Send each again, "
+        "mended, under its name, or train without it: presagio ingest release RECEIPT --why TEXT"
+    )
 
-    Only files with the target are read. Rows that came twice are taken once: the same row in
-    training and test part would flatter the figures.
+
+def _read_curated(intake: Intake, key: str, receipt_id: int) -> pl.DataFrame:
+    read = intake.store.read(intake.prefixes.curated_bucket, key)
+    if read is None:
+        raise DataError(
+            f"{key} of receipt {receipt_id} is gone from {intake.prefixes.curated_bucket}; "
+            "make it again with: presagio ingest verify --mend"
+        )
+    return pl.read_parquet(io.BytesIO(read[0]))
+
+
+def read_curated(intake: Intake) -> Dataset:
+    """Read the labelled rows of the curated data set, oldest first.
+
+    The ledger says which objects belong to it. Rows that came twice are taken once: the same row
+    in training and test part would flatter the figures.
 
     Raises
     ------
     DataError
-        If there is no labelled file, or a filed object is gone.
+        If there is no labelled row, an object is gone, or a file that was refused whole has not
+        been released.
     """
+    _refuse_blocked(intake)
     spec, frames, receipts = intake.spec, [], []
-    filed = [
-        receipt
-        for receipt in intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
-        if receipt.outcome.processed_key
-    ]
+    filed = intake.ledger.receipts(bucket=intake.prefixes.bucket, verdict="processed", limit=None)
     for receipt in reversed(filed):
-        key = receipt.outcome.processed_key or ""
-        read = intake.store.read(intake.prefixes.bucket, key)
-        if read is None:
-            raise DataError(f"{key} of receipt {receipt.id} is gone from {intake.prefixes.bucket}")
-        frame = check_rows(decode_csv(read[0], spec), spec).accepted
-        if spec.target.name in frame.columns:
-            frames.append(frame.select(*spec.input_names, spec.target.name))
+        if receipt.outcome.rows_processed and not receipt.outcome.curated_keys:
+            raise DataError(
+                f"receipt {receipt.id} is older than the curated data set; take its rows in with: "
+                "presagio ingest verify --mend"
+            )
+        parts = [_read_curated(intake, key, receipt.id) for key in receipt.outcome.curated_keys]
+        labelled = [part.filter(pl.col(spec.target.name).is_not_null()) for part in parts]
+        if any(map(len, labelled)):
+            frames += [part.select(*spec.input_names, spec.target.name) for part in labelled]
             receipts.append(receipt.id)
-    if not frames:
+    if not receipts:
         raise DataError(
-            f"no file below {intake.prefixes.processed} has {spec.target.name}; "
-            "upload a labelled one with: presagio ingest FILE"
+            f"no row in {intake.prefixes.curated_bucket}/{intake.prefixes.curated} has "
+            f"{spec.target.name}; upload a labelled file with: presagio ingest FILE"
         )
     everything = pl.concat(frames)
     once = everything.unique(maintain_order=True)
-    source = f"{len(frames)} processed file{'s' if len(frames) > 1 else ''}"
+    source = f"the curated rows of {len(receipts)} file{'s' if len(receipts) > 1 else ''}"
     if doubled := len(everything) - len(once):
         source += f", without {doubled} rows that came twice"
     return dataset_from_frame(once, spec, source, receipts=tuple(receipts))

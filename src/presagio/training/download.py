@@ -13,8 +13,7 @@ from pathlib import Path
 import httpx
 
 from presagio.errors import DownloadError, UnreadableFileError
-from presagio.ingest.checking import check_rows
-from presagio.ingest.decoding import decode_csv
+from presagio.ingest.reading import check_file
 from presagio.machine.spec import MachineSpec
 from presagio.training.dataset import FETCHED_FILE
 
@@ -84,13 +83,13 @@ def _member(part: Path, data: PublishedData) -> bytes:
 
 def _check(body: bytes, data: PublishedData, spec: MachineSpec) -> None:
     try:
-        checked = check_rows(decode_csv(body, spec), spec)
+        checked = check_file(body, spec)
     except UnreadableFileError as err:
         raise DownloadError(f"{data.member} from {data.url}: {err}") from err
     found = {"rows": len(checked.accepted)}
     found |= {name: int(checked.accepted[name].sum()) for name in data.labels}
     expected = {"rows": data.rows, **data.labels}
-    if found != expected or checked.rejected:
+    if found != expected or len(checked.rejected):
         raise DownloadError(
             f"{data.member} from {data.url} is not the published data set: it has {found}, "
             f"expected {expected}"

@@ -1,0 +1,152 @@
+"""How a delimited file is written: delimiter, header, and the mark before decimals."""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from presagio.errors import UnreadableFileError
+from presagio.machine.columns import (
+    ColumnMatch,
+    accepted_spellings,
+    match_columns,
+    nearest_header,
+)
+from presagio.machine.spec import MachineSpec
+
+DELIMITERS = (",", ";", "\t", "|")
+# Excel writes and reads a first line that names the delimiter.
+_DELIMITER_HINT = re.compile(r"sep=(.)\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is written.
+
+    Attributes
+    ----------
+    delimiter
+        What stands between cells.
+    header
+        The column names as the file has them.
+    match
+        How they relate to the machine spec.
+    header_lines
+        How many lines of the file come before the first row.
+    """
+
+    delimiter: str
+    header: tuple[str, ...]
+    match: ColumnMatch
+    header_lines: int
+
+
+def _first_record(lines: Sequence[str], delimiter: str) -> tuple[list[str], int]:
+    reader = csv.reader(iter(lines), delimiter=delimiter)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                return cells, reader.line_num
+    except csv.Error as err:
+        raise UnreadableFileError(
+            "malformed", f"line {reader.line_num}, the header, cannot be read: {err}"
+        ) from err
+    raise UnreadableFileError("empty", "the file has no header and no rows; nothing was exported")
+
+
+def _delimiters(lines: Sequence[str]) -> tuple[Iterable[str], int]:
+    """Return the delimiters to try, and how many lines to pass over."""
+    if lines and (hint := _DELIMITER_HINT.fullmatch(lines[0])):
+        return (hint[1],), 1
+    return DELIMITERS, 0
+
+
+def read_dialect(lines: Sequence[str], spec: MachineSpec) -> Dialect:
+    """Find delimiter and header: the delimiter is the one that gives most of the spec's columns.
+
+    Parameters
+    ----------
+    lines
+        The first lines of the file with their ends, its whole header at least.
+    spec
+        The machine spec.
+
+    Returns
+    -------
+    Dialect
+        Its match may still lack columns, see :func:`require_columns`.
+
+    Raises
+    ------
+    UnreadableFileError
+        ``empty`` or ``malformed``.
+    """
+    candidates, passed = _delimiters(lines)
+    found = []
+    for delimiter in candidates:
+        header, header_lines = _first_record(lines[passed:], delimiter)
+        match = match_columns(header, spec)
+        found.append(Dialect(delimiter, tuple(header), match, passed + header_lines))
+    return max(found, key=lambda it: (len(it.match.names), len(it.header)))
+
+
+def _why_missing(name: str, match: ColumnMatch, spec: MachineSpec) -> str:
+    for column, feature in match.misfits.items():
+        if feature == name:
+            unit = next(f.unit for f in spec.features if f.name == name)
+            return f"{name} (the file has {column!r}, a unit that cannot be turned into {unit})"
+    accepted = " or ".join(repr(spelling) for spelling in accepted_spellings(name, spec))
+    near = nearest_header(name, spec, list(match.extras.values()))
+    return f"{name} (write {accepted}{f'; the file has {near!r}' if near else ''})"
+
+
+def require_columns(header: Sequence[str], match: ColumnMatch, spec: MachineSpec) -> None:
+    """Refuse a header that lacks columns, or names one twice.
+
+    Raises
+    ------
+    UnreadableFileError
+        ``duplicated_columns``, or ``missing_columns`` with the nearest names in the file.
+    """
+    if match.duplicated:
+        claims = {
+            name: [header[i] for i, found in match.names.items() if found == name]
+            for name in match.duplicated
+        }
+        said = "; ".join(f"{name}: {', '.join(map(repr, c))}" for name, c in claims.items())
+        raise UnreadableFileError(
+            "duplicated_columns", f"more than one column says the same: {said}; keep one of each"
+        )
+    if match.missing:
+        lacking = "; ".join(_why_missing(name, match, spec) for name in match.missing)
+        shown = ", ".join(header)
+        shown = f"{shown[:500]} …" if len(shown) > 500 else shown  # noqa: PLR2004
+        raise UnreadableFileError(
+            "missing_columns", f"no column for {lacking}. The header has: {shown}"
+        )
+
+
+def decimal_mark(numbers: pl.DataFrame) -> str | None:
+    """Tell which mark stands before decimals, by the majority of numbers that have one.
+
+    Parameters
+    ----------
+    numbers
+        Cells of numeric columns, as text.
+
+    Returns
+    -------
+    str or None
+        ``,`` or ``.``; None where no number has decimals.
+    """
+
+    def count(mark: str) -> int:
+        pattern = rf"^\s*[+-]?[0-9]+{re.escape(mark)}[0-9]+\s*$"
+        return int(numbers.select(pl.sum_horizontal(pl.all().str.contains(pattern).sum())).item())
+
+    commas, points = count(","), count(".")
+    if commas == points == 0:
+        return None
+    return "," if commas > points else "."

@@ -1,0 +1,186 @@
+"""From the bytes of a file to accepted rows, rejected rows and a verdict, chunk by chunk."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+
+import polars as pl
+
+from presagio.errors import UnreadableFileError
+from presagio.ingest.checking import LINE, RAW, CheckedRows, rejected_rows
+from presagio.ingest.compression import COMPRESSED_SUFFIXES, Caps, open_unpacked
+from presagio.ingest.duplicates import DuplicateRows
+from presagio.ingest.parquet import ParquetRows
+from presagio.ingest.text import TextRows
+from presagio.ingest.verdict import Tally, file_fault
+from presagio.machine.spec import MachineSpec
+
+_TEXT, _PARQUET = ".csv", ".parquet"
+SUFFIXES = (_TEXT, *(_TEXT + packing for packing in COMPRESSED_SUFFIXES), _PARQUET)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may be.
+
+    Attributes
+    ----------
+    max_bad_share
+        A file with a larger share of bad rows is refused whole.
+    caps
+        What a compressed file may unpack to.
+    """
+
+    max_bad_share: float = 0.2
+    caps: Caps = field(default_factory=Caps)
+
+
+def suffix_of(name: str) -> str | None:
+    """Return the suffix by which a file is taken, or None for a file that is left alone."""
+    folded = name.lower()
+    return next((suffix for suffix in SUFFIXES if folded.endswith(suffix)), None)
+
+
+class FileRows:
+    """The rows of a file: iterate over it once, then ask for the verdict.
+
+    Parameters
+    ----------
+    file
+        The file, from its beginning.
+    suffix
+        One of ``SUFFIXES``.
+    spec
+        The machine spec.
+    limits
+        What the file may be.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file as a whole cannot be taken; here, or while its rows are read.
+    """
+
+    def __init__(
+        self, file: BinaryIO, suffix: str, spec: MachineSpec, limits: Limits | None = None
+    ) -> None:
+        self._limits = limits or Limits()
+        self._spec = spec
+        self._rows: TextRows | ParquetRows
+        if suffix == _PARQUET:
+            self._rows = ParquetRows(file, spec, self._limits.caps)
+        else:
+            packing = PurePosixPath(suffix).suffix
+            self._rows = TextRows(lambda: open_unpacked(file, packing, self._limits.caps), spec)
+        self._duplicates = DuplicateRows() if spec.duplicates == "reject" else None
+        self.tally = Tally()
+
+    def __iter__(self) -> Iterator[CheckedRows]:
+        """Yield the rows of one chunk after the other; each row once, accepted or rejected."""
+        for checked in self._rows:
+            once = self._without_duplicates(checked) if self._duplicates else checked
+            self.tally.add(once)
+            yield replace(once, accepted=once.accepted.drop(LINE, RAW, strict=False))
+
+    def _without_duplicates(self, checked: CheckedRows) -> CheckedRows:
+        if self._duplicates is None or checked.accepted.is_empty():
+            return checked
+        again = self._duplicates.among(checked.accepted)
+        doubled = checked.accepted.filter(again)
+        if doubled.is_empty():
+            return checked
+        message = "an earlier row of this file says exactly the same; the machine spec keeps one"
+        fault = {"column": "", "reason": "duplicate_row", "message": message}
+        rows = rejected_rows(
+            doubled[LINE].to_list(), [[fault]] * len(doubled), doubled[RAW].to_list()
+        )
+        rejected = pl.concat([checked.rejected, rows]).sort("line")
+        return replace(checked, accepted=checked.accepted.filter(~again), rejected=rejected)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """How the file was written and what was converted, for its receipt."""
+        notes: dict[str, Any] = dict(self._rows.notes)
+        if self._rows.match.units:
+            notes["converted_from"] = {
+                name: unit.symbol for name, unit in self._rows.match.units.items()
+            }
+        return notes
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was taken, but should be known to whoever sends such files."""
+        warnings, extras = list(self._rows.warnings), self._rows.match.extras
+        if extras:
+            names = ", ".join(extras.values())
+            warnings.append(f"columns that the machine spec does not know are kept aside: {names}")
+        return warnings
+
+    @property
+    def fault(self) -> UnreadableFileError | None:
+        """Why the file as a whole is refused, once all rows are known; None if it is not."""
+        share = self._limits.max_bad_share
+        return file_fault(self.tally, self._spec, self._rows.match, share)
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file that was checked in one go.
+
+    Attributes
+    ----------
+    accepted
+        Clean rows: identifiers as text, features as floats, indicators and labels as booleans,
+        as far as the file has them.
+    rejected
+        The other rows: ``line``, ``faults`` (column, reason, message), ``raw``.
+    fault
+        Why the file as a whole is refused; None if it is not.
+    """
+
+    accepted: pl.DataFrame
+    rejected: pl.DataFrame
+    fault: UnreadableFileError | None
+    tally: Tally
+    notes: dict[str, Any]
+    warnings: list[str]
+
+
+def check_file(
+    body: bytes | BinaryIO,
+    spec: MachineSpec,
+    *,
+    suffix: str = _TEXT,
+    limits: Limits | None = None,
+) -> CheckedFile:
+    """Check a file that fits into memory.
+
+    Parameters
+    ----------
+    body
+        The file.
+    spec
+        The machine spec.
+    suffix
+        One of ``SUFFIXES``.
+    limits
+        What the file may be.
+
+    Returns
+    -------
+    CheckedFile
+        All its rows, each once, and the verdict.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file cannot be read as rows: ``empty``, ``encoding``, ``malformed``, ``corrupt``,
+        ``too_large``, ``missing_columns``, ``duplicated_columns``.
+    """
+    rows = FileRows(BytesIO(body) if isinstance(body, bytes) else body, suffix, spec, limits)
+    chunks = list(rows)
+    accepted = pl.concat([chunk.accepted for chunk in chunks])
+    rejected = pl.concat([chunk.rejected for chunk in chunks])
+    return CheckedFile(accepted, rejected, rows.fault, rows.tally, rows.notes, rows.warnings)

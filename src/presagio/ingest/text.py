@@ -1,0 +1,184 @@
+"""Rows of a delimited text file, checked chunk by chunk in bounded memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import polars as pl
+
+from presagio.errors import UnreadableFileError
+from presagio.ingest.checking import (
+    RAW,
+    CheckedRows,
+    RowCheck,
+    check_records,
+)
+from presagio.ingest.dialect import Dialect, decimal_mark, read_dialect, require_columns
+from presagio.ingest.encoding import WINDOWS, Readable, find_form, utf8_blocks
+from presagio.ingest.quick import lines_at, quick_check
+from presagio.ingest.records import Record, RecordReader, Unfinished
+from presagio.machine.spec import MachineSpec
+
+CHUNK_BYTES = 8 << 20
+_LONGEST_LINE = 4 << 20
+_HEADER_LINES = 1000
+_SAMPLE_LINES = 2000
+
+
+@dataclass
+class _Chunks:
+    """Cuts blocks of bytes into chunks of whole lines; what is put back comes with the next."""
+
+    blocks: Iterator[bytes]
+    size: int
+    rest: bytes = b""
+
+    def __iter__(self) -> Iterator[tuple[bytes, bool]]:
+        """Yield chunks, and whether there is more after each."""
+        for block in self.blocks:
+            self.rest += block
+            if len(self.rest) < self.size:
+                continue
+            cut = self.rest.rfind(b"\n") + 1
+            if cut == 0 and len(self.rest) > _LONGEST_LINE:
+                raise UnreadableFileError(
+                    "malformed", f"there is a line of more than {_LONGEST_LINE:,} bytes in it; "
+                    "this is no table with a row on each line",
+                )  # fmt: skip
+            if cut:
+                body, self.rest = self.rest[:cut], self.rest[cut:]
+                yield body, True
+        # Blank lines at the end are none; the last line may have an end or not.
+        body, self.rest = self.rest.rstrip(b"\r\n"), b""
+        yield body, False
+
+
+class TextRows:
+    """The rows of a delimited text file.
+
+    Parameters
+    ----------
+    reopen
+        Gives the unpacked file from its beginning; it is read twice or thrice.
+    spec
+        The machine spec.
+    chunk_bytes
+        About how much is held at once.
+    quick
+        Whether rows that are plainly in order may go the quick way.
+
+    Raises
+    ------
+    UnreadableFileError
+        ``encoding``, ``empty``, ``malformed``, ``missing_columns``, ``duplicated_columns``.
+    """
+
+    def __init__(
+        self,
+        reopen: Callable[[], Readable],
+        spec: MachineSpec,
+        *,
+        chunk_bytes: int = CHUNK_BYTES,
+        quick: bool = True,
+    ) -> None:
+        self._form = find_form(reopen)
+        self._chunks = _Chunks(utf8_blocks(reopen(), self._form), chunk_bytes)
+        self._first, self._more = next(iter(self._chunks))
+        # The end of the header's last line may be that of the file.
+        lines = [f"{line}\n" for line in islice(self._first.decode().split("\n"), _HEADER_LINES)]
+        self.dialect: Dialect = read_dialect(lines, spec)
+        require_columns(self.dialect.header, self.dialect.match, spec)
+        self.match = self.dialect.match
+        self._spec = spec
+        self._mark = "." if self.dialect.delimiter == "," else None
+        # Made once: their expressions are the same for each chunk.
+        self._checks = {mark: RowCheck(spec, self.match, mark) for mark in (".", ",")}
+        self._quick = quick
+        self._keep_raw = spec.duplicates == "reject"
+        self._records = RecordReader(self.dialect.delimiter, len(self.dialect.header))
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """How the file is written, for its receipt."""
+        return {
+            "encoding": self._form.encoding,
+            "delimiter": self.dialect.delimiter,
+            "decimal_mark": self._mark or ".",
+        }
+
+    @property
+    def warnings(self) -> list[str]:
+        """What somebody should know who sends such files."""
+        if self._form.encoding != WINDOWS:
+            return []
+        return ["the file is not UTF-8 and was read as Windows-1252; better save it as CSV UTF-8"]
+
+    def __iter__(self) -> Iterator[CheckedRows]:
+        """Yield the rows of one chunk after the other; each row once."""
+        skip = self.dialect.header_lines
+        body = b"".join(self._first.split(b"\n", skip)[skip:])
+        line, more = skip + 1, self._more
+        while True:
+            checked, left = self._check(body, line, more=more)
+            line += body.count(b"\n") - left.count(b"\n")
+            yield checked
+            if not more:
+                return
+            self._chunks.rest = left + self._chunks.rest
+            body, more = next(iter(self._chunks))
+
+    def _check(self, body: bytes, line: int, *, more: bool) -> tuple[CheckedRows, bytes]:
+        """Check a chunk; also return what of it has to come again with the next."""
+        check = self._checks[self._decimal_mark(body)]
+        plain = body.replace(b"\r\n", b"\n") if b"\r" in body and b'"' not in body else body
+        quick = (
+            quick_check(plain, line, self.dialect, check, keep_raw=self._keep_raw)
+            if self._quick and plain
+            else None
+        )
+        if quick is None:
+            records, left = self._whole_records(body, line, more=more)
+            return self._kept(check_records(records, check)), left
+        numbers = [line + i for i in quick.doubtful]
+        doubtful = list(self._records.read(lines_at(plain, quick.doubtful), numbers, more=False))
+        thorough = self._kept(check_records(doubtful, check))
+        accepted = quick.accepted
+        if len(thorough.accepted):
+            accepted = pl.concat([accepted, thorough.accepted]).sort("@line")
+        return replace(thorough, accepted=accepted), b""
+
+    def _kept(self, checked: CheckedRows) -> CheckedRows:
+        if self._keep_raw:
+            return checked
+        return replace(checked, accepted=checked.accepted.drop(RAW))
+
+    def _whole_records(self, body: bytes, line: int, *, more: bool) -> tuple[list[Record], bytes]:
+        lines = body.decode().split("\n")
+        if body.endswith(b"\n"):
+            lines.pop()
+        records: list[Record] = []
+        try:
+            for record in self._records.read(lines, range(line, line + len(lines)), more=more):
+                records.append(record)  # noqa: PERF402 - what came before the exception counts
+        except Unfinished as unfinished:
+            rest = "\n".join(lines[unfinished.index :]) + "\n"
+            return records, rest.encode()
+        return records, b""
+
+    def _decimal_mark(self, body: bytes) -> str:
+        """Return the mark before decimals; settled by the first chunk that has any."""
+        if self._mark is None and (b"," in body or b"." in body):
+            lines = body.decode().split("\n")
+            for sample in (lines[:_SAMPLE_LINES], lines):
+                records = self._records.read(sample, range(len(sample)), more=False)
+                cells = [record.cells for record in records if not record.reason]
+                columns = {
+                    name: [row[i] for row in cells]
+                    for i, name in self.match.names.items()
+                    if name in self._spec.feature_names
+                }
+                text = dict.fromkeys(columns, pl.String)
+                self._mark = decimal_mark(pl.DataFrame(columns, schema=text))
+                if self._mark is not None:
+                    break
+        return self._mark or "."

@@ -1,0 +1,293 @@
+"""Compare what the ledger says with what lies in the buckets, and mend what can be mended.
+
+Everything can be made again from the original bytes in the archive, so a missing output is no loss.
+Nothing is ever deleted here but a source whose receipt is committed.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from presagio.errors import PresagioError
+from presagio.ingest.filing import Intake, file_bytes, file_object, rewrite_outputs
+from presagio.ingest.incoming import incoming_files
+from presagio.storage.ledger import Claim, Receipt
+from presagio.storage.objects import StoredObject
+
+Kind = Literal[
+    "original_missing", "output_missing", "output_altered", "never_curated", "not_removed",
+    "unfinished", "withdrawn", "unknown_object",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something on which ledger and bucket do not agree.
+
+    Attributes
+    ----------
+    kind
+        What it is.
+    key
+        The object that it is about, its bucket before it.
+    message
+        What is wrong, in words, and what can be done.
+    receipt_id
+        The receipt, or claim, that it is about.
+    mended
+        Whether it has been put right.
+    """
+
+    kind: Kind
+    key: str
+    message: str
+    receipt_id: int | None = None
+    mended: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a comparison found: how much agrees, and what does not."""
+
+    receipts: int
+    objects: int
+    rows_in: int
+    rows_processed: int
+    rows_quarantined: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left that has not been put right."""
+        return all(difference.mended for difference in self.differences)
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What lies in the buckets below the prefixes, by bucket and key."""
+
+    objects: dict[tuple[str, str], StoredObject]
+
+    def has(self, bucket: str, key: str) -> bool:
+        return (bucket, key) in self.objects
+
+
+def _listed(intake: Intake) -> _Contents:
+    prefixes = intake.prefixes
+    places = [
+        (prefixes.bucket, prefixes.processed),
+        (prefixes.bucket, prefixes.quarantine),
+        (prefixes.bucket, prefixes.archive),
+        (prefixes.curated_bucket, prefixes.curated),
+    ]
+    return _Contents(
+        {
+            (bucket, stored.key): stored
+            for bucket, prefix in places
+            for stored in intake.store.list(bucket, prefix)
+        }
+    )
+
+
+def _bucket_of(intake: Intake, key: str) -> str:
+    prefixes = intake.prefixes
+    return prefixes.curated_bucket if key.startswith(prefixes.curated) else prefixes.bucket
+
+
+def _sha256(intake: Intake, bucket: str, key: str) -> str | None:
+    with tempfile.TemporaryFile() as file:
+        if intake.store.download(bucket, key, file) is None:
+            return None
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Comparison:
+    """Goes through receipts, claims and buckets once."""
+
+    def __init__(self, intake: Intake, *, deep: bool, mend: bool) -> None:
+        self._intake, self._deep, self._mend = intake, deep, mend
+        self._contents = _listed(intake)
+        self._receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
+        self._claims = intake.ledger.open_claims(intake.prefixes.bucket)
+
+    def _mended(self, difference: Difference, action: Callable[[], object]) -> Difference:
+        if not self._mend:
+            return difference
+        try:
+            action()
+        except PresagioError as err:
+            return replace(difference, message=f"{difference.message}; not mended: {err}")
+        return replace(difference, mended=True)
+
+    def _has_original(self, receipt: Receipt) -> bool:
+        bucket, key = self._intake.prefixes.bucket, receipt.outcome.archive_key
+        if not self._contents.has(bucket, key):
+            return False
+        return not self._deep or _sha256(self._intake, bucket, key) == receipt.identity.sha256
+
+    def _faulty_outputs(self, receipt: Receipt) -> Iterator[tuple[Kind, str, str]]:
+        done = receipt.outcome
+        keys = [done.processed_key, done.quarantine_key, *done.curated_keys, *done.digests]
+        for key in dict.fromkeys(key for key in keys if key and key != done.archive_key):
+            bucket = _bucket_of(self._intake, key)
+            if not self._contents.has(bucket, key):
+                yield "output_missing", bucket, key
+            elif self._deep and _sha256(self._intake, bucket, key) != done.digests.get(key):
+                yield "output_altered", bucket, key
+        if done.verdict == "processed" and done.rows_processed and not done.curated_keys:
+            yield (
+                "never_curated",
+                self._intake.prefixes.curated_bucket,
+                self._intake.prefixes.curated,
+            )
+
+    def _receipt(self, receipt: Receipt) -> Iterator[Difference]:
+        bucket = self._intake.prefixes.bucket
+        has_original = self._has_original(receipt)
+        if not has_original:
+            yield Difference(
+                "original_missing", f"{bucket}/{receipt.outcome.archive_key}",
+                f"the original of {receipt.identity.key} is gone or altered; put back a copy with "
+                f"SHA-256 {receipt.identity.sha256} from a backup",
+                receipt.id,
+            )  # fmt: skip
+        for kind, where, key in self._faulty_outputs(receipt):
+            found = Difference(
+                kind, f"{where}/{key}",
+                f"{kind.replace('_', ' ')}, of {receipt.identity.key}; it can be made again from "
+                "the original",
+                receipt.id,
+            )  # fmt: skip
+            yield (
+                self._mended(found, partial(self._write_again, receipt)) if has_original else found
+            )
+
+    def _with_original(self, key: str, action: Callable[[Path], object]) -> None:
+        with tempfile.TemporaryDirectory(prefix="presagio-") as folder:
+            path = Path(folder) / "source"
+            with path.open("wb") as file:
+                self._intake.store.download(self._intake.prefixes.bucket, key, file)
+            action(path)
+
+    def _write_again(self, receipt: Receipt) -> None:
+        self._with_original(
+            receipt.outcome.archive_key,
+            lambda path: rewrite_outputs(self._intake, receipt, path),
+        )
+
+    def _incoming(self) -> Iterator[Difference]:
+        filed = {(r.identity.key, r.identity.version): r for r in self._receipts}
+        bucket = self._intake.prefixes.bucket
+        for stored in incoming_files(self._intake.store, self._intake.prefixes):
+            receipt = filed.get((stored.key, stored.etag))
+            if receipt is not None:
+                found = Difference(
+                    "not_removed", f"{bucket}/{stored.key}",
+                    "this file has its receipt and waits to be removed", receipt.id,
+                )  # fmt: skip
+                yield self._mended(found, partial(file_object, self._intake, stored.key))
+
+    def _open_claim(self, claim: Claim, waiting: set[str]) -> Difference | None:
+        own, prefixes = claim.identity, self._intake.prefixes
+        if own.key in waiting:
+            return None
+        archived = next(
+            (
+                key
+                for bucket, key in self._contents.objects
+                if bucket == prefixes.bucket and key.startswith(f"{prefixes.archive}{own.sha256}")
+            ),
+            None,
+        )
+        if archived is None:
+            return Difference(
+                "withdrawn", f"{own.bucket}/{own.key}",
+                "filing this file was begun, and it was taken away before its bytes were archived",
+                claim.id,
+            )  # fmt: skip
+        found = Difference(
+            "unfinished", f"{own.bucket}/{own.key}",
+            "filing this file was begun and not ended, and the file is gone; its bytes are in "
+            f"{archived}",
+            claim.id,
+        )  # fmt: skip
+        return self._mended(
+            found,
+            lambda: self._with_original(
+                archived, lambda path: file_bytes(self._intake, path, own, run_id="verify")
+            ),
+        )
+
+    def _unknown(self) -> Iterator[Difference]:
+        known = {
+            (_bucket_of(self._intake, key), key)
+            for receipt in self._receipts
+            for key in (
+                receipt.outcome.processed_key, receipt.outcome.quarantine_key,
+                receipt.outcome.archive_key, *receipt.outcome.digests,
+            )
+            if key
+        }  # fmt: skip
+        claimed = {claim.name.rpartition(".")[0] for claim in self._claims}
+        claimed |= {claim.identity.sha256 for claim in self._claims}
+        claimed |= {f"receipt-{claim.id}-" for claim in self._claims}
+        for bucket, key in self._contents.objects.keys() - known:
+            if not any(mark in key for mark in claimed):
+                yield Difference(
+                    "unknown_object", f"{bucket}/{key}",
+                    "no receipt knows this object; it is left alone",
+                )  # fmt: skip
+
+    def differences(self) -> Iterator[Difference]:
+        """Yield all differences, mended as far as was asked."""
+        for receipt in self._receipts:
+            yield from self._receipt(receipt)
+        yield from self._incoming()
+        waiting = {s.key for s in incoming_files(self._intake.store, self._intake.prefixes)}
+        for claim in self._claims:
+            if (found := self._open_claim(claim, waiting)) is not None:
+                yield found
+        yield from self._unknown()
+
+    def report(self) -> Report:
+        """Compare, and sum up."""
+        done = [receipt.outcome for receipt in self._receipts]
+        return Report(
+            len(done),
+            len(self._contents.objects),
+            sum(outcome.rows_in for outcome in done),
+            sum(outcome.rows_processed for outcome in done),
+            sum(outcome.rows_quarantined for outcome in done),
+            tuple(self.differences()),
+        )
+
+
+def verify(intake: Intake, *, deep: bool = False, mend: bool = False) -> Report:
+    """Compare ledger and buckets.
+
+    Parameters
+    ----------
+    intake
+        The ledger and the buckets.
+    deep
+        Whether to read every object and compare its SHA-256; else its presence is looked at.
+    mend
+        Whether to put right what can be: outputs are made again from the originals, files that
+        have their receipt are removed, files that were begun are filed to the end.
+
+    Returns
+    -------
+    Report
+        The sums, and each difference with whether it was put right.
+
+    Raises
+    ------
+    StorageError
+        If store or ledger cannot be reached.
+    """
+    return _Comparison(intake, deep=deep, mend=mend).report()

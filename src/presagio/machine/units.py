@@ -1,0 +1,83 @@
+"""Units that a header may name, and how readings in them become readings in the spec's unit."""
+
+import re
+from dataclasses import dataclass
+
+import polars as pl
+
+# Two temperatures in °C differ by binary noise once they are in K; no sensor reads this finely.
+_DECIMALS = 9
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit; ``value * scale + offset`` is the value in the base unit of its dimension."""
+
+    symbol: str
+    dimension: str
+    scale: float = 1.0
+    offset: float = 0.0
+    spellings: tuple[str, ...] = ()
+
+
+_UNITS = (
+    Unit("K", "temperature", spellings=("kelvin",)),
+    Unit("°C", "temperature", offset=273.15, spellings=("c", "celsius", "degc")),
+    Unit(
+        "°F", "temperature", scale=5 / 9, offset=459.67 * 5 / 9,
+        spellings=("f", "fahrenheit", "degf"),
+    ),
+    Unit("Nm", "torque"),
+    Unit("rpm", "rotation", spellings=("r/min", "rev/min", "1/min")),
+    Unit("min", "time", spellings=("minutes", "minutos")),
+    Unit("h", "time", scale=60.0, spellings=("hours", "horas")),
+)  # fmt: skip
+
+
+def _fold(text: str) -> str:
+    """Spell a unit one way: ``N·m``, ``N m`` and ``Nm`` are one, as are the two degree signs."""
+    return re.sub(r"[\s·⋅∙•*.]", "", text.replace("º", "°").replace("℃", "°c")).casefold()
+
+
+_BY_SPELLING = {
+    _fold(spelling): unit for unit in _UNITS for spelling in (unit.symbol, *unit.spellings)
+}
+
+
+def find_unit(text: str) -> Unit | None:
+    """Return the unit that a text names, or None."""
+    return _BY_SPELLING.get(_fold(text))
+
+
+def split_header(header: str) -> tuple[str, str | None]:
+    """Split a column's header into its name and the unit that it names.
+
+    A unit stands in brackets (``Torque [Nm]``, ``Torque (Nm)``), or it is the last word
+    (``Torque Nm``, ``torque_nm``).
+
+    Returns
+    -------
+    tuple
+        Name, and unit as it is written; None where no unit is named.
+    """
+    text = header.strip()
+    if found := re.fullmatch(r"(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))", text, re.DOTALL):
+        return found[1], (found[2] or found[3] or "").strip()
+    found = re.fullmatch(r"(.*\S)[\s_]+(\S+)", text, re.DOTALL)
+    if found and find_unit(found[2]):
+        return found[1], found[2]
+    return text, None
+
+
+def convert(reading: pl.Expr, unit: Unit, into: Unit) -> pl.Expr:
+    """Convert readings from one unit into another of the same dimension."""
+    base = reading * unit.scale + unit.offset
+    return ((base - into.offset) / into.scale).round(_DECIMALS)
+
+
+def alternatives(symbol: str) -> tuple[Unit, ...]:
+    """Return the other units of the same dimension; none for a unit that is not known."""
+    unit = find_unit(symbol)
+    if unit is None:
+        return ()
+    return tuple(o for o in _UNITS if o.dimension == unit.dimension and o != unit)
