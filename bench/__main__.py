@@ -3,9 +3,14 @@
 import sys
 from collections.abc import Callable
 
-from bench import stack
+from bench import cleaning, intake, stack, watching
 
-BENCHMARKS: dict[str, Callable[[], None]] = {"stack": stack.run}
+BENCHMARKS: dict[str, Callable[[], None]] = {
+    "stack": stack.run,
+    "cleaning": cleaning.run,
+    "watching": watching.run,
+    "intake": intake.run,
+}
 
 for name in sys.argv[1:] or BENCHMARKS:
     BENCHMARKS[name]()

@@ -4,6 +4,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from uuid import uuid4
 import polars as pl
 import pytest
 from hypothesis import settings as hypothesis_settings
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import OperationalError
 
 from presagio.ingest.filing import Intake
 from presagio.ingest.reading import check_file
@@ -159,6 +162,19 @@ class RunningSupervisor:
     def __exit__(self, *_error: object) -> None:
         self.supervisor.request_stop()
         self._thread.join()
+
+
+def eventually_connects(services: RunningServices, limit_s: float = 60.0) -> None:
+    """Wait until PostgreSQL answers, after a test has killed it."""
+    url = services.credentials.database_url(services.ports, "presagio")
+    engine, deadline = create_engine(url, poolclass=NullPool), time.monotonic() + limit_s
+    while True:
+        try:
+            with engine.connect():
+                return
+        except OperationalError:
+            assert time.monotonic() < deadline, "PostgreSQL did not come back"
+            time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

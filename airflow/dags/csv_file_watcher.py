@@ -1,11 +1,11 @@
 """Files every CSV and Parquet file that lands below the incoming prefix; runs again and again.
 
 When: as soon as there is a file (looked for in the triggerer, no worker waits).
-What: ``presagio.orchestration.sweep`` plans batches of what is there, mapped tasks file one batch
-each, and one task emits the asset ``presagio_clean_data`` with the count of new rows.
+What: ``presagio.orchestration.sweep`` plans batches of what is there (a handful of small files it
+files right away), mapped tasks file one batch each, and one task emits the asset
+``presagio_clean_data`` with the count of new rows.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -57,25 +57,29 @@ def csv_file_watcher() -> None:
     """Wait for files, plan batches, file them, say how many rows are new."""
 
     @task
-    def plan(params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        from presagio.orchestration.sweep import plan_round  # noqa: PLC0415
+    def plan(
+        params: dict[str, Any] | None = None, run_id: str | None = None
+    ) -> list[dict[str, Any]]:
+        from presagio.orchestration.sweep import begin_round  # noqa: PLC0415
 
-        return plan_round(_intake(params))
+        return begin_round(_intake(params), run_id=run_id)
 
     @task(map_index_template="{{ task.op_kwargs['batch']['keys'] | length }} files")
     def file_batch(
-        batch: dict[str, Any], params: dict[str, Any] | None = None, run_id: str = ""
+        batch: dict[str, Any], params: dict[str, Any] | None = None, run_id: str | None = None
     ) -> dict[str, int]:
         from presagio.orchestration.sweep import file_batch  # noqa: PLC0415
 
         return file_batch(_intake(params), batch, run_id=run_id)
 
-    # Batches that were filed count even when another one failed.
+    # Files that were filed count even when a batch failed.
     @task(outlets=[CLEAN_DATA], trigger_rule="all_done")
-    def announce(counts: Iterable[dict[str, int]], outlet_events: Any = None) -> dict[str, int]:
+    def announce(
+        params: dict[str, Any] | None = None, run_id: str | None = None, outlet_events: Any = None
+    ) -> dict[str, int]:
         from presagio.orchestration.sweep import sum_up  # noqa: PLC0415
 
-        total = sum_up(counts)
+        total = sum_up(_intake(params), run_id=run_id or "")
         if total["rows_processed"] == 0:
             raise AirflowSkipException("no new rows")
         outlet_events[CLEAN_DATA].extra = total
@@ -94,8 +98,7 @@ def csv_file_watcher() -> None:
     batches = plan()
     filed = file_batch.expand(batch=batches)
     wait >> batches
-    announce(filed)  # type: ignore[arg-type]
-    filed >> report_failure()
+    filed >> [announce(), report_failure()]
 
 
 csv_file_watcher()

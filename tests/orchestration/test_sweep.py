@@ -6,10 +6,10 @@ from presagio.errors import StorageError
 from presagio.ingest.filing import Intake
 from presagio.orchestration.sweep import (
     Filed,
+    begin_round,
     file_batch,
     file_keys,
     open_intake,
-    plan_round,
     sum_up,
     sweep,
 )
@@ -59,18 +59,27 @@ def test_the_dags_tasks_plan_file_and_sum_up(intake: Intake, services: RunningSe
     bucket = intake.prefixes.bucket
     prefixes = Prefixes(bucket=bucket, incoming="in/", processed="out/", curated_bucket=bucket)
     opened = open_intake(services.settings, prefixes)
-    batches = plan_round(opened)
+    batches = begin_round(opened, run_id="manual")
     assert [len(batch["keys"]) for batch in batches] == [23, 23]  # type: ignore[arg-type]
-    counts = [file_batch(opened, batch, run_id="manual") for batch in batches]
-    assert sum_up(counts) == {
+    for batch in batches:
+        assert file_batch(opened, batch, run_id="manual")["files"] == 23
+    assert sum_up(opened, run_id="manual") == {
         "files": 46, "files_quarantined": 1, "files_duplicate": 0,
         "rows_processed": 225, "rows_quarantined": 0,
     }  # fmt: skip
     assert intake.store.head(bucket, "out/00.csv") is not None
     (receipt,) = intake.ledger.receipts(bucket=bucket, key="in/00.csv")
     assert receipt.run_id == "manual"
-    assert plan_round(opened) == []
+    assert begin_round(opened, run_id="manual") == []
     opened.ledger.close()
+
+
+def test_a_small_round_is_filed_as_it_is_planned(intake: Intake) -> None:
+    for i in range(3):
+        _drop(intake, f"incoming/{i}.csv", HEADER + ROW % i)
+    assert begin_round(intake, run_id="small") == []
+    assert sum_up(intake, run_id="small")["rows_processed"] == 3
+    assert sum_up(intake, run_id="another")["files"] == 0
 
 
 def test_a_file_that_fails_keeps_no_other_from_being_filed(intake: Intake) -> None:

@@ -9,8 +9,9 @@ from alembic.config import Config
 
 from presagio.errors import StorageError
 from presagio.settings import Settings
-from presagio.storage.database import MIGRATIONS, migrate, open_database
+from presagio.storage.database import open_database
 from presagio.storage.ledger import Claim, Ledger, ObjectIdentity, Outcome, Receipt
+from presagio.storage.migration import MIGRATIONS, migrate
 from tests.conftest import RunningServices, free_ports
 
 pytestmark = pytest.mark.integration

@@ -276,10 +276,8 @@ def receipts(
         _print_one(found[0])
         return
     table = Table()
-    for title in (
-        "Receipt", "Key", "Verdict", "Rows", "Taken", "Refused", "Reasons", "SHA-256", "Run",
-    ):  # fmt: skip
-        folded = title in ("Key", "Reasons", "Run")
+    for title in ("Receipt", "Key", "Verdict", "Rows", "Taken", "Refused", "Reasons", "SHA-256"):
+        folded = title in ("Key", "Reasons")
         table.add_column(title, overflow="fold" if folded else "crop", no_wrap=not folded)
     for receipt in found:
         done = receipt.outcome
@@ -288,8 +286,7 @@ def receipts(
             reasons = f"same bytes as {done.duplicate_of}"
         counts = (done.rows_in, done.rows_processed, done.rows_quarantined)
         cells = [receipt.id, escape(receipt.identity.key), done.verdict, *counts, reasons]
-        run = escape(receipt.run_id or "")
-        table.add_row(*map(str, cells), receipt.identity.sha256[:8], run)
+        table.add_row(*map(str, cells), receipt.identity.sha256[:8])
     console.print(table)
 
 

@@ -14,6 +14,7 @@ _MOST_FILES = 10_000
 _BATCH_FILES = 250
 # Below this a second task costs more than it saves.
 _SMALL_BATCH = 20
+_SMALL_BYTES = 8 << 20
 _BATCH_BYTES = 256 << 20
 # A file that was begun and not ended may be one that kills the process: it goes alone.
 _MOST_ALONE = 20
@@ -25,6 +26,11 @@ class Batch:
 
     keys: tuple[str, ...]
     size_bytes: int
+
+    @property
+    def is_small(self) -> bool:
+        """Whether filing it takes less time than starting a task for it."""
+        return len(self.keys) <= _SMALL_BATCH and self.size_bytes <= _SMALL_BYTES
 
 
 def incoming_files(

@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from presagio.errors import StorageError
 from presagio.ingest.compression import Caps
@@ -77,10 +78,6 @@ class Filed:
 
 def _counted(receipt: Receipt) -> Filed:
     done = receipt.outcome
-    _log.info(
-        "%s: %s, %d of %d rows taken, receipt %d",
-        receipt.identity.key, done.verdict, done.rows_processed, done.rows_in, receipt.id,
-    )  # fmt: skip
     return Filed(
         1,
         int(done.verdict == "quarantined"),
@@ -88,6 +85,14 @@ def _counted(receipt: Receipt) -> Filed:
         done.rows_processed,
         done.rows_quarantined,
     )
+
+
+def _log_filed(receipt: Receipt) -> None:
+    done = receipt.outcome
+    _log.info(
+        "%s: %s, %d of %d rows taken, receipt %d",
+        receipt.identity.key, done.verdict, done.rows_processed, done.rows_in, receipt.id,
+    )  # fmt: skip
 
 
 def file_keys(
@@ -121,6 +126,7 @@ def file_keys(
                 failures.append(err)
                 continue
             if receipt is not None:
+                _log_filed(receipt)
                 done += _counted(receipt)
                 if on_filed:
                     on_filed(receipt)
@@ -154,17 +160,28 @@ def sweep(
     return done
 
 
-def plan_round(intake: Intake) -> list[dict[str, object]]:
-    """Plan the batches of one round, as JSON for the DAG."""
-    return [asdict(batch) for batch in plan_batches(intake)]
+def begin_round(intake: Intake, *, run_id: str | None) -> list[dict[str, object]]:
+    """Plan a round, and file a small one right away: handing it over would take longer.
+
+    Returns
+    -------
+    list of dict
+        The batches that are left to file, as JSON for the DAG.
+    """
+    batches = plan_batches(intake)
+    if len(batches) == 1 and batches[0].is_small:
+        file_keys(intake, batches[0].keys, run_id=run_id)
+        return []
+    return [asdict(batch) for batch in batches]
 
 
-def file_batch(intake: Intake, batch: dict[str, object], *, run_id: str) -> dict[str, int]:
-    """File one batch of a plan, and return the counts as JSON for the DAG."""
-    planned = Batch(tuple(batch["keys"]), int(batch["size_bytes"]))  # type: ignore[arg-type, call-overload]
+def file_batch(intake: Intake, batch: dict[str, Any], *, run_id: str | None) -> dict[str, int]:
+    """File one batch of a plan, and return what came of it as JSON for the DAG."""
+    planned = Batch(tuple(batch["keys"]), batch["size_bytes"])
     return asdict(file_keys(intake, planned.keys, run_id=run_id, threads=_threads(planned)))
 
 
-def sum_up(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    """Sum up the counts of the batches of a round."""
-    return asdict(sum((Filed(**count) for count in counts), Filed()))
+def sum_up(intake: Intake, *, run_id: str) -> dict[str, int]:
+    """Sum up a round by its receipts, which also know what a task filed before it died."""
+    receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, run_id=run_id, limit=None)
+    return asdict(sum(map(_counted, receipts), Filed()))

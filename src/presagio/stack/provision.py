@@ -15,7 +15,8 @@ from presagio.settings import Settings, load_settings
 from presagio.stack.credentials import DATABASES, load_credentials
 from presagio.stack.layout import Layout
 from presagio.stack.postgres import SUPERUSER
-from presagio.storage.database import migrate, open_database
+from presagio.storage.database import open_database
+from presagio.storage.migration import migrate
 from presagio.storage.objects import open_store
 
 _OTHER_BUCKETS = ("mlflow", "data")

@@ -1,14 +1,9 @@
-"""The PostgreSQL database of the ledger: connections and migrations."""
+"""Connections to the PostgreSQL database of the ledger."""
 
-from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Engine, create_engine
 
 from presagio.settings import Settings, reveal
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 _CONNECTIONS = 4
 
 
@@ -26,12 +21,3 @@ def open_database(settings: Settings) -> Engine:
         pool_pre_ping=True,
         connect_args={"connect_timeout": 5},
     )
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the database to the newest schema; does nothing when it is there."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")

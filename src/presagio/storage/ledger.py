@@ -198,11 +198,14 @@ class Ledger:
         bucket: str | None = None,
         key: str | None = None,
         verdict: str | None = None,
+        run_id: str | None = None,
         limit: int | None = 100,
     ) -> list[Receipt]:
         """Return receipts, newest first: all, or those with what is given."""
         query = sa.select(RECEIPTS).order_by(RECEIPTS.c.id.desc()).limit(limit)
-        asked = {"id": number, "bucket": bucket, "key": key, "verdict": verdict}
+        asked = {
+            "id": number, "bucket": bucket, "key": key, "verdict": verdict, "run_id": run_id,
+        }  # fmt: skip
         for column, wanted in asked.items():
             if wanted is not None:
                 query = query.where(RECEIPTS.c[column] == wanted)

@@ -1,0 +1,84 @@
+"""A stack for a benchmark: this checkout's, in a home of its own, on ports of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from presagio.orchestration.sweep import open_intake
+from presagio.settings import Settings, load_settings
+from presagio.stack.layout import Layout
+from presagio.stack.processes import left_over
+from presagio.storage.objects import ObjectStore, open_store
+
+_OFFSET = "30000"
+HEADER = (
+    "Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],"
+    "Tool wear [min]\n"
+)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack by its home."""
+
+    home: Path
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The stack's addresses and secrets."""
+        return load_settings(self.home)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The stack's object store."""
+        return open_store(self.settings)
+
+    def presagio(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on the stack."""
+        return subprocess.run(
+            [sys.executable, "-m", "presagio", *arguments],
+            check=True, capture_output=True, text=True,
+            env=os.environ | {"PRESAGIO_HOME": str(self.home)} | env,
+        )  # fmt: skip
+
+    def processes(self, word: str) -> list[psutil.Process]:
+        """Return the stack's processes with a word in their command line."""
+        found = left_over(Layout(self.home))
+        return [process for process in found if word in " ".join(process.cmdline())]
+
+    def receipts(self, **wanted: Any) -> list[Any]:
+        """Return receipts of the ledger."""
+        intake = open_intake(self.settings)
+        try:
+            return intake.ledger.receipts(limit=None, **wanted)
+        finally:
+            intake.ledger.close()
+
+
+@contextmanager
+def running_stack(**env: str) -> Iterator[Stack]:
+    """Run a stack, and leave nothing of it."""
+    with tempfile.TemporaryDirectory(prefix="presagio-bench-") as folder:
+        stack = Stack(Path(folder) / "home")
+        try:
+            stack.presagio("up", "--detach", "--port-offset", _OFFSET, **env)
+            assert json.loads(stack.presagio("status", "--json").stdout)["phase"] == "healthy"
+            yield stack
+        finally:
+            stack.presagio("down")
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the smallest value that at least a share of all do not exceed."""
+    ranked = sorted(values)
+    return ranked[max(0, -(-int(len(ranked) * share * 100) // 100) - 1)]

@@ -1,0 +1,69 @@
+"""From drop to processed on an idle stack, and what waiting costs: our watcher and its rival."""
+
+import random
+import statistics
+import time
+from pathlib import Path
+from uuid import uuid4
+
+from bench.report import table, write
+from bench.running import HEADER, Stack, percentile, running_stack
+
+_DROPS = 20
+_SETTLE_S = 40.0
+_PAUSE_S = (8.0, 11.0)
+_IDLE_S = 60.0
+_LOST_S = 60.0
+_RIVAL = Path(__file__).parent / "asset_watcher"
+
+
+def _drop(stack: Stack) -> float:
+    """Drop a file, and return the seconds until its clean rows can be read."""
+    name = f"drop-{uuid4().hex}.csv"
+    body = f"{HEADER}L,300,310,1500,40,{random.random() * 400:.6f}\n".encode()
+    began = time.monotonic()
+    stack.store.write("csv-data", f"incoming/{name}", body)
+    while stack.store.head("csv-data", f"processed/{name}") is None:
+        assert time.monotonic() - began < _LOST_S, f"{name} was not filed"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def _share_of_a_core(stack: Stack) -> float:
+    """Return the share of a core that the triggerer, which does the waiting, takes when idle."""
+    processes = stack.processes("triggerer")
+    before = [sum(process.cpu_times()[:2]) for process in processes]
+    began = time.monotonic()
+    time.sleep(_IDLE_S)
+    after = [sum(process.cpu_times()[:2]) for process in processes]
+    return (sum(after) - sum(before)) / (time.monotonic() - began)
+
+
+def _measure(name: str, **env: str) -> tuple[object, ...]:
+    with running_stack(**env) as stack:
+        time.sleep(_SETTLE_S)
+        _drop(stack)  # the first run after a start is no idle one
+        seconds = []
+        for _ in range(_DROPS):
+            time.sleep(random.uniform(*_PAUSE_S))
+            seconds.append(_drop(stack))
+        time.sleep(_SETTLE_S)
+        idle = _share_of_a_core(stack)
+    return (
+        name, f"{statistics.median(seconds):.1f} s", f"{percentile(seconds, 0.95):.1f} s",
+        f"{max(seconds):.1f} s", f"{idle:.1%}",
+    )  # fmt: skip
+
+
+def run() -> None:
+    """Measure both, and write the table."""
+    rows = [
+        _measure("ours: a sensor that lives in the triggerer, in a continuous DAG"),
+        _measure("rival: an AssetWatcher with an event trigger", PRESAGIO_DAGS_FOLDER=str(_RIVAL)),
+        ("bar", "", "6 s", "", "3 %"),
+    ]
+    header = (
+        "way", f"drop to processed, median of {_DROPS}", "95th percentile", "slowest",
+        "triggerer when idle, share of a core",
+    )  # fmt: skip
+    write("watching", table(header, rows))
