@@ -68,6 +68,22 @@ class Stack:
     def settings(self) -> Settings:
         return load_settings(self.home)
 
+    def airflow(self) -> httpx.Client:
+        """A client of Airflow's API, logged in."""
+        lines = (self.home / "credentials.env").read_text(encoding="utf-8").splitlines()
+        secrets = dict(line.split("=", 1) for line in lines if "=" in line)
+        base = f"http://127.0.0.1:{8080 + self.offset}"
+        login = {"username": "admin", "password": secrets["PRESAGIO_AIRFLOW_ADMIN_PASSWORD"]}
+        answer = httpx.post(f"{base}/auth/token", json=login).raise_for_status()
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        return httpx.Client(base_url=f"{base}/api/v2", headers=headers)
+
+    def run_state(self, run_id: str | None, dag: str = "csv_file_watcher") -> str:
+        """The state of a DAG run."""
+        with self.airflow() as airflow:
+            answer = airflow.get(f"/dags/{dag}/dagRuns/{run_id}").raise_for_status()
+            return str(answer.json()["state"])
+
     @cached_property
     def intake(self) -> Intake:
         return open_intake(self.settings)
@@ -99,6 +115,7 @@ def session_stack(
 ) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("e2e"), PORT_OFFSET, real_rows_or_none)
     yield stack
+    stack.intake.ledger.close()
     stack.call("down")
     assert stack.processes == []
 

@@ -20,23 +20,6 @@ from tests.readings import HEADER
 ROOT = Path(__file__).parents[2]
 
 
-def _airflow(stack: Stack) -> httpx.Client:
-    settings = stack.settings
-    port = 8080 + stack.offset
-    lines = (settings.home / "credentials.env").read_text(encoding="utf-8").splitlines()
-    secrets = dict(line.split("=", 1) for line in lines if "=" in line)
-    base = f"http://127.0.0.1:{port}"
-    login = {"username": "admin", "password": secrets["PRESAGIO_AIRFLOW_ADMIN_PASSWORD"]}
-    token = httpx.post(f"{base}/auth/token", json=login).raise_for_status().json()["access_token"]
-    return httpx.Client(base_url=f"{base}/api/v2", headers={"Authorization": f"Bearer {token}"})
-
-
-def _run_state(stack: Stack, run_id: str | None) -> str:
-    with _airflow(stack) as airflow:
-        answer = airflow.get(f"/dags/csv_file_watcher/dagRuns/{run_id}").raise_for_status()
-        return str(answer.json()["state"])
-
-
 def test_a_dropped_file_is_filed_by_the_dag(
     stack: Stack, spec: MachineSpec, tmp_path: Path
 ) -> None:
@@ -64,7 +47,7 @@ def test_a_dropped_file_is_filed_by_the_dag(
     assert b"ragged" in found["quarantine"][0]
     assert receipt["processed_key"] == "processed/with bad rows.csv"
     assert intake.store.head("csv-data", "incoming/with bad rows.csv") is None
-    assert eventually(lambda: _run_state(stack, receipt["run_id"]) == "success")
+    assert eventually(lambda: stack.run_state(receipt["run_id"]) == "success")
 
 
 def test_a_file_that_cannot_be_read_leaves_the_run_green(stack: Stack, tmp_path: Path) -> None:
@@ -73,7 +56,7 @@ def test_a_file_that_cannot_be_read_leaves_the_run_green(stack: Stack, tmp_path:
     receipt = json.loads(stack.call("ingest", file, "--wait", "--json").stdout)["receipt"]
     assert receipt["verdict"] == "quarantined"
     assert receipt["reasons"] == {"encoding": 1}
-    assert eventually(lambda: _run_state(stack, receipt["run_id"]) == "success")
+    assert eventually(lambda: stack.run_state(receipt["run_id"]) == "success")
 
 
 def test_all_files_present_are_taken(stack: Stack, tmp_path: Path) -> None:
@@ -91,7 +74,7 @@ def test_bucket_and_prefix_can_be_given_to_a_run(stack: Stack, tmp_path: Path) -
     intake.store.create_bucket("other-plant")
     intake.store.write("other-plant", "drop/x.csv", HEADER + b"\nL,300,310,1500,40,10\n")
     conf = {"bucket": "other-plant", "incoming": "drop/", "processed": "done/"}
-    with _airflow(stack) as airflow:
+    with stack.airflow() as airflow:
         body: dict[str, Any] = {"logical_date": None, "conf": conf}
         run = airflow.post("/dags/csv_file_watcher/dagRuns", json=body).raise_for_status().json()
     # One run at a time: the one that waits for files has to find some first.
@@ -99,7 +82,7 @@ def test_bucket_and_prefix_can_be_given_to_a_run(stack: Stack, tmp_path: Path) -
     file.write_bytes(HEADER + b"\nM,300,310,1500,40,11\n")
     upload(intake, file)
     assert eventually(lambda: intake.store.head("other-plant", "done/x.csv"))
-    assert eventually(lambda: _run_state(stack, run["dag_run_id"]) == "success")
+    assert eventually(lambda: stack.run_state(run["dag_run_id"]) == "success")
 
 
 def test_the_demonstration_walks_the_whole_loop(stack: Stack) -> None:

@@ -49,7 +49,7 @@ def test_a_killed_service_comes_back_with_nothing_lost(
     champion = open_registry(stack.settings).resolve()
     os.kill(before["pid"], signal.SIGKILL)
     file = tmp_path / f"after {name}.csv"
-    file.write_bytes(HEADER + b"\nL,300,310,1500,40,10\n")
+    file.write_bytes(HEADER + f"\nL,300,310,1500,40.{before['pid']},10\n".encode())
 
     def is_back() -> bool:
         now = stack.service(name)
@@ -110,6 +110,7 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_ends_one(stack: Stack, tmp_path:
         assert other.ready()["version"] == "1"
         assert stack.call("status").returncode == 0
         assert other.intake.ledger.receipts() == []
+        other.intake.ledger.close()
     finally:
         foreground.send_signal(signal.SIGINT)
         said, _ = foreground.communicate(timeout=60)

@@ -7,7 +7,6 @@ a receipt and a source that only has to be removed.
 """
 
 import logging
-import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from presagio.errors import DataError, UnreadableFileError
 from presagio.ingest.naming import output_names
 from presagio.ingest.outputs import OutputWriter, Written, digest, write_json
 from presagio.ingest.reading import FileRows, Limits, suffix_of
+from presagio.ingest.spool import spool_folder
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Prefixes
 from presagio.storage.ledger import Claim, Filing, Ledger, ObjectIdentity, Outcome, Receipt
@@ -293,8 +293,8 @@ def file_object(intake: Intake, key: str, *, run_id: str | None = None) -> Recei
         If the store or the ledger fails; the object then stays where it is, to be tried again.
     """
     bucket = intake.prefixes.bucket
-    with tempfile.TemporaryDirectory(prefix="presagio-") as folder:
-        path = Path(folder) / f"source{suffix_of(key) or ''}"
+    with spool_folder() as folder:
+        path = folder / f"source{suffix_of(key) or ''}"
         with path.open("wb") as file:
             stored = intake.store.download(bucket, key, file)
         if stored is None:

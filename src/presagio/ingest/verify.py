@@ -15,6 +15,7 @@ from typing import Literal
 from presagio.errors import PresagioError
 from presagio.ingest.filing import Intake, file_bytes, file_object, rewrite_outputs
 from presagio.ingest.incoming import incoming_files
+from presagio.ingest.spool import spool_folder
 from presagio.storage.ledger import Claim, Receipt
 from presagio.storage.objects import StoredObject
 
@@ -168,8 +169,8 @@ class _Comparison:
             )
 
     def _with_original(self, key: str, action: Callable[[Path], object]) -> None:
-        with tempfile.TemporaryDirectory(prefix="presagio-") as folder:
-            path = Path(folder) / "source"
+        with spool_folder() as folder:
+            path = folder / "source"
             with path.open("wb") as file:
                 self._intake.store.download(self._intake.prefixes.bucket, key, file)
             action(path)

@@ -26,7 +26,9 @@ def reconcile(*, deep: bool, mend: bool) -> dict[str, int]:
     StorageError
         If store or ledger cannot be reached.
     """
-    report = verify(open_intake(load_settings()), deep=deep, mend=mend)
+    intake = open_intake(load_settings())
+    report = verify(intake, deep=deep, mend=mend)
+    intake.ledger.close()
     for difference in report.differences:
         level = logging.INFO if difference.mended else logging.ERROR
         said = "mended" if difference.mended else "left"

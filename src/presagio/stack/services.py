@@ -94,6 +94,9 @@ def _airflow_env(
         "LOGGING__BASE_LOG_FOLDER": str(layout.airflow / "logs"),
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "TRIGGERER__CAPACITY": "100",
+        # A task whose scheduler was killed is taken up again within a minute or so, not in five.
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     return {f"AIRFLOW__{key}": value for key, value in values.items()} | {
