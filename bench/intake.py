@@ -19,7 +19,7 @@ from presagio.orchestration.sweep import open_intake
 from presagio.settings import Prefixes
 
 _GIGABYTE = 1 << 30
-_ROWS_OF_A_GIGABYTE = 14_000_000
+_ROWS_OF_A_GIGABYTE = 14_400_000
 _FILES = 1000
 _ROWS_OF_A_FILE = 100
 _LIMIT_S = 300.0

@@ -10,9 +10,9 @@ from bench.report import table, write
 from bench.running import HEADER, Stack, percentile, running_stack
 
 _DROPS = 20
-_SETTLE_S = 40.0
-_PAUSE_S = (8.0, 11.0)
-_IDLE_S = 60.0
+_SETTLE_S = 25.0
+_PAUSE_S = (6.0, 8.0)
+_IDLE_S = 45.0
 _LOST_S = 60.0
 _RIVAL = Path(__file__).parent / "asset_watcher"
 

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from presagio.registry import RegisteredVersion
 
 _SWAP_LIMIT_S = 60.0
-# Two rows that no working sensor sends, so that the demonstration shows what becomes of such.
+# Rows that no working sensor sends, so that the demonstration shows what becomes of such. The
+# number makes each demonstration's file another one: the same bytes would be taken once only.
 _BAD_ROWS = (
-    "99998,L99998,L,0.0,308.5,1500,40.0,10,0,0,0,0,0,0\n99999,X99999,X,298.1,308.6,fast,,10\n"
+    "{number},L99998,L,0.0,308.5,1500,40.0,10,0,0,0,0,0,0\n{number},X99999,X,298.1,308.6,fast,,10\n"
 )
-_BAD_GENERATED_ROW = "0.0,310.0,1500.0,40.0,10.0,true,false" + ",false" * 6 + "\n"
+_BAD_GENERATED_ROW = "-{number}.0,310.0,1500.0,40.0,10.0,true,false" + ",false" * 6 + "\n"
 
 
 def _step(number: int, title: str) -> None:
@@ -38,14 +39,17 @@ def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
     from presagio.machine.spec import load_spec  # noqa: PLC0415
     from presagio.training.dataset import real_data_file  # noqa: PLC0415
 
-    path = folder / f"demo-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv"
+    now = datetime.now(UTC)
+    path, number = folder / f"demo-{now:%Y%m%dT%H%M%S}.csv", int(now.timestamp())
     real = real_data_file(settings)
     if real is not None and real.exists():
         text = real.read_text(encoding="utf-8-sig")
-        path.write_text(text.rstrip("\r\n") + "\n" + _BAD_ROWS, encoding="utf-8")
+        path.write_text(
+            text.rstrip("\r\n") + "\n" + _BAD_ROWS.format(number=number), encoding="utf-8"
+        )
         return path, f"{real.name} and two bad rows"
     rows = pl.concat(simulate(load_spec(), 10_000, seed=1)).write_csv()
-    path.write_text(rows + _BAD_GENERATED_ROW, encoding="utf-8")
+    path.write_text(rows + _BAD_GENERATED_ROW.format(number=number), encoding="utf-8")
     return path, "10000 generated rows (no real data at hand) and a bad one"
 
 

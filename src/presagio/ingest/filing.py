@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -112,7 +113,7 @@ class _Writer:
 
     def curated(self, paths: tuple[Path, ...]) -> tuple[str, ...]:
         prefixes, claim = self._intake.prefixes, self._source.claim
-        folder = f"{prefixes.curated}day={claim.created_at:%Y-%m-%d}"
+        folder = f"{prefixes.curated}day={claim.created_at.astimezone(UTC):%Y-%m-%d}"
         return tuple(
             self._put(
                 prefixes.curated_bucket, f"{folder}/receipt-{claim.id}-part-{part}.parquet", path

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from presagio.ingest import outputs
+from presagio.ingest.outputs import OutputWriter, curated_schema
+from presagio.ingest.reading import FileRows
+from presagio.machine.spec import MachineSpec
+from tests.ingest.intake_state import BODY
+
+
+def _write(folder: Path, spec: MachineSpec, body: bytes) -> outputs.Written:
+    path = folder / "source"
+    path.write_bytes(body)
+    writer = OutputWriter(folder, 7, spec)
+    with path.open("rb") as file:
+        for chunk in FileRows(file, ".csv", spec):
+            writer.add(chunk)
+            writer.add(chunk)
+    return writer.finish()
+
+
+def test_curated_files_have_the_same_columns_whatever_the_file_had(
+    spec: MachineSpec, tmp_path: Path
+) -> None:
+    (part,) = _write(tmp_path, spec, BODY).curated
+    frame = pl.read_parquet(part)
+    assert frame.schema == curated_schema(spec)
+    assert set(frame["receipt_id"]) == {7}
+    assert frame["machine_failure"].null_count() == len(frame) == 16
+
+
+def test_a_large_file_is_curated_in_parts(
+    spec: MachineSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outputs, "_PART_ROWS", 5)
+    parts = _write(tmp_path, spec, BODY).curated
+    assert [len(pl.read_parquet(part)) for part in parts] == [8, 8]
+
+
+def test_the_same_rows_give_the_same_bytes(spec: MachineSpec, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, two = (_write(tmp_path / name, spec, BODY) for name in ("a", "b"))
+    for first, second in (
+        (one.clean, two.clean), (one.rejected, two.rejected), (one.curated[0], two.curated[0]),
+    ):  # fmt: skip
+        assert first.read_bytes() == second.read_bytes()
