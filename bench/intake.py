@@ -97,15 +97,20 @@ def _many_files(stack: Stack) -> list[tuple[object, ...]]:
     ]  # fmt: skip
 
 
-def _full_prefix(stack: Stack) -> list[tuple[object, ...]]:
-    """List and plan for prefixes of several sizes; the objects are put on the server's disk."""
-    rows: list[tuple[object, ...]] = []
+def _fill_prefixes(home: Path) -> None:
+    """Put objects on the server's disk: sending them all would take longer than measuring."""
     for size in _PREFIX_SIZES:
-        bucket = f"bench-{size}"
-        folder = stack.home / "s3" / bucket / "incoming"
+        folder = home / "s3" / f"bench-{size}" / "incoming"
         folder.mkdir(parents=True)
         for i in range(size):
             (folder / f"{i:06}.csv").write_bytes(b"x")
+
+
+def _full_prefix(stack: Stack) -> list[tuple[object, ...]]:
+    """List and plan for prefixes of several sizes."""
+    rows: list[tuple[object, ...]] = []
+    for size in _PREFIX_SIZES:
+        bucket = f"bench-{size}"
         prefixes = Prefixes(bucket=bucket, curated_bucket=bucket)
         intake = open_intake(stack.settings, prefixes)
         began, cpu = time.monotonic(), time.process_time()
@@ -128,11 +133,14 @@ def _full_prefix(stack: Stack) -> list[tuple[object, ...]]:
 
 def run() -> None:
     """Measure, and write the tables."""
-    with tempfile.TemporaryDirectory(prefix="presagio-bench-") as scratch, running_stack() as stack:
-        time.sleep(20.0)
+    with (
+        tempfile.TemporaryDirectory(prefix="presagio-bench-") as scratch,
+        running_stack(_fill_prefixes) as stack,
+    ):
+        curve = _full_prefix(stack)
+        print(curve)
         rows = _many_files(stack)
         rows += _one_large_file(stack, Path(scratch))
-        curve = _full_prefix(stack)
     header = (
         "objects in the prefix", "listing and planning all", "of it our own processor time",
         "that a file", "planning a round (10,000 files at most)", "one page of the server",

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,12 +66,16 @@ class Stack:
 
 
 @contextmanager
-def running_stack(**env: str) -> Iterator[Stack]:
-    """Run a stack, and leave nothing of it."""
+def running_stack(
+    prepare: Callable[[Path], None] | None = None, *, env: dict[str, str] | None = None
+) -> Iterator[Stack]:
+    """Run a stack, and leave nothing of it; ``prepare`` may fill its home before it starts."""
     with tempfile.TemporaryDirectory(prefix="presagio-bench-") as folder:
         stack = Stack(Path(folder) / "home")
+        if prepare is not None:
+            prepare(stack.home)
         try:
-            stack.presagio("up", "--detach", "--port-offset", _OFFSET, **env)
+            stack.presagio("up", "--detach", "--port-offset", _OFFSET, **(env or {}))
             assert json.loads(stack.presagio("status", "--json").stdout)["phase"] == "healthy"
             yield stack
         finally:

@@ -40,7 +40,7 @@ def _share_of_a_core(stack: Stack) -> float:
 
 
 def _measure(name: str, **env: str) -> tuple[object, ...]:
-    with running_stack(**env) as stack:
+    with running_stack(env=env) as stack:
         time.sleep(_SETTLE_S)
         _drop(stack)  # the first run after a start is no idle one
         seconds = []

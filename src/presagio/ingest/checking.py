@@ -7,6 +7,7 @@ coming here, and must never take one that this would refuse.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,6 +24,8 @@ FAULT = pl.Struct({"column": pl.String, "reason": pl.String, "message": pl.Strin
 REJECTED_SCHEMA = pl.Schema({"line": pl.Int64(), "faults": pl.List(FAULT), "raw": pl.String()})
 _THOUSANDS = r"^[+-]?[0-9]{1,3}([., '\u2019\u00a0\u202f][0-9]{3})+([.,][0-9]+)?$"
 _SHOWN = 40
+# Never in a message for another reason: text with NUL is refused before.
+_CELL = "\0"
 
 
 def _number_pattern(mark: str) -> str:
@@ -31,21 +34,45 @@ def _number_pattern(mark: str) -> str:
     return rf"^[+-]?([0-9]+{point}?[0-9]*|{point}[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
-def _fault(condition: pl.Expr, column: str, reason: str, message: pl.Expr) -> pl.Expr:
-    fault = pl.struct(
-        pl.lit(column).alias("column"), pl.lit(reason).alias("reason"), message.alias("message")
-    )
-    return pl.when(condition).then(fault)
+class Fault(NamedTuple):
+    """What is wrong with a row: where, what kind, and in words with what was expected."""
+
+    column: str
+    reason: str
+    message: str
 
 
-def _said(column: str, raw: pl.Expr, expected: str) -> pl.Expr:
-    value = raw.str.slice(0, _SHOWN)
-    return pl.concat_str(pl.lit(f"{column} is '"), value, pl.lit(f"'; expected {expected}"))
+@dataclass(frozen=True)
+class Rule:
+    """Something that a row may break.
+
+    Attributes
+    ----------
+    column, reason
+        Where, and what kind of fault it is.
+    broken
+        True for the rows that break it; null counts as false.
+    message
+        What was found and what was expected; the cell stands for ``_CELL`` in it.
+    """
+
+    column: str
+    reason: str
+    broken: pl.Expr
+    message: str
+
+    def fault(self, cell: str) -> Fault:
+        """Say what is wrong with a cell."""
+        return Fault(self.column, self.reason, self.message.replace(_CELL, cell[:_SHOWN]))
 
 
-def _empty(column: str, expected: str) -> pl.Expr:
-    missing = pl.lit(f"{column} is empty; expected {expected}")
-    return _fault(pl.col(column) == "", column, "missing", missing)
+def _wrong(column: str, reason: str, broken: pl.Expr, expected: str) -> Rule:
+    return Rule(column, reason, broken, f"{column} is '{_CELL}'; expected {expected}")
+
+
+def _empty(column: str, expected: str) -> Rule:
+    message = f"{column} is empty; expected {expected}"
+    return Rule(column, "missing", pl.col(column) == "", message)
 
 
 @dataclass(frozen=True)
@@ -85,7 +112,7 @@ class RowCheck:
         """Return a feature's value in the spec's unit, null where the text is no number."""
         return self.in_spec_unit(feature, self._number(feature))
 
-    def _number_faults(self, feature: Feature) -> list[pl.Expr]:
+    def _number_rules(self, feature: Feature) -> list[Rule]:
         name, raw, value = feature.name, pl.col(feature.name), self.value(feature)
         low, high = feature.range
         expected = f"a number from {low:g} to {high:g} {feature.unit}"
@@ -95,57 +122,49 @@ class RowCheck:
         wrong = (raw != "") & value.is_null()
         thousands = wrong & raw.str.contains(_THOUSANDS)
         other_mark = wrong & ~thousands & raw.str.contains(_number_pattern(other))
+        without = f"{expected}, without a separator of thousands"
         return [
             _empty(name, expected),
-            _fault(
-                thousands, name, "thousands_separator",
-                _said(name, raw, f"{expected}, without a separator of thousands"),
+            _wrong(name, "thousands_separator", thousands, without),
+            _wrong(
+                name, "decimal_mark", other_mark, f"{expected}, with '{self.mark}' before decimals"
             ),
-            _fault(
-                other_mark, name, "decimal_mark",
-                _said(name, raw, f"{expected}, with '{self.mark}' before decimals"),
-            ),
-            _fault(
-                wrong & ~thousands & ~other_mark, name, "not_a_number", _said(name, raw, expected)
-            ),
-            _fault(
-                ~value.is_between(low, high), name, "out_of_range", _said(name, raw, expected)
-            ),
-        ]  # fmt: skip
+            _wrong(name, "not_a_number", wrong & ~thousands & ~other_mark, expected),
+            _wrong(name, "out_of_range", ~value.is_between(low, high), expected),
+        ]
 
-    def _flag_faults(self, name: str) -> list[pl.Expr]:
+    def _flag_rules(self, name: str) -> list[Rule]:
         raw, expected = pl.col(name), "true or false, 1 or 0"
         known = raw.str.to_lowercase().is_in([*TRUE, *FALSE])
         return [
             _empty(name, expected),
-            _fault((raw != "") & ~known, name, "not_a_boolean", _said(name, raw, expected)),
+            _wrong(name, "not_a_boolean", (raw != "") & ~known, expected),
         ]
 
-    def _category_faults(self, category: Category) -> list[pl.Expr]:
+    def _category_rules(self, category: Category) -> list[Rule]:
         name, raw = category.name, pl.col(category.name)
         if self.has(name):
             expected = f"one of {', '.join(category.values)}"
             known = raw.str.to_uppercase().is_in([value.upper() for value in category.values])
             return [
                 _empty(name, expected),
-                _fault((raw != "") & ~known, name, "unknown_category", _said(name, raw, expected)),
+                _wrong(name, "unknown_category", (raw != "") & ~known, expected),
             ]
         names = list(category.indicators.values())
         several = pl.sum_horizontal([_is_true(name).cast(pl.Int8) for name in names]) > 1
-        both = pl.lit(f"{' and '.join(names)} are both true; expected one of them at most")
-        return [fault for flag in names for fault in self._flag_faults(flag)] + [
-            _fault(several, name, "contradiction", both)
-        ]
+        both = f"{' and '.join(names)} are both true; expected one of them at most"
+        rules = [rule for flag in names for rule in self._flag_rules(flag)]
+        return [*rules, Rule(name, "contradiction", several, both)]
 
     @cached_property
-    def faults(self) -> pl.Expr:
-        """All faults of a row, as a list of structs."""
-        found = [fault for feature in self.spec.features for fault in self._number_faults(feature)]
+    def rules(self) -> list[Rule]:
+        """All that a row may break, in the order in which its faults are named."""
+        found = [rule for feature in self.spec.features for rule in self._number_rules(feature)]
         for category in self.spec.categories:
-            found += self._category_faults(category)
+            found += self._category_rules(category)
         for label in self.spec.label_names:
-            found += self._flag_faults(label) if self.has(label) else []
-        return pl.concat_list(found).list.drop_nulls()
+            found += self._flag_rules(label) if self.has(label) else []
+        return found
 
     @cached_property
     def typed(self) -> list[pl.Expr]:
@@ -195,10 +214,34 @@ def _is_true(name: str) -> pl.Expr:
 
 
 def rejected_rows(
-    lines: Sequence[int], faults: Sequence[object], raws: Sequence[str]
+    lines: Sequence[int], raws: Sequence[str], faults: Sequence[tuple[int, Fault]]
 ) -> pl.DataFrame:
-    """Make a frame of rejected rows: ``line``, ``faults`` (column, reason, message), ``raw``."""
-    return pl.DataFrame({"line": lines, "faults": faults, "raw": raws}, schema=REJECTED_SCHEMA)
+    """Make a frame of rejected rows: ``line``, ``faults`` (column, reason, message), ``raw``.
+
+    Parameters
+    ----------
+    lines, raws
+        The number and the text of each row.
+    faults
+        Each fault with the position of its row in ``lines``; every row has one at least.
+    """
+    # Flat columns first: a list of dictionaries a row takes Polars ten times as long.
+    told = pl.DataFrame(
+        {
+            "row": [row for row, _ in faults],
+            "column": [fault.column for _, fault in faults],
+            "reason": [fault.reason for _, fault in faults],
+            "message": [fault.message for _, fault in faults],
+        },
+        schema={"row": pl.Int64, **dict(FAULT.to_schema())},
+    )
+    by_row = (
+        told.sort("row", maintain_order=True)
+        .group_by("row", maintain_order=True)
+        .agg(pl.struct("column", "reason", "message").alias("faults"))
+    )
+    texts = pl.DataFrame({"line": lines, "raw": raws}, schema={"line": pl.Int64, "raw": pl.String})
+    return texts.with_columns(by_row["faults"]).select(REJECTED_SCHEMA.names())
 
 
 @dataclass(frozen=True)
@@ -222,6 +265,22 @@ class CheckedRows:
     suspects: dict[str, int]
 
 
+def _rejected(
+    cells: pl.DataFrame, broken: pl.DataFrame, clean: pl.Series, check: RowCheck
+) -> pl.DataFrame:
+    position = {row: i for i, row in enumerate((~clean).arg_true())}
+    faults: list[tuple[int, Fault]] = []
+    for i, rule in enumerate(check.rules):
+        found = broken[str(i)].arg_true()
+        # A contradiction is about several columns, so there may be none of that name.
+        shown = cells[rule.column].gather(found) if rule.column in cells.columns else found
+        faults += [
+            (position[row], rule.fault(str(cell))) for row, cell in zip(found, shown, strict=True)
+        ]
+    told = cells.select(LINE, RAW).filter(~clean)
+    return rejected_rows(told[LINE].to_list(), told[RAW].to_list(), faults)
+
+
 def check_cells(cells: pl.DataFrame, check: RowCheck) -> CheckedRows:
     """Check rows of text cells.
 
@@ -240,14 +299,14 @@ def check_cells(cells: pl.DataFrame, check: RowCheck) -> CheckedRows:
     """
     names = sorted(check.match.found)
     cells = cells.with_columns(pl.col(names).str.strip_chars())
-    found = cells.select(LINE, RAW, check.faults.alias("faults"))
-    clean = found["faults"].list.len() == 0
-    rejected = found.filter(~clean).select(
-        pl.col(LINE).alias("line"), pl.col("faults"), pl.col(RAW).alias("raw")
+    broken = cells.select(
+        rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(check.rules)
     )
+    clean = ~broken.select(pl.any_horizontal(pl.all())).to_series()
+    rejected = _rejected(cells, broken, clean, check)
     suspects = cells.select(check.suspects).row(0, named=True) if check.suspects else {}
     accepted = cells.filter(clean).select(*check.typed, LINE, RAW)
-    return CheckedRows(accepted, rejected.cast(REJECTED_SCHEMA), suspects)
+    return CheckedRows(accepted, rejected, suspects)
 
 
 def extra_column(position: int) -> str:
@@ -286,9 +345,9 @@ def check_records(records: Sequence[Record], check: RowCheck) -> CheckedRows:
         cells = cells.with_columns(extra_cells(check.match))
     checked = check_cells(cells, check)
     unread = rejected_rows(
-        [r.line for r in broken],
-        [[{"column": "", "reason": r.reason, "message": r.message}] for r in broken],
-        [r.raw for r in broken],
+        [record.line for record in broken],
+        [record.raw for record in broken],
+        [(i, Fault("", record.reason, record.message)) for i, record in enumerate(broken)],
     )
     rejected = pl.concat([checked.rejected, unread]).sort("line") if broken else checked.rejected
     return CheckedRows(checked.accepted, rejected, checked.suspects)

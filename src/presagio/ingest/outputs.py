@@ -42,7 +42,7 @@ def curated_schema(spec: MachineSpec) -> pl.Schema:
 
 
 def _curated(rows: pl.DataFrame, receipt_id: int, spec: MachineSpec) -> pl.DataFrame:
-    known = rows.with_columns(pl.lit(receipt_id).alias(RECEIPT))
+    known = rows.with_columns(pl.lit(receipt_id, dtype=pl.Int64).alias(RECEIPT))
     return known.select(
         pl.col(name) if name in known.columns else pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in curated_schema(spec).items()

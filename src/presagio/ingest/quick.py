@@ -15,6 +15,8 @@ import polars as pl
 from presagio.ingest.checking import EXTRA, LINE, RAW, RowCheck, extra_cells, extra_column
 from presagio.ingest.dialect import Dialect
 
+Positions = np.ndarray[tuple[int], np.dtype[np.int64]]
+
 _LINE_END = ord("\n")
 # Flags as programs write them: codes are much quicker to compare than text.
 _PLAIN_FLAGS = pl.Enum(["0", "false", "False", "1", "true", "True"])
@@ -29,32 +31,36 @@ class QuickRows:
     ----------
     accepted
         Clean rows, and the line of each as ``@line``.
+    lines
+        How many lines the chunk has.
     doubtful
         Positions of the lines, counted within the chunk, that have to go the thorough way.
+    doubtful_lines
+        Their text.
     """
 
     accepted: pl.DataFrame
+    lines: int
     doubtful: list[int]
+    doubtful_lines: list[str]
 
 
-def lines_at(body: bytes, positions: Sequence[int]) -> list[str]:
-    """Return lines of a text by their position, without their ends."""
-    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == _LINE_END)
-    return [
-        body[ends[i - 1] + 1 if i else 0 : ends[i] if i < len(ends) else len(body)].decode()
-        for i in positions
-    ]
-
-
-def _is_plain(body: bytes, dialect: Dialect, mark: str) -> bool:
-    """Tell whether each line can be split at each delimiter, into the header's number of cells."""
+def _plain_line_ends(body: bytes, dialect: Dialect, mark: str) -> Positions | None:
+    """Return where lines end, if each can be split into the header's number of cells."""
     width = len(dialect.header)
     if width == 1 or b'"' in body or b"\r" in body or (mark == "," and b"." in body):
-        return False
+        return None
     text = np.frombuffer(body, np.uint8)
-    lines = int(np.count_nonzero(text == _LINE_END)) + (not body.endswith(b"\n"))
+    ends = np.flatnonzero(text == _LINE_END)
+    if not body.endswith(b"\n"):
+        ends = np.append(ends, len(body))
     # No line may have more (Polars refuses it), so with this sum none has fewer.
-    return int(np.count_nonzero(text == ord(dialect.delimiter))) == lines * (width - 1)
+    cells = int(np.count_nonzero(text == ord(dialect.delimiter)))
+    return ends if cells == len(ends) * (width - 1) else None
+
+
+def _lines(body: bytes, ends: Positions, positions: Sequence[int]) -> list[str]:
+    return [body[ends[i - 1] + 1 if i else 0 : ends[i]].decode() for i in positions]
 
 
 def _types(dialect: Dialect, check: RowCheck) -> dict[str, pl.DataType | type[pl.DataType]]:
@@ -142,7 +148,8 @@ def quick_check(
     QuickRows or None
         None where the chunk as a whole has to go the thorough way.
     """
-    if not _is_plain(body, dialect, check.mark):
+    ends = _plain_line_ends(body, dialect, check.mark)
+    if ends is None:
         return None
     frame = _parsed(body, line, dialect, check)
     if frame is None:
@@ -152,4 +159,5 @@ def quick_check(
     clean = frame.select(_in_order(check)).to_series()
     kept: list[str | pl.Expr] = [*check.kept_text, *check.spec.feature_names, *_flags(check), LINE]
     accepted = frame.filter(clean).select(*kept, *([RAW] if keep_raw else []))
-    return QuickRows(accepted, (~clean).arg_true().to_list())
+    doubtful = (~clean).arg_true().to_list()
+    return QuickRows(accepted, len(ends), doubtful, _lines(body, ends, doubtful))

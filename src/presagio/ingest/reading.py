@@ -1,6 +1,7 @@
 """From the bytes of a file to accepted rows, rejected rows and a verdict, chunk by chunk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import PurePosixPath
@@ -9,7 +10,7 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.checking import LINE, RAW, CheckedRows, rejected_rows
+from presagio.ingest.checking import LINE, RAW, CheckedRows, Fault, rejected_rows
 from presagio.ingest.compression import COMPRESSED_SUFFIXES, Caps, open_unpacked
 from presagio.ingest.duplicates import DuplicateRows
 from presagio.ingest.parquet import ParquetRows
@@ -41,6 +42,16 @@ def suffix_of(name: str) -> str | None:
     """Return the suffix by which a file is taken, or None for a file that is left alone."""
     folded = name.lower()
     return next((suffix for suffix in SUFFIXES if folded.endswith(suffix)), None)
+
+
+def _read_ahead(chunks: Iterable[CheckedRows]) -> Iterator[CheckedRows]:
+    """Check the next chunk while the caller writes this one: both leave Python's lock to others."""
+    iterator = iter(chunks)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, iterator, None)
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, iterator, None)
+            yield chunk
 
 
 class FileRows:
@@ -79,7 +90,7 @@ class FileRows:
 
     def __iter__(self) -> Iterator[CheckedRows]:
         """Yield the rows of one chunk after the other; each row once, accepted or rejected."""
-        for checked in self._rows:
+        for checked in _read_ahead(self._rows):
             once = self._without_duplicates(checked) if self._duplicates else checked
             self.tally.add(once)
             yield replace(once, accepted=once.accepted.drop(LINE, RAW, strict=False))
@@ -92,9 +103,11 @@ class FileRows:
         if doubled.is_empty():
             return checked
         message = "an earlier row of this file says exactly the same; the machine spec keeps one"
-        fault = {"column": "", "reason": "duplicate_row", "message": message}
+        fault = Fault("", "duplicate_row", message)
         rows = rejected_rows(
-            doubled[LINE].to_list(), [[fault]] * len(doubled), doubled[RAW].to_list()
+            doubled[LINE].to_list(),
+            doubled[RAW].to_list(),
+            [(i, fault) for i in range(len(doubled))],
         )
         rejected = pl.concat([checked.rejected, rows]).sort("line")
         return replace(checked, accepted=checked.accepted.filter(~again), rejected=rejected)

@@ -15,11 +15,11 @@ from presagio.ingest.checking import (
 )
 from presagio.ingest.dialect import Dialect, decimal_mark, read_dialect, require_columns
 from presagio.ingest.encoding import WINDOWS, Readable, find_form, utf8_blocks
-from presagio.ingest.quick import lines_at, quick_check
+from presagio.ingest.quick import quick_check
 from presagio.ingest.records import Record, RecordReader, Unfinished
 from presagio.machine.spec import MachineSpec
 
-CHUNK_BYTES = 8 << 20
+CHUNK_BYTES = 16 << 20
 _LONGEST_LINE = 4 << 20
 _HEADER_LINES = 1000
 _SAMPLE_LINES = 2000
@@ -35,12 +35,16 @@ class _Chunks:
 
     def __iter__(self) -> Iterator[tuple[bytes, bool]]:
         """Yield chunks, and whether there is more after each."""
+        waiting = [self.rest]
+        held = len(self.rest)
         for block in self.blocks:
-            self.rest += block
-            if len(self.rest) < self.size:
+            waiting.append(block)
+            held += len(block)
+            if held < self.size:
                 continue
+            self.rest = b"".join(waiting)
             cut = self.rest.rfind(b"\n") + 1
-            if cut == 0 and len(self.rest) > _LONGEST_LINE:
+            if cut == 0 and held > _LONGEST_LINE:
                 raise UnreadableFileError(
                     "malformed", f"there is a line of more than {_LONGEST_LINE:,} bytes in it; "
                     "this is no table with a row on each line",
@@ -48,6 +52,8 @@ class _Chunks:
             if cut:
                 body, self.rest = self.rest[:cut], self.rest[cut:]
                 yield body, True
+            waiting, held = [self.rest], len(self.rest)
+        self.rest = b"".join(waiting)
         # Blank lines at the end are none; the last line may have an end or not.
         body, self.rest = self.rest.rstrip(b"\r\n"), b""
         yield body, False
@@ -83,7 +89,8 @@ class TextRows:
     ) -> None:
         self._form = find_form(reopen)
         self._chunks = _Chunks(utf8_blocks(reopen(), self._form), chunk_bytes)
-        self._first, self._more = next(iter(self._chunks))
+        self._cut = iter(self._chunks)
+        self._first, self._more = next(self._cut)
         # The end of the header's last line may be that of the file.
         lines = [f"{line}\n" for line in islice(self._first.decode().split("\n"), _HEADER_LINES)]
         self.dialect: Dialect = read_dialect(lines, spec)
@@ -119,16 +126,16 @@ class TextRows:
         body = b"".join(self._first.split(b"\n", skip)[skip:])
         line, more = skip + 1, self._more
         while True:
-            checked, left = self._check(body, line, more=more)
-            line += body.count(b"\n") - left.count(b"\n")
+            checked, left, lines = self._check(body, line, more=more)
             yield checked
             if not more:
                 return
+            line += lines
             self._chunks.rest = left + self._chunks.rest
-            body, more = next(iter(self._chunks))
+            body, more = next(self._cut)
 
-    def _check(self, body: bytes, line: int, *, more: bool) -> tuple[CheckedRows, bytes]:
-        """Check a chunk; also return what of it has to come again with the next."""
+    def _check(self, body: bytes, line: int, *, more: bool) -> tuple[CheckedRows, bytes, int]:
+        """Check a chunk; also return what of it has to come again, and how many lines are done."""
         check = self._checks[self._decimal_mark(body)]
         plain = body.replace(b"\r\n", b"\n") if b"\r" in body and b'"' not in body else body
         quick = (
@@ -137,22 +144,24 @@ class TextRows:
             else None
         )
         if quick is None:
-            records, left = self._whole_records(body, line, more=more)
-            return self._kept(check_records(records, check)), left
+            records, left, lines = self._whole_records(body, line, more=more)
+            return self._kept(check_records(records, check)), left, lines
         numbers = [line + i for i in quick.doubtful]
-        doubtful = list(self._records.read(lines_at(plain, quick.doubtful), numbers, more=False))
+        doubtful = list(self._records.read(quick.doubtful_lines, numbers, more=False))
         thorough = self._kept(check_records(doubtful, check))
         accepted = quick.accepted
         if len(thorough.accepted):
             accepted = pl.concat([accepted, thorough.accepted]).sort("@line")
-        return replace(thorough, accepted=accepted), b""
+        return replace(thorough, accepted=accepted), b"", quick.lines
 
     def _kept(self, checked: CheckedRows) -> CheckedRows:
         if self._keep_raw:
             return checked
         return replace(checked, accepted=checked.accepted.drop(RAW))
 
-    def _whole_records(self, body: bytes, line: int, *, more: bool) -> tuple[list[Record], bytes]:
+    def _whole_records(
+        self, body: bytes, line: int, *, more: bool
+    ) -> tuple[list[Record], bytes, int]:
         lines = body.decode().split("\n")
         if body.endswith(b"\n"):
             lines.pop()
@@ -162,8 +171,8 @@ class TextRows:
                 records.append(record)  # noqa: PERF402 - what came before the exception counts
         except Unfinished as unfinished:
             rest = "\n".join(lines[unfinished.index :]) + "\n"
-            return records, rest.encode()
-        return records, b""
+            return records, rest.encode(), unfinished.index
+        return records, b"", len(lines)
 
     def _decimal_mark(self, body: bytes) -> str:
         """Return the mark before decimals; settled by the first chunk that has any."""
