@@ -270,7 +270,10 @@ def _rejected(
 ) -> pl.DataFrame:
     position = {row: i for i, row in enumerate((~clean).arg_true())}
     faults: list[tuple[int, Fault]] = []
+    often = broken.sum().row(0)
     for i, rule in enumerate(check.rules):
+        if not often[i]:
+            continue
         found = broken[str(i)].arg_true()
         # A contradiction is about several columns, so there may be none of that name.
         shown = cells[rule.column].gather(found) if rule.column in cells.columns else found

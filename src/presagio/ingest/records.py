@@ -89,7 +89,7 @@ class RecordReader:
         self, lines: Sequence[str], number: int, i: int, *, more: bool
     ) -> tuple[Record, int]:
         line = lines[i].removesuffix("\r")
-        if '"' not in line and "\r" not in line:
+        if '"' not in line:
             return self._measured(number, line, tuple(line.split(self._delimiter))), 1
         cells = _cells(line, self._delimiter)
         if cells is not None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import polars as pl
 
@@ -92,7 +91,8 @@ class TextRows:
         self._cut = iter(self._chunks)
         self._first, self._more = next(self._cut)
         # The end of the header's last line may be that of the file.
-        lines = [f"{line}\n" for line in islice(self._first.decode().split("\n"), _HEADER_LINES)]
+        first = self._first.decode().split("\n", _HEADER_LINES)[:_HEADER_LINES]
+        lines = [f"{line}\n" for line in first]
         self.dialect: Dialect = read_dialect(lines, spec)
         require_columns(self.dialect.header, self.dialect.match, spec)
         self.match = self.dialect.match
@@ -123,7 +123,7 @@ class TextRows:
     def __iter__(self) -> Iterator[CheckedRows]:
         """Yield the rows of one chunk after the other; each row once."""
         skip = self.dialect.header_lines
-        body = b"".join(self._first.split(b"\n", skip)[skip:])
+        body = [*self._first.split(b"\n", skip), b""][skip]
         line, more = skip + 1, self._more
         while True:
             checked, left, lines = self._check(body, line, more=more)
@@ -163,7 +163,7 @@ class TextRows:
         self, body: bytes, line: int, *, more: bool
     ) -> tuple[list[Record], bytes, int]:
         lines = body.decode().split("\n")
-        if body.endswith(b"\n"):
+        if not body or body.endswith(b"\n"):
             lines.pop()
         records: list[Record] = []
         try:
