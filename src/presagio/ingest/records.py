@@ -26,14 +26,6 @@ class Record:
     message: str = ""
 
 
-class Unfinished(Exception):  # noqa: N818 - no error: the caller brings more lines
-    """A record began at ``index`` of the lines and may go on beyond them."""
-
-    def __init__(self, index: int) -> None:
-        super().__init__(index)
-        self.index = index
-
-
 def _cells(text: str, delimiter: str) -> tuple[str, ...] | None:
     """Return the cells of a text that is one well-formed record, else None."""
     try:
@@ -53,11 +45,19 @@ def _opens(text: str, delimiter: str) -> bool:
 
 
 class RecordReader:
-    """Reads lines as records of ``width`` cells."""
+    """Reads lines as records of ``width`` cells.
+
+    Attributes
+    ----------
+    unfinished
+        After a reading: the position of the line on which a record begins that may go on after the
+        lines that were given, and was not yielded; None where there is no such record.
+    """
 
     def __init__(self, delimiter: str, width: int) -> None:
         self._delimiter = delimiter
         self._width = width
+        self.unfinished: int | None = None
 
     def read(self, lines: Sequence[str], numbers: Sequence[int], *, more: bool) -> Iterator[Record]:
         """Yield the records of consecutive lines; blank lines are none.
@@ -70,24 +70,23 @@ class RecordReader:
             The number of each in the file.
         more
             Whether the file goes on after them.
-
-        Raises
-        ------
-        Unfinished
-            After all whole records, when the last one may go on after these lines.
         """
+        self.unfinished = None
         i = 0
         while i < len(lines):
             if not lines[i].strip():
                 i += 1
                 continue
             record, used = self._record(lines, numbers[i], i, more=more)
+            if record is None:
+                self.unfinished = i
+                return
             yield record
             i += used
 
     def _record(
         self, lines: Sequence[str], number: int, i: int, *, more: bool
-    ) -> tuple[Record, int]:
+    ) -> tuple[Record | None, int]:
         line = lines[i].removesuffix("\r")
         if '"' not in line:
             return self._measured(number, line, tuple(line.split(self._delimiter))), 1
@@ -103,7 +102,7 @@ class RecordReader:
 
     def _several_lines(
         self, lines: Sequence[str], number: int, i: int, *, more: bool
-    ) -> tuple[Record, int]:
+    ) -> tuple[Record | None, int]:
         text, last = lines[i], min(i + _MOST_LINES, len(lines))
         for j in range(i + 1, last):
             text += "\n" + lines[j]
@@ -117,7 +116,7 @@ class RecordReader:
                 break
         else:
             if more and last == len(lines) and len(lines) - i < _MOST_LINES:
-                raise Unfinished(i)
+                return None, 0
         return Record(
             number, lines[i].removesuffix("\r"), reason="unclosed_quote",
             message="a quoted cell is opened and not closed; close it, or take the quote away",

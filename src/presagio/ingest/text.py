@@ -1,7 +1,9 @@
 """Rows of a delimited text file, checked chunk by chunk in bounded memory."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import polars as pl
 
@@ -15,13 +17,13 @@ from presagio.ingest.checking import (
 from presagio.ingest.dialect import Dialect, decimal_mark, read_dialect, require_columns
 from presagio.ingest.encoding import WINDOWS, Readable, find_form, utf8_blocks
 from presagio.ingest.quick import quick_check
-from presagio.ingest.records import Record, RecordReader, Unfinished
+from presagio.ingest.records import Record, RecordReader
 from presagio.machine.spec import MachineSpec
 
 CHUNK_BYTES = 16 << 20
 _LONGEST_LINE = 4 << 20
 _HEADER_LINES = 1000
-_SAMPLE_LINES = 2000
+_PART_RECORDS = 10_000
 
 
 @dataclass
@@ -144,8 +146,7 @@ class TextRows:
             else None
         )
         if quick is None:
-            records, left, lines = self._whole_records(body, line, more=more)
-            return self._kept(check_records(records, check)), left, lines
+            return self._check_all(body, line, check, more=more)
         numbers = [line + i for i in quick.doubtful]
         doubtful = list(self._records.read(quick.doubtful_lines, numbers, more=False))
         thorough = self._kept(check_records(doubtful, check))
@@ -159,28 +160,31 @@ class TextRows:
             return checked
         return replace(checked, accepted=checked.accepted.drop(RAW))
 
-    def _whole_records(
-        self, body: bytes, line: int, *, more: bool
-    ) -> tuple[list[Record], bytes, int]:
+    def _check_all(
+        self, body: bytes, line: int, check: RowCheck, *, more: bool
+    ) -> tuple[CheckedRows, bytes, int]:
+        """Check every line of a chunk the thorough way, a part at a time: records take memory."""
         lines = body.decode().split("\n")
         if not body or body.endswith(b"\n"):
             lines.pop()
-        records: list[Record] = []
-        try:
-            for record in self._records.read(lines, range(line, line + len(lines)), more=more):
-                records.append(record)  # noqa: PERF402 - what came before the exception counts
-        except Unfinished as unfinished:
-            rest = "\n".join(lines[unfinished.index :]) + "\n"
-            return records, rest.encode(), unfinished.index
-        return records, b"", len(lines)
+        records = self._records.read(lines, range(line, line + len(lines)), more=more)
+        parts = [self._kept(check_records(part, check)) for part in _parts(records)]
+        checked = CheckedRows(
+            pl.concat([part.accepted for part in parts]),
+            pl.concat([part.rejected for part in parts]),
+            dict(sum((Counter(part.suspects) for part in parts), Counter[str]())),
+        )
+        if self._records.unfinished is None:
+            return checked, b"", len(lines)
+        rest = "\n".join(lines[self._records.unfinished :]) + "\n"
+        return checked, rest.encode(), self._records.unfinished
 
     def _decimal_mark(self, body: bytes) -> str:
-        """Return the mark before decimals; settled by the first chunk that has any."""
+        """Return the mark before decimals; settled by the first numbers that have any."""
         if self._mark is None and (b"," in body or b"." in body):
             lines = body.decode().split("\n")
-            for sample in (lines[:_SAMPLE_LINES], lines):
-                records = self._records.read(sample, range(len(sample)), more=False)
-                cells = [record.cells for record in records if not record.reason]
+            for part in _parts(self._records.read(lines, range(len(lines)), more=False)):
+                cells = [record.cells for record in part if not record.reason]
                 columns = {
                     name: [row[i] for row in cells]
                     for i, name in self.match.names.items()
@@ -191,3 +195,11 @@ class TextRows:
                 if self._mark is not None:
                     break
         return self._mark or "."
+
+
+def _parts(records: Iterator[Record]) -> Iterator[list[Record]]:
+    """Divide records into lists of a bounded length; at least one, which may be empty."""
+    part = list(islice(records, _PART_RECORDS))
+    yield part
+    while part := list(islice(records, _PART_RECORDS)):
+        yield part
