@@ -131,6 +131,22 @@ def test_numbers_mean_the_same_both_ways(cells: list[str]) -> None:
     _assert_same(_both(body, spec, quick=True, chunk_bytes=1 << 20), slow)
 
 
+@given(
+    st.lists(st.lists(_CELL, min_size=9, max_size=9), min_size=1, max_size=5),
+    st.integers(0, 50), st.sampled_from(["\n", "\r\n"]),
+)  # fmt: skip
+def test_quotes_around_every_cell_mean_the_same_both_ways(
+    rows: list[list[str]], damage: int, end: str
+) -> None:
+    spec = load_spec()
+    lines = [",".join(f'"{cell}"' for cell in cells) for cells in [FULL, *rows]]
+    text = end.join(lines)
+    # Sometimes a character is lost, a quote often.
+    body = (text[:damage] + text[damage + 1 :] if damage < 25 else text).encode()
+    slow = _both(body, spec, quick=False, chunk_bytes=1 << 20)
+    _assert_same(_both(body, spec, quick=True, chunk_bytes=1 << 20), slow)
+
+
 def test_lines_are_counted_over_chunks(spec: MachineSpec) -> None:
     good, bad = "L,300,310,1500,40,10", "L,300,310,fast,40,10"
     lines = [",".join(COLUMNS), *([good] * 7 + [bad]) * 40]

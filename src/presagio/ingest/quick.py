@@ -1,9 +1,9 @@
 """The quick way through a chunk of text: most rows of most files need no second look.
 
-A chunk without quotes whose lines all have the header's number of cells is parsed straight into
-numbers. What is not plainly in order goes the thorough way, line by line. The quick way may send a
-good row there; it must never take a row that the thorough way would refuse (a property test
-compares the two).
+A chunk whose lines all have the header's number of cells, with quotes around every cell or around
+none, is parsed straight into numbers. What is not plainly in order goes the thorough way, line by
+line. The quick way may send a good row there; it must never take a row that the thorough way would
+refuse (property tests compare the two).
 """
 
 from collections.abc import Sequence
@@ -45,18 +45,35 @@ class QuickRows:
     doubtful_lines: list[str]
 
 
-def _plain_line_ends(body: bytes, dialect: Dialect, mark: str) -> Positions | None:
-    """Return where lines end, if each can be split into the header's number of cells."""
-    width = len(dialect.header)
-    if width == 1 or b'"' in body or b"\r" in body or (mark == "," and b"." in body):
+def _line_ends(body: bytes) -> Positions:
+    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == _LINE_END)
+    return ends if body.endswith(b"\n") else np.append(ends, len(body))
+
+
+def _unquoted(body: bytes, dialect: Dialect) -> bytes | None:
+    """Take the quotes away where they stand around every cell and nowhere else."""
+    if b'"' not in body:
+        return body
+    width, whole = len(dialect.header), body.removesuffix(b"\n")
+    lines = whole.count(b"\n") + 1
+    # Each quote belongs to one of these, so none stands within a cell.
+    between_cells = whole.count(b'"' + dialect.delimiter.encode() + b'"')
+    between_lines = whole.count(b'"\n"')
+    if between_cells != lines * (width - 1) or between_lines != lines - 1:
         return None
-    text = np.frombuffer(body, np.uint8)
-    ends = np.flatnonzero(text == _LINE_END)
-    if not body.endswith(b"\n"):
-        ends = np.append(ends, len(body))
+    if not whole.startswith(b'"') or whole.count(b'"') != 2 * lines * width:
+        return None
+    return body.replace(b'"', b"")
+
+
+def _is_plain(text: bytes, ends: Positions, dialect: Dialect, mark: str) -> bool:
+    """Tell whether each line can be split at each delimiter, into the header's number of cells."""
+    width = len(dialect.header)
+    if width == 1 or b"\r" in text or (mark == "," and b"." in text):
+        return False
     # No line may have more (Polars refuses it), so with this sum none has fewer.
-    cells = int(np.count_nonzero(text == ord(dialect.delimiter)))
-    return ends if cells == len(ends) * (width - 1) else None
+    delimiters = np.frombuffer(text, np.uint8) == ord(dialect.delimiter)
+    return int(np.count_nonzero(delimiters)) == len(ends) * (width - 1)
 
 
 def _lines(body: bytes, ends: Positions, positions: Sequence[int]) -> list[str]:
@@ -148,10 +165,10 @@ def quick_check(
     QuickRows or None
         None where the chunk as a whole has to go the thorough way.
     """
-    ends = _plain_line_ends(body, dialect, check.mark)
-    if ends is None:
+    text, ends = _unquoted(body, dialect), _line_ends(body)
+    if text is None or not _is_plain(text, ends, dialect, check.mark):
         return None
-    frame = _parsed(body, line, dialect, check)
+    frame = _parsed(text, line, dialect, check)
     if frame is None:
         return None
     if keep_raw:

@@ -139,7 +139,7 @@ class TextRows:
     def _check(self, body: bytes, line: int, *, more: bool) -> tuple[CheckedRows, bytes, int]:
         """Check a chunk; also return what of it has to come again, and how many lines are done."""
         check = self._checks[self._decimal_mark(body)]
-        plain = body.replace(b"\r\n", b"\n") if b"\r" in body and b'"' not in body else body
+        plain = body.replace(b"\r\n", b"\n") if b"\r" in body else body
         quick = (
             quick_check(plain, line, self.dialect, check, keep_raw=self._keep_raw)
             if self._quick and plain
