@@ -112,8 +112,9 @@ class _Comparison:
 
     def __init__(self, intake: Intake, *, deep: bool, mend: bool) -> None:
         self._intake, self._deep, self._mend = intake, deep, mend
-        self._contents = _listed(intake)
+        # Outputs are older than their receipt, so that what is filed meanwhile is no difference.
         self._receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
+        self._contents = _listed(intake)
         self._claims = intake.ledger.open_claims(intake.prefixes.bucket)
 
     def _mended(self, difference: Difference, action: Callable[[], object]) -> Difference:
@@ -225,9 +226,10 @@ class _Comparison:
         )
 
     def _unknown(self) -> Iterator[Difference]:
+        bucket = self._intake.prefixes.bucket
         known = {
             (_bucket_of(self._intake, key), key)
-            for receipt in self._receipts
+            for receipt in self._intake.ledger.receipts(bucket=bucket, limit=None)
             for key in (
                 receipt.outcome.processed_key, receipt.outcome.quarantine_key,
                 receipt.outcome.archive_key, *receipt.outcome.digests,
@@ -237,10 +239,10 @@ class _Comparison:
         claimed = {claim.name.rpartition(".")[0] for claim in self._claims}
         claimed |= {claim.identity.sha256 for claim in self._claims}
         claimed |= {f"receipt-{claim.id}-" for claim in self._claims}
-        for bucket, key in self._contents.objects.keys() - known:
+        for where, key in sorted(self._contents.objects.keys() - known):
             if not any(mark in key for mark in claimed):
                 yield Difference(
-                    "unknown_object", f"{bucket}/{key}",
+                    "unknown_object", f"{where}/{key}",
                     "no receipt knows this object; it is left alone",
                 )  # fmt: skip
 
