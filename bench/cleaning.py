@@ -3,6 +3,7 @@
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,10 @@ def make_file(path: Path, rows: int) -> None:
 
 
 def _described(path: Path, folder: Path) -> None:
-    frame = pd.read_csv(path, low_memory=False)
+    with warnings.catch_warnings():
+        # It says that columns have mixed types, as they have.
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        frame = pd.read_csv(path)
     frame.dropna().to_csv(folder / "clean.csv", index=False)
 
 

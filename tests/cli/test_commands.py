@@ -14,7 +14,7 @@ from presagio.settings import Settings
 from presagio.stack.layout import Layout
 from presagio.stack.processes import left_over
 from presagio.storage.objects import open_store
-from tests.conftest import RunningServices
+from tests.conftest import RunningServices, free_ports
 
 
 def presagio(*arguments: str | Path, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -210,10 +210,13 @@ def test_a_champion_is_trained_unless_there_is_one(settings: Settings, tmp_path:
 
 
 def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    others = vars(free_ports())
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+        ports = [part for name, number in (others | {"s3": port}).items()
+                 for part in ("--port", f"{name}={number}")]  # fmt: skip
         for detach in ((), ("--detach",)):
-            done = presagio("up", *detach, "--port", f"s3={port}", home=tmp_path / "home")
+            done = presagio("up", *detach, *ports, home=tmp_path / "home")
             assert done.returncode == 1
             assert f"port {port}, which s3 needs" in done.stderr
     assert left_over(Layout(tmp_path / "home")) == []
