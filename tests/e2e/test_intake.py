@@ -128,7 +128,7 @@ def test_many_files_at_once_are_filed_by_mapped_batches_and_announced_once(stack
 
     def announced() -> dict[str, Any]:
         with stack.airflow() as airflow:
-            events = airflow.get("/assets/events", params={"limit": 100, "order_by": "-id"})
+            events = airflow.get("/assets/events", params={"limit": 100, "order_by": "-timestamp"})
             events.raise_for_status()
         return {
             event["source_run_id"]: event["extra"]

@@ -52,7 +52,7 @@ def test_a_dropped_file_is_filed_by_the_dag(
 
 def test_a_file_that_cannot_be_read_leaves_the_run_green(stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "broken.csv"
-    file.write_bytes(b"\xff\xfe\x00no readings")
+    file.write_bytes(b"\xff\xfe\x00half a character")
     receipt = json.loads(stack.call("ingest", file, "--wait", "--json").stdout)["receipt"]
     assert receipt["verdict"] == "quarantined"
     assert receipt["reasons"] == {"encoding": 1}
