@@ -26,11 +26,11 @@ _ROWS = 1_500_000
 
 
 def _large_file(folder: Path, spec: MachineSpec, seed: int) -> Path:
-    """A file that takes some seconds to file."""
+    """A file that takes some seconds to file; without labels, so that nobody trains on it."""
     path = folder / f"large {seed}.csv"
     with path.open("wb") as file:
         for number, block in enumerate(simulate(spec, _ROWS, seed=seed)):
-            block.write_csv(file, include_header=number == 0)
+            block.select(spec.input_names).write_csv(file, include_header=number == 0)
     return path
 
 
