@@ -144,6 +144,17 @@ def test_an_object_that_no_receipt_knows_is_left_alone(intake: Intake, receipt: 
     assert receipt.id
 
 
+def test_a_curated_data_set_may_be_shared(
+    intake: Intake, new_intake: Callable[[], Intake], receipt: Receipt
+) -> None:
+    other = new_intake()
+    shared = other.prefixes.model_copy(update={"curated_bucket": intake.prefixes.bucket})
+    drop(other)
+    assert file_object(replace(other, prefixes=shared), KEY)
+    assert verify(intake).differences == ()
+    assert receipt.id
+
+
 def test_what_another_spec_would_judge_otherwise_is_not_mended(
     intake: Intake, receipt: Receipt
 ) -> None:

@@ -226,19 +226,21 @@ class _Comparison:
         )
 
     def _unknown(self) -> Iterator[Difference]:
-        bucket = self._intake.prefixes.bucket
+        # Intakes of several buckets may share one curated data set.
+        ledger, curated = self._intake.ledger, self._intake.prefixes.curated_bucket
         known = {
-            (_bucket_of(self._intake, key), key)
-            for receipt in self._intake.ledger.receipts(bucket=bucket, limit=None)
+            (where, key)
+            for receipt in ledger.receipts(limit=None)
             for key in (
                 receipt.outcome.processed_key, receipt.outcome.quarantine_key,
                 receipt.outcome.archive_key, *receipt.outcome.digests,
             )
-            if key
+            for where in (receipt.identity.bucket, curated)
         }  # fmt: skip
-        claimed = {claim.name.rpartition(".")[0] for claim in self._claims}
-        claimed |= {claim.identity.sha256 for claim in self._claims}
-        claimed |= {f"receipt-{claim.id}-" for claim in self._claims}
+        claims = ledger.open_claims()
+        claimed = {claim.name.rpartition(".")[0] for claim in claims}
+        claimed |= {claim.identity.sha256 for claim in claims}
+        claimed |= {f"receipt-{claim.id}-" for claim in claims}
         for where, key in sorted(self._contents.objects.keys() - known):
             if not any(mark in key for mark in claimed):
                 yield Difference(

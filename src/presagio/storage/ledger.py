@@ -212,14 +212,16 @@ class Ledger:
         with _translated(), self._engine.connect() as connection:
             return [_receipt(row) for row in connection.execute(query)]
 
-    def open_claims(self, bucket: str) -> list[Claim]:
+    def open_claims(self, bucket: str | None = None) -> list[Claim]:
         """Return the claims without a receipt: being filed just now, or left by a run that died."""
         query = (
             sa.select(CLAIMS)
             .outerjoin(RECEIPTS, RECEIPTS.c.id == CLAIMS.c.id)
-            .where(CLAIMS.c.bucket == bucket, RECEIPTS.c.id.is_(None))
+            .where(RECEIPTS.c.id.is_(None))
             .order_by(CLAIMS.c.id)
         )
+        if bucket is not None:
+            query = query.where(CLAIMS.c.bucket == bucket)
         with _translated(), self._engine.connect() as connection:
             return [_claim(row) for row in connection.execute(query)]
 
