@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.report import ROOT, table, write
+from bench.running import HEADER
 from presagio.stack.layout import Layout
 from presagio.stack.processes import left_over
 
@@ -18,10 +19,6 @@ _OFFSET = "30000"
 _SETTLE_S = 45.0
 _PAUSE_S = 10.0
 _DROPS = 7
-_HEADER = (
-    "Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],"
-    "Tool wear [min]\n"
-)
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class Clone:
     def latency(self, number: int) -> float:
         """Drop a file on the idle stack and return the seconds until it is filed."""
         file = self.folder / f"drop-{number}.csv"
-        file.write_text(f"{_HEADER}L,300,310,1500,40,{number}\n", encoding="utf-8")
+        file.write_text(f"{HEADER}L,300,310,1500,40,{number}\n", encoding="utf-8")
         self.presagio("ingest", str(file), "--wait")
         receipt = self.presagio("receipts", "--limit", "1")
         processed = self.home / "s3" / "csv-data" / receipt["processed_key"]

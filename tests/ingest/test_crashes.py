@@ -63,14 +63,6 @@ def _ended(*workers: BaseProcess) -> list[int | None]:
     return [worker.exitcode for worker in workers]
 
 
-@pytest.fixture
-def clean_run(new_intake: Callable[[], Intake]) -> State:
-    intake = new_intake()
-    drop(intake)
-    file_object(intake, KEY, run_id="test")
-    return state(intake)
-
-
 @pytest.mark.parametrize("step", STEPS)
 def test_a_killed_worker_and_a_second_one_leave_what_a_clean_run_leaves(
     new_intake: Callable[[], Intake], clean_run: State, start: Start, step: Step

@@ -5,7 +5,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import psutil
@@ -21,14 +21,6 @@ from tests.ingest.intake_state import KEY, State, drop, state
 pytestmark = pytest.mark.integration
 
 _ENOUGH = 60
-
-
-@pytest.fixture
-def clean_run(new_intake: Callable[[], Intake]) -> State:
-    intake = new_intake()
-    drop(intake)
-    file_object(intake, KEY, run_id="test")
-    return state(intake)
 
 
 @pytest.fixture

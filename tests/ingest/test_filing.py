@@ -33,14 +33,6 @@ def _file(intake: Intake, key: str = KEY) -> Receipt:
     return receipt
 
 
-@pytest.fixture
-def clean_run(new_intake: Callable[[], Intake]) -> State:
-    intake = new_intake()
-    drop(intake)
-    _file(intake)
-    return state(intake)
-
-
 def test_rows_go_where_they_belong(intake: Intake) -> None:
     drop(intake)
     receipt = _file(intake)

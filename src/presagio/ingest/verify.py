@@ -116,6 +116,7 @@ class _Comparison:
         self._receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
         self._contents = _listed(intake)
         self._claims = intake.ledger.open_claims(intake.prefixes.bucket)
+        self._waiting = list(incoming_files(intake.store, intake.prefixes))
 
     def _mended(self, difference: Difference, action: Callable[[], object]) -> Difference:
         if not self._mend:
@@ -185,7 +186,7 @@ class _Comparison:
     def _incoming(self) -> Iterator[Difference]:
         filed = {(r.identity.key, r.identity.version): r for r in self._receipts}
         bucket = self._intake.prefixes.bucket
-        for stored in incoming_files(self._intake.store, self._intake.prefixes):
+        for stored in self._waiting:
             receipt = filed.get((stored.key, stored.etag))
             if receipt is not None:
                 found = Difference(
@@ -253,7 +254,7 @@ class _Comparison:
         for receipt in self._receipts:
             yield from self._receipt(receipt)
         yield from self._incoming()
-        waiting = {s.key for s in incoming_files(self._intake.store, self._intake.prefixes)}
+        waiting = {stored.key for stored in self._waiting}
         for claim in self._claims:
             if (found := self._open_claim(claim, waiting)) is not None:
                 yield found
