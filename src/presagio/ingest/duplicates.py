@@ -3,7 +3,8 @@
 import numpy as np
 import polars as pl
 
-from presagio.ingest.checking import EXTRA, LINE, RAW
+from presagio.ingest.checking import LINE, RAW
+from presagio.ingest.rules import EXTRA
 
 
 class DuplicateRows:

@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from presagio.ingest.checking import EXTRA, CheckedRows
+from presagio.ingest.checking import CheckedRows
+from presagio.ingest.rules import EXTRA
 from presagio.machine.spec import MachineSpec
 
 # Rows in one file of the curated data set: what is held in memory at once.

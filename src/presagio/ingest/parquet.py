@@ -7,17 +7,10 @@ from typing import BinaryIO
 import polars as pl
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.checking import (
-    LINE,
-    RAW,
-    CheckedRows,
-    RowCheck,
-    check_cells,
-    extra_cells,
-    extra_column,
-)
+from presagio.ingest.checking import LINE, RAW, CheckedRows, check_cells, extra_cells, extra_column
 from presagio.ingest.compression import Caps
 from presagio.ingest.dialect import require_columns
+from presagio.ingest.rules import RowCheck
 from presagio.machine.columns import match_columns
 from presagio.machine.spec import MachineSpec
 

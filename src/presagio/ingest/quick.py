@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from presagio.ingest.checking import EXTRA, LINE, RAW, RowCheck, extra_cells, extra_column
+from presagio.ingest.checking import LINE, RAW, extra_cells, extra_column
 from presagio.ingest.dialect import Dialect
+from presagio.ingest.rules import EXTRA, RowCheck
 
 Positions = np.ndarray[tuple[int], np.dtype[np.int64]]
 

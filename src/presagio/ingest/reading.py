@@ -10,10 +10,11 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.checking import LINE, RAW, CheckedRows, Fault, rejected_rows
+from presagio.ingest.checking import LINE, RAW, CheckedRows, rejected_rows
 from presagio.ingest.compression import COMPRESSED_SUFFIXES, Caps, open_unpacked
 from presagio.ingest.duplicates import DuplicateRows
 from presagio.ingest.parquet import ParquetRows
+from presagio.ingest.rules import Fault
 from presagio.ingest.text import TextRows
 from presagio.ingest.verdict import Tally, file_fault
 from presagio.machine.spec import MachineSpec

@@ -8,16 +8,12 @@ from itertools import islice
 import polars as pl
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.checking import (
-    RAW,
-    CheckedRows,
-    RowCheck,
-    check_records,
-)
+from presagio.ingest.checking import RAW, CheckedRows, check_records
 from presagio.ingest.dialect import Dialect, decimal_mark, read_dialect, require_columns
 from presagio.ingest.encoding import WINDOWS, Readable, find_form, utf8_blocks
 from presagio.ingest.quick import quick_check
 from presagio.ingest.records import Record, RecordReader
+from presagio.ingest.rules import RowCheck
 from presagio.machine.spec import MachineSpec
 
 CHUNK_BYTES = 16 << 20
