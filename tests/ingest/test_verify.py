@@ -8,7 +8,7 @@ import pytest
 
 from presagio.ingest.filing import Intake, Step, file_object
 from presagio.ingest.verify import Report, verify
-from presagio.storage.ledger import Receipt
+from presagio.storage.ledger import ObjectIdentity, Receipt
 from tests.ingest.intake_state import BODY, KEY, State, drop, read, state
 
 pytestmark = pytest.mark.integration
@@ -144,6 +144,17 @@ def test_an_object_that_no_receipt_knows_is_left_alone(intake: Intake, receipt: 
     assert receipt.id
 
 
+def test_a_file_that_is_being_filed_hides_no_stranger(intake: Intake) -> None:
+    bucket = intake.prefixes.bucket
+    identity = ObjectIdentity(bucket, "incoming/r.csv", "1", "ab12" * 16, 1)
+    drop(intake, "incoming/r.csv", b"x")
+    intake.ledger.claim(identity, ["r.csv"])
+    drop(intake, "processed/r.csv", b"its own")
+    drop(intake, "processed/stranger.csv", b"a name with an r in it")
+    (difference,) = verify(intake).differences
+    assert difference.key == f"{bucket}/processed/stranger.csv"
+
+
 def test_a_curated_data_set_may_be_shared(
     intake: Intake, new_intake: Callable[[], Intake], receipt: Receipt
 ) -> None:
@@ -153,6 +164,16 @@ def test_a_curated_data_set_may_be_shared(
     assert file_object(replace(other, prefixes=shared), KEY)
     assert verify(intake).differences == ()
     assert receipt.id
+
+
+def test_another_bucket_with_the_same_keys_hides_no_stranger(
+    new_intake: Callable[[], Intake], receipt: Receipt
+) -> None:
+    assert receipt.outcome.processed_key
+    other = new_intake()
+    drop(other, receipt.outcome.processed_key, b"x")
+    own = other.prefixes.model_copy(update={"curated_bucket": other.prefixes.bucket})
+    assert _kinds(verify(replace(other, prefixes=own))) == ["unknown_object"]
 
 
 def test_what_another_spec_would_judge_otherwise_is_not_mended(

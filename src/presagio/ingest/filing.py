@@ -10,12 +10,11 @@ import logging
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC
 from pathlib import Path
 from typing import Literal, get_args
 
 from presagio.errors import DataError, UnreadableFileError
-from presagio.ingest.naming import output_names
+from presagio.ingest.naming import OutputKeys, output_names
 from presagio.ingest.outputs import OutputWriter, Written, digest, write_json
 from presagio.ingest.reading import FileRows, Limits, suffix_of
 from presagio.ingest.spool import spool_folder
@@ -77,47 +76,41 @@ class _Source:
 
 
 class _Writer:
-    """Stores what came of one object under the intake's prefixes."""
+    """Stores what came of one object under the keys that its claim settles."""
 
     def __init__(self, intake: Intake, source: _Source) -> None:
-        self._intake, self._source = intake, source
+        self._store, self._source = intake.store, source
+        self._bucket, self._curated = intake.prefixes.bucket, intake.prefixes.curated_bucket
+        self._keys = OutputKeys(source.claim, intake.prefixes)
         self.digests: dict[str, str] = {}
 
     def _put(self, bucket: str, key: str, path: Path, sha256: str | None = None) -> str:
         sha256 = sha256 or digest(path)
-        self._intake.store.upload(bucket, key, path, metadata={"presagio-sha256": sha256})
+        self._store.upload(bucket, key, path, metadata={"presagio-sha256": sha256})
         self.digests[key] = sha256
         return key
 
+    def _put_source(self, key: str) -> str:
+        return self._put(self._bucket, key, self._source.path, self._source.claim.identity.sha256)
+
     def archive(self) -> str:
-        identity, prefixes = self._source.claim.identity, self._intake.prefixes
-        key = f"{prefixes.archive}{identity.sha256}{self._source.suffix}"
-        return self._put(prefixes.bucket, key, self._source.path, identity.sha256)
+        return self._put_source(self._keys.archive)
 
     def processed(self, path: Path) -> str:
-        prefixes = self._intake.prefixes
-        return self._put(prefixes.bucket, prefixes.processed + self._source.claim.name, path)
+        return self._put(self._bucket, self._keys.processed, path)
 
     def rejected(self, path: Path) -> str:
-        prefixes = self._intake.prefixes
-        return self._put(prefixes.bucket, prefixes.quarantine + self._source.claim.name, path)
+        return self._put(self._bucket, self._keys.rejected, path)
 
     def refused(self, reason: Path) -> str:
         """Store the file as it came, with the reason beside it."""
-        source, prefixes = self._source, self._intake.prefixes
-        stem = source.claim.name.removesuffix(".csv")
-        key = f"{prefixes.quarantine}{stem}{source.suffix}"
-        self._put(prefixes.bucket, key, source.path, source.claim.identity.sha256)
-        self._put(prefixes.bucket, f"{key}.reason.json", reason)
-        return key
+        self._put_source(self._keys.refused)
+        self._put(self._bucket, self._keys.reason, reason)
+        return self._keys.refused
 
     def curated(self, paths: tuple[Path, ...]) -> tuple[str, ...]:
-        prefixes, claim = self._intake.prefixes, self._source.claim
-        folder = f"{prefixes.curated}day={claim.created_at.astimezone(UTC):%Y-%m-%d}"
         return tuple(
-            self._put(
-                prefixes.curated_bucket, f"{folder}/receipt-{claim.id}-part-{part}.parquet", path
-            )
+            self._put(self._curated, self._keys.curated(part), path)
             for part, path in enumerate(paths)
         )
 

@@ -1,9 +1,13 @@
-"""What the outputs of an object are called: from any key, a name that every store takes."""
+"""Where the outputs of an object go: from any key, keys that every store takes."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC
 
 from presagio.ingest.reading import suffix_of
+from presagio.settings import Prefixes
+from presagio.storage.ledger import Claim
 
 # S3 takes 1,024 bytes; prefixes and endings of ours need some of them.
 _LONGEST_NAME = 900
@@ -54,3 +58,65 @@ def output_names(name: str, sha256: str) -> Iterator[str]:
         yield f"{stem}.csv"
     for number in range(1, _SAME_NAMES):
         yield f"{stem}.{digest}{f'-{number}' if number > 1 else ''}.csv"
+
+
+@dataclass(frozen=True)
+class OutputKeys:
+    """The keys of everything that may come of a claimed object.
+
+    Attributes
+    ----------
+    claim
+        The claim, which settles all of them.
+    prefixes
+        Where outputs go.
+    """
+
+    claim: Claim
+    prefixes: Prefixes
+
+    @property
+    def _suffix(self) -> str:
+        return suffix_of(self.claim.identity.key) or ""
+
+    @property
+    def archive(self) -> str:
+        """Return the key of the original bytes: the same bytes have the same."""
+        return f"{self.prefixes.archive}{self.claim.identity.sha256}{self._suffix}"
+
+    @property
+    def processed(self) -> str:
+        """Return the key of the clean rows."""
+        return self.prefixes.processed + self.claim.name
+
+    @property
+    def rejected(self) -> str:
+        """Return the key of the rejected rows."""
+        return self.prefixes.quarantine + self.claim.name
+
+    @property
+    def refused(self) -> str:
+        """Return the key of a file that is refused whole, as it came."""
+        return f"{self.prefixes.quarantine}{self.claim.name.removesuffix('.csv')}{self._suffix}"
+
+    @property
+    def reason(self) -> str:
+        """Return the key of the reason beside a refused file."""
+        return f"{self.refused}.reason.json"
+
+    @property
+    def curated_start(self) -> str:
+        """Return what the keys of the rows in the curated data set begin with."""
+        day = self.claim.created_at.astimezone(UTC)
+        return f"{self.prefixes.curated}day={day:%Y-%m-%d}/receipt-{self.claim.id}-part-"
+
+    def curated(self, part: int) -> str:
+        """Return the key of one part of the rows in the curated data set."""
+        return f"{self.curated_start}{part}.parquet"
+
+    def has(self, bucket: str, key: str) -> bool:
+        """Tell whether an object may have come of the claim."""
+        if bucket == self.prefixes.curated_bucket and key.startswith(self.curated_start):
+            return True
+        own = (self.archive, self.processed, self.rejected, self.refused, self.reason)
+        return bucket == self.claim.identity.bucket and key in own

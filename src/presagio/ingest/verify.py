@@ -15,6 +15,7 @@ from typing import Literal
 from presagio.errors import PresagioError
 from presagio.ingest.filing import Intake, file_bytes, file_object, rewrite_outputs
 from presagio.ingest.incoming import incoming_files
+from presagio.ingest.naming import OutputKeys
 from presagio.ingest.spool import spool_folder
 from presagio.storage.ledger import Claim, Receipt
 from presagio.storage.objects import StoredObject
@@ -196,18 +197,11 @@ class _Comparison:
                 yield self._mended(found, partial(file_object, self._intake, stored.key))
 
     def _open_claim(self, claim: Claim, waiting: set[str]) -> Difference | None:
-        own, prefixes = claim.identity, self._intake.prefixes
+        own = claim.identity
         if own.key in waiting:
             return None
-        archived = next(
-            (
-                key
-                for bucket, key in self._contents.objects
-                if bucket == prefixes.bucket and key.startswith(f"{prefixes.archive}{own.sha256}")
-            ),
-            None,
-        )
-        if archived is None:
+        archived = OutputKeys(claim, self._intake.prefixes).archive
+        if not self._contents.has(own.bucket, archived):
             return Difference(
                 "withdrawn", f"{own.bucket}/{own.key}",
                 "filing this file was begun, and it was taken away before its bytes were archived",
@@ -229,21 +223,15 @@ class _Comparison:
     def _unknown(self) -> Iterator[Difference]:
         # Intakes of several buckets may share one curated data set.
         ledger, curated = self._intake.ledger, self._intake.prefixes.curated_bucket
-        known = {
-            (where, key)
-            for receipt in ledger.receipts(limit=None)
-            for key in (
-                receipt.outcome.processed_key, receipt.outcome.quarantine_key,
-                receipt.outcome.archive_key, *receipt.outcome.digests,
-            )
-            for where in (receipt.identity.bucket, curated)
-        }  # fmt: skip
-        claims = ledger.open_claims()
-        claimed = {claim.name.rpartition(".")[0] for claim in claims}
-        claimed |= {claim.identity.sha256 for claim in claims}
-        claimed |= {f"receipt-{claim.id}-" for claim in claims}
+        known: set[tuple[str, str]] = set()
+        for receipt in ledger.receipts(limit=None):
+            done = receipt.outcome
+            known |= {(curated, key) for key in done.curated_keys}
+            own = {done.processed_key, done.quarantine_key, done.archive_key, *done.digests}
+            known |= {(receipt.identity.bucket, key) for key in own - {*done.curated_keys} if key}
+        begun = [OutputKeys(claim, self._intake.prefixes) for claim in ledger.open_claims()]
         for where, key in sorted(self._contents.objects.keys() - known):
-            if not any(mark in key for mark in claimed):
+            if not any(keys.has(where, key) for keys in begun):
                 yield Difference(
                     "unknown_object", f"{where}/{key}",
                     "no receipt knows this object; it is left alone",
