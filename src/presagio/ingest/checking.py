@@ -106,8 +106,12 @@ def check_cells(cells: pl.DataFrame, check: RowCheck) -> CheckedRows:
     """
     names = sorted(check.match.found)
     cells = cells.with_columns(pl.col(names).str.strip_chars())
-    broken = cells.select(
-        rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(check.rules)
+    broken = (
+        cells.lazy()  # Finds out what rules have in common.
+        .select(
+            rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(check.rules)
+        )
+        .collect()
     )
     clean = ~broken.select(pl.any_horizontal(pl.all())).to_series()
     rejected = _rejected(cells, broken, clean, check)

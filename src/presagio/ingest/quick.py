@@ -6,8 +6,9 @@ line. The quick way may send a good row there; it must never take a row that the
 refuse (property tests compare the two).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 import polars as pl
@@ -16,12 +17,13 @@ from presagio.ingest.checking import LINE, RAW, extra_cells, extra_column
 from presagio.ingest.dialect import Dialect
 from presagio.ingest.rules import EXTRA, RowCheck
 
+Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 Positions = np.ndarray[tuple[int], np.dtype[np.int64]]
 
+_BLOCK = 1 << 17
 _LINE_END = ord("\n")
-# Flags as programs write them: codes are much quicker to compare than text.
-_PLAIN_FLAGS = pl.Enum(["0", "false", "False", "1", "true", "True"])
-_FIRST_TRUE = 3
+# Flags as numbers: codes are much quicker to compare than text.
+_BINARY_FLAGS = pl.Enum(["0", "1"])
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,15 @@ class QuickRows:
     doubtful_lines: list[str]
 
 
+def _blocks(body: bytes) -> Iterator[tuple[int, Bytes]]:
+    """Yield blocks with their positions, so small that what is computed of one stays in cache."""
+    whole = np.frombuffer(body, np.uint8)
+    for at in range(0, len(whole), _BLOCK):
+        yield at, whole[at : at + _BLOCK]
+
+
 def _line_ends(body: bytes) -> Positions:
-    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == _LINE_END)
+    ends = np.concatenate([np.flatnonzero(b == _LINE_END) + at for at, b in _blocks(body)])
     return ends if body.endswith(b"\n") else np.append(ends, len(body))
 
 
@@ -67,36 +76,52 @@ def _unquoted(body: bytes, dialect: Dialect) -> bytes | None:
     return body.replace(b'"', b"")
 
 
-def _is_plain(text: bytes, ends: Positions, dialect: Dialect, mark: str) -> bool:
+def _is_plain(text: bytes, ends: Positions, dialect: Dialect, decimal: str) -> bool:
     """Tell whether each line can be split at each delimiter, into the header's number of cells."""
     width = len(dialect.header)
-    if width == 1 or b"\r" in text or (mark == "," and b"." in text):
+    if width == 1 or b"\r" in text or (decimal == "," and b"." in text):
         return False
     # No line may have more (Polars refuses it), so with this sum none has fewer.
-    delimiters = np.frombuffer(text, np.uint8) == ord(dialect.delimiter)
-    return int(np.count_nonzero(delimiters)) == len(ends) * (width - 1)
+    mark = ord(dialect.delimiter)
+    delimiters = sum(int(np.count_nonzero(block == mark)) for _, block in _blocks(text))
+    return delimiters == len(ends) * (width - 1)
 
 
 def _lines(body: bytes, ends: Positions, positions: Sequence[int]) -> list[str]:
     return [body[ends[i - 1] + 1 if i else 0 : ends[i]].decode() for i in positions]
 
 
-def _types(dialect: Dialect, check: RowCheck) -> dict[str, pl.DataType | type[pl.DataType]]:
-    """Return what each column is parsed as; what does not fit becomes null."""
+def _flag_names(check: RowCheck) -> list[str]:
     spec = check.spec
-    types: dict[str, pl.DataType | type[pl.DataType]] = dict.fromkeys(
-        (*spec.indicator_names, *spec.label_names), _PLAIN_FLAGS
-    )
-    types |= {category.name: pl.Enum(category.values) for category in spec.categories}
-    types |= dict.fromkeys(spec.feature_names, pl.Float64)
+    names = [name for name in spec.label_names if check.has(name)]
+    for category in spec.categories:
+        names += [] if check.has(category.name) else category.indicators.values()
+    return names
+
+
+def _types(
+    first: bytes, dialect: Dialect, check: RowCheck
+) -> dict[str, pl.DataType | type[pl.DataType]]:
+    """Return what each column is parsed as; what does not fit becomes null.
+
+    Whether a column of flags has words or 0 and 1 is taken from the first line.
+    """
     names = [check.match.names.get(i, extra_column(i)) for i in range(len(dialect.header))]
+    cells = dict(zip(names, first.decode().split(dialect.delimiter), strict=False))
+    types: dict[str, pl.DataType | type[pl.DataType]] = {
+        name: _BINARY_FLAGS if cells.get(name) in _BINARY_FLAGS.categories else pl.Boolean
+        for name in _flag_names(check)
+    }
+    types |= {category.name: pl.Enum(category.values) for category in check.spec.categories}
+    types |= dict.fromkeys(check.spec.feature_names, pl.Float64)
     return {name: types.get(name, pl.String) for name in names}
 
 
 def _parsed(body: bytes, line: int, dialect: Dialect, check: RowCheck) -> pl.DataFrame | None:
+    types = _types(BytesIO(body).readline().rstrip(b"\n"), dialect, check)
     try:
         frame = pl.read_csv(
-            body, has_header=False, schema=_types(dialect, check), separator=dialect.delimiter,
+            body, has_header=False, schema=types, separator=dialect.delimiter,
             quote_char=None, decimal_comma=check.mark == ",", empty_string_is_null=False,
             ignore_errors=True,
         )  # fmt: skip
@@ -107,28 +132,23 @@ def _parsed(body: bytes, line: int, dialect: Dialect, check: RowCheck) -> pl.Dat
         for feature in check.spec.features
         if feature.name in check.match.units
     ]
+    converted += [pl.col(n).to_physical() == 1 for n, t in types.items() if t == _BINARY_FLAGS]
     if check.match.extras:
         converted.append(extra_cells(check.match))
     lines = pl.int_range(line, line + pl.len(), dtype=pl.Int64).alias(LINE)
     return frame.with_columns(lines, *converted)
 
 
-def _is_true(flag: str) -> pl.Expr:
-    return pl.col(flag).to_physical() >= _FIRST_TRUE
-
-
 def _in_order(check: RowCheck) -> pl.Expr:
     spec = check.spec
     conditions = [pl.col(feature.name).is_between(*feature.range) for feature in spec.features]
-    flags = [name for name in spec.label_names if check.has(name)]
+    conditions += [pl.col(flag).is_not_null() for flag in _flag_names(check)]
     for category in spec.categories:
         if check.has(category.name):
             conditions.append(pl.col(category.name).is_not_null())
             continue
-        names = list(category.indicators.values())
-        flags += names
-        conditions.append(pl.sum_horizontal([_is_true(n).cast(pl.Int8) for n in names]) <= 1)
-    conditions += [pl.col(flag).is_not_null() for flag in flags]
+        several = [pl.col(name).cast(pl.Int8) for name in category.indicators.values()]
+        conditions.append(pl.sum_horizontal(several) <= 1)
     # The thorough way takes white space away around these.
     texts = [pl.col(name) for name in check.kept_text if name != EXTRA]
     conditions += [text == text.str.strip_chars() for text in texts]
@@ -140,9 +160,9 @@ def _flags(check: RowCheck) -> list[pl.Expr]:
     for category in check.spec.categories:
         for value, indicator in category.indicators.items():
             named = pl.col(category.name) == value
-            truth = named if check.has(category.name) else _is_true(indicator)
+            truth = named if check.has(category.name) else pl.col(indicator)
             kept.append(truth.alias(indicator))
-    return kept + [_is_true(label) for label in check.spec.label_names if check.has(label)]
+    return kept + [pl.col(label) for label in check.spec.label_names if check.has(label)]
 
 
 def quick_check(

@@ -32,24 +32,23 @@ class _Chunks:
 
     def __iter__(self) -> Iterator[tuple[bytes, bool]]:
         """Yield chunks, and whether there is more after each."""
-        waiting = [self.rest]
-        held = len(self.rest)
+        waiting, held = [self.rest], len(self.rest)
         for block in self.blocks:
             waiting.append(block)
             held += len(block)
             if held < self.size:
                 continue
-            self.rest = b"".join(waiting)
-            cut = self.rest.rfind(b"\n") + 1
-            if cut == 0 and held > _LONGEST_LINE:
+            # Looked for in the block alone: a chunk is copied once.
+            cut = block.rfind(b"\n") + 1
+            if cut:
+                waiting[-1], self.rest = block[:cut], block[cut:]
+                yield b"".join(waiting), True
+                waiting, held = [self.rest], len(self.rest)
+            elif held > self.size + _LONGEST_LINE:
                 raise UnreadableFileError(
                     "malformed", f"there is a line of more than {_LONGEST_LINE:,} bytes in it; "
                     "this is no table with a row on each line",
                 )  # fmt: skip
-            if cut:
-                body, self.rest = self.rest[:cut], self.rest[cut:]
-                yield body, True
-            waiting, held = [self.rest], len(self.rest)
         self.rest = b"".join(waiting)
         # Blank lines at the end are none; the last line may have an end or not.
         body, self.rest = self.rest.rstrip(b"\r\n"), b""
