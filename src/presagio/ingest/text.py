@@ -44,7 +44,7 @@ class _Chunks:
                 waiting[-1], self.rest = block[:cut], block[cut:]
                 yield b"".join(waiting), True
                 waiting, held = [self.rest], len(self.rest)
-            elif held > self.size + _LONGEST_LINE:
+            elif held > _LONGEST_LINE and not any(b"\n" in part for part in waiting):
                 raise UnreadableFileError(
                     "malformed", f"there is a line of more than {_LONGEST_LINE:,} bytes in it; "
                     "this is no table with a row on each line",
