@@ -11,7 +11,8 @@ from bench.running import HEADER, Stack, percentile, running_stack
 
 _DROPS = 20
 _SETTLE_S = 20.0
-_PAUSE_S = (4.0, 6.0)
+# Long enough for the run of the drop before to end: the stack is idle again then.
+_PAUSE_S = (10.0, 15.0)
 _IDLE_S = 30.0
 _LOST_S = 60.0
 _RIVAL = Path(__file__).parent / "asset_watcher"
