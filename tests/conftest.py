@@ -208,8 +208,8 @@ def intake(new_intake: Callable[[], Intake]) -> Intake:
 def trained(spec: MachineSpec) -> TrainedModel:
     """A small model, good enough to be told from a constant."""
     grid: list[dict[str, list[Any]]] = [
-        {"svc__kernel": ["linear"], "svc__C": [1.0]},
-        {"svc__kernel": ["rbf"], "svc__C": [10.0, 100.0], "svc__gamma": [0.1]},
+        {"kernel": ["linear"], "C": [1.0]},
+        {"kernel": ["rbf"], "C": [10.0], "gamma": [0.5]},
     ]
     return train_model(generate_dataset(spec, 3000, seed=5), spec, grid=grid)
 

@@ -9,9 +9,10 @@ from mlflow import MlflowClient
 
 from presagio.errors import NoChampionError, RegistryError
 from presagio.inference.predictor import load_predictor
-from presagio.registry import Registry, open_registry
+from presagio.registry import TRUSTED_TYPES, Registry, open_registry
 from presagio.settings import Settings
 from presagio.training.train import TrainedModel, register_model
+from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports
 
 pytestmark = pytest.mark.integration
@@ -50,17 +51,20 @@ def test_a_training_is_logged_with_every_candidate(
     nested = client.search_runs(
         [experiment.experiment_id], f"tags.mlflow.parentRunId = '{registered.run_id}'"
     )
-    assert len(nested) == len(trained.result.candidates)
-    assert {n.data.params["svc__kernel"] for n in nested} == {"linear", "rbf"}
-    assert all("cv_average_precision" in n.data.metrics for n in nested)
-    assert run.data.metrics["test_f1"] == pytest.approx(trained.test.f1)
-    assert run.data.metrics["test_true_negatives"] == trained.test.true_negatives
+    kinds = [n.data.tags["presagio.kind"] for n in nested]
+    assert kinds.count("baseline") == 1
+    assert len(nested) == 1 + len(trained.result.candidates)
+    candidates = [n for n in nested if n.data.tags["presagio.kind"] == "candidate"]
+    assert all("cv_average_precision" in n.data.metrics for n in candidates)
+    figures = trained.judgement.test
+    assert run.data.metrics["test_f1"] == pytest.approx(figures.f1)
+    assert run.data.metrics["test_true_negatives"] == figures.true_negatives
     assert run.data.tags["presagio.data_sha256"] == trained.dataset.sha256
     assert run.data.tags["presagio.receipts"] == ""
-    assert {entry.path for entry in client.list_artifacts(registered.run_id, "curves")} == {
-        f"curves/{name}.png"
-        for name in ("precision_recall", "roc", "confusion_matrix", "reliability")
-    }
+    names = ("precision_recall", "roc", "confusion_matrix", "reliability")
+    assert {entry.path for entry in client.list_artifacts(registered.run_id, "report")} == {
+        "report/card.html", *(f"report/{name}.png" for name in names),
+    }  # fmt: skip
 
 
 def test_the_registered_copy_is_skops_with_signature_and_example(
@@ -72,12 +76,10 @@ def test_the_registered_copy_is_skops_with_signature_and_example(
         mlflow.artifacts.download_artifacts(version.source, tracking_uri=client.tracking_uri)
     )
     (file,) = folder.glob("*.skops")
-    # Nothing beyond what skops itself trusts is in it.
-    assert skops.io.get_untrusted_types(file=file) == []
-    pipeline = skops.io.load(file)
-    assert (
-        pipeline.predict(trained.split.test) == trained.result.pipeline.predict(trained.split.test)
-    ).all()
+    # Nothing beyond what skops itself trusts is in it but what we allow.
+    assert set(skops.io.get_untrusted_types(file=file)) <= set(TRUSTED_TYPES)
+    alarm, rows = skops.io.load(file, trusted=list(TRUSTED_TYPES)), trained.split.test.inputs
+    assert (alarm.predict(rows) == trained.result.alarm.predict(rows)).all()
     model = mlflow.models.Model.load(folder)
     assert [column.name for column in model.signature.inputs] == list(trained.spec.input_names)
     assert {str(column.type) for column in model.signature.inputs} == {"DataType.double"}
@@ -87,7 +89,7 @@ def test_the_registered_copy_is_skops_with_signature_and_example(
 def test_the_champion_is_resolved_fetched_and_served(
     registry: Registry, trained: TrainedModel, tmp_path: Path
 ) -> None:
-    registered = register_model(trained, registry, tmp_path / "files")
+    registered = register_champion(trained, registry, tmp_path / "files")
     assert registry.resolve("champion") == registered
     folder = registry.fetch(registered, tmp_path / "cache")
     assert registry.fetch(registered, tmp_path / "cache") == folder
@@ -98,10 +100,29 @@ def test_the_champion_is_resolved_fetched_and_served(
 def test_a_challenger_is_no_champion(
     registry: Registry, trained: TrainedModel, tmp_path: Path
 ) -> None:
-    registered = register_model(trained, registry, tmp_path, promote=False)
+    registered = register_model(trained, registry, tmp_path)
     assert registry.resolve("challenger") == registered
     with pytest.raises(NoChampionError):
         registry.resolve("champion")
+
+
+def test_versions_are_listed_with_aliases_and_figures(
+    registry: Registry, trained: TrainedModel, tmp_path: Path
+) -> None:
+    assert registry.listing() == []
+    first = register_champion(trained, registry, tmp_path / "1")
+    second = register_model(trained, registry, tmp_path / "2")
+    newest, oldest = registry.listing()
+    assert (newest.version, newest.aliases) == (second, ("challenger",))
+    assert (oldest.version, oldest.aliases) == (first, ("champion",))
+    assert newest.metrics["test_f1"] == pytest.approx(trained.judgement.test.f1)
+    assert registry.version(first.version) == first
+    assert registry.data_digest(first) == trained.dataset.sha256
+
+
+def test_a_version_that_is_not_there_is_an_error(registry: Registry) -> None:
+    with pytest.raises(RegistryError, match="version 77"):
+        registry.version("77")
 
 
 def test_no_model_at_all_is_no_champion(registry: Registry) -> None:
@@ -110,8 +131,8 @@ def test_no_model_at_all_is_no_champion(registry: Registry) -> None:
 
 
 def test_an_alias_moves(registry: Registry, trained: TrainedModel, tmp_path: Path) -> None:
-    first = register_model(trained, registry, tmp_path / "1")
-    second = register_model(trained, registry, tmp_path / "2")
+    first = register_champion(trained, registry, tmp_path / "1")
+    second = register_champion(trained, registry, tmp_path / "2")
     assert registry.resolve() == second
     registry.assign("champion", first)
     assert registry.resolve() == first

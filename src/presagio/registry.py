@@ -11,12 +11,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.environment_variables import (
     MLFLOW_HTTP_REQUEST_MAX_RETRIES,
     MLFLOW_HTTP_REQUEST_TIMEOUT,
@@ -33,15 +35,25 @@ from presagio.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sklearn.pipeline import Pipeline
+    from sklearn.base import BaseEstimator
 
 Alias = Literal["champion", "challenger"]
 _ARTIFACT_PATH = "artifact"
 _DIGEST_TAG = "presagio.artifact_sha256"
+DATA_TAG = "presagio.data_sha256"
+_LONGEST_TAG = 4000
 _NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 _EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 _BAD_ALIAS = "INVALID_PARAMETER_VALUE"  # what MLflow says of an alias that no version carries
-_PIP_REQUIREMENTS = ["scikit-learn", "skops", "pandas"]
+_PIP_REQUIREMENTS = ["presagio", "scikit-learn", "skops", "pandas"]
+# What a scikit-learn copy of a model may be made of besides what skops itself trusts.
+TRUSTED_TYPES = (
+    "presagio.training.alarm.DetectorPlan",
+    "presagio.training.alarm.FailureAlarm",
+    "presagio.training.features.FeatureSet",
+    "presagio.training.features.SpecFeatures",
+    "presagio.training.features.Squash",
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,7 @@ class LoggedCandidate:
 
     parameters: Mapping[str, Any]
     metrics: Mapping[str, float]
+    kind: Literal["candidate", "baseline"] = "candidate"
 
 
 @dataclass(frozen=True)
@@ -70,11 +83,29 @@ class TrainingRecord:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     candidates: tuple[LoggedCandidate, ...]
-    pictures: tuple[Path, ...]
+    attachments: tuple[Path, ...]
     artifact: Path
+    holdout: Path
     digest: str
-    pipeline: "Pipeline"
+    estimator: "BaseEstimator"
     input_example: "pd.DataFrame"
+
+
+@dataclass(frozen=True)
+class ListedVersion:
+    """A version with what a list of versions shows: aliases, figures and tags of its run."""
+
+    version: RegisteredVersion
+    aliases: tuple[str, ...]
+    created_at: datetime
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+def _registered(found: ModelVersion) -> RegisteredVersion:
+    return RegisteredVersion(
+        found.name, str(found.version), found.run_id or "", found.tags.get(_DIGEST_TAG)
+    )
 
 
 @contextmanager
@@ -118,9 +149,58 @@ class Registry:
                         "train one: presagio train"
                     ) from err
                 raise
-        return RegisteredVersion(
-            self._name, str(found.version), found.run_id or "", found.tags.get(_DIGEST_TAG)
+        return _registered(found)
+
+    def version(self, number: str) -> RegisteredVersion:
+        """Return a version by its number.
+
+        Raises
+        ------
+        RegistryError
+            If there is none of that number, or MLflow does not answer.
+        """
+        with _translated(f"look up {self._name} version {number}"):
+            return _registered(self._client.get_model_version(self._name, number))
+
+    def listing(self, *, limit: int = 20) -> list[ListedVersion]:
+        """Return the newest versions with their aliases and figures."""
+        with _translated(f"list the versions of {self._name}"):
+            try:
+                aliases = self._client.get_registered_model(self._name).aliases
+            except MlflowException as err:
+                if err.error_code == _NOT_FOUND:
+                    return []
+                raise
+            found = self._client.search_model_versions(
+                f"name = '{self._name}'", max_results=limit, order_by=["version_number DESC"]
+            )
+            return [self._listed(version, aliases) for version in found]
+
+    def _listed(self, found: ModelVersion, aliases: Mapping[str, str]) -> ListedVersion:
+        run = self._client.get_run(found.run_id or "")
+        own = tuple(sorted(a for a, number in aliases.items() if str(number) == str(found.version)))
+        created = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+        return ListedVersion(
+            _registered(found), own, created, dict(run.data.metrics), dict(run.data.tags)
         )
+
+    def data_digest(self, version: RegisteredVersion) -> str | None:
+        """Return the digest of the data that a version was trained on."""
+        with _translated(f"read the run of {version.name} version {version.version}"):
+            tags: dict[str, str] = self._client.get_run(version.run_id).data.tags
+        return tags.get(DATA_TAG)
+
+    def log_decision(self, version: RegisteredVersion, *, passed: bool, why: str) -> None:
+        """Write the gate's decision beside a version."""
+        with _translated(f"mark {version.name} version {version.version}"):
+            for key, value in (("presagio.gate", "passed" if passed else "refused"),
+                               ("presagio.gate_why", why[:_LONGEST_TAG])):  # fmt: skip
+                self._client.set_model_version_tag(version.name, version.version, key, value)
+
+    def download(self, version: RegisteredVersion, path: str, folder: Path) -> Path:
+        """Download a folder that was logged with a version, into an empty folder."""
+        with _translated(f"download {path} of {version.name} version {version.version}"):
+            return Path(self._client.download_artifacts(version.run_id, path, str(folder)))
 
     def fetch(self, version: RegisteredVersion, cache: Path, *, anew: bool = False) -> Path:
         """Bring a version's serving artifact into a local cache.
@@ -174,15 +254,17 @@ class Registry:
                 mlflow.log_metrics(dict(record.metrics))
                 for candidate in record.candidates:
                     self._log_nested(experiment, run.info.run_id, candidate)
-                for picture in record.pictures:
-                    mlflow.log_artifact(str(picture), "curves")
+                for attachment in record.attachments:
+                    mlflow.log_artifact(str(attachment), "report")
                 mlflow.log_artifacts(str(record.artifact), _ARTIFACT_PATH)
-                version = self._log_pipeline(record, run.info.run_id)
+                mlflow.log_artifact(str(record.holdout), record.holdout.stem)
+                version = self._log_estimator(record, run.info.run_id)
             self._client.set_model_version_tag(self._name, version, _DIGEST_TAG, record.digest)
         return RegisteredVersion(self._name, version, run.info.run_id, record.digest)
 
     def _log_nested(self, experiment: str, parent: str, candidate: LoggedCandidate) -> None:
-        name = " ".join(str(value) for value in candidate.parameters.values())
+        words = [candidate.kind] if candidate.kind == "baseline" else []
+        name = " ".join([*words, *map(str, candidate.parameters.values())])
         run = self._client.create_run(
             experiment, tags={"mlflow.parentRunId": parent}, run_name=name
         )
@@ -191,20 +273,21 @@ class Registry:
             run.info.run_id,
             metrics=[Metric(key, value, now, 0) for key, value in candidate.metrics.items()],
             params=[Param(key, str(value)) for key, value in candidate.parameters.items()],
-            tags=[RunTag("presagio.kind", "candidate")],
+            tags=[RunTag("presagio.kind", candidate.kind)],
         )
         self._client.set_terminated(run.info.run_id)
 
-    def _log_pipeline(self, record: TrainingRecord, run_id: str) -> str:
+    def _log_estimator(self, record: TrainingRecord, run_id: str) -> str:
         # Gaps turn integer and boolean columns into floats at inference, so all are doubles.
         example = record.input_example.astype(float)
         logged = mlflow.sklearn.log_model(
-            record.pipeline,
+            record.estimator,
             name="model",
             serialization_format="skops",
-            signature=mlflow.models.infer_signature(example, record.pipeline.predict(example)),
+            signature=mlflow.models.infer_signature(example, record.estimator.predict(example)),
             input_example=example,
             pip_requirements=_PIP_REQUIREMENTS,
+            skops_trusted_types=list(TRUSTED_TYPES),
         )
         self._ensure_registered_model()
         # Not by log_model itself, which prints what it does among the output of our commands.

@@ -94,6 +94,18 @@ class Settings(BaseSettings):
         "machine_failure_prediction_svc"
     )
     model_name: Annotated[str, Field(description="Name of the registered model.")] = "svm_prod"
+    gate_confidence: Annotated[
+        float,
+        Field(description="Share of resamples in which a challenger must cost less.", ge=0.5, lt=1),
+    ] = 0.9
+    gate_worst_category: Annotated[
+        float,
+        Field(
+            description="How much worse it may be for one machine type: missed failures a hundred "
+            "readings.",
+            ge=0,
+        ),
+    ] = 1.0
     api_url: Annotated[str, Field(description="Address of the inference API.")] = (
         "http://127.0.0.1:8000"
     )

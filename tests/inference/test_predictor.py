@@ -29,7 +29,7 @@ def _rewrite(folder: Path, changes: dict[str, object]) -> None:
 def test_rows_are_judged_alike_however_many_come_at_once(
     predictor: Predictor, trained: TrainedModel, rows: int
 ) -> None:
-    inputs = np.resize(trained.split.test.to_numpy(dtype=float), (rows, 7))
+    inputs = np.resize(trained.split.test.inputs.to_numpy(dtype=float), (rows, 7))
     together = predictor.predict(inputs)
     assert together.score.shape == together.probability.shape == together.label.shape == (rows,)
     alone = predictor.predict(inputs[-1:])
@@ -44,8 +44,8 @@ def test_no_rows_no_answers(predictor: Predictor) -> None:
 def test_labels_follow_the_threshold_and_probabilities_the_score(
     predictor: Predictor, trained: TrainedModel
 ) -> None:
-    said = predictor.predict(trained.split.test.to_numpy(dtype=float))
-    assert (said.label == (said.score >= trained.result.threshold)).all()
+    said = predictor.predict(trained.split.test.inputs.to_numpy(dtype=float))
+    assert (said.label == (said.score >= trained.result.alarm.threshold_)).all()
     assert ((said.probability > 0) & (said.probability < 1)).all()
     order = np.argsort(said.score)
     assert (np.diff(said.probability[order]) >= 0).all()

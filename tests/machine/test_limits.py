@@ -2,8 +2,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from presagio.machine.limits import category_values, derive_quantities, failing_modes
-from presagio.machine.spec import MachineSpec
+from presagio.machine.limits import (
+    category_values,
+    derive_quantities,
+    distances_of,
+    failing_modes,
+    signed_distances,
+)
+from presagio.machine.spec import Bound, MachineSpec
 
 
 def _inputs(spec: MachineSpec, **values: float) -> dict[str, np.ndarray]:
@@ -47,3 +53,42 @@ def test_limits_explain_every_real_failure(
 ) -> None:
     inputs = {name: real_rows[name].cast(pl.Float64).to_numpy() for name in spec.input_names}
     assert (failing_modes(spec, inputs)[mode] == real_rows[mode].to_numpy()).all()
+
+
+def test_distances_have_the_limits_units(spec: MachineSpec) -> None:
+    assert {d.name: d.unit for d in distances_of(spec)} == {
+        "hdf_temperature_difference_below": "K",
+        "hdf_rotational_speed_rpm_below": "rpm",
+        "pwf_power_below": "W",
+        "pwf_power_above": "W",
+        "osf_strain_above": "minNm",
+        "twf_tool_wear_min_above": "min",
+    }
+
+
+def test_distances_are_negative_beyond_the_limit(spec: MachineSpec) -> None:
+    found = signed_distances(spec, _inputs(spec))
+    # The example: 8.1 K, 1,310 rpm, 63 Nm, 210 min, type L.
+    assert found["hdf_temperature_difference_below"] == pytest.approx(-0.5)
+    assert found["hdf_rotational_speed_rpm_below"] == pytest.approx(-70)
+    assert found["pwf_power_below"] == pytest.approx(8642.5 - 3500, abs=0.1)
+    assert found["pwf_power_above"] == pytest.approx(9000 - 8642.5, abs=0.1)
+    assert found["osf_strain_above"] == pytest.approx(11_000 - 210 * 63)
+    assert found["twf_tool_wear_min_above"] == pytest.approx(-10)
+
+
+def test_a_limit_that_is_not_certain_decides_nothing(spec: MachineSpec) -> None:
+    assert "twf" not in failing_modes(spec, _inputs(spec))
+
+
+def test_a_spec_without_limits_has_no_distances(spec: MachineSpec) -> None:
+    bare = spec.model_copy(update={"rules": ()})
+    assert distances_of(bare) == ()
+    assert signed_distances(bare, _inputs(spec)) == {}
+
+
+def test_two_limits_on_one_side_keep_names_of_their_own(spec: MachineSpec) -> None:
+    rule = spec.rules[1]
+    other = rule.model_copy(update={"bounds": (Bound(of="power", below=1000.0),)})
+    names = [d.name for d in distances_of(spec.model_copy(update={"rules": (rule, other)}))]
+    assert names == ["pwf_power_below", "pwf_power_below_2"]

@@ -21,6 +21,7 @@ from presagio.stack.layout import Layout
 from presagio.stack.processes import stop_all
 from presagio.stack.services import build_services
 from presagio.training.train import TrainedModel, register_model
+from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports
 from tests.serving.conftest import Serve
 
@@ -54,7 +55,7 @@ def test_the_champion_is_served_from_the_start(
     serve: Serve, settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path,
     spec: MachineSpec,
 ) -> None:  # fmt: skip
-    registered = register_model(trained, registry, tmp_path / "files")
+    registered = register_champion(trained, registry, tmp_path / "files")
     with serve(settings) as client:
         ready = client.get("/health/ready").json()
         answer = client.post("/predict", json={"request_id": 1, "features": spec.example}).json()
@@ -73,7 +74,7 @@ def test_a_new_champion_is_taken_without_a_restart(
         assert degraded["source"] == "fallback"
         assert "no version of" in degraded["reason"]
         for number in ("1", "2"):
-            register_model(trained, registry, tmp_path / number)
+            register_champion(trained, registry, tmp_path / number)
             ready = _wait(client, lambda r, n=number: r["version"] == n)  # type: ignore[misc]
             assert ready["degraded"] is False
 
@@ -81,9 +82,9 @@ def test_a_new_champion_is_taken_without_a_restart(
 def test_a_candidate_that_is_not_what_was_registered_is_refused(
     serve: Serve, settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path
 ) -> None:
-    good = register_model(trained, registry, tmp_path / "1")
+    good = register_champion(trained, registry, tmp_path / "1")
     with serve(settings) as client:
-        bad = register_model(trained, registry, tmp_path / "2", promote=False)
+        bad = register_model(trained, registry, tmp_path / "2")
         registry._client.set_model_version_tag(
             bad.name, bad.version, "presagio.artifact_sha256", "0" * 64
         )
@@ -100,7 +101,7 @@ def test_a_candidate_that_is_not_what_was_registered_is_refused(
 def test_a_damaged_copy_in_the_cache_is_fetched_anew(
     settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path
 ) -> None:
-    registered = register_model(trained, registry, tmp_path / "1")
+    registered = register_champion(trained, registry, tmp_path / "1")
     folder = registry.fetch(registered, settings.model_cache)
     (folder / "model.onnx").write_bytes(b"altered")
     champion = Champion(settings, load_spec(), lambda: registry)
@@ -112,7 +113,7 @@ def test_a_damaged_copy_in_the_cache_is_fetched_anew(
 def test_a_registry_that_goes_away_changes_nothing(
     settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path
 ) -> None:
-    registered = register_model(trained, registry, tmp_path / "1")
+    registered = register_champion(trained, registry, tmp_path / "1")
     away = open_registry(settings.model_copy(update={"mlflow_url": free_ports().url("mlflow")}))
     current = registry
     champion = Champion(settings, load_spec(), lambda: current)
@@ -155,7 +156,7 @@ def test_s3_away_is_the_fallback_within_ten_seconds(
     serve: Serve, settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path,
     mlflow_without_s3: str,
 ) -> None:  # fmt: skip
-    registered = register_model(trained, registry, tmp_path / "files")
+    registered = register_champion(trained, registry, tmp_path / "files")
     assert (
         open_registry(settings.model_copy(update={"mlflow_url": mlflow_without_s3})).resolve()
         == registered

@@ -15,7 +15,6 @@ from presagio.training.dataset import (
     generate_dataset,
     read_curated,
     read_labelled_csv,
-    split_dataset,
 )
 
 
@@ -73,12 +72,15 @@ def test_a_missing_file_is_refused(spec: MachineSpec, tmp_path: Path) -> None:
         read_labelled_csv(tmp_path / "nothing.csv", spec)
 
 
-def test_the_split_is_stratified_and_shares_no_row(spec: MachineSpec) -> None:
-    dataset = generate_dataset(spec, 5000)
-    split = split_dataset(dataset)
-    assert (len(split.train), len(split.test)) == (4000, 1000)
-    assert not set(split.train.index) & set(split.test.index)
-    assert split.test_target.mean() == pytest.approx(dataset.target.mean(), abs=0.001)
+def test_modes_are_labels_where_each_failure_has_its_own(spec: MachineSpec) -> None:
+    frame = pl.concat(simulate(spec, 2000))
+    assert list(dataset_from_frame(frame, spec, "x").labels) == list(spec.label_names)
+    healthy = ~pl.col("machine_failure")
+    sure = pl.when(healthy).then(None).otherwise("hdf").alias("hdf")
+    labels = dataset_from_frame(frame.with_columns(sure), spec, "x").labels
+    assert labels["hdf"].sum() == frame.filter(~healthy)["hdf"].sum()
+    unsure = pl.when(healthy).then("hdf").alias("hdf")
+    assert "hdf" not in dataset_from_frame(frame.with_columns(unsure), spec, "x").labels
 
 
 @pytest.mark.integration

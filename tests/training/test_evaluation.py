@@ -1,9 +1,21 @@
-from pathlib import Path
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.exceptions import UndefinedMetricWarning
 
-from presagio.training.evaluation import draw_curves, evaluate
+from presagio.machine.spec import MachineSpec
+from presagio.training.evaluation import (
+    Figures,
+    Interval,
+    ModeFigures,
+    bootstrap_intervals,
+    evaluate,
+    figures_by_category,
+    figures_by_mode,
+    mean_intervals,
+)
 
 TARGET = np.array([False] * 96 + [True] * 4)
 
@@ -33,10 +45,51 @@ def test_metrics_carry_their_prefix() -> None:
     assert "accuracy" not in "".join(metrics)
 
 
-def test_curves_are_pictures(tmp_path: Path) -> None:
+def test_intervals_hold_the_figure() -> None:
     score = np.linspace(-1, 1, 100)
-    files = draw_curves(tmp_path, TARGET, score, (score + 1) / 2, score > 0.9)
-    assert {file.stem for file in files} == {
-        "precision_recall", "roc", "confusion_matrix", "reliability",
-    }  # fmt: skip
-    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+    label = score > score[93]
+    found = bootstrap_intervals(TARGET, score, (score + 1) / 2, label)
+    assert found["f1"].low <= found["f1"].mean == pytest.approx(0.8) <= found["f1"].high
+    assert found["recall"] == Interval(1.0, 1.0, 1.0)
+
+
+def test_a_mean_over_folds_has_an_interval() -> None:
+    score = np.linspace(-1, 1, 100)
+    folds = [evaluate(TARGET, score, (score + 1) / 2, score > score[i]) for i in (90, 93, 95)]
+    found = mean_intervals(folds)["f1"]
+    assert found.mean == pytest.approx(np.mean([fold.f1 for fold in folds]))
+    assert found.low < found.mean < found.high
+
+
+def test_categories_are_judged_apart(spec: MachineSpec) -> None:
+    inputs = pd.DataFrame(0.0, index=range(100), columns=list(spec.input_names))
+    inputs["type_l"] = np.arange(100) < 50
+    seen: dict[str, int] = {}
+
+    def judge(rows: np.ndarray) -> Figures:
+        seen[str(len(seen))] = int(rows.sum())
+        return evaluate(
+            TARGET[rows], *[np.zeros(int(rows.sum()))] * 2, np.zeros(int(rows.sum()), bool)
+        )
+
+    with warnings.catch_warnings():
+        # Without a failure some figures are not defined.
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        found = figures_by_category(spec, inputs, judge)
+    assert list(found) == ["type L", "type H"]
+    assert seen == {"0": 50, "1": 50}
+
+
+def test_named_modes_are_counted() -> None:
+    labels = pd.DataFrame(
+        {
+            "machine_failure": [True, True, True, False],
+            "hdf": [True, True, False, False],
+            "pwf": [True, False, True, False],
+        }
+    )
+    alarm, named = np.array([True, True, False, True]), np.array(["pwf", "pwf", "pwf", "pwf"])
+    found = figures_by_mode(labels, alarm, named)
+    # The first failure has both modes, and either is a right answer.
+    assert found["hdf"] == ModeFigures(failures=2, found=2, named=1)
+    assert found["pwf"] == ModeFigures(failures=2, found=1, named=1)

@@ -3,50 +3,99 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+import pandas as pd
 import pytest
 
 from presagio.errors import InvalidArtifactError
+from presagio.inference.predictor import load_predictor
+from presagio.machine.limits import signed_distances
 from presagio.machine.spec import MachineSpec
-from presagio.training.dataset import generate_dataset, split_dataset
+from presagio.training.alarm import DetectorPlan, FailureAlarm
+from presagio.training.dataset import generate_dataset
 from presagio.training.export import export_graph
-from presagio.training.pipeline import build_pipeline
-from presagio.training.search import Calibration
+from presagio.training.features import feature_sets
+from presagio.training.splitting import Part, Split, make_folds, split_dataset
+from presagio.training.train import TrainedModel
 
-CALIBRATION = Calibration(-1.5, 0.5)
-
-
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"kernel": "linear", "C": 10.0},
-        {"kernel": "rbf", "C": 300.0, "gamma": 0.1},
-        {"kernel": "rbf", "C": 1.0, "gamma": "scale"},
-        {"kernel": "poly", "C": 10.0, "gamma": 0.2, "degree": 2, "coef0": 1.0},
-        {"kernel": "poly", "C": 1.0, "gamma": "auto", "degree": 3, "coef0": 0.0},
-    ],
-    ids=lambda parameters: "-".join(map(str, parameters.values())),
+SETS = ("raw", "derived", "limits", "squashed_4")
+KERNELS: tuple[dict[str, Any], ...] = (
+    {"kernel": "linear", "C": 1.0},
+    {"kernel": "rbf", "C": 300.0, "gamma": 0.1},
+    {"kernel": "rbf", "C": 1.0, "gamma": "scale"},
+    {"kernel": "poly", "C": 10.0, "gamma": 0.2, "degree": 2, "coef0": 1.0},
+    {"kernel": "poly", "C": 1.0, "gamma": "auto", "degree": 3, "coef0": 0.0},
 )
-def test_the_graph_is_the_pipeline(spec: MachineSpec, parameters: dict[str, Any]) -> None:
-    split = split_dataset(generate_dataset(spec, 12_500, seed=9), test_share=0.8)
-    pipeline = build_pipeline(spec).set_params(**{f"svc__{k}": v for k, v in parameters.items()})
-    pipeline.fit(split.train, split.train_target)
-    session = ort.InferenceSession(export_graph(spec, pipeline, CALIBRATION))
-    inputs = split.test.to_numpy(dtype=np.float64)
-    assert len(inputs) == 10_000
-    score, probability = session.run(("score", "probability"), {"inputs": inputs})
-    expected = pipeline.decision_function(split.test)
-    np.testing.assert_allclose(score, expected, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(probability, 1 / (1 + np.exp(-1.5 * expected + 0.5)), atol=1e-6)
 
 
-def test_a_kernel_that_cannot_be_written_out_is_refused(spec: MachineSpec) -> None:
-    dataset = generate_dataset(spec, 1000)
-    pipeline = build_pipeline(spec).set_params(svc__kernel="sigmoid")
-    pipeline.fit(dataset.inputs, dataset.target)
+@pytest.fixture(scope="module")
+def split(spec: MachineSpec) -> Split:
+    return split_dataset(generate_dataset(spec, 12_500, seed=9), test_share=0.8)
+
+
+def _fit(spec: MachineSpec, part: Part, plans: tuple[DetectorPlan, ...]) -> FailureAlarm:
+    alarm = FailureAlarm(spec.model_dump_json(), plans)
+    return alarm.fit(part.inputs, part.labels, folds=[make_folds(part, None)])
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("parameters", KERNELS, ids=lambda p: "-".join(map(str, p.values())))
+def test_the_graph_is_the_model(
+    spec: MachineSpec, split: Split, name: str, parameters: dict[str, Any]
+) -> None:
+    (features,) = (found for found in feature_sets(spec) if found.name == name)
+    alarm = _fit(spec, split.train, (DetectorPlan("machine_failure", features, parameters),))
+    session = ort.InferenceSession(export_graph(spec, alarm))
+    rows = split.test.inputs
+    assert len(rows) == 10_000
+    score, probability = session.run(("score", "probability"), {"inputs": rows.to_numpy(float)})
+    expected = alarm.decision_function(rows)
+    np.testing.assert_allclose(score, expected, rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(probability, alarm.predict_proba(rows)[:, 1], atol=1e-6)
+
+
+def test_a_model_a_mode_says_all_in_one_graph(spec: MachineSpec, split: Split) -> None:
+    plans = tuple(
+        DetectorPlan(mode, feature_sets(spec, mode)[0], {"C": 100.0, "gamma": 2.0})
+        for mode in ("hdf", "pwf", "osf")
+    )
+    alarm = _fit(spec, split.train, plans)
+    rows = split.test.inputs
+    outputs = ("score", "modes", "distances")
+    session = ort.InferenceSession(export_graph(spec, alarm))
+    score, modes, distances = session.run(outputs, {"inputs": rows.to_numpy(float)})
+    np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-6)
+    np.testing.assert_allclose(modes, alarm.log_odds(rows), atol=1e-6)
+    inputs = {name: rows[name].to_numpy(float) for name in spec.input_names}
+    expected = np.column_stack(list(signed_distances(spec, inputs).values()))
+    np.testing.assert_allclose(distances, expected, atol=1e-9)
+
+
+def test_a_spec_without_limits_has_no_distances(spec: MachineSpec, split: Split) -> None:
+    bare = spec.model_copy(update={"rules": (), "quantities": ()})
+    (features,) = feature_sets(bare)
+    alarm = _fit(bare, split.train, (DetectorPlan("machine_failure", features, {"C": 1.0}),))
+    session = ort.InferenceSession(export_graph(bare, alarm))
+    assert [output.name for output in session.get_outputs()] == ["score", "probability", "modes"]
+
+
+def test_a_kernel_that_cannot_be_written_out_is_refused(spec: MachineSpec, split: Split) -> None:
+    features = feature_sets(spec)[0]
+    plan = DetectorPlan("machine_failure", features, {"kernel": "sigmoid"})
     with pytest.raises(InvalidArtifactError, match="'sigmoid' cannot be exported"):
-        export_graph(spec, pipeline, CALIBRATION)
+        export_graph(spec, _fit(spec, split.train, (plan,)))
 
 
 def test_the_graph_needs_no_python_to_run(artifact: Path) -> None:
     session = ort.InferenceSession((artifact / "model.onnx").read_bytes())
     assert [entry.type for entry in session.get_inputs()] == ["tensor(double)"]
+
+
+def test_a_loaded_artifact_says_why(artifact: Path, trained: TrainedModel) -> None:
+    rows, alarm = trained.split.test.inputs, trained.result.alarm
+    found = load_predictor(artifact).diagnose(rows.to_numpy(float))
+    expected = pd.DataFrame(alarm.log_odds(rows), columns=[plan.label for plan in alarm.plans])
+    assert list(found.modes) == list(expected)
+    for name, log_odds in found.modes.items():
+        np.testing.assert_allclose(log_odds, expected[name], atol=1e-6)
+    wear = found.distances["twf_tool_wear_min_above"]
+    np.testing.assert_allclose(wear, 200 - rows["tool_wear_min"])

@@ -2,41 +2,78 @@ import numpy as np
 import pytest
 
 from presagio.machine.spec import MachineSpec
-from presagio.training.dataset import generate_dataset, split_dataset
-from presagio.training.search import DEFAULT_GRID, FOLDS, Grid, search
+from presagio.training.dataset import generate_dataset
+from presagio.training.search import (
+    BASELINE_GRID,
+    Grid,
+    learnable_modes,
+    parameter_points,
+    search,
+)
+from presagio.training.splitting import FOLDS, Part, split_dataset
 from presagio.training.train import TrainedModel
 
-SMALL: Grid = [{"svc__kernel": ["linear"], "svc__C": [0.1, 1.0]}]
+SMALL: Grid = [{"kernel": ["rbf"], "C": [10.0, 100.0], "gamma": [0.5]}]
 
 
-def test_the_described_grid_is_searched_too() -> None:
-    assert {"svc__kernel": ["linear"], "svc__C": [0.01, 0.11, 10.0]} in DEFAULT_GRID
+@pytest.fixture(scope="module")
+def part(spec: MachineSpec) -> Part:
+    return split_dataset(generate_dataset(spec, 4000)).train
 
 
-def test_progress_counts_every_fit(spec: MachineSpec) -> None:
-    split, seen = split_dataset(generate_dataset(spec, 2000)), []
-    search(spec, split.train, split.train_target, grid=SMALL, progress=lambda *a: seen.append(a))
-    assert seen == [(i, 2 * FOLDS) for i in range(1, 2 * FOLDS + 1)]
+def test_the_described_grid_is_the_baseline() -> None:
+    points = list(parameter_points(BASELINE_GRID))
+    assert [(point["kernel"], point["C"]) for point in points] == [
+        ("linear", 0.01), ("linear", 0.11), ("linear", 10.0),
+    ]  # fmt: skip
 
 
-def test_the_winner_has_the_best_average_precision(trained: TrainedModel) -> None:
+def test_progress_counts_every_fit(spec: MachineSpec, part: Part) -> None:
+    seen: list[tuple[int, int]] = []
+    search(spec, part, grid=SMALL, progress=lambda *counts: seen.append(counts))
+    total = seen[0][1]
+    assert seen == [(i, total) for i in range(1, total + 1)]
+
+
+def test_only_candidates_that_came_through_all_folds_win(trained: TrainedModel) -> None:
+    for shape in trained.result.shapes.values():
+        for plan in shape.alarm.plans:
+            (own,) = [c for c in trained.result.candidates if c.plan is plan]
+            assert len(own.folds) == FOLDS
+
+
+def test_modes_that_can_be_learned(spec: MachineSpec, part: Part) -> None:
+    # Random failures do not count as failures of the machine, whatever their number.
+    labels = part.labels.assign(rnf=~part.target)
+    assert learnable_modes(spec, labels) == ("twf", "hdf", "pwf", "osf")
+    assert learnable_modes(spec, labels[["machine_failure"]]) == ()
+
+
+def test_without_modes_there_is_one_detector(spec: MachineSpec, part: Part) -> None:
+    bare = Part(part.inputs, part.labels[["machine_failure"]], part.target, None)
+    result = search(spec, bare, grid=SMALL)
+    assert result.shape == "single"
+    assert [plan.label for plan in result.alarm.plans] == ["machine_failure"]
+
+
+def test_a_spec_without_limits_is_searched_too(spec: MachineSpec, part: Part) -> None:
+    bare = spec.model_copy(update={"rules": (), "quantities": (), "modes": ()})
+    rows = Part(part.inputs, part.labels[["machine_failure"]], part.target, None)
+    result = search(bare, rows, grid=SMALL)
+    assert {c.plan.features.name for c in result.candidates} == {"raw"}
+
+
+def test_the_threshold_is_the_cheapest(trained: TrainedModel) -> None:
     result = trained.result
-    assert result.best.mean == max(candidate.mean for candidate in result.candidates)
-    assert result.best.parameters["svc__C"] == result.pipeline["svc"].C
-    assert all(np.mean(c.folds) == pytest.approx(c.mean) for c in result.candidates)
-
-
-def test_the_winner_is_trained_on_the_whole_training_part(trained: TrainedModel) -> None:
-    scaler = trained.result.pipeline["inputs"].named_transformers_["numbers"]
-    assert scaler.n_samples_seen_ == len(trained.split.train)
+    assert result.alarm.threshold_ == result.thresholds.cost
 
 
 def test_a_higher_score_is_a_higher_probability(trained: TrainedModel) -> None:
-    assert trained.result.calibration.slope < 0
+    assert trained.result.alarm.calibration_[0] > 0
 
 
-def test_the_same_seed_gives_the_same_choice(spec: MachineSpec) -> None:
-    split = split_dataset(generate_dataset(spec, 2000))
-    first, second = (search(spec, split.train, split.train_target, grid=SMALL) for _ in range(2))
-    assert (first.threshold, first.calibration) == (second.threshold, second.calibration)
-    assert [c.folds for c in first.candidates] == [c.folds for c in second.candidates]
+def test_the_same_seed_gives_the_same_choice(spec: MachineSpec, part: Part) -> None:
+    first, second = (search(spec, part, grid=SMALL) for _ in range(2))
+    assert first.thresholds == second.thresholds
+    assert first.alarm.plans == second.alarm.plans
+    np.testing.assert_array_equal(first.alarm.out_of_fold_, second.alarm.out_of_fold_)

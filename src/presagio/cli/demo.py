@@ -1,5 +1,6 @@
 """The whole loop on a running stack, step by step, with real figures."""
 
+import getpass
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from presagio.cli.champion import print_decision
 from presagio.cli.intake import open_home_intake
 from presagio.cli.model import print_figures, train_with_progress
 from presagio.cli.output import Home, console
@@ -77,11 +79,11 @@ def _file(intake: "Intake", path: Path) -> None:
 
 
 def _train(settings: Settings, intake: "Intake") -> "RegisteredVersion":
-    from presagio.registry import open_registry  # noqa: PLC0415 - heavy imports
-    from presagio.training.dataset import read_curated  # noqa: PLC0415
+    from presagio.training.dataset import read_curated  # noqa: PLC0415 - heavy imports
+    from presagio.training.promotion import open_promoter, promote  # noqa: PLC0415
     from presagio.training.train import register_model  # noqa: PLC0415
 
-    dataset = read_curated(intake)
+    dataset, promoter = read_curated(intake), open_promoter(settings, intake.spec)
     console.print(
         f"   {dataset.source}: {len(dataset.target)} rows, {int(dataset.target.sum())} failures, "
         f"receipts {list(dataset.receipts)}",
@@ -90,8 +92,10 @@ def _train(settings: Settings, intake: "Intake") -> "RegisteredVersion":
     model = train_with_progress(dataset, intake.spec)
     print_figures(model)
     with tempfile.TemporaryDirectory() as scratch:
-        registered = register_model(model, open_registry(settings), Path(scratch))
-    console.print(f"   {registered.name} version {registered.version} is the champion now.")
+        registered = register_model(model, promoter.registry, Path(scratch))
+    # The same data give a model that is no better than the champion, and the gate says so.
+    why = "the demo shows a swap"
+    print_decision(promote(promoter, registered, who=getpass.getuser(), why=why, force=True))
     return registered
 
 
@@ -134,7 +138,7 @@ def demo(
         path, what = _readings(settings, folder)
         _step(1, f"A CSV file lands in the bucket: {what}")
         _file(intake, path)
-    _step(2, "Train Support Vector Machines on what was processed, and promote the best")
+    _step(2, "Train Support Vector Machines on what was processed, and make the best one champion")
     registered = _train(settings, intake)
     _step(3, "The API takes the new champion without a restart")
     seconds = _wait_for_version(settings.api_url, registered.version)

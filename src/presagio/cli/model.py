@@ -1,5 +1,6 @@
 """Commands on models: train, export-fallback."""
 
+import getpass
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from presagio.cli.champion import describe_decision, print_decision
 from presagio.cli.intake import open_home_intake
 from presagio.cli.output import AsJson, Home, console, print_json
 from presagio.errors import NoChampionError
@@ -16,6 +18,7 @@ from presagio.settings import Settings, load_settings
 if TYPE_CHECKING:
     from presagio.machine.spec import MachineSpec
     from presagio.registry import RegisteredVersion, Registry
+    from presagio.storage.promotions import RecordedDecision
     from presagio.training.dataset import Dataset
     from presagio.training.train import TrainedModel
 
@@ -60,18 +63,28 @@ def _champion(registry: "Registry") -> "RegisteredVersion | None":
 
 
 def print_figures(model: "TrainedModel") -> None:
-    """Print the figures on the test part, from this run."""
-    best, test = model.result.best, model.test
-    table = Table("Precision", "Recall", "F1", "MCC", "Average precision", "ROC AUC", "Brier")
-    figures = (test.precision, test.recall, test.f1, test.mcc, test.average_precision)
-    table.add_row(*(f"{value:.3f}" for value in (*figures, test.roc_auc, test.brier)))
+    """Print what was chosen, and its figures, from this run."""
+    result, judged, test = model.result, model.judgement, model.judgement.test
+    for plan in result.alarm.plans:
+        parameters = ", ".join(f"{name} {value}" for name, value in plan.parameters.items())
+        console.print(f"{plan.label}: {plan.features.name} features, {parameters}", soft_wrap=True)
+    cross = judged.cross_validation["f1"]
     console.print(
-        f"Best of {len(model.result.candidates)} candidates: {best.parameters}, "
-        f"average precision {best.mean:.3f} ± {best.sd:.3f} in cross-validation.\n"
-        f"On {len(model.split.test_target)} rows that no choice has seen "
-        f"({int(model.split.test_target.sum())} failures):",
+        f"Best of {len(result.candidates)} candidates; F1 {cross.mean:.3f} "
+        f"({cross.low:.3f} to {cross.high:.3f}) in repeated cross-validation.\n"
+        f"On {len(model.split.test)} rows that no choice has seen "
+        f"({int(model.split.test.target.sum())} failures), beside the described model:",
         soft_wrap=True,
     )
+    table = Table("", "Precision", "Recall", "F1", "MCC", "Average precision", "Cost of 1,000")
+    sides = (
+        ("this model", test, judged.cost),
+        ("described", judged.baseline, judged.baseline_cost),
+    )
+    for name, figures, cost in sides:
+        values = (figures.precision, figures.recall, figures.f1, figures.mcc)
+        shown = [f"{value:.3f}" for value in (*values, figures.average_precision)]
+        table.add_row(name, *shown, f"{cost:.1f}")
     console.print(table)
 
 
@@ -84,7 +97,7 @@ def train(
         bool, typer.Option("--processed", help="Train on what the intake has taken.")
     ] = False,
     challenger: Annotated[
-        bool, typer.Option("--challenger", help="Register without making it champion.")
+        bool, typer.Option("--challenger", help="Register only; do not ask the gate.")
     ] = False,
     unless_champion: Annotated[
         bool, typer.Option("--unless-champion", help="Do nothing if there is a champion.")
@@ -93,7 +106,7 @@ def train(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search, train, judge and register a model, and make it champion.
+    """Search, train, judge and register a model; it becomes champion if the gate lets it.
 
     Without --csv or --processed it takes the data at hand: PRESAGIO_AI4I_CSV, what `presagio data
     fetch` brought, or generated rows.
@@ -121,14 +134,29 @@ def train(
         )
     model = train_with_progress(dataset, spec, seed=seed, as_json=as_json)
     with tempfile.TemporaryDirectory() as scratch:
-        registered = register_model(model, registry, Path(scratch), promote=not challenger)
+        registered = register_model(model, registry, Path(scratch))
+    decision = None if challenger else _ask_the_gate(settings, spec, registered)
     if as_json:
-        note = f"trained on {dataset.source}: {len(dataset.target)} rows, F1 {model.test.f1:.2f}"
-        print_json({"registered": vars(registered), "card": model.card, "note": note})
+        f1 = model.judgement.test.f1
+        note = f"trained on {dataset.source}: {len(dataset.target)} rows, F1 {f1:.2f}"
+        decided = None if decision is None else describe_decision(decision)
+        print_json(
+            {"registered": vars(registered), "card": model.card, "decision": decided, "note": note}
+        )
         return
     print_figures(model)
-    role = "challenger" if challenger else "champion"
-    console.print(f"Registered as {registered.name} version {registered.version}, {role}.")
+    console.print(f"Registered as {registered.name} version {registered.version}, challenger.")
+    if decision is not None:
+        print_decision(decision)
+
+
+def _ask_the_gate(
+    settings: Settings, spec: "MachineSpec", version: "RegisteredVersion"
+) -> "RecordedDecision":
+    from presagio.training.promotion import open_promoter, promote  # noqa: PLC0415 - heavy imports
+
+    why = "presagio train"
+    return promote(open_promoter(settings, spec), version, who=getpass.getuser(), why=why)
 
 
 def export_fallback(

@@ -46,6 +46,9 @@ class Manifest(_Frozen):
     files: dict[str, str]
     inputs: tuple[str, ...]
     threshold: float
+    # Columns of the graph's outputs of these names; models made before they had them have none.
+    modes: tuple[str, ...] = ()
+    distances: tuple[str, ...] = ()
     examples: tuple[Example, ...]
 
 
@@ -73,6 +76,8 @@ def write_artifact(
     card: dict[str, Any],
     threshold: float,
     examples: tuple[Example, ...],
+    modes: tuple[str, ...] = (),
+    distances: tuple[str, ...] = (),
 ) -> str:
     """Write an artifact folder.
 
@@ -89,6 +94,8 @@ def write_artifact(
         files={name: sha256_of(folder / name) for name in (GRAPH, SPEC, CARD)},
         inputs=spec.input_names,
         threshold=threshold,
+        modes=modes,
+        distances=distances,
         examples=examples,
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -38,6 +38,23 @@ class Prediction:
     label: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why the model says so of ``n`` rows.
+
+    Attributes
+    ----------
+    modes
+        Name of each detector's failure mode → its log odds, shape ``(n,)``.
+    distances
+        Name of each operating limit → the distance to it in the limit's unit, shape ``(n,)``;
+        negative beyond it.
+    """
+
+    modes: dict[str, NDArray[np.float64]]
+    distances: dict[str, NDArray[np.float64]]
+
+
 class Predictor:
     """A runnable artifact. Safe to call from several threads at once."""
 
@@ -60,14 +77,40 @@ class Predictor:
         Prediction
             One entry a row.
         """
-        rows = np.ascontiguousarray(inputs, dtype=np.float64)
-        parts = [
-            self._session.run(("score", "probability"), {"inputs": rows[i : i + _CHUNK_ROWS]})
-            for i in range(0, max(len(rows), 1), _CHUNK_ROWS)
-        ]
-        score = np.concatenate([part[0] for part in parts]).astype(np.float64)
-        probability = np.concatenate([part[1] for part in parts]).astype(np.float64)
+        score, probability = self._run(("score", "probability"), inputs)
         return Prediction(score, probability, score >= self._threshold)
+
+    def diagnose(self, inputs: ArrayLike) -> Diagnosis:
+        """Say of rows which failure mode is how likely, and how far they are from each limit.
+
+        Parameters
+        ----------
+        inputs
+            As for :meth:`predict`.
+
+        Returns
+        -------
+        Diagnosis
+            Empty for a model that was made before models had these outputs.
+        """
+        manifest = self.artifact.manifest
+        names = {"modes": manifest.modes, "distances": manifest.distances}
+        wanted = tuple(name for name, columns in names.items() if columns)
+        found = dict(zip(wanted, self._run(wanted, inputs), strict=True)) if wanted else {}
+        columns = {
+            name: dict(zip(names[name], array.T, strict=True)) for name, array in found.items()
+        }
+        return Diagnosis(columns.get("modes", {}), columns.get("distances", {}))
+
+    def _run(self, outputs: Sequence[str], inputs: ArrayLike) -> list[NDArray[np.float64]]:
+        rows = np.ascontiguousarray(inputs, dtype=np.float64)
+        if len(rows) <= _CHUNK_ROWS:
+            return list(self._session.run(outputs, {"inputs": rows}))
+        parts = [
+            self._session.run(outputs, {"inputs": rows[i : i + _CHUNK_ROWS]})
+            for i in range(0, len(rows), _CHUNK_ROWS)
+        ]
+        return [np.concatenate(found) for found in zip(*parts, strict=True)]
 
     def arrange(self, readings: Sequence[Mapping[str, float | bool]]) -> NDArray[np.float64]:
         """Arrange readings, name → value, as the array of shape ``(n, k)`` that is predicted."""

@@ -1,6 +1,7 @@
-"""Derived quantities, and the failure modes that the operating limits define."""
+"""Derived quantities, distances to the operating limits, and the failure modes that they define."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,15 +47,82 @@ def category_values(
     return np.select(indicators, list(category.indicators), default=category.remainder or "")
 
 
-def _beyond(bound: Bound, values: Floats, spec: MachineSpec, inputs: Mapping[str, Floats]) -> Bools:
+def _threshold(bound: Bound, spec: MachineSpec, inputs: Mapping[str, Floats]) -> float | Floats:
     limit = bound.limit
-    threshold: float | Floats
-    if isinstance(limit, dict):
-        kinds = category_values(spec.category(bound.by or ""), inputs)
-        threshold = np.select([kinds == value for value in limit], list(limit.values()), np.nan)
-    else:
-        threshold = limit
+    if not isinstance(limit, dict):
+        return limit
+    kinds = category_values(spec.category(bound.by or ""), inputs)
+    return np.select([kinds == value for value in limit], list(limit.values()), np.nan)
+
+
+def _beyond(bound: Bound, values: Floats, spec: MachineSpec, inputs: Mapping[str, Floats]) -> Bools:
+    threshold = _threshold(bound, spec, inputs)
     return values < threshold if bound.above is None else values > threshold
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a quantity is from one limit of one failure mode.
+
+    Attributes
+    ----------
+    name
+        Such as ``pwf_power_above``: mode, quantity, and the side on which the limit is broken.
+    mode
+        The failure mode.
+    bound
+        The limit.
+    unit
+        That of the quantity, and so of the distance.
+    """
+
+    name: str
+    mode: str
+    bound: Bound
+    unit: str
+
+
+def distances_of(spec: MachineSpec) -> tuple[Distance, ...]:
+    """Return the distances to all operating limits of a spec, in its order; none where it has none.
+
+    Two rules of a mode may name one bound: it is one distance then.
+    """
+    units = {feature.name: feature.unit for feature in spec.features}
+    units |= {quantity.name: quantity.unit for quantity in spec.quantities}
+    found: dict[str, Distance] = {}
+    for rule in spec.rules:
+        for bound in rule.bounds:
+            side = "below" if bound.above is None else "above"
+            name, number = f"{rule.mode}_{bound.of}_{side}", 2
+            while name in found and found[name].bound != bound:
+                name, number = f"{rule.mode}_{bound.of}_{side}_{number}", number + 1
+            found[name] = Distance(name, rule.mode, bound, units[bound.of])
+    return tuple(found.values())
+
+
+def signed_distances(spec: MachineSpec, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Measure how far readings are from each operating limit.
+
+    Parameters
+    ----------
+    spec
+        The machine spec.
+    inputs
+        One array of shape ``(n,)`` for each name in ``spec.input_names``.
+
+    Returns
+    -------
+    dict
+        For each name of :func:`distances_of` an array of shape ``(n,)``, in the unit of the
+        limited quantity: positive within the limit, negative beyond it.
+    """
+    values = {**inputs, **derive_quantities(spec, inputs)}
+    measured: dict[str, Floats] = {}
+    for distance in distances_of(spec):
+        bound, value = distance.bound, values[distance.bound.of]
+        threshold = _threshold(bound, spec, inputs)
+        measured[distance.name] = value - threshold if bound.above is None else threshold - value
+    return measured
 
 
 def failing_modes(spec: MachineSpec, inputs: Mapping[str, Floats]) -> dict[str, Bools]:
@@ -70,12 +138,13 @@ def failing_modes(spec: MachineSpec, inputs: Mapping[str, Floats]) -> dict[str, 
     Returns
     -------
     dict
-        For each mode that has rules, an array of shape ``(n,)``.
+        For each mode that has rules that are certain, an array of shape ``(n,)``.
     """
     values = {**inputs, **derive_quantities(spec, inputs)}
     rows = len(values[spec.feature_names[0]])
-    modes = {rule.mode: np.zeros(rows, dtype=bool) for rule in spec.rules}
-    for rule in spec.rules:
+    certain = [rule for rule in spec.rules if rule.certain]
+    modes = {rule.mode: np.zeros(rows, dtype=bool) for rule in certain}
+    for rule in certain:
         bounds = [_beyond(bound, values[bound.of], spec, inputs) for bound in rule.bounds]
         modes[rule.mode] |= np.logical_and.reduce(bounds)
     return modes

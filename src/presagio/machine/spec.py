@@ -107,10 +107,35 @@ class Bound(_Frozen):
 
 
 class Rule(_Frozen):
-    """A failure mode happens when all bounds of any of its rules hold."""
+    """A failure mode happens when all bounds of any of its rules hold.
+
+    Unless it is ``certain``, it may happen then: the rule says where to look and decides nothing.
+    """
 
     mode: Name
     bounds: tuple[Bound, ...]
+    certain: bool = True
+
+
+class Costs(_Frozen):
+    """What an answer costs, in one currency of the plant's own; what counts is how they compare.
+
+    Attributes
+    ----------
+    missed_failure
+        A failure without an alarm.
+    false_alarm
+        An alarm without a failure, beyond the inspection.
+    inspection
+        Every alarm.
+    max_alarm_share
+        The largest share of readings that can be inspected; None where there is no bound.
+    """
+
+    missed_failure: Annotated[float, Field(gt=0)]
+    false_alarm: Annotated[float, Field(ge=0)]
+    inspection: Annotated[float, Field(ge=0)] = 0.0
+    max_alarm_share: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class Normal(_Frozen):
@@ -137,6 +162,21 @@ class SimulationRecipe(_Frozen):
     random_failure_rate: float
 
 
+class Division(_Frozen):
+    """How rows are divided into those to learn from and those to judge by.
+
+    Attributes
+    ----------
+    by
+        ``time``: the newest rows judge. ``unit``: no machine is on both sides.
+    column
+        The identifier that holds the time (as text that sorts) or the unit.
+    """
+
+    by: Literal["time", "unit"]
+    column: Name
+
+
 class MachineSpec(_Frozen):
     """A machine's readings: features, categories, labels, derived quantities, limits."""
 
@@ -151,6 +191,8 @@ class MachineSpec(_Frozen):
     modes: tuple[Column, ...] = ()
     quantities: tuple[Quantity, ...] = ()
     rules: tuple[Rule, ...] = ()
+    costs: Costs = Costs(missed_failure=1.0, false_alarm=1.0)
+    division: Division | None = None
     simulation: SimulationRecipe | None = None
 
     @cached_property
@@ -202,6 +244,8 @@ class MachineSpec(_Frozen):
         modes = {rule.mode for rule in self.rules} - {mode.name for mode in self.modes}
         if modes:
             raise ValueError(f"rules for unknown failure modes: {sorted(modes)}")
+        if self.division and self.division.column not in {own.name for own in self.identifiers}:
+            raise ValueError(f"rows are divided by {self.division.column}, which no identifier is")
         self._limits_name_every_value()
         return self
 

@@ -1,7 +1,12 @@
 """Connections to the PostgreSQL database of the ledger."""
 
-from sqlalchemy import Engine, create_engine
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from presagio.errors import StorageError
 from presagio.settings import Settings, reveal
 
 _CONNECTIONS = 4
@@ -21,3 +26,15 @@ def open_database(settings: Settings) -> Engine:
         pool_pre_ping=True,
         connect_args={"connect_timeout": 5},
     )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what PostgreSQL refuses, or its absence, into :class:`StorageError`."""
+    try:
+        yield
+    except DBAPIError as err:
+        raise StorageError(
+            f"the ledger cannot be used: {type(err.orig).__name__}: {err.orig}; "
+            "check PRESAGIO_DATABASE_URL and that PostgreSQL is up"
+        ) from err

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 
 from presagio.errors import StorageError
+from presagio.storage.database import translated
 from presagio.storage.tables import CLAIMS, RECEIPTS, RELEASES
 
 Verdict = Literal["processed", "quarantined", "duplicate"]
@@ -125,17 +125,6 @@ def _is(table: sa.TableClause, identity: ObjectIdentity) -> list[sa.ColumnElemen
     return [table.c[name] == getattr(identity, name) for name in names]
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as err:
-        raise StorageError(
-            f"the ledger cannot be used: {type(err.orig).__name__}: {err.orig}; "
-            "check PRESAGIO_DATABASE_URL and that PostgreSQL is up"
-        ) from err
-
-
 class Ledger:
     """Claims and receipts in PostgreSQL; failures are :class:`StorageError`."""
 
@@ -162,7 +151,7 @@ class Ledger:
             .values(attempts=CLAIMS.c.attempts + 1)
             .returning(*CLAIMS.c)
         )
-        with _translated(), self._engine.begin() as connection:
+        with translated(), self._engine.begin() as connection:
             if (found := connection.execute(again).one_or_none()) is not None:
                 return _claim(found)
             for name in names:
@@ -184,7 +173,7 @@ class Ledger:
         Of two runs that file the same bytes at once, under one name or two, one waits here until
         the other has committed. When the block ends without an error the transaction is committed.
         """
-        with _translated(), self._engine.begin() as connection:
+        with translated(), self._engine.begin() as connection:
             # Held until the end of the transaction; unlike a row it needs no clean-up after a kill.
             own = claim.identity
             lock = sa.func.hashtextextended(f"{own.bucket}/{own.sha256}", 0)
@@ -209,7 +198,7 @@ class Ledger:
         for column, wanted in asked.items():
             if wanted is not None:
                 query = query.where(RECEIPTS.c[column] == wanted)
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             return [_receipt(row) for row in connection.execute(query)]
 
     def open_claims(self, bucket: str | None = None) -> list[Claim]:
@@ -222,7 +211,7 @@ class Ledger:
         )
         if bucket is not None:
             query = query.where(CLAIMS.c.bucket == bucket)
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             return [_claim(row) for row in connection.execute(query)]
 
     def blocking(self, bucket: str, reasons: Iterable[str]) -> list[Receipt]:
@@ -249,12 +238,12 @@ class Ledger:
             )
             .order_by(RECEIPTS.c.id)
         )
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             return [_receipt(row) for row in connection.execute(query)]
 
     def release(self, receipt_id: int, *, who: str, why: str) -> Receipt | None:
         """Note that a file that blocks training has been looked at; None for no such receipt."""
-        with _translated(), self._engine.begin() as connection:
+        with translated(), self._engine.begin() as connection:
             query = sa.select(RECEIPTS).where(RECEIPTS.c.id == receipt_id)
             row = connection.execute(query).one_or_none()
             if row is None:

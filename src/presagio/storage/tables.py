@@ -1,4 +1,4 @@
-"""The ledger's tables, as the migrations leave them."""
+"""The ledgers' tables, as the migrations leave them."""
 
 from typing import Any
 
@@ -47,5 +47,20 @@ RELEASES = sa.table(
     sa.column("receipt_id", sa.BigInteger),
     sa.column("who", sa.Text),
     sa.column("why", sa.Text),
+    sa.column("created_at", sa.DateTime(timezone=True)),
+)
+
+PROMOTIONS = sa.table(
+    "promotions",
+    sa.column("id", sa.BigInteger),
+    sa.column("model", sa.Text),
+    sa.column("version", sa.Text),
+    sa.column("previous", sa.Text),
+    sa.column("kind", sa.Text),
+    sa.column("forced", sa.Boolean),
+    sa.column("who", sa.Text),
+    sa.column("why", sa.Text),
+    sa.column("figures", JSONB),
+    sa.column("data_sha256", sa.Text),
     sa.column("created_at", sa.DateTime(timezone=True)),
 )

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from presagio.errors import DataError
 from presagio.ingest.filing import Intake
@@ -32,8 +31,9 @@ class Dataset:
     ----------
     inputs
         ``n`` rows, the spec's inputs as columns.
-    target
-        Shape ``(n,)``: whether the row is a failure.
+    labels
+        ``n`` rows: the target (whether the row is a failure) first, then the failure modes, where
+        each failure's mode is known.
     source
         Where the rows come from, in words.
     sha256
@@ -42,24 +42,32 @@ class Dataset:
         Ids of the ledger's receipts that the rows came through.
     rejected
         How many rows of the source failed the checks and are not in here.
+    divided_by
+        ``time`` or ``unit`` where the machine spec names a column to divide by.
+    keys
+        That column, shape ``(n,)``.
     """
 
     inputs: pd.DataFrame
-    target: NDArray[np.bool_]
+    labels: pd.DataFrame
     source: str
     sha256: str
     receipts: tuple[int, ...] = ()
     rejected: int = 0
+    divided_by: str | None = None
+    keys: NDArray[np.str_] | None = None
+
+    @property
+    def target(self) -> NDArray[np.bool_]:
+        """Whether each row is a failure, shape ``(n,)``."""
+        return self.labels.iloc[:, 0].to_numpy(dtype=bool)
 
 
-@dataclass(frozen=True)
-class Split:
-    """A dataset's training and test part; nothing is chosen on the test part."""
-
-    train: pd.DataFrame
-    train_target: NDArray[np.bool_]
-    test: pd.DataFrame
-    test_target: NDArray[np.bool_]
+def _known_modes(frame: pl.DataFrame, spec: MachineSpec) -> list[str]:
+    """Return the failure modes of which it is known for every failure whether it was one."""
+    failures = frame.filter(pl.col(spec.target.name))
+    names = [mode.name for mode in spec.modes]
+    return [n for n in names if n in frame.columns and not failures[n].null_count()]
 
 
 def dataset_from_frame(
@@ -85,12 +93,25 @@ def dataset_from_frame(
             f"{source} has {failures} failures in {len(frame)} rows; at least {_FEWEST_FAILURES} "
             "failures, and rows without one, are needed"
         )
-    used = frame.select(*spec.input_names, spec.target.name)
-    digest = hashlib.sha256(used.write_csv().encode()).hexdigest()
-    inputs = pd.DataFrame({name: used[name].to_numpy() for name in spec.input_names})
+    labels = [spec.target.name, *_known_modes(frame, spec)]
+    used = frame.select(
+        *spec.input_names,
+        # A row that is no failure is none of any mode.
+        *(pl.col(name).fill_null(value=False) for name in labels),
+    )
+    division = spec.division
+    if division is not None and frame.get_column(division.column, default=None) is None:
+        raise DataError(f"{source} has no column {division.column}, by which the spec divides rows")
     return Dataset(
-        inputs, used[spec.target.name].to_numpy(), source, digest, receipts, rejected
-    )  # fmt: skip
+        pd.DataFrame({name: used[name].to_numpy() for name in spec.input_names}),
+        pd.DataFrame({name: used[name].to_numpy() for name in labels}),
+        source,
+        hashlib.sha256(used.write_csv().encode()).hexdigest(),
+        receipts,
+        rejected,
+        None if division is None else division.by,
+        None if division is None else frame[division.column].fill_null("").to_numpy(),
+    )
 
 
 def read_labelled_csv(path: Path, spec: MachineSpec) -> Dataset:
@@ -167,7 +188,7 @@ def read_curated(intake: Intake) -> Dataset:
         parts = [_read_curated(intake, key, receipt.id) for key in receipt.outcome.curated_keys]
         labelled = [part.filter(pl.col(spec.target.name).is_not_null()) for part in parts]
         if any(map(len, labelled)):
-            frames += [part.select(*spec.input_names, spec.target.name) for part in labelled]
+            frames += labelled
             receipts.append(receipt.id)
     if not receipts:
         raise DataError(
@@ -175,7 +196,7 @@ def read_curated(intake: Intake) -> Dataset:
             f"{spec.target.name}; upload a labelled file with: presagio ingest FILE"
         )
     everything = pl.concat(frames)
-    once = everything.unique(maintain_order=True)
+    once = everything.unique([*spec.input_names, *spec.label_names], maintain_order=True)
     source = f"the curated rows of {len(receipts)} file{'s' if len(receipts) > 1 else ''}"
     if doubled := len(everything) - len(once):
         source += f", without {doubled} rows that came twice"
@@ -195,15 +216,3 @@ def default_dataset(settings: Settings, spec: MachineSpec) -> Dataset:
         return read_labelled_csv(real, spec)
     made = generate_dataset(spec)
     return replace(made, source=f"{made.source}, since no real data are at hand")
-
-
-def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -> Split:
-    """Split a dataset into training and test part, stratified by the target."""
-    train, test, train_target, test_target = train_test_split(
-        dataset.inputs,
-        dataset.target,
-        test_size=test_share,
-        stratify=dataset.target,
-        random_state=seed,
-    )
-    return Split(train, train_target, test, test_target)

@@ -1,17 +1,19 @@
 """How good a model is on rows that no choice has seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from presagio.machine.limits import category_values
+from presagio.machine.spec import MachineSpec
+
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Strings = NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -56,57 +58,105 @@ def evaluate(target: Bools, score: Floats, probability: Floats, label: Bools) ->
     )
 
 
-def _draw(path: Path, draw: Callable[[Figure], None]) -> Path:
-    # The object interface: no global state, no display, safe in threads and servers.
-    figure = Figure(figsize=(5, 4), layout="constrained")
-    draw(figure)
-    figure.savefig(path, dpi=100)
-    return path
+@dataclass(frozen=True)
+class Interval:
+    """A mean with what 95 % of resamples, or plus and minus two standard errors, make of it."""
+
+    mean: float
+    low: float
+    high: float
 
 
-def draw_curves(
-    folder: Path, target: Bools, score: Floats, probability: Floats, label: Bools
-) -> list[Path]:
-    """Draw precision-recall, ROC, confusion matrix and reliability as PNG files.
+_JUDGED = ("f1", "average_precision", "mcc", "precision", "recall")
+_RESAMPLES = 1000
 
-    Returns
-    -------
-    list of Path
-        The files, in the folder given.
+
+def bootstrap_intervals(
+    target: Bools, score: Floats, probability: Floats, label: Bools, *, seed: int = 0
+) -> dict[str, Interval]:
+    """Say how far figures of one held-out part can be trusted: 95 % of its resamples.
+
+    Resampled are failures and others apart, so that each resample has as many of them.
+    """
+    rng, kinds = np.random.default_rng(seed), (np.flatnonzero(target), np.flatnonzero(~target))
+    found: dict[str, list[float]] = {name: [] for name in _JUDGED}
+    for _ in range(_RESAMPLES):
+        rows = np.concatenate([rng.choice(kind, len(kind)) for kind in kinds])
+        figures = evaluate(target[rows], score[rows], probability[rows], label[rows])
+        for name in _JUDGED:
+            found[name].append(getattr(figures, name))
+    whole = evaluate(target, score, probability, label)
+    return {
+        name: Interval(getattr(whole, name), *map(float, np.percentile(values, (2.5, 97.5))))
+        for name, values in found.items()
+    }
+
+
+def mean_intervals(figures: Sequence[Figures]) -> dict[str, Interval]:
+    """Average figures of several judgements, with 95 % of where their mean lies.
+
+    Folds of one division share training rows, so the interval is somewhat too narrow (Bengio and
+    Grandvalet, 2004); the standard deviation over folds is what a single test part may show.
+    """
+    found = {}
+    for name in _JUDGED:
+        values = np.array([getattr(one, name) for one in figures])
+        error = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+        mean = float(values.mean())
+        found[name] = Interval(mean, mean - float(error), mean + float(error))
+    return found
+
+
+def figures_by_category(
+    spec: MachineSpec, inputs: pd.DataFrame, judge: Callable[[Bools], Figures]
+) -> dict[str, Figures]:
+    """Judge the rows of each value of each category apart, as ``type L``."""
+    values = {name: inputs[name].to_numpy() for name in spec.indicator_names}
+    parts = {
+        f"{category.name} {value}": category_values(category, values) == value
+        for category in spec.categories
+        for value in category.values
+    }
+    return {name: judge(rows) for name, rows in parts.items() if rows.any()}
+
+
+@dataclass(frozen=True)
+class ModeFigures:
+    """How failures of one mode are found.
+
+    Attributes
+    ----------
+    failures, found
+        How many there are, and for how many of them there was an alarm.
+    named
+        For how many of the found ones the alarm named a mode that they had.
     """
 
-    def precision_recall(figure: Figure) -> None:
-        axes = figure.subplots()
-        metrics.PrecisionRecallDisplay.from_predictions(target, score, ax=axes, name="SVM")
+    failures: int
+    found: int
+    named: int
 
-    def roc(figure: Figure) -> None:
-        metrics.RocCurveDisplay.from_predictions(target, score, ax=figure.subplots(), name="SVM")
 
-    def confusion(figure: Figure) -> None:
-        metrics.ConfusionMatrixDisplay.from_predictions(
-            target, label, display_labels=["healthy", "failure"], ax=figure.subplots(), cmap="Blues"
+def figures_by_mode(labels: pd.DataFrame, alarm: Bools, named: Strings) -> dict[str, ModeFigures]:
+    """Judge the failures of each mode apart.
+
+    Parameters
+    ----------
+    labels
+        ``n`` rows: the target first, then the failure modes.
+    alarm
+        Shape ``(n,)``.
+    named
+        The mode that the model names for each row, shape ``(n,)``.
+    """
+    failed = labels.iloc[:, 0].to_numpy(dtype=bool)
+    modes = {name: labels[name].to_numpy(dtype=bool) & failed for name in labels.columns[1:]}
+    right = np.zeros(len(labels), dtype=bool)
+    for name, rows in modes.items():
+        right |= rows & (named == name)
+    return {
+        name: ModeFigures(
+            int(rows.sum()), int((rows & alarm).sum()), int((rows & alarm & right).sum())
         )
-
-    def reliability(figure: Figure) -> None:
-        axes = figure.subplots()
-        edges = np.linspace(0.0, 1.0, 11)
-        bins = np.clip(np.digitize(probability, edges) - 1, 0, 9)
-        filled = [i for i in range(10) if np.any(bins == i)]
-        axes.plot([0, 1], [0, 1], "k:", label="perfect")
-        axes.plot(
-            [probability[bins == i].mean() for i in filled],
-            [target[bins == i].mean() for i in filled],
-            "o-",
-            label="SVM, calibrated",
-        )
-        axes.set(xlabel="Predicted probability", ylabel="Share of failures")
-        axes.legend()
-
-    plots = {
-        "precision_recall": precision_recall,
-        "roc": roc,
-        "confusion_matrix": confusion,
-        "reliability": reliability,
+        for name, rows in modes.items()
     }
-    with mpl.rc_context({"font.size": 9}):
-        return [_draw(folder / f"{name}.png", draw) for name, draw in plots.items()]

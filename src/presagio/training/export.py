@@ -15,11 +15,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
 from presagio.errors import InvalidArtifactError
-from presagio.machine.spec import MachineSpec
-from presagio.training.search import Calibration
+from presagio.machine.limits import distances_of
+from presagio.machine.spec import Bound, MachineSpec
+from presagio.training.alarm import FailureAlarm
 
 _OPSET = 17
 _IR_VERSION = 8
+_OPERATORS = {"difference": "Sub", "product": "Mul"}
 
 
 class _Graph:
@@ -81,60 +83,115 @@ _KERNELS: dict[str, Callable[[_Graph, str, SVC], str]] = {
 }
 
 
-def _standardise(graph: _Graph, spec: MachineSpec, pipeline: Pipeline) -> str:
-    scaler = pipeline["inputs"].named_transformers_["numbers"]
-    untouched = len(spec.indicator_names)
-    mean = np.concatenate([scaler.mean_, np.zeros(untouched)])
-    scale = np.concatenate([scaler.scale_, np.ones(untouched)])
-    centred = graph.node("Sub", "inputs", graph.constant(mean))
-    return graph.node("Div", centred, graph.constant(scale))
+def _column(graph: _Graph, position: int) -> str:
+    return graph.node("Gather", "inputs", graph.constant(np.array([position])), axis=1)
 
 
-def export_graph(spec: MachineSpec, pipeline: Pipeline, calibration: Calibration) -> bytes:
-    """Write a trained pipeline as an ONNX graph.
+def _limit(graph: _Graph, spec: MachineSpec, bound: Bound, columns: dict[str, str]) -> str:
+    """Write a bound's limit: one number, or that of the row's category."""
+    if not isinstance(bound.limit, dict):
+        return graph.constant(float(bound.limit))
+    category = spec.category(bound.by or "")
+    rest = bound.limit[category.remainder] if category.remainder else 0.0
+    limit = graph.constant(float(rest))
+    for value, indicator in category.indicators.items():
+        own = graph.constant(bound.limit[value] - rest)
+        limit = graph.node("Add", limit, graph.node("Mul", columns[indicator], own))
+    return limit
+
+
+def _compute(graph: _Graph, spec: MachineSpec) -> dict[str, str]:
+    """Write inputs, quantities and distances, each of shape ``(n, 1)``, by name."""
+    columns = {name: _column(graph, i) for i, name in enumerate(spec.input_names)}
+    for quantity in spec.quantities:
+        left, right = (columns[name] for name in quantity.of)
+        derived = graph.node(_OPERATORS[quantity.kind], left, right)
+        columns[quantity.name] = graph.node("Mul", derived, graph.constant(quantity.factor))
+    for distance in distances_of(spec):
+        bound = distance.bound
+        value, limit = columns[bound.of], _limit(graph, spec, bound, columns)
+        within = (value, limit) if bound.above is None else (limit, value)
+        columns[distance.name] = graph.node("Sub", *within)
+    return columns
+
+
+def _scaled(graph: _Graph, columns: dict[str, str], features: Pipeline) -> str:
+    seen = [columns[name] for name in features["compute"].columns]
+    scaled = graph.node("Concat", *seen, axis=1) if len(seen) > 1 else seen[0]
+    scaler = features["scale"]
+    if scaler.with_mean:
+        scaled = graph.node("Sub", scaled, graph.constant(scaler.mean_))
+    if "squash" not in features.named_steps:
+        return graph.node("Div", scaled, graph.constant(scaler.scale_))
+    steep = graph.constant(features["squash"].sharpness / scaler.scale_)
+    return graph.node("Tanh", graph.node("Mul", scaled, steep))
+
+
+def _detector(graph: _Graph, columns: dict[str, str], detector: Pipeline) -> str:
+    """Write one decision function, shape ``(n, 1)``."""
+    svc = detector["svc"]
+    if svc.kernel not in _KERNELS:
+        raise InvalidArtifactError(f"kernel {svc.kernel!r} cannot be exported; use {[*_KERNELS]}")
+    raw = _KERNELS[svc.kernel](graph, _scaled(graph, columns, detector["features"]), svc)
+    return graph.node("Add", raw, graph.constant(svc.intercept_))
+
+
+def _write(graph: _Graph, spec: MachineSpec, alarm: FailureAlarm) -> None:
+    columns = _compute(graph, spec)
+    found = [_detector(graph, columns, detector) for detector in alarm.detectors_]
+    together = graph.node("Concat", *found, axis=1) if len(found) > 1 else found[0]
+    sloped = graph.node("Mul", together, graph.constant(alarm.slopes_))
+    odds = graph.node("Add", sloped, graph.constant(alarm.offsets_), output="modes")
+    if len(found) > 1:
+        score = graph.node("ReduceLogSumExp", odds, axes=[1], keepdims=0, output="score")
+    else:
+        flat = graph.constant(np.array([-1], dtype=np.int64))
+        score = graph.node("Reshape", odds, flat, output="score")
+    slope, offset = alarm.calibration_
+    log_odds = graph.node("Mul", score, graph.constant(slope))
+    log_odds = graph.node("Add", log_odds, graph.constant(offset))
+    graph.node("Sigmoid", log_odds, output="probability")
+    if distances := [columns[distance.name] for distance in distances_of(spec)]:
+        graph.node("Concat", *distances, axis=1, output="distances")
+
+
+def export_graph(spec: MachineSpec, alarm: FailureAlarm) -> bytes:
+    """Write a trained model as an ONNX graph.
 
     Parameters
     ----------
     spec
         The machine spec; the graph takes its inputs in order, shape ``(n, k)``, float64.
-    pipeline
-        What :func:`presagio.training.pipeline.build_pipeline` built, trained.
-    calibration
-        The sigmoid from score to probability.
+    alarm
+        The trained model.
 
     Returns
     -------
     bytes
-        The checked graph; outputs ``score`` and ``probability``, shape ``(n,)``, float64.
+        The checked graph. Outputs, all float64: ``score`` and ``probability``, shape ``(n,)``;
+        ``modes``, the log odds by detector; ``distances`` to the operating limits, in the order
+        of :func:`presagio.machine.limits.distances_of`, where the spec has any.
 
     Raises
     ------
     InvalidArtifactError
-        If the kernel is not one of linear, rbf and poly.
+        If a kernel is not one of linear, rbf and poly.
     """
-    svc = pipeline["svc"]
-    if svc.kernel not in _KERNELS:
-        raise InvalidArtifactError(f"kernel {svc.kernel!r} cannot be exported; use {[*_KERNELS]}")
     graph = _Graph()
-    raw = _KERNELS[svc.kernel](graph, _standardise(graph, spec, pipeline), svc)
-    shifted = graph.node("Add", raw, graph.constant(svc.intercept_))
-    flat = graph.constant(np.array([-1], dtype=np.int64))
-    score = graph.node("Reshape", shifted, flat, output="score")
-    exponent = graph.node("Mul", score, graph.constant(-calibration.slope))
-    exponent = graph.node("Sub", exponent, graph.constant(calibration.intercept))
-    graph.node("Sigmoid", exponent, output="probability")
+    _write(graph, spec, alarm)
+    width, limits = len(spec.input_names), len(distances_of(spec))
+    outputs: dict[str, list[str | int]] = {"score": ["n"], "probability": ["n"]}
+    outputs["modes"] = ["n", len(alarm.plans)]
+    if limits:
+        outputs["distances"] = ["n", limits]
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
             spec.name,
+            [helper.make_tensor_value_info("inputs", TensorProto.DOUBLE, ["n", width])],
             [
-                helper.make_tensor_value_info(
-                    "inputs", TensorProto.DOUBLE, ["n", len(spec.input_names)]
-                )
-            ],
-            [
-                helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n"])
-                for name in ("score", "probability")
+                helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape)
+                for name, shape in outputs.items()
             ],
             graph.constants,
         ),

@@ -1,134 +1,329 @@
-"""The hyperparameter search, on the training part only."""
+"""The choice of a model, on the training part only: features, kernels, one machine or several."""
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.metrics import precision_recall_curve
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
+from sklearn.metrics import average_precision_score, f1_score
 from sklearn.pipeline import Pipeline
 
 from presagio.machine.spec import MachineSpec
-from presagio.training.pipeline import build_pipeline
+from presagio.training.alarm import DetectorPlan, FailureAlarm, build_detector
+from presagio.training.features import FeatureSet, feature_sets
+from presagio.training.splitting import FOLDS, Folds, Part, make_folds
+from presagio.training.thresholds import Thresholds, choose_thresholds, row_costs
 
+Bools = NDArray[np.bool_]
 Grid = Sequence[Mapping[str, Sequence[Any]]]
 Progress = Callable[[int, int], None]
+Shape = Literal["per_mode", "single"]
 
-FOLDS = 5
-# The described grid (linear, three values of C), and RBF kernels around the best of a wider search.
+# Divisions into folds for out-of-fold scores of the chosen plans.
+REPEATS = 3
+# Of candidates, this share goes on from one fold to the next; the last ones see all folds.
+_GO_ON = 1 / 4
+_FINALISTS = 6
+# A mode with fewer failures cannot be learned by itself.
+_FEWEST_FAILURES = 20
+# Of a mode's failures, the share that has to count as failures of the machine.
+_COUNTS = 0.5
+
 DEFAULT_GRID: Grid = (
-    {"svc__kernel": ["linear"], "svc__C": [0.01, 0.11, 10.0]},
-    {"svc__kernel": ["rbf"], "svc__C": [1.0, 10.0, 100.0, 300.0], "svc__gamma": [0.03, 0.1, 0.3]},
+    {"kernel": ["linear"], "C": [0.1, 1.0, 10.0]},
+    {"kernel": ["rbf"], "C": [10.0, 100.0, 1000.0], "gamma": [0.1, 0.5, 2.0]},
+    {"kernel": ["poly"], "C": [10.0], "degree": [2, 3], "coef0": [1.0], "gamma": [0.1]},
+    {"kernel": ["rbf"], "C": [1.0], "gamma": [0.5, 2.0], "class_weight": ["balanced"]},
+)
+# The described system's: linear, on raw inputs. It oversampled failures to half of all rows, which
+# to a Support Vector Machine is the same as weighting them so.
+BASELINE_GRID: Grid = (
+    {"kernel": ["linear"], "C": [0.01, 0.11, 10.0], "class_weight": ["balanced"]},
 )
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One point of the grid: parameters, and average precision fold by fold."""
+class FoldScore:
+    """How a candidate does on the rows of one fold, by its own label."""
 
-    parameters: dict[str, Any]
-    mean: float
-    sd: float
-    fit_seconds: float
-    folds: tuple[float, ...]
+    average_precision: float
+    f1: float
+
+    @property
+    def value(self) -> float:
+        """What candidates are ranked by: how well it orders rows, and where it draws the line."""
+        return (self.average_precision + self.f1) / 2
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """The sigmoid ``1 / (1 + exp(slope * score + intercept))`` (Platt, 1999)."""
+class Candidate:
+    """One candidate for a detector: what it is, and how it did fold by fold.
 
-    slope: float
-    intercept: float
+    Attributes
+    ----------
+    folds
+        As many as it has come through: weak candidates see the first only.
+    fit_seconds
+        Mean time of one fit.
+    """
+
+    plan: DetectorPlan
+    folds: tuple[FoldScore, ...]
+    fit_seconds: float
+
+    @property
+    def value(self) -> float:
+        """Mean over the folds of what candidates are ranked by."""
+        return float(np.mean([fold.value for fold in self.folds]))
+
+    @property
+    def error(self) -> float:
+        """Standard error of that mean."""
+        return float(np.std([fold.value for fold in self.folds]) / np.sqrt(len(self.folds)))
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Means and standard deviations over the folds, for reports."""
+        precision = [fold.average_precision for fold in self.folds]
+        f1 = [fold.f1 for fold in self.folds]
+        return {
+            "average_precision": float(np.mean(precision)),
+            "average_precision_sd": float(np.std(precision)),
+            "f1": float(np.mean(f1)),
+            "f1_sd": float(np.std(f1)),
+        }
+
+
+@dataclass(frozen=True)
+class ShapeFigures:
+    """How one shape of model does on out-of-fold scores.
+
+    Attributes
+    ----------
+    thresholds
+        The best by each measure.
+    costs
+        Expected cost of 1,000 readings, fold by fold.
+    average_precision, f1
+        Means over the folds.
+    """
+
+    alarm: FailureAlarm
+    thresholds: Thresholds
+    costs: tuple[float, ...]
+    average_precision: float
+    f1: float
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What the search chose, with the model trained on the whole training part.
+    """What the search chose, trained on the whole training part.
 
     Attributes
     ----------
-    threshold
-        The score from which a row is an alarm; best F1 on out-of-fold scores.
+    alarm
+        The model, with its threshold.
+    shape
+        Whether it has one detector a failure mode or one for all.
+    shapes
+        The shapes that were compared.
+    candidates
+        All candidates of all labels.
+    baseline
+        The described model, trained on the same rows; it alarms from a score of 0 on.
     """
 
+    alarm: FailureAlarm
+    shape: Shape
+    shapes: Mapping[Shape, ShapeFigures]
     candidates: tuple[Candidate, ...]
-    best: Candidate
-    pipeline: Pipeline
-    threshold: float
-    calibration: Calibration
+    baseline: Pipeline
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Thresholds by each measure; the model uses the one by cost."""
+        return self.shapes[self.shape].thresholds
+
+    def best_by_features(self) -> dict[str, dict[str, float]]:
+        """Return for each label the best mean of average precision and F1 with each feature set.
+
+        Of sets whose candidates all went out early it is that of the folds that they saw.
+        """
+        best: dict[str, dict[str, float]] = {}
+        for candidate in self.candidates:
+            label, features = candidate.plan.label, candidate.plan.features.name
+            found = best.setdefault(label, {})
+            found[features] = max(candidate.value, found.get(features, 0.0))
+        return best
 
 
-class _FitCounter:
-    """A scikit-learn callback that counts the search's fits, cross-validated ones only."""
-
-    def __init__(self, total: int, report: Progress) -> None:
-        self._total, self._report, self._done = total, report, 0
-        self._lock = threading.Lock()
-
-    def setup(self, estimator: object, context: object) -> None: ...
-
-    def teardown(self, estimator: object, context: object) -> None: ...
-
-    def on_fit_task_begin(self, estimator: object, context: object) -> None: ...
-
-    def on_fit_task_end(self, estimator: object, context: Any) -> None:  # noqa: ARG002
-        if context.task_name == "candidate-split-evaluation":
-            # Fits end in several threads; whoever listens hears of them one by one, in order.
-            with self._lock:
-                self._done += 1
-                self._report(self._done, self._total)
+def parameter_points(grid: Grid) -> Iterator[dict[str, Any]]:
+    """Yield every point of a grid."""
+    for part in grid:
+        for values in np.ndindex(*(len(choices) for choices in part.values())):
+            yield {
+                name: choices[i] for (name, choices), i in zip(part.items(), values, strict=True)
+            }
 
 
-def _candidates(results: Mapping[str, Any]) -> tuple[Candidate, ...]:
-    folds = np.stack([results[f"split{i}_test_score"] for i in range(FOLDS)], axis=1)
+def _rounds(candidates: int, finalists: int = _FINALISTS) -> list[int]:
+    """Return how many candidates see each fold."""
+    counts = [candidates]
+    while len(counts) < FOLDS:
+        counts.append(min(counts[-1], max(finalists, round(counts[-1] * _GO_ON))))
+    return counts
+
+
+@dataclass
+class _Counter:
+    """Says how many fits are done, of how many."""
+
+    total: int
+    report: Progress
+    done: int = 0
+
+    def one(self) -> None:
+        self.done += 1
+        self.report(self.done, self.total)
+
+
+@dataclass
+class _Runner:
+    """A candidate in the race."""
+
+    plan: DetectorPlan
+    folds: list[FoldScore] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def run(self, spec: str, part: Part, target: Bools, fold: int, folds: Folds) -> None:
+        train, test = folds[fold]
+        began = time.perf_counter()
+        detector = build_detector(spec, self.plan).fit(part.inputs.iloc[train], target[train])
+        self.seconds.append(time.perf_counter() - began)
+        scores = detector.decision_function(part.inputs.iloc[test])
+        f1 = f1_score(target[test], scores >= 0.0, zero_division=0.0)
+        precision = average_precision_score(target[test], scores)
+        self.folds.append(FoldScore(float(precision), float(f1)))
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """Best first; of equals the one that needs fewer features."""
+        value = float(np.mean([fold.value for fold in self.folds]))
+        return (-round(value, 6), len(self.plan.features.columns))
+
+    def candidate(self) -> Candidate:
+        return Candidate(self.plan, tuple(self.folds), float(np.mean(self.seconds)))
+
+
+def _race(
+    spec: str,
+    part: Part,
+    plans: Sequence[DetectorPlan],
+    folds: Folds,
+    counter: _Counter,
+    finalists: int = _FINALISTS,
+) -> list[Candidate]:
+    """Let candidates see fold after fold, fewer each time (successive halving); the best first.
+
+    Of those that see all folds, the best is the one with the fewest features among those within
+    one standard error of the highest value: a mode with few failures would be left to chance.
+
+    Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification", 2016, with folds for
+    the resource.
+    """
+    target = part.labels[plans[0].label].to_numpy(dtype=bool)
+    running, out = [_Runner(plan) for plan in plans], []
+    # libsvm releases the interpreter's lock: threads use every core without copies of the data.
+    with joblib.Parallel(n_jobs=-1, backend="threading", return_as="generator_unordered") as pool:
+        for fold, count in enumerate(_rounds(len(plans), finalists)):
+            ranked = sorted(running, key=lambda runner: runner.rank) if fold else running
+            running, gone = ranked[:count], ranked[count:]
+            out += gone
+            jobs = (joblib.delayed(r.run)(spec, part, target, fold, folds) for r in running)
+            for _ in pool(jobs):
+                counter.one()
+    ranked_last = [runner.candidate() for runner in sorted(running, key=lambda r: r.rank)]
+    highest = ranked_last[0]
+    near = [c for c in ranked_last if c.value >= highest.value - highest.error]
+    best = min(near, key=lambda c: len(c.plan.features.columns))
+    others = [candidate for candidate in ranked_last if candidate is not best]
+    return [best, *others, *(runner.candidate() for runner in out)]
+
+
+def _plans(label: str, sets: Sequence[FeatureSet], grid: Grid) -> list[DetectorPlan]:
+    return [
+        DetectorPlan(label, features, parameters)
+        for features in sets
+        for parameters in parameter_points(grid)
+    ]
+
+
+def learnable_modes(spec: MachineSpec, labels: pd.DataFrame) -> tuple[str, ...]:
+    """Return the failure modes that can have a detector: known, often enough, and counted."""
+    target = labels[spec.target.name].to_numpy(dtype=bool)
     return tuple(
-        Candidate(
-            dict(results["params"][i]),
-            float(results["mean_test_score"][i]),
-            float(results["std_test_score"][i]),
-            float(results["mean_fit_time"][i]),
-            tuple(float(score) for score in folds[i]),
-        )
-        for i in range(len(results["params"]))
+        mode.name
+        for mode in spec.modes
+        if mode.name in labels
+        and (found := labels[mode.name].to_numpy(dtype=bool)).sum() >= _FEWEST_FAILURES
+        and target[found].mean() >= _COUNTS
     )
 
 
-def _best_f1_threshold(target: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
-    precision, recall, thresholds = precision_recall_curve(target, scores)
-    total = np.maximum(precision + recall, np.finfo(float).tiny)
-    best = int(np.argmax((2 * precision * recall / total)[:-1]))
-    # Halfway to the next lower score, so that rounding in the exported graph flips no label.
-    lower = thresholds[best - 1] if best else thresholds[best]
-    return float((thresholds[best] + lower) / 2)
+def _shape_figures(
+    spec: MachineSpec, plans: tuple[DetectorPlan, ...], part: Part, divisions: Sequence[Folds]
+) -> ShapeFigures:
+    with joblib.parallel_config(backend="threading", n_jobs=-1):
+        alarm = FailureAlarm(spec.model_dump_json(), plans)
+        alarm.fit(part.inputs, part.labels, folds=divisions)
+    thresholds = choose_thresholds(part.target, alarm.out_of_fold_, spec.costs)
+    alarm.threshold_ = thresholds.cost
+    costs, precision, f1 = [], [], []
+    for scores, division in zip(alarm.out_of_fold_, divisions, strict=True):
+        for _, test in division:
+            target, score = part.target[test], scores[test]
+            label = score >= thresholds.cost
+            costs.append(1000 * float(row_costs(target, label, spec.costs).mean()))
+            precision.append(average_precision_score(target, score))
+            f1.append(f1_score(target, label, zero_division=0.0))
+    means = float(np.mean(precision)), float(np.mean(f1))
+    return ShapeFigures(alarm, thresholds, tuple(costs), *means)
+
+
+def _choose(shapes: Mapping[Shape, ShapeFigures]) -> Shape:
+    """Prefer a detector a mode, which names the cause, unless one for all is clearly cheaper."""
+    if "per_mode" not in shapes:
+        return "single"
+    saved = np.subtract(shapes["per_mode"].costs, shapes["single"].costs)
+    error = saved.std() / np.sqrt(FOLDS)
+    return "single" if saved.mean() > error else "per_mode"
 
 
 def search(
     spec: MachineSpec,
-    inputs: pd.DataFrame,
-    target: NDArray[np.bool_],
+    part: Part,
     *,
+    divided_by: str | None = None,
     grid: Grid = DEFAULT_GRID,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> SearchResult:
-    """Search the grid by stratified cross-validation, scored by average precision.
-
-    Threshold and calibration are chosen on out-of-fold scores of the winner.
+    """Choose features and kernels label by label, then the shape, then the threshold.
 
     Parameters
     ----------
     spec
         The machine spec.
-    inputs, target
-        The training part: ``n`` rows and shape ``(n,)``.
+    part
+        The training part.
+    divided_by
+        How it is divided into folds: by ``time``, by ``unit``, or None for stratified ones.
     grid
-        Parameter grids of the pipeline.
+        Parameters of the machines.
     seed
         Seed of the folds.
     progress
@@ -139,22 +334,24 @@ def search(
     SearchResult
         The winner, trained on all rows given.
     """
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    total = FOLDS * sum(int(np.prod([len(v) for v in part.values()])) for part in grid)
-    found = GridSearchCV(build_pipeline(spec), list(grid), scoring="average_precision", cv=folds)
-    found.set_callbacks(_FitCounter(total, progress))
-    # libsvm releases the interpreter's lock: threads use every core without copies of the data.
-    with joblib.parallel_config(backend="threading", n_jobs=-1):
-        found.fit(inputs, target)
-        pipeline = build_pipeline(spec).set_params(**found.best_params_)
-        scores = cross_val_predict(pipeline, inputs, target, cv=folds, method="decision_function")
-        calibrated = CalibratedClassifierCV(pipeline, ensemble=False, cv=folds).fit(inputs, target)
-    sigmoid = calibrated.calibrated_classifiers_[0].calibrators[0]
-    candidates = _candidates(found.cv_results_)
-    return SearchResult(
-        candidates,
-        candidates[int(found.best_index_)],
-        found.best_estimator_,
-        _best_f1_threshold(target, scores),
-        Calibration(float(sigmoid.a_), float(sigmoid.b_)),
-    )
+    text, target = spec.model_dump_json(), spec.target.name
+    folds = make_folds(part, divided_by, seed=seed)
+    races = {target: _plans(target, feature_sets(spec), grid)}
+    for mode in learnable_modes(spec, part.labels):
+        races[mode] = _plans(mode, feature_sets(spec, mode), grid)
+    baseline = _plans(target, [FeatureSet("raw", spec.input_names)], BASELINE_GRID)
+    fits = sum(sum(_rounds(len(plans))) for plans in races.values())
+    counter = _Counter(fits + sum(_rounds(len(baseline), 1)), progress)
+    ranked = {label: _race(text, part, plans, folds, counter) for label, plans in races.items()}
+    described = _race(text, part, baseline, folds, counter, 1)
+    divisions = [make_folds(part, divided_by, seed=seed + i) for i in range(REPEATS)]
+    shapes: dict[Shape, ShapeFigures] = {
+        "single": _shape_figures(spec, (ranked[target][0].plan,), part, divisions)
+    }
+    if len(ranked) > 1:
+        plans = tuple(found[0].plan for label, found in ranked.items() if label != target)
+        shapes["per_mode"] = _shape_figures(spec, plans, part, divisions)
+    shape = _choose(shapes)
+    old = build_detector(text, described[0].plan).fit(part.inputs, part.target)
+    candidates = [candidate for found in ranked.values() for candidate in found]
+    return SearchResult(shapes[shape].alarm, shape, shapes, (*candidates, *described), old)

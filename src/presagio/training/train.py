@@ -1,28 +1,41 @@
 """The training job: split, search, judge, export, register. CLI, stack and notebook call this."""
 
-import platform
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import Example, write_artifact
 from presagio.inference.predictor import Prediction, load_predictor
+from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
-from presagio.registry import LoggedCandidate, RegisteredVersion, Registry, TrainingRecord
-from presagio.training.dataset import Dataset, Split, split_dataset
-from presagio.training.evaluation import Figures, draw_curves, evaluate
+from presagio.registry import (
+    DATA_TAG,
+    LoggedCandidate,
+    RegisteredVersion,
+    Registry,
+    TrainingRecord,
+)
+from presagio.training.card import describe, write_page
+from presagio.training.curves import draw_curves
+from presagio.training.dataset import Dataset
 from presagio.training.export import export_graph
-from presagio.training.search import DEFAULT_GRID, Grid, Progress, SearchResult, search
+from presagio.training.judgement import Judgement, judge, predict
+from presagio.training.search import DEFAULT_GRID, Candidate, Grid, Progress, SearchResult, search
+from presagio.training.splitting import Split, split_dataset
 
+HOLDOUT = "holdout"
 _RECORDED_EXAMPLES = 10
 _PARITY = 1e-3
-_PACKAGES = ("presagio", "scikit-learn", "numpy", "onnx", "onnxruntime", "skops")
+_PARITY_ROWS = 10_000
+# Nested runs of the registry: the candidates that came furthest.
+_LOGGED = 40
 
 
 @dataclass(frozen=True)
@@ -32,9 +45,9 @@ class TrainedModel:
     Attributes
     ----------
     said
-        What scikit-learn says of the test part, at the chosen threshold and calibration.
-    test
-        Figures of that.
+        What scikit-learn says of the test part.
+    judgement
+        Figures of that, and of cross-validation.
     """
 
     spec: MachineSpec
@@ -43,46 +56,12 @@ class TrainedModel:
     result: SearchResult
     seed: int
     said: Prediction
-    test: Figures
+    judgement: Judgement
 
     @property
     def card(self) -> dict[str, Any]:
         """The model card: data, choice, figures, versions. The same run gives the same card."""
-        best = self.result.best
-        return {
-            "machine": self.spec.name,
-            "data": {
-                "source": self.dataset.source,
-                "sha256": self.dataset.sha256,
-                "receipts": list(self.dataset.receipts),
-                "rows": len(self.dataset.target),
-                "failures": int(self.dataset.target.sum()),
-                "rejected_rows": self.dataset.rejected,
-                "test_rows": len(self.split.test_target),
-                "test_failures": int(self.split.test_target.sum()),
-            },
-            "model": {
-                "pipeline": "StandardScaler + passthrough, SVC",
-                "parameters": best.parameters,
-                "support_vectors": int(self.result.pipeline["svc"].n_support_.sum()),
-                "threshold": self.result.threshold,
-                "threshold_rule": "best F1 on out-of-fold scores of the training part",
-                "seed": self.seed,
-            },
-            "cross_validation": {"average_precision": best.mean, "sd": best.sd},
-            "test": asdict(self.test),
-            "versions": {
-                "python": platform.python_version(),
-                **{package: version(package) for package in _PACKAGES},
-            },
-        }
-
-
-def _predict(result: SearchResult, inputs: pd.DataFrame) -> Prediction:
-    score = np.asarray(result.pipeline.decision_function(inputs), dtype=np.float64)
-    sigmoid = result.calibration
-    probability = 1.0 / (1.0 + np.exp(sigmoid.slope * score + sigmoid.intercept))
-    return Prediction(score, probability, score >= result.threshold)
+        return describe(self.spec, self.dataset, self.split, self.result, self.judgement, self.seed)
 
 
 def train_model(
@@ -102,17 +81,18 @@ def train_model(
     spec
         The machine spec that they follow.
     grid
-        Parameter grids of the pipeline.
+        Parameters of the machines.
     seed
         Seed of split and folds: the same data, seed and grid give the same figures.
     progress
         Called with (fits done, fits in all).
     """
-    split = split_dataset(dataset, seed=seed)
-    result = search(spec, split.train, split.train_target, grid=grid, seed=seed, progress=progress)
-    said = _predict(result, split.test)
-    test = evaluate(split.test_target, said.score, said.probability, said.label)
-    return TrainedModel(spec, dataset, split, result, seed, said, test)
+    split, by = split_dataset(dataset, seed=seed), dataset.divided_by
+    result = search(spec, split.train, divided_by=by, grid=grid, seed=seed, progress=progress)
+    judgement = judge(spec, split.train, split.test, result, divided_by=by, seed=seed)
+    return TrainedModel(
+        spec, dataset, split, result, seed, predict(result.alarm, split.test), judgement
+    )
 
 
 def _examples(
@@ -134,6 +114,20 @@ def _examples(
     )
 
 
+def _parity_rows(model: TrainedModel) -> NDArray[np.float64]:
+    """Return the test part, and rows near to rows of the training part, at least 10,000 in all."""
+    spec, test = model.spec, model.split.test.inputs.to_numpy(dtype=np.float64)
+    train = model.split.train.inputs.to_numpy(dtype=np.float64)
+    rng = np.random.default_rng(model.seed)
+    more = train[rng.integers(len(train), size=max(_PARITY_ROWS - len(test), 0))]
+    numbers = len(spec.feature_names)
+    spread = 0.1 * train[:, :numbers].std(axis=0)
+    low, high = np.array([feature.range for feature in spec.features]).T
+    moved = more[:, :numbers] + rng.normal(size=(len(more), numbers)) * spread
+    more[:, :numbers] = np.clip(moved, low, high)
+    return np.concatenate([test, more])
+
+
 def export_model(model: TrainedModel, folder: Path) -> str:
     """Write the serving artifact and hold it against scikit-learn on the whole test part.
 
@@ -148,71 +142,103 @@ def export_model(model: TrainedModel, folder: Path) -> str:
         If a score differs by more than 0.001, or a label differs that is not within that of the
         threshold.
     """
-    result, inputs = model.result, model.split.test.to_numpy(dtype=np.float64)
-    said = model.said
+    alarm, rows = model.result.alarm, _parity_rows(model)
     digest = write_artifact(
         folder,
-        graph=export_graph(model.spec, result.pipeline, result.calibration),
+        graph=export_graph(model.spec, alarm),
         spec=model.spec,
         card=model.card,
-        threshold=result.threshold,
-        examples=_examples(inputs, said, result.threshold),
+        threshold=alarm.threshold_,
+        modes=tuple(plan.label for plan in alarm.plans),
+        distances=tuple(distance.name for distance in distances_of(model.spec)),
+        examples=_examples(rows, model.said, alarm.threshold_),
     )
-    repeated = load_predictor(folder, digest=digest).predict(inputs)
-    difference = float(np.max(np.abs(repeated.score - said.score)))
-    clear = np.abs(said.score - result.threshold) > _PARITY
-    flipped = int(np.sum(clear & (repeated.label != said.label)))
+    repeated = load_predictor(folder, digest=digest).predict(rows)
+    expected = alarm.decision_function(_frame(model.spec, rows))
+    difference = float(np.max(np.abs(repeated.score - expected)))
+    clear = np.abs(expected - alarm.threshold_) > _PARITY
+    flipped = int(np.sum(clear & (repeated.label != (expected >= alarm.threshold_))))
     if difference > _PARITY or flipped:
         raise InvalidArtifactError(
             f"the exported graph is not the trained model: scores differ by up to {difference:.2g} "
-            f"(allowed {_PARITY}), {flipped} labels differ of {len(inputs)} rows"
+            f"(allowed {_PARITY}), {flipped} labels differ of {len(rows)} rows"
         )
     return digest
 
 
-def _record(
-    model: TrainedModel, artifact: Path, digest: str, pictures: list[Path]
-) -> TrainingRecord:
-    best = model.result.best
-    candidates = tuple(
-        LoggedCandidate(
-            parameters=candidate.parameters,
-            metrics={
-                "cv_average_precision": candidate.mean,
-                "cv_average_precision_sd": candidate.sd,
-                "fit_seconds": candidate.fit_seconds,
-                **{f"fold{i}_average_precision": v for i, v in enumerate(candidate.folds)},
-            },
-        )
-        for candidate in model.result.candidates
-    )
-    return TrainingRecord(
-        parameters={**best.parameters, "seed": model.seed, "threshold": model.result.threshold},
+def _frame(spec: MachineSpec, rows: NDArray[np.float64]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(spec.input_names))
+
+
+def _logged(candidate: Candidate) -> LoggedCandidate:
+    plan = candidate.plan
+    return LoggedCandidate(
+        parameters={"label": plan.label, "features": plan.features.name, **plan.parameters},
         metrics={
-            "cv_average_precision": best.mean,
-            "cv_average_precision_sd": best.sd,
-            **model.test.as_metrics("test"),
+            **{f"cv_{name}": value for name, value in candidate.figures.items()},
+            "folds": len(candidate.folds),
+            "fit_seconds": candidate.fit_seconds,
+        },
+    )
+
+
+def _write_holdout(model: TrainedModel, folder: Path) -> Path:
+    """Write the test part: the gate judges this model and the champion by it."""
+    part, path = model.split.test, folder / f"{HOLDOUT}.parquet"
+    columns = {
+        **{n: part.inputs[n] for n in part.inputs},
+        **{n: part.labels[n] for n in part.labels},
+    }
+    pl.DataFrame({name: values.to_numpy() for name, values in columns.items()}).write_parquet(path)
+    return path
+
+
+def _record(
+    model: TrainedModel, artifact: Path, digest: str, attachments: list[Path]
+) -> TrainingRecord:
+    result, figures = model.result, model.judgement
+    svc = result.baseline["svc"]
+    described = LoggedCandidate(
+        {"features": "raw", "kernel": svc.kernel, "C": svc.C, "class_weight": svc.class_weight},
+        {**figures.baseline.as_metrics("test"), "test_cost_per_1000": figures.baseline_cost},
+        kind="baseline",
+    )
+    parameters: dict[str, Any] = {"shape": result.shape, "threshold": result.alarm.threshold_}
+    for plan in result.alarm.plans:
+        parameters[f"{plan.label}.features"] = plan.features.name
+        parameters |= {f"{plan.label}.{name}": value for name, value in plan.parameters.items()}
+    cross = {f"cv_{name}": interval.mean for name, interval in figures.cross_validation.items()}
+    return TrainingRecord(
+        parameters={**parameters, "seed": model.seed},
+        metrics={
+            **cross,
+            **figures.test.as_metrics("test"),
+            "test_cost_per_1000": figures.cost,
         },
         tags={
             "presagio.data_source": model.dataset.source,
-            "presagio.data_sha256": model.dataset.sha256,
+            DATA_TAG: model.dataset.sha256,
             "presagio.receipts": ",".join(map(str, model.dataset.receipts)),
             "presagio.machine": model.spec.name,
             "presagio.version": version("presagio"),
         },
-        candidates=candidates,
-        pictures=tuple(pictures),
+        candidates=(
+            described,
+            *(_logged(c) for c in sorted(result.candidates, key=lambda c: -len(c.folds))[:_LOGGED]),
+        ),
+        attachments=tuple(attachments),
         artifact=artifact,
+        holdout=_write_holdout(model, artifact.parent),
         digest=digest,
-        pipeline=model.result.pipeline,
-        input_example=model.split.train.head(5),
+        estimator=result.alarm,
+        input_example=model.split.train.inputs.head(5),
     )
 
 
-def register_model(
-    model: TrainedModel, registry: Registry, folder: Path, *, promote: bool = True
-) -> RegisteredVersion:
-    """Log a training with all candidates, register the model and make it champion.
+def register_model(model: TrainedModel, registry: Registry, folder: Path) -> RegisteredVersion:
+    """Log a training with its candidates, and register the model as challenger.
+
+    Who is champion is another matter: :func:`presagio.training.promotion.promote`.
 
     Parameters
     ----------
@@ -222,8 +248,6 @@ def register_model(
         Where to.
     folder
         A folder for the files that are logged.
-    promote
-        Whether the new version gets the alias ``champion``; ``challenger`` if not.
 
     Raises
     ------
@@ -233,10 +257,9 @@ def register_model(
         If MLflow refuses or cannot be reached.
     """
     digest = export_model(model, folder / "artifact")
-    said = model.said
-    pictures = draw_curves(
-        folder, model.split.test_target, said.score, said.probability, said.label
-    )
-    registered = registry.register(_record(model, folder / "artifact", digest, pictures))
-    registry.assign("champion" if promote else "challenger", registered)
+    said, target = model.said, model.split.test.target
+    attachments = draw_curves(folder, target, said.score, said.probability, said.label)
+    attachments.append(write_page(folder / "card.html", model.card))
+    registered = registry.register(_record(model, folder / "artifact", digest, attachments))
+    registry.assign("challenger", registered)
     return registered

@@ -1,0 +1,203 @@
+"""The model: one Support Vector Machine a failure mode, or one for all, combined into one alarm."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import f1_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC
+
+from presagio.training.features import FeatureSet, build_features
+from presagio.training.splitting import Folds
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+_KERNEL_CACHE_MB = 500
+# From this F1 on its own mode a detector's own boundary is good; below, it only ranks readings.
+_DETECTS = 0.5
+
+
+@dataclass(frozen=True)
+class DetectorPlan:
+    """What one detector is made of.
+
+    Attributes
+    ----------
+    label
+        The failure mode that it detects, or the target.
+    features
+        What it sees.
+    parameters
+        Of its :class:`sklearn.svm.SVC`.
+    """
+
+    label: str
+    features: FeatureSet
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def build_detector(spec: str, plan: DetectorPlan) -> Pipeline:
+    """Build one untrained detector: ``features``, then ``svc``."""
+    svc = SVC(cache_size=_KERNEL_CACHE_MB, **plan.parameters)
+    return Pipeline([("features", build_features(spec, plan.features)), ("svc", svc)])
+
+
+class _Scores(ClassifierMixin, BaseEstimator):
+    """An estimator whose features are its scores, so that scikit-learn calibrates any scores."""
+
+    def fit(self, scores: Floats, target: Bools) -> Self:  # noqa: ARG002
+        self.classes_ = np.array([False, True])
+        return self
+
+    def decision_function(self, scores: Floats) -> Floats:
+        return scores[:, 0]
+
+    def predict(self, scores: Floats) -> Bools:
+        return scores[:, 0] >= 0.0
+
+
+def fit_sigmoid(scores: Floats, target: Bools) -> tuple[float, float]:
+    """Fit ``1 / (1 + exp(-(slope * score + offset)))`` (Platt, 1999).
+
+    Parameters
+    ----------
+    scores, target
+        Shape ``(n,)``; scores of rows that the scoring model has not learned from.
+
+    Returns
+    -------
+    tuple of float
+        Slope and offset: they make log odds of scores.
+    """
+    column = scores.reshape(-1, 1)
+    frozen = FrozenEstimator(_Scores().fit(column, target))
+    calibrated = CalibratedClassifierCV(frozen, ensemble=False).fit(column, target)
+    sigmoid = calibrated.calibrated_classifiers_[0].calibrators[0]
+    return -float(sigmoid.a_), -float(sigmoid.b_)
+
+
+class FailureAlarm(ClassifierMixin, BaseEstimator):
+    """Detectors whose odds add up to one score.
+
+    Each detector's decision function is turned into log odds of its mode by a sigmoid fitted on
+    out-of-fold values. A detector that tells its mode well keeps its own boundary (the sigmoid's
+    slope, and no offset): with few failures the sigmoid would move the boundary that the margin
+    has found. The score is the logarithm of the sum of the odds.
+
+    Parameters
+    ----------
+    spec
+        The machine spec as JSON.
+    plans
+        The detectors; a single one for the target makes the usual single SVC of it.
+
+    Attributes
+    ----------
+    detectors_
+        One trained pipeline a plan.
+    slopes_, offsets_
+        From decision function to log odds, one a plan.
+    out_of_fold_
+        Scores of the training rows by models that have not seen them, shape ``(repeats, n)``.
+    calibration_
+        Slope and offset of the sigmoid from score to probability.
+    threshold_
+        Score from which on a reading is an alarm; set by whoever judges, 0 until then.
+    """
+
+    def __init__(self, spec: str, plans: tuple[DetectorPlan, ...]) -> None:
+        self.spec = spec
+        self.plans = plans
+
+    def fit(self, inputs: pd.DataFrame, labels: pd.DataFrame, *, folds: Sequence[Folds]) -> Self:
+        """Train every detector.
+
+        Parameters
+        ----------
+        inputs
+            ``n`` rows, the spec's inputs.
+        labels
+            ``n`` rows, a boolean column for the label of each plan; the target is the first.
+        folds
+            Several divisions into folds, for out-of-fold scores.
+        """
+        self.detectors_ = []
+        slopes, offsets, odds = [], [], []
+        for plan in self.plans:
+            target = labels[plan.label].to_numpy(dtype=bool)
+            unseen = out_of_fold(self.spec, plan, inputs, target, folds)
+            slope, offset = _log_odds(unseen, target)
+            self.detectors_.append(build_detector(self.spec, plan).fit(inputs, target))
+            slopes.append(slope)
+            offsets.append(offset)
+            odds.append(slope * unseen + offset)
+        self.slopes_, self.offsets_ = np.array(slopes), np.array(offsets)
+        self.out_of_fold_ = np.logaddexp.reduce(np.stack(odds), axis=0)
+        failed = labels.iloc[:, 0].to_numpy(dtype=bool)
+        repeated = np.tile(failed, len(self.out_of_fold_))
+        self.calibration_ = fit_sigmoid(self.out_of_fold_.ravel(), repeated)
+        self.threshold_ = 0.0
+        self.classes_ = np.array([False, True])
+        return self
+
+    def log_odds(self, inputs: pd.DataFrame) -> Floats:
+        """Return the log odds of each detector's label, shape ``(n, detectors)``."""
+        found = [detector.decision_function(inputs) for detector in self.detectors_]
+        log_odds: Floats = np.column_stack(found) * self.slopes_ + self.offsets_
+        return log_odds
+
+    def decision_function(self, inputs: pd.DataFrame) -> Floats:
+        """Return the score of each reading, shape ``(n,)``."""
+        score: Floats = np.logaddexp.reduce(self.log_odds(inputs), axis=1)
+        return score
+
+    def predict(self, inputs: pd.DataFrame) -> Bools:
+        """Tell which readings are alarms, shape ``(n,)``."""
+        alarm: Bools = self.decision_function(inputs) >= self.threshold_
+        return alarm
+
+    def predict_proba(self, inputs: pd.DataFrame) -> Floats:
+        """Return the calibrated probabilities of no failure and of a failure, ``(n, 2)``."""
+        failure = self.probability(self.decision_function(inputs))
+        return np.column_stack([1.0 - failure, failure])
+
+    def probability(self, score: Floats) -> Floats:
+        """Return the calibrated probability of a failure for scores."""
+        slope, offset = self.calibration_
+        probability: Floats = 1.0 / (1.0 + np.exp(-(slope * score + offset)))
+        return probability
+
+    @property
+    def support_vectors(self) -> int:
+        """How many support vectors all detectors have."""
+        return sum(int(detector["svc"].n_support_.sum()) for detector in self.detectors_)
+
+
+def out_of_fold(
+    spec: str, plan: DetectorPlan, inputs: pd.DataFrame, target: Bools, folds: Sequence[Folds]
+) -> Floats:
+    """Score every row by detectors that have not seen it, shape ``(len(folds), n)``."""
+    return np.stack(
+        [
+            cross_val_predict(
+                build_detector(spec, plan), inputs, target, cv=division, method="decision_function"
+            )
+            for division in folds
+        ]
+    )
+
+
+def _log_odds(unseen: Floats, target: Bools) -> tuple[float, float]:
+    repeated = np.tile(target, len(unseen))
+    slope, offset = fit_sigmoid(unseen.ravel(), repeated)
+    detects = f1_score(repeated, unseen.ravel() >= 0.0, zero_division=0.0) >= _DETECTS
+    return (slope, 0.0) if detects else (slope, offset)

@@ -1,0 +1,194 @@
+"""What is known of how good a model is: on rows that no choice has seen, and fold by fold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import joblib
+import numpy as np
+
+from presagio.inference.predictor import Prediction
+from presagio.machine.limits import distances_of, signed_distances
+from presagio.machine.spec import MachineSpec
+from presagio.training.alarm import DetectorPlan, FailureAlarm
+from presagio.training.evaluation import (
+    Bools,
+    Figures,
+    Interval,
+    ModeFigures,
+    Strings,
+    bootstrap_intervals,
+    evaluate,
+    figures_by_category,
+    figures_by_mode,
+    mean_intervals,
+)
+from presagio.training.search import REPEATS, SearchResult
+from presagio.training.splitting import Part, make_folds
+from presagio.training.thresholds import choose_thresholds, total_cost
+
+Progress = Callable[[int, int], None]
+_PER = 1000
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Figures of a model.
+
+    Attributes
+    ----------
+    test
+        On the held-out part.
+    test_intervals
+        With 95 % of its resamples.
+    cross_validation
+        Mean figures of repeated cross-validation on the training part, features and parameters
+        as chosen, thresholds and calibration chosen anew in each fold.
+    cross_validation_sd
+        Standard deviation over the folds.
+    by_category, by_mode
+        The held-out part taken apart.
+    cost
+        Expected cost of 1,000 readings, from the held-out part.
+    baseline, baseline_cost
+        The described model on the same rows.
+    never_cost
+        What never to warn would cost.
+    """
+
+    test: Figures
+    test_intervals: dict[str, Interval]
+    cross_validation: dict[str, Interval]
+    cross_validation_sd: dict[str, float]
+    by_category: dict[str, Figures]
+    by_mode: dict[str, ModeFigures]
+    cost: float
+    baseline: Figures
+    baseline_cost: float
+    never_cost: float
+
+
+def predict(alarm: FailureAlarm, part: Part) -> Prediction:
+    """Return what a trained model says of a part, by scikit-learn."""
+    score = alarm.decision_function(part.inputs)
+    return Prediction(score, alarm.probability(score), score >= alarm.threshold_)
+
+
+def name_modes(spec: MachineSpec, alarm: FailureAlarm, part: Part) -> Strings:
+    """Name the failure mode of each row, shape ``(n,)``.
+
+    The detector with the highest odds names its own; one detector for all names none, and the
+    operating limit that is most broken, against how widely it varies, does.
+    """
+    labels = np.array([plan.label for plan in alarm.plans])
+    if len(labels) > 1:
+        named: Strings = labels[np.argmax(alarm.log_odds(part.inputs), axis=1)]
+        return named
+    distances = distances_of(spec)
+    if not distances:
+        return np.full(len(part), "")
+    values = {name: part.inputs[name].to_numpy(dtype=np.float64) for name in spec.input_names}
+    measured = signed_distances(spec, values)
+    scaled = {name: found / max(float(np.std(found)), 1e-12) for name, found in measured.items()}
+    modes, broken = [], []
+    for rule in spec.rules:
+        own = [d.name for d in distances if d.mode == rule.mode and d.bound in rule.bounds]
+        modes.append(rule.mode)
+        # A rule holds when all of its bounds do: the least broken one says how far it holds.
+        broken.append(np.max([scaled[name] for name in own], axis=0))
+    nearest: Strings = np.array(modes)[np.argmin(np.column_stack(broken), axis=1)]
+    return nearest
+
+
+def _cross_validate(
+    spec: MachineSpec,
+    part: Part,
+    plans: tuple[DetectorPlan, ...],
+    *,
+    divided_by: str | None,
+    repeats: int,
+    seed: int,
+    progress: Progress,
+) -> list[Figures]:
+    text = spec.model_dump_json()
+
+    def one(train: Part, test: Part) -> Figures:
+        inner = [make_folds(train, divided_by, seed=seed + i) for i in range(REPEATS)]
+        alarm = FailureAlarm(text, plans).fit(train.inputs, train.labels, folds=inner)
+        chosen = choose_thresholds(train.target, alarm.out_of_fold_, spec.costs)
+        alarm.threshold_ = chosen.cost
+        said = predict(alarm, test)
+        return evaluate(test.target, said.score, said.probability, said.label)
+
+    parts = [
+        (part.take(train), part.take(test))
+        for repeat in range(repeats)
+        for train, test in make_folds(part, divided_by, seed=seed + 1000 + repeat)
+    ]
+    found: list[Figures] = []
+    with joblib.Parallel(n_jobs=-1, backend="threading", return_as="generator") as pool:
+        for figures in pool(joblib.delayed(one)(train, test) for train, test in parts):
+            found.append(figures)
+            progress(len(found), len(parts))
+    return found
+
+
+def judge(
+    spec: MachineSpec,
+    train: Part,
+    test: Part,
+    result: SearchResult,
+    *,
+    divided_by: str | None = None,
+    repeats: int = 2,
+    seed: int = 0,
+    progress: Progress = lambda _done, _total: None,
+) -> Judgement:
+    """Judge what a search chose.
+
+    Parameters
+    ----------
+    spec
+        The machine spec, whose costs count.
+    train, test
+        The part that it was chosen and trained on, and the part that no choice has seen.
+    result
+        The choice.
+    divided_by
+        As in the search.
+    repeats
+        How often the training part is divided into folds.
+    seed
+        Seed of folds and resamples.
+    progress
+        Called with (folds done, folds in all).
+    """
+    folds = _cross_validate(
+        spec, train, result.alarm.plans,
+        divided_by=divided_by, repeats=repeats, seed=seed, progress=progress,
+    )  # fmt: skip
+    said = predict(result.alarm, test)
+    old = result.baseline.decision_function(test.inputs)
+    described = old >= 0.0
+
+    def figures(rows: Bools) -> Figures:
+        return evaluate(
+            test.target[rows], said.score[rows], said.probability[rows], said.label[rows]
+        )
+
+    def cost(alarm: Bools) -> float:
+        return _PER * total_cost(test.target, alarm, spec.costs) / len(test)
+
+    intervals = mean_intervals(folds)
+    return Judgement(
+        evaluate(test.target, said.score, said.probability, said.label),
+        bootstrap_intervals(test.target, said.score, said.probability, said.label, seed=seed),
+        intervals,
+        {name: float(np.std([getattr(one, name) for one in folds])) for name in intervals},
+        figures_by_category(spec, test.inputs, figures),
+        figures_by_mode(test.labels, said.label, name_modes(spec, result.alarm, test)),
+        cost(said.label),
+        # It has no probability of its own; the sigmoid of its score stands for one.
+        evaluate(test.target, old, 1.0 / (1.0 + np.exp(-old)), described),
+        cost(described),
+        cost(np.zeros(len(test), dtype=bool)),
+    )

@@ -1,0 +1,218 @@
+"""Who is champion: by the gate, by force, or back to the one before; each written down."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from presagio.errors import InvalidArtifactError, NoChampionError, RegistryError
+from presagio.inference.predictor import Predictor, load_predictor
+from presagio.machine.spec import MachineSpec
+from presagio.registry import RegisteredVersion, Registry, open_registry
+from presagio.settings import Settings
+from presagio.storage.database import open_database
+from presagio.storage.promotions import Decision, DecisionMaker, Promotions, RecordedDecision
+from presagio.training.gate import GateDecision, GateRules, Side, compare
+from presagio.training.splitting import Part
+from presagio.training.train import HOLDOUT
+
+
+@dataclass(frozen=True)
+class Promoter:
+    """What promotions need: the registry, the ledger of decisions and the gate's rules."""
+
+    registry: Registry
+    promotions: Promotions
+    spec: MachineSpec
+    rules: GateRules
+    cache: Path
+
+
+def open_promoter(settings: Settings, spec: MachineSpec) -> Promoter:
+    """Open what the settings name; nothing is asked of it yet."""
+    return Promoter(
+        open_registry(settings),
+        Promotions(open_database(settings)),
+        spec,
+        GateRules(settings.gate_confidence, settings.gate_worst_category),
+        settings.model_cache,
+    )
+
+
+def _champion(registry: Registry) -> RegisteredVersion | None:
+    try:
+        return registry.resolve()
+    except NoChampionError:
+        return None
+
+
+def _predictor(promoter: Promoter, version: RegisteredVersion) -> Predictor:
+    """Load a version as serving would, its recorded examples included."""
+    folder = promoter.registry.fetch(version, promoter.cache)
+    predictor = load_predictor(folder, digest=version.digest)
+    if predictor.artifact.manifest.inputs != promoter.spec.input_names:
+        raise InvalidArtifactError(
+            f"version {version.version} takes other inputs than machine spec {promoter.spec.name}"
+        )
+    return predictor
+
+
+def _held_out(promoter: Promoter, version: RegisteredVersion) -> Part:
+    """Fetch the rows that were held out when a version was trained."""
+    spec = promoter.spec
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = promoter.registry.download(version, HOLDOUT, Path(scratch))
+        frame = pl.read_parquet(folder / f"{HOLDOUT}.parquet")
+    inputs = pd.DataFrame({name: frame[name].to_numpy() for name in spec.input_names})
+    labels = pd.DataFrame(
+        {name: frame[name].to_numpy() for name in spec.label_names if name in frame.columns}
+    )
+    return Part(inputs, labels, frame[spec.target.name].to_numpy(), None)
+
+
+def _judge(
+    promoter: Promoter, version: RegisteredVersion, champion: RegisteredVersion | None
+) -> GateDecision:
+    """Judge a version against the champion on the rows held out when it was trained.
+
+    The champion may have learned from some of them, which is to its advantage only.
+    """
+    try:
+        challenger = _predictor(promoter, version)
+    except InvalidArtifactError as err:
+        return GateDecision(False, (str(err),), 0, None, None, None)  # noqa: FBT003
+    if champion is None:
+        return GateDecision(True, ("there was no champion",), 0, None, None, None)  # noqa: FBT003
+    try:
+        old = _predictor(promoter, champion)
+    except InvalidArtifactError as err:
+        why = f"the champion cannot be served: {err}"
+        return GateDecision(True, (why,), 0, None, None, None)  # noqa: FBT003
+    part = _held_out(promoter, version)
+    rows = part.inputs.to_numpy(dtype=np.float64)
+    return compare(
+        promoter.spec,
+        part.inputs,
+        part.target,
+        (version.version, challenger.predict(rows)),
+        (champion.version, old.predict(rows)),
+        rules=promoter.rules,
+    )
+
+
+def _figures(gate: GateDecision) -> dict[str, Any]:
+    def side(figures: Side | None) -> dict[str, Any] | None:
+        return None if figures is None else asdict(figures)
+
+    return {
+        "rows": gate.rows,
+        "confidence": gate.confidence,
+        "challenger": side(gate.challenger),
+        "champion": side(gate.champion),
+    }
+
+
+def _assign(
+    promoter: Promoter, maker: DecisionMaker, version: RegisteredVersion, decision: Decision
+) -> RecordedDecision:
+    # Written first: where the alias cannot be moved, nothing of it stays in the ledger.
+    recorded = maker.record(decision)
+    promoter.registry.assign("champion", version)
+    return recorded
+
+
+def promote(
+    promoter: Promoter,
+    version: RegisteredVersion,
+    *,
+    who: str,
+    why: str = "",
+    force: bool = False,
+) -> RecordedDecision:
+    """Make a version champion, if the gate lets it.
+
+    Parameters
+    ----------
+    promoter
+        Registry, ledger, rules.
+    version
+        The challenger.
+    who, why
+        For the ledger.
+    force
+        Whether to overrule the gate; a version that cannot be served is refused even so.
+
+    Returns
+    -------
+    RecordedDecision
+        What was decided: ``kind`` is ``promotion`` or ``refusal``, ``why`` says the gate's reasons.
+
+    Raises
+    ------
+    RegistryError, StorageError
+        If MLflow or the ledger fails; nothing has changed then.
+    """
+    name = version.name
+    with promoter.promotions.deciding(name) as maker:
+        champion = _champion(promoter.registry)
+        gate = _judge(promoter, version, champion)
+        if force:
+            _predictor(promoter, version)
+        passed = gate.passed or force
+        said = [why, *gate.reasons] if why else list(gate.reasons)
+        decision = Decision(
+            name, version.version, "promotion" if passed else "refusal", who, "; ".join(said),
+            previous=None if champion is None else champion.version,
+            forced=force and not gate.passed, figures=_figures(gate),
+            data_sha256=promoter.registry.data_digest(version),
+        )  # fmt: skip
+        promoter.registry.log_decision(version, passed=passed, why=decision.why)
+        if not passed:
+            return maker.record(decision)
+        return _assign(promoter, maker, version, decision)
+
+
+def rollback(
+    promoter: Promoter, name: str, to: str | None = None, *, who: str, why: str
+) -> RecordedDecision:
+    """Make an earlier version champion again.
+
+    Parameters
+    ----------
+    promoter
+        Registry and ledger.
+    name
+        The registered model.
+    to
+        The version; the champion's predecessor when not given.
+    who, why
+        For the ledger.
+
+    Raises
+    ------
+    NoChampionError
+        If there is no champion to roll back from.
+    RegistryError
+        If it has no predecessor, or there is no such version.
+    InvalidArtifactError
+        If that version cannot be served.
+    """
+    with promoter.promotions.deciding(name) as maker:
+        champion = promoter.registry.resolve()
+        target = to or maker.predecessor(name, champion.version)
+        if target is None:
+            raise RegistryError(
+                f"no version was champion before {name} version {champion.version}; name one: "
+                "presagio rollback VERSION"
+            )
+        version = promoter.registry.version(target)
+        _predictor(promoter, version)
+        decision = Decision(
+            name, version.version, "rollback", who, why, previous=champion.version,
+            data_sha256=promoter.registry.data_digest(version),
+        )  # fmt: skip
+        return _assign(promoter, maker, version, decision)
