@@ -129,6 +129,11 @@ class Registry:
         self._client = MlflowClient(tracking_uri=url, registry_uri=url)
         self._url, self._experiment, self._name = url, experiment, model_name
 
+    @property
+    def name(self) -> str:
+        """Name of the registered model."""
+        return self._name
+
     def resolve(self, alias: Alias = "champion") -> RegisteredVersion:
         """Return the version that an alias names now.
 

@@ -1,9 +1,9 @@
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.exceptions import UndefinedMetricWarning
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from sklearn import metrics
 
 from presagio.machine.spec import MachineSpec
 from presagio.training.evaluation import (
@@ -37,19 +37,35 @@ def test_never_to_warn_is_worth_nothing() -> None:
     assert (figures.precision, figures.recall, figures.f1, figures.mcc) == (0, 0, 0, 0)
 
 
+@given(st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=2, max_size=60))
+def test_figures_are_those_of_scikit_learn(rows: list[tuple[bool, int]]) -> None:
+    target = np.array([failed for failed, _ in rows])
+    score = np.array([float(value) for _, value in rows])
+    label, probability = score > 0, 1 / (1 + np.exp(-score))
+    assume(target.any() and not target.all())
+    found = evaluate(target, score, probability, label)
+    known = metrics.precision_recall_fscore_support(
+        target, label, average="binary", zero_division=0.0
+    )
+    assert (found.precision, found.recall, found.f1) == pytest.approx(known[:3])
+    assert found.mcc == pytest.approx(metrics.matthews_corrcoef(target, label))
+    assert found.brier == pytest.approx(metrics.brier_score_loss(target, probability))
+
+
 def test_metrics_carry_their_prefix() -> None:
     zero = np.zeros(100)
-    metrics = evaluate(TARGET, zero, zero, zero.astype(bool)).as_metrics("test")
-    assert metrics["test_true_negatives"] == 96
-    assert "test_average_precision" in metrics
-    assert "accuracy" not in "".join(metrics)
+    named = evaluate(TARGET, zero, zero, zero.astype(bool)).as_metrics("test")
+    assert named["test_true_negatives"] == 96
+    assert "test_average_precision" in named
+    assert "accuracy" not in "".join(named)
 
 
 def test_intervals_hold_the_figure() -> None:
     score = np.linspace(-1, 1, 100)
     label = score > score[93]
-    found = bootstrap_intervals(TARGET, score, (score + 1) / 2, label)
-    assert found["f1"].low <= found["f1"].mean == pytest.approx(0.8) <= found["f1"].high
+    found = bootstrap_intervals(TARGET, score, label)
+    assert found["f1"].mean == pytest.approx(0.8)
+    assert found["f1"].low <= 0.8 <= found["f1"].high
     assert found["recall"] == Interval(1.0, 1.0, 1.0)
 
 
@@ -67,15 +83,11 @@ def test_categories_are_judged_apart(spec: MachineSpec) -> None:
     seen: dict[str, int] = {}
 
     def judge(rows: np.ndarray) -> Figures:
-        seen[str(len(seen))] = int(rows.sum())
-        return evaluate(
-            TARGET[rows], *[np.zeros(int(rows.sum()))] * 2, np.zeros(int(rows.sum()), bool)
-        )
+        count = int(rows.sum())
+        seen[str(len(seen))] = count
+        return evaluate(TARGET[rows], np.zeros(count), np.zeros(count), np.zeros(count, dtype=bool))
 
-    with warnings.catch_warnings():
-        # Without a failure some figures are not defined.
-        warnings.simplefilter("ignore", UndefinedMetricWarning)
-        found = figures_by_category(spec, inputs, judge)
+    found = figures_by_category(spec, inputs, judge)
     assert list(found) == ["type L", "type H"]
     assert seen == {"0": 50, "1": 50}
 

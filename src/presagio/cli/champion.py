@@ -103,10 +103,8 @@ def rollback(
     """Make the version before the champion champion again."""
     from presagio.training import promotion  # noqa: PLC0415 - heavy imports
 
-    name = load_settings(home).model_name
-    recorded = promotion.rollback(
-        open_home_promoter(home), name, version, who=getpass.getuser(), why=why
-    )
+    who, promoter = getpass.getuser(), open_home_promoter(home)
+    recorded = promotion.rollback(promoter, version, who=who, why=why)
     if as_json:
         print_json(describe_decision(recorded))
     else:
@@ -145,7 +143,8 @@ def models(
     as_json: AsJson = False,
 ) -> None:
     """List the newest model versions: aliases, figures on held-out rows, data."""
-    promoter, name = open_home_promoter(home), load_settings(home).model_name
+    promoter = open_home_promoter(home)
+    name = promoter.registry.name
     if history:
         decisions = promoter.promotions.history(name)
         if as_json:

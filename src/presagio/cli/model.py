@@ -48,7 +48,7 @@ def train_with_progress(
         )  # fmt: skip
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
-        task = bar.add_task("Fits of the search", total=None)
+        task = bar.add_task("Search and judge", total=None)
         return train_model(
             dataset, spec, seed=seed,
             progress=lambda done, total: bar.update(task, completed=done, total=total),

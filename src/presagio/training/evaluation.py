@@ -40,21 +40,36 @@ class Figures:
         return {f"{prefix}_{name}": float(value) for name, value in asdict(self).items()}
 
 
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
 def evaluate(target: Bools, score: Floats, probability: Floats, label: Bools) -> Figures:
-    """Judge predictions; every array has shape ``(n,)``."""
-    negatives, positives = metrics.confusion_matrix(target, label, labels=[False, True])
+    """Judge predictions; every array has shape ``(n,)``.
+
+    What is not defined where there is no failure, or nothing else, is 0 (the area under the ROC
+    curve 0.5), so that small groups of rows can be judged too.
+    """
+    found, missed = int(np.sum(target & label)), int(np.sum(target & ~label))
+    false, healthy = int(np.sum(~target & label)), int(np.sum(~target & ~label))
+    sides = (found + false) * (found + missed) * (healthy + false) * (healthy + missed)
+    ordered = (
+        (metrics.average_precision_score(target, score), metrics.roc_auc_score(target, score))
+        if target.any() and not target.all()
+        else (0.0, 0.5)
+    )
     return Figures(
-        precision=float(metrics.precision_score(target, label, zero_division=0.0)),
-        recall=float(metrics.recall_score(target, label, zero_division=0.0)),
-        f1=float(metrics.f1_score(target, label, zero_division=0.0)),
-        mcc=float(metrics.matthews_corrcoef(target, label)),
-        average_precision=float(metrics.average_precision_score(target, score)),
-        roc_auc=float(metrics.roc_auc_score(target, score)),
-        brier=float(metrics.brier_score_loss(target, probability)),
-        true_positives=int(positives[1]),
-        false_positives=int(negatives[1]),
-        false_negatives=int(positives[0]),
-        true_negatives=int(negatives[0]),
+        precision=_ratio(found, found + false),
+        recall=_ratio(found, found + missed),
+        f1=_ratio(2 * found, 2 * found + false + missed),
+        mcc=_ratio(found * healthy - false * missed, float(sides) ** 0.5),
+        average_precision=float(ordered[0]),
+        roc_auc=float(ordered[1]),
+        brier=float(np.mean((probability - target) ** 2)),
+        true_positives=found,
+        false_positives=false,
+        false_negatives=missed,
+        true_negatives=healthy,
     )
 
 
@@ -71,24 +86,48 @@ _JUDGED = ("f1", "average_precision", "mcc", "precision", "recall")
 _RESAMPLES = 1000
 
 
+def _drawn(target: Bools, seed: int) -> NDArray[np.int64]:
+    """Return how often each row is in each resample, shape ``(resamples, n)``."""
+    rng = np.random.default_rng(seed)
+    drawn = np.zeros((_RESAMPLES, len(target)), dtype=np.int64)
+    for kind in (np.flatnonzero(target), np.flatnonzero(~target)):
+        rows = kind[rng.integers(len(kind), size=(_RESAMPLES, len(kind)))]
+        for resample, own in zip(drawn, rows, strict=True):
+            np.add.at(resample, own, 1)
+    return drawn
+
+
 def bootstrap_intervals(
-    target: Bools, score: Floats, probability: Floats, label: Bools, *, seed: int = 0
+    target: Bools, score: Floats, label: Bools, *, seed: int = 0
 ) -> dict[str, Interval]:
     """Say how far figures of one held-out part can be trusted: 95 % of its resamples.
 
-    Resampled are failures and others apart, so that each resample has as many of them.
+    Resampled are failures and others apart, so that each resample has as many of them. All arrays
+    have shape ``(n,)``.
     """
-    rng, kinds = np.random.default_rng(seed), (np.flatnonzero(target), np.flatnonzero(~target))
-    found: dict[str, list[float]] = {name: [] for name in _JUDGED}
-    for _ in range(_RESAMPLES):
-        rows = np.concatenate([rng.choice(kind, len(kind)) for kind in kinds])
-        figures = evaluate(target[rows], score[rows], probability[rows], label[rows])
-        for name in _JUDGED:
-            found[name].append(getattr(figures, name))
-    whole = evaluate(target, score, probability, label)
+    whole = evaluate(target, score, score, label)
+    order = np.argsort(-score, kind="stable")
+    drawn = _drawn(target, seed)
+    found, false = drawn @ (target & label), drawn @ (~target & label)
+    failures, rows = int(target.sum()), len(target)
+    missed, healthy = failures - found, rows - failures - false
+    ranked, failed = drawn[:, order], target[order]
+    true_alarms, alarms = np.cumsum(ranked * failed, axis=1), np.cumsum(ranked, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sides = (found + false) * (healthy + missed) * float(failures * (rows - failures))
+        figures = {
+            "f1": 2 * found / (2 * found + false + missed),
+            "average_precision": np.nansum(ranked * failed * true_alarms / alarms, axis=1)
+            / failures,
+            "mcc": (found * healthy - false * missed) / np.sqrt(sides),
+            "precision": found / (found + false),
+            "recall": found / failures,
+        }
     return {
-        name: Interval(getattr(whole, name), *map(float, np.percentile(values, (2.5, 97.5))))
-        for name, values in found.items()
+        name: Interval(
+            getattr(whole, name), *map(float, np.percentile(np.nan_to_num(values), (2.5, 97.5)))
+        )
+        for name, values in figures.items()
     }
 
 

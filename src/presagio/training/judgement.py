@@ -28,6 +28,8 @@ from presagio.training.thresholds import choose_thresholds, total_cost
 
 Progress = Callable[[int, int], None]
 _PER = 1000
+# How often the training part is divided into folds to judge what was chosen.
+JUDGED_REPEATS = 2
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def judge(
     result: SearchResult,
     *,
     divided_by: str | None = None,
-    repeats: int = 2,
+    repeats: int = JUDGED_REPEATS,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Judgement:
@@ -181,7 +183,7 @@ def judge(
     intervals = mean_intervals(folds)
     return Judgement(
         evaluate(test.target, said.score, said.probability, said.label),
-        bootstrap_intervals(test.target, said.score, said.probability, said.label, seed=seed),
+        bootstrap_intervals(test.target, said.score, said.label, seed=seed),
         intervals,
         {name: float(np.std([getattr(one, name) for one in folds])) for name in intervals},
         figures_by_category(spec, test.inputs, figures),

@@ -176,17 +176,13 @@ def promote(
         return _assign(promoter, maker, version, decision)
 
 
-def rollback(
-    promoter: Promoter, name: str, to: str | None = None, *, who: str, why: str
-) -> RecordedDecision:
+def rollback(promoter: Promoter, to: str | None = None, *, who: str, why: str) -> RecordedDecision:
     """Make an earlier version champion again.
 
     Parameters
     ----------
     promoter
         Registry and ledger.
-    name
-        The registered model.
     to
         The version; the champion's predecessor when not given.
     who, why
@@ -201,6 +197,7 @@ def rollback(
     InvalidArtifactError
         If that version cannot be served.
     """
+    name = promoter.registry.name
     with promoter.promotions.deciding(name) as maker:
         champion = promoter.registry.resolve()
         target = to or maker.predecessor(name, champion.version)

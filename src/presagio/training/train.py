@@ -26,9 +26,9 @@ from presagio.training.card import describe, write_page
 from presagio.training.curves import draw_curves
 from presagio.training.dataset import Dataset
 from presagio.training.export import export_graph
-from presagio.training.judgement import Judgement, judge, predict
+from presagio.training.judgement import JUDGED_REPEATS, Judgement, judge, predict
 from presagio.training.search import DEFAULT_GRID, Candidate, Grid, Progress, SearchResult, search
-from presagio.training.splitting import Split, split_dataset
+from presagio.training.splitting import FOLDS, Split, split_dataset
 
 HOLDOUT = "holdout"
 _RECORDED_EXAMPLES = 10
@@ -85,11 +85,23 @@ def train_model(
     seed
         Seed of split and folds: the same data, seed and grid give the same figures.
     progress
-        Called with (fits done, fits in all).
+        Called with (steps done, steps in all): the search's fits, then the judgement's folds.
     """
     split, by = split_dataset(dataset, seed=seed), dataset.divided_by
-    result = search(spec, split.train, divided_by=by, grid=grid, seed=seed, progress=progress)
-    judgement = judge(spec, split.train, split.test, result, divided_by=by, seed=seed)
+    folds, fits = JUDGED_REPEATS * FOLDS, 0
+
+    def searched(done: int, total: int) -> None:
+        nonlocal fits
+        fits = total
+        progress(done, total + folds)
+
+    def judged(done: int, total: int) -> None:
+        progress(fits + done, fits + total)
+
+    result = search(spec, split.train, divided_by=by, grid=grid, seed=seed, progress=searched)
+    judgement = judge(
+        spec, split.train, split.test, result, divided_by=by, seed=seed, progress=judged
+    )
     return TrainedModel(
         spec, dataset, split, result, seed, predict(result.alarm, split.test), judgement
     )

@@ -1,0 +1,131 @@
+"""Promotions against the real MLflow, S3 and PostgreSQL."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from presagio.errors import NoChampionError, RegistryError
+from presagio.machine.spec import MachineSpec
+from presagio.registry import RegisteredVersion
+from presagio.training.alarm import FailureAlarm
+from presagio.training.promotion import Promoter, open_promoter, promote, rollback
+from presagio.training.train import TrainedModel, register_model
+from tests.conftest import RunningServices
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def promoter(services: RunningServices, spec: MachineSpec, tmp_path: Path) -> Iterator[Promoter]:
+    name = f"promoted_{uuid4().hex[:8]}"
+    own = {"model_name": name, "experiment": name, "home": tmp_path}
+    promoter = open_promoter(services.settings.model_copy(update=own), spec)
+    yield promoter
+    promoter.promotions.close()
+
+
+def _worse(model: TrainedModel) -> TrainedModel:
+    """Return a model that alarms much too seldom."""
+    alarm = model.result.alarm
+    deaf = FailureAlarm(alarm.spec, alarm.plans)
+    deaf.__dict__ |= vars(alarm) | {"threshold_": alarm.threshold_ + 6.0}
+    said = replace(model.said, label=model.said.score >= deaf.threshold_)
+    return replace(model, result=replace(model.result, alarm=deaf), said=said)
+
+
+def _register(promoter: Promoter, model: TrainedModel, folder: Path) -> RegisteredVersion:
+    return register_model(model, promoter.registry, folder / uuid4().hex)
+
+
+def test_the_first_version_needs_no_rival(
+    promoter: Promoter, trained: TrainedModel, tmp_path: Path
+) -> None:
+    first = _register(promoter, trained, tmp_path)
+    with pytest.raises(NoChampionError):
+        promoter.registry.resolve()
+    decision = promote(promoter, first, who="ana").decision
+    assert (decision.kind, decision.previous, decision.forced) == ("promotion", None, False)
+    assert decision.data_sha256 == trained.dataset.sha256
+    assert promoter.registry.resolve() == first
+
+
+def test_a_better_version_takes_over_and_a_worse_one_does_not(
+    promoter: Promoter, trained: TrainedModel, tmp_path: Path
+) -> None:
+    deaf = _register(promoter, _worse(trained), tmp_path)
+    promote(promoter, deaf, who="ana")
+    good = _register(promoter, trained, tmp_path)
+    taken = promote(promoter, good, who="ana", why="hears better").decision
+    assert (taken.kind, taken.previous) == ("promotion", deaf.version)
+    assert taken.why.startswith("hears better; its expected cost")
+    assert taken.figures["challenger"]["cost"] < taken.figures["champion"]["cost"]
+    refused = promote(promoter, deaf, who="ana").decision
+    assert refused.kind == "refusal"
+    assert promoter.registry.resolve() == good
+    history = promoter.promotions.history(good.name)
+    assert [recorded.decision.kind for recorded in history] == ["refusal", "promotion", "promotion"]
+
+
+def test_the_gate_can_be_overruled_and_it_is_written_down(
+    promoter: Promoter, trained: TrainedModel, tmp_path: Path
+) -> None:
+    promote(promoter, _register(promoter, trained, tmp_path), who="ana")
+    deaf = _register(promoter, _worse(trained), tmp_path)
+    decision = promote(promoter, deaf, who="ana", why="a drill", force=True).decision
+    assert (decision.kind, decision.forced) == ("promotion", True)
+    assert promoter.registry.resolve() == deaf
+
+
+def test_a_version_that_cannot_be_served_is_refused(
+    promoter: Promoter, trained: TrainedModel, tmp_path: Path
+) -> None:
+    bad = _register(promoter, trained, tmp_path)
+    decision = promote(promoter, replace(bad, digest="0" * 64), who="ana").decision
+    assert decision.kind == "refusal"
+    assert "has digest" in decision.why
+
+
+def test_back_and_forth(promoter: Promoter, trained: TrainedModel, tmp_path: Path) -> None:
+    name = promoter.registry.name
+    with pytest.raises(NoChampionError):
+        rollback(promoter, who="ana", why="x")
+    first, second = (_register(promoter, trained, tmp_path) for _ in range(2))
+    promote(promoter, first, who="ana")
+    with pytest.raises(RegistryError, match="no version was champion before"):
+        rollback(promoter, who="ana", why="x")
+    promote(promoter, second, who="ana", why="a drill", force=True)
+    decision = rollback(promoter, who="ana", why="it was a drill").decision
+    assert (decision.kind, decision.version, decision.previous) == (
+        "rollback", first.version, second.version,
+    )  # fmt: skip
+    assert promoter.registry.resolve() == first
+    rollback(promoter, second.version, who="ana", why="not at all")
+    assert promoter.registry.resolve() == second
+    assert len(promoter.promotions.history(name)) == 4
+
+
+def test_promotions_at_once_come_one_after_the_other(
+    promoter: Promoter, trained: TrainedModel, tmp_path: Path
+) -> None:
+    versions = [_register(promoter, trained, tmp_path) for _ in range(3)]
+    threads = [
+        threading.Thread(
+            target=promote,
+            args=(promoter, version),
+            kwargs={"who": "ana", "why": "a race", "force": True},
+        )
+        for version in versions
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    history = [r.decision for r in promoter.promotions.history(versions[0].name)]
+    assert sorted(d.version for d in history) == sorted(v.version for v in versions)
+    # Each knows the one before it: nobody decided on an old state.
+    assert [d.previous for d in history] == [*(d.version for d in history[1:]), None]
+    assert promoter.registry.resolve().version == history[0].version
