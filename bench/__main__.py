@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable
 
-from bench import cleaning, intake, stack, watching
+from bench import cleaning, intake, models, stack, watching
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "stack": stack.run,
     "cleaning": cleaning.run,
     "watching": watching.run,
     "intake": intake.run,
+    "models": models.run,
 }
 
 for name in sys.argv[1:] or BENCHMARKS:

@@ -92,6 +92,11 @@ class Stack:
     def processes(self) -> list[psutil.Process]:
         return left_over(Layout(self.home))
 
+    def decisions(self) -> list[dict[str, Any]]:
+        """Who decided what about the champion, the newest first."""
+        lines = self.call("models", "--history", "--json").stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
     def ready(self) -> dict[str, Any]:
         return dict(httpx.get(f"{self.settings.api_url}/health/ready", timeout=10).json())
 

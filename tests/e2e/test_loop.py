@@ -101,6 +101,32 @@ def test_the_demonstration_walks_the_whole_loop(stack: Stack) -> None:
     assert champion.version == after["version"]
 
 
+def test_the_gate_decides_who_is_champion(stack: Stack) -> None:
+    champion = stack.ready()["version"]
+    done = stack.call("train", "--json")
+    assert done.returncode == 0, done.stderr
+    decision = json.loads(done.stdout.splitlines()[-1])["decision"]
+    assert stack.decisions()[0] == decision
+    assert decision["previous"] == champion
+    taken = decision["version"] if decision["kind"] == "promotion" else champion
+    assert open_registry(stack.settings).resolve().version == taken
+
+
+def test_back_to_the_champion_before(stack: Stack) -> None:
+    before = open_registry(stack.settings).resolve().version
+    done = stack.call("train", "--challenger", "--json")
+    version = json.loads(done.stdout.splitlines()[-1])["registered"]["version"]
+    forced = stack.call("promote", version, "--force", "--why", "a drill", "--json")
+    assert forced.returncode == 0, forced.stderr
+    assert eventually(lambda: stack.ready()["version"] == version)
+    back = stack.call("rollback", "--why", "it was a drill", "--json")
+    assert json.loads(back.stdout)["version"] == before
+    assert eventually(lambda: stack.ready()["version"] == before)
+    listed = [json.loads(line) for line in stack.call("models", "--json").stdout.splitlines()]
+    assert next(m for m in listed if "champion" in m["aliases"])["version"] == before
+    assert "it was a drill" in stack.call("models", "--history").stdout
+
+
 def test_a_model_is_traced_to_its_receipts(stack: Stack, spec: MachineSpec, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
@@ -124,9 +150,11 @@ def test_the_notebook_runs_from_top_to_bottom(
             monkeypatch.setenv(name, value)
     file = ROOT / "notebooks" / "experiment.ipynb"
     notebook = nbformat.reads(file.read_text(encoding="utf-8"), as_version=4)
-    before = open_registry(stack.settings).resolve()
+    before = stack.decisions()
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": ROOT}}).execute()
-    assert open_registry(stack.settings).resolve() != before
+    decided = stack.decisions()[0]
+    assert len(stack.decisions()) == len(before) + 1
+    assert decided["why"].startswith("notebook; ")
     answer = notebook.cells[-1].outputs[-1]["data"]["text/plain"]
     assert "'label'" in answer
     assert file.stat().st_size < 50_000

@@ -68,3 +68,11 @@ def test_a_part_without_a_failure_is_refused(dataset: Dataset) -> None:
     keys = np.array([f"{place:05d}" for place in order])
     with pytest.raises(DataError, match="no failure"):
         split_dataset(_divided(dataset, "time", keys))
+
+
+def test_a_sample_keeps_the_share_of_failures(dataset: Dataset) -> None:
+    part = split_dataset(dataset).train
+    sample = part.sample(1000, seed=1)
+    assert len(sample) == 1000
+    assert sample.target.mean() == pytest.approx(part.target.mean(), abs=0.001)
+    assert part.sample(4000, seed=1) is part

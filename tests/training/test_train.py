@@ -32,6 +32,12 @@ def test_an_export_that_is_not_the_model_is_refused(trained: TrainedModel, tmp_p
         export_model(replace(other, said=said), tmp_path)
 
 
+def test_a_large_training_part_is_sampled_and_the_card_says_so(spec: MachineSpec) -> None:
+    model = train_model(generate_dataset(spec, 3000), spec, grid=SMALL, max_rows=1500)
+    data = model.card["data"]
+    assert (data["rows"], data["train_rows"], data["test_rows"]) == (3000, 1500, 600)
+
+
 @pytest.mark.slow
 def test_real_rows_come_near_the_limit_of_the_data(spec: MachineSpec, real_csv: Path) -> None:
     model = train_model(read_labelled_csv(real_csv, spec), spec, grid=DEFAULT_GRID)

@@ -34,6 +34,7 @@ def _data(dataset: Dataset, split: Split) -> dict[str, Any]:
         "failures": int(dataset.target.sum()),
         "rejected_rows": dataset.rejected,
         "divided_by": dataset.divided_by or "chance, stratified by the labels",
+        "train_rows": len(split.train),
         "test_rows": len(split.test),
         "test_failures": int(split.test.target.sum()),
     }

@@ -55,6 +55,16 @@ class Part:
             None if self.keys is None else self.keys[positions],
         )
 
+    def sample(self, rows: int, *, seed: int) -> "Part":
+        """Return at most so many rows, chosen by chance, stratified by the labels."""
+        if len(self) <= rows:
+            return self
+        everything, strata = np.arange(len(self)), _strata(self.labels)
+        chosen, _ = train_test_split(
+            everything, train_size=rows, stratify=strata, random_state=seed
+        )
+        return self.take(np.sort(chosen))
+
 
 @dataclass(frozen=True)
 class Split:
