@@ -201,12 +201,29 @@ def test_a_champion_is_trained_unless_there_is_one(settings: Settings, tmp_path:
     lines = [
         json.loads(line) for line in presagio(*arguments, home=home, **model).stdout.splitlines()
     ]
-    assert lines[0] == {"done": 1, "total": 75}
+    steps = [line for line in lines if "done" in line]
+    assert [step["done"] for step in steps] == list(range(1, steps[0]["total"] + 1))
     assert lines[-1]["registered"]["version"] == "1"
+    assert lines[-1]["decision"]["kind"] == "promotion"
     again = presagio(*arguments, home=home, **model)
     assert json.loads(again.stdout)["champion"]["version"] == "1"
     shown = presagio("train", "--csv", file, "--challenger", home=home, **model)
     assert "version 2, challenger" in shown.stdout
+    # The same rows give the same model, which is no reason to change the champion.
+    asked = presagio("promote", "--json", home=home, **model)
+    assert asked.returncode == 7
+    assert json.loads(asked.stdout)["kind"] == "refusal"
+    assert "--why" in presagio("promote", "2", "--force", home=home, **model).stderr
+    forced = presagio("promote", "2", "--force", "--why", "a test", home=home, **model)
+    assert "version 2 is champion now: a test" in forced.stdout
+    back = presagio("rollback", "--why", "done", home=home, **model)
+    assert "version 1 is champion again: done" in back.stdout
+    listed = presagio("models", home=home, **model).stdout
+    assert "champion" in listed
+    assert "challenger" in listed
+    history = presagio("models", "--history", "--json", home=home, **model).stdout
+    kinds = [json.loads(line)["kind"] for line in history.splitlines()]
+    assert kinds == ["rollback", "promotion", "refusal", "promotion"]
 
 
 def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ def part(spec: MachineSpec) -> Part:
 def alarm(spec: MachineSpec, part: Part) -> FailureAlarm:
     rbf = {"kernel": "rbf", "C": 100.0, "gamma": 2.0}
     plans = tuple(
-        DetectorPlan(mode, feature_sets(spec, mode)[0], rbf) for mode in ("hdf", "pwf", "osf")
+        DetectorPlan(mode, feature_sets(spec, mode)[2], rbf) for mode in ("hdf", "pwf", "osf")
     )
     weak = {"C": 1.0, "gamma": 0.5, "class_weight": "balanced"}
-    plans += (DetectorPlan("twf", feature_sets(spec, "twf")[0], weak),)
+    plans += (DetectorPlan("twf", feature_sets(spec, "twf")[2], weak),)
     folds = [make_folds(part, None, seed=seed) for seed in range(2)]
     return FailureAlarm(spec.model_dump_json(), plans).fit(part.inputs, part.labels, folds=folds)
 

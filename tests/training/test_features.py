@@ -8,9 +8,11 @@ from presagio.training.features import build_features, compute_features, feature
 
 def test_sets_of_the_default_spec(spec: MachineSpec) -> None:
     names = [features.name for features in feature_sets(spec)]
-    assert names == ["squashed_2", "squashed_4", "limits", "derived", "raw"]
+    assert names == ["squashed_4", "squashed_16", "limits", "derived", "raw"]
     own = {features.name: features.columns for features in feature_sets(spec, "osf")}
     assert own["limits"] == ("osf_strain_above",)
+    assert list(own) == ["squashed_4", "squashed_16", "limits"]
+    assert [f.name for f in feature_sets(spec, "rnf")] == ["derived", "raw"]
 
 
 def test_a_spec_without_limits_or_quantities_has_raw_features(spec: MachineSpec) -> None:

@@ -1,5 +1,6 @@
 """The model: one Support Vector Machine a failure mode, or one for all, combined into one alarm."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -9,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score
 from sklearn.model_selection import cross_val_predict
@@ -22,6 +24,10 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _KERNEL_CACHE_MB = 500
+# Some kernels on some rows make libsvm go on for ever; most fits need a hundredth of this.
+_MOST_STEPS = 200_000
+# Such a candidate is ranked by what it has come to, and seldom wins.
+warnings.filterwarnings("ignore", "Solver terminated early", ConvergenceWarning)
 # From this F1 on its own mode a detector's own boundary is good; below, it only ranks readings.
 _DETECTS = 0.5
 
@@ -47,7 +53,7 @@ class DetectorPlan:
 
 def build_detector(spec: str, plan: DetectorPlan) -> Pipeline:
     """Build one untrained detector: ``features``, then ``svc``."""
-    svc = SVC(cache_size=_KERNEL_CACHE_MB, **plan.parameters)
+    svc = SVC(cache_size=_KERNEL_CACHE_MB, max_iter=_MOST_STEPS, **plan.parameters)
     return Pipeline([("features", build_features(spec, plan.features)), ("svc", svc)])
 
 

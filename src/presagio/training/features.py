@@ -16,7 +16,7 @@ from presagio.machine.limits import derive_quantities, distances_of, signed_dist
 from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
-_SHARPNESS = (2.0, 4.0)
+_SHARPNESS = (4.0, 16.0)
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,18 @@ def feature_sets(spec: MachineSpec, mode: str | None = None) -> tuple[FeatureSet
     spec
         The machine spec; without quantities and limits there are fewer sets.
     mode
-        For the detector of one failure mode: its own limits, and no more raw inputs than needed.
+        For the detector of one failure mode: its own limits only, where it has any. Of a mode with
+        few failures chance would pick among more; the target's race compares them all.
     """
     sets = [FeatureSet("raw", spec.input_names)]
     if spec.quantities:
         quantities = tuple(quantity.name for quantity in spec.quantities)
-        derived = FeatureSet("derived", spec.input_names + quantities)
-        # A mode's race is one of several: what the target's shows of raw inputs is enough.
-        sets = [derived, *sets] if mode is None else [derived]
+        sets.insert(0, FeatureSet("derived", spec.input_names + quantities))
     limits = tuple(d.name for d in distances_of(spec) if mode in (None, d.mode))
     if limits:
-        sets.insert(0, FeatureSet("limits", limits))
-        if mode is None:
-            sets[:0] = [FeatureSet(f"squashed_{s:g}", limits, s) for s in _SHARPNESS]
+        squashed = [FeatureSet(f"squashed_{s:g}", limits, s) for s in _SHARPNESS]
+        others = sets if mode is None else []
+        sets = [*squashed, FeatureSet("limits", limits), *others]
     return tuple(sets)
 
 
