@@ -11,7 +11,7 @@ from presagio.errors import NoChampionError, RegistryError
 from presagio.inference.predictor import load_predictor
 from presagio.registry import TRUSTED_TYPES, Registry, open_registry
 from presagio.settings import Settings
-from presagio.training.train import TrainedModel, register_model
+from presagio.training.train import LOGGED_CANDIDATES, TrainedModel, register_model
 from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports
 
@@ -53,7 +53,7 @@ def test_a_training_is_logged_with_every_candidate(
     )
     kinds = [n.data.tags["presagio.kind"] for n in nested]
     assert kinds.count("baseline") == 1
-    assert len(nested) == 1 + len(trained.result.candidates)
+    assert len(nested) == 1 + LOGGED_CANDIDATES
     candidates = [n for n in nested if n.data.tags["presagio.kind"] == "candidate"]
     assert all("cv_average_precision" in n.data.metrics for n in candidates)
     figures = trained.judgement.test
@@ -63,7 +63,7 @@ def test_a_training_is_logged_with_every_candidate(
     assert run.data.tags["presagio.receipts"] == ""
     names = ("precision_recall", "roc", "confusion_matrix", "reliability")
     assert {entry.path for entry in client.list_artifacts(registered.run_id, "report")} == {
-        "report/card.html", *(f"report/{name}.png" for name in names),
+        "report/card.html", "report/candidates.json", *(f"report/{name}.png" for name in names),
     }  # fmt: skip
 
 

@@ -7,14 +7,13 @@ from sklearn import metrics
 
 from presagio.machine.spec import MachineSpec
 from presagio.training.evaluation import (
-    Figures,
     Interval,
     ModeFigures,
     bootstrap_intervals,
     evaluate,
-    figures_by_category,
     figures_by_mode,
     mean_intervals,
+    rows_by_category,
 )
 
 TARGET = np.array([False] * 96 + [True] * 4)
@@ -77,19 +76,17 @@ def test_a_mean_over_folds_has_an_interval() -> None:
     assert found.low < found.mean < found.high
 
 
-def test_categories_are_judged_apart(spec: MachineSpec) -> None:
+def test_rows_are_taken_apart_by_category(spec: MachineSpec) -> None:
     inputs = pd.DataFrame(0.0, index=range(100), columns=list(spec.input_names))
-    inputs["type_l"] = np.arange(100) < 50
-    seen: dict[str, int] = {}
+    inputs["type_l"] = np.arange(100) < 60
+    found = rows_by_category(spec, inputs)
+    assert {name: int(rows.sum()) for name, rows in found.items()} == {"type L": 60, "type H": 40}
 
-    def judge(rows: np.ndarray) -> Figures:
-        count = int(rows.sum())
-        seen[str(len(seen))] = count
-        return evaluate(TARGET[rows], np.zeros(count), np.zeros(count), np.zeros(count, dtype=bool))
 
-    found = figures_by_category(spec, inputs, judge)
-    assert list(found) == ["type L", "type H"]
-    assert seen == {"0": 50, "1": 50}
+def test_a_group_without_a_failure_can_be_judged() -> None:
+    none, zero = np.zeros(5, dtype=bool), np.zeros(5)
+    figures = evaluate(none, zero, zero, none)
+    assert (figures.f1, figures.average_precision, figures.roc_auc) == (0.0, 0.0, 0.5)
 
 
 def test_named_modes_are_counted() -> None:

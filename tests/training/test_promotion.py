@@ -1,5 +1,6 @@
 """Promotions against the real MLflow, S3 and PostgreSQL."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,10 +8,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from mlflow import MlflowClient
 
 from presagio.errors import NoChampionError, RegistryError
 from presagio.machine.spec import MachineSpec
 from presagio.registry import RegisteredVersion
+from presagio.settings import Settings
 from presagio.training.alarm import FailureAlarm
 from presagio.training.promotion import Promoter, open_promoter, promote, rollback
 from presagio.training.train import TrainedModel, register_model
@@ -20,10 +23,15 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def promoter(services: RunningServices, spec: MachineSpec, tmp_path: Path) -> Iterator[Promoter]:
+def settings(services: RunningServices) -> Settings:
+    return services.settings
+
+
+@pytest.fixture
+def promoter(settings: Settings, spec: MachineSpec, tmp_path: Path) -> Iterator[Promoter]:
     name = f"promoted_{uuid4().hex[:8]}"
     own = {"model_name": name, "experiment": name, "home": tmp_path}
-    promoter = open_promoter(services.settings.model_copy(update=own), spec)
+    promoter = open_promoter(settings.model_copy(update=own), spec)
     yield promoter
     promoter.promotions.close()
 
@@ -87,6 +95,24 @@ def test_a_version_that_cannot_be_served_is_refused(
     decision = promote(promoter, replace(bad, digest="0" * 64), who="ana").decision
     assert decision.kind == "refusal"
     assert "has digest" in decision.why
+
+
+def test_a_version_without_its_held_out_rows_cannot_be_judged(
+    promoter: Promoter, trained: TrainedModel, settings: Settings, tmp_path: Path
+) -> None:
+    champion = _register(promoter, trained, tmp_path)
+    promote(promoter, champion, who="ana")
+    client = MlflowClient(settings.mlflow_url)
+    experiment = client.create_experiment(f"bare_{uuid4().hex[:8]}")
+    bare = replace(champion, run_id=client.create_run(experiment).info.run_id)
+    # What serving needs is in the cache; the run itself has nothing.
+    cached = promoter.registry.fetch(champion, promoter.cache)
+    name = cached.name.replace(champion.run_id, bare.run_id)
+    shutil.copytree(cached, cached.with_name(name))
+    decision = promote(promoter, bare, who="ana").decision
+    assert decision.kind == "refusal"
+    assert "held out from it" in decision.why
+    assert promote(promoter, bare, who="ana", why="known", force=True).decision.forced
 
 
 def test_back_and_forth(promoter: Promoter, trained: TrainedModel, tmp_path: Path) -> None:

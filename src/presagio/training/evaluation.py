@@ -1,6 +1,6 @@
 """How good a model is on rows that no choice has seen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -146,17 +146,15 @@ def mean_intervals(figures: Sequence[Figures]) -> dict[str, Interval]:
     return found
 
 
-def figures_by_category(
-    spec: MachineSpec, inputs: pd.DataFrame, judge: Callable[[Bools], Figures]
-) -> dict[str, Figures]:
-    """Judge the rows of each value of each category apart, as ``type L``."""
+def rows_by_category(spec: MachineSpec, inputs: pd.DataFrame) -> dict[str, Bools]:
+    """Tell which rows have each value of each category, as ``type L``; values without a row not."""
     values = {name: inputs[name].to_numpy() for name in spec.indicator_names}
-    parts = {
+    groups = {
         f"{category.name} {value}": category_values(category, values) == value
         for category in spec.categories
         for value in category.values
     }
-    return {name: judge(rows) for name, rows in parts.items() if rows.any()}
+    return {name: rows for name, rows in groups.items() if rows.any()}
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, f1_score
 
 from presagio.inference.predictor import Prediction
-from presagio.machine.limits import category_values
 from presagio.machine.spec import MachineSpec
+from presagio.training.evaluation import rows_by_category
 from presagio.training.thresholds import row_costs
 
 Bools = NDArray[np.bool_]
@@ -71,16 +71,6 @@ class GateDecision:
     confidence: float | None
 
 
-def _groups(spec: MachineSpec, inputs: pd.DataFrame) -> dict[str, Bools]:
-    values = {name: inputs[name].to_numpy() for name in spec.indicator_names}
-    groups = {
-        f"{category.name} {value}": category_values(category, values) == value
-        for category in spec.categories
-        for value in category.values
-    }
-    return {name: rows for name, rows in groups.items() if rows.any()}
-
-
 def _side(
     version: str, target: Bools, said: Prediction, costs: Floats, groups: dict[str, Bools]
 ) -> Side:
@@ -132,7 +122,7 @@ def compare(
     seed
         Seed of the resamples.
     """
-    groups = _groups(spec, inputs)
+    groups = rows_by_category(spec, inputs)
     new = row_costs(target, challenger[1].label, spec.costs)
     old = row_costs(target, champion[1].label, spec.costs)
     sides = (

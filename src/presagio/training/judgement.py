@@ -1,6 +1,5 @@
 """What is known of how good a model is: on rows that no choice has seen, and fold by fold."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import joblib
@@ -18,15 +17,15 @@ from presagio.training.evaluation import (
     Strings,
     bootstrap_intervals,
     evaluate,
-    figures_by_category,
     figures_by_mode,
     mean_intervals,
+    rows_by_category,
 )
+from presagio.training.race import Progress
 from presagio.training.search import REPEATS, SearchResult
 from presagio.training.splitting import Part, make_folds
 from presagio.training.thresholds import choose_thresholds, total_cost
 
-Progress = Callable[[int, int], None]
 _PER = 1000
 # How often the training part is divided into folds to judge what was chosen.
 JUDGED_REPEATS = 2
@@ -186,7 +185,7 @@ def judge(
         bootstrap_intervals(test.target, said.score, said.label, seed=seed),
         intervals,
         {name: float(np.std([getattr(one, name) for one in folds])) for name in intervals},
-        figures_by_category(spec, test.inputs, figures),
+        {name: figures(rows) for name, rows in rows_by_category(spec, test.inputs).items()},
         figures_by_mode(test.labels, said.label, name_modes(spec, result.alarm, test)),
         cost(said.label),
         # It has no probability of its own; the sigmoid of its score stands for one.

@@ -92,7 +92,11 @@ def _judge(
     except InvalidArtifactError as err:
         why = f"the champion cannot be served: {err}"
         return GateDecision(True, (why,), 0, None, None, None)  # noqa: FBT003
-    part = _held_out(promoter, version)
+    try:
+        part = _held_out(promoter, version)
+    except RegistryError as err:
+        why = f"the rows that were held out from it, by which it is judged, cannot be had: {err}"
+        return GateDecision(False, (why,), 0, None, None, None)  # noqa: FBT003
     rows = part.inputs.to_numpy(dtype=np.float64)
     return compare(
         promoter.spec,

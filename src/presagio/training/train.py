@@ -1,5 +1,6 @@
 """The training job: split, search, judge, export, register. CLI, stack and notebook call this."""
 
+import json
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,8 @@ from presagio.training.curves import draw_curves
 from presagio.training.dataset import Dataset
 from presagio.training.export import export_graph
 from presagio.training.judgement import JUDGED_REPEATS, Judgement, judge, predict
-from presagio.training.search import DEFAULT_GRID, Candidate, Grid, Progress, SearchResult, search
+from presagio.training.race import Candidate, Progress
+from presagio.training.search import DEFAULT_GRID, Grid, SearchResult, search
 from presagio.training.splitting import FOLDS, Split, split_dataset
 
 HOLDOUT = "holdout"
@@ -36,8 +38,8 @@ MAX_ROWS = 40_000
 _RECORDED_EXAMPLES = 10
 _PARITY = 1e-3
 _PARITY_ROWS = 10_000
-# Nested runs of the registry: the candidates that came furthest.
-_LOGGED = 40
+# Candidates that came furthest are runs of their own; the others are in the table of candidates.
+LOGGED_CANDIDATES = 15
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,7 @@ def _record(
     model: TrainedModel, artifact: Path, digest: str, attachments: list[Path]
 ) -> TrainingRecord:
     result, figures = model.result, model.judgement
+    furthest = sorted(result.candidates, key=lambda candidate: -len(candidate.folds))
     svc = result.baseline["svc"]
     described = LoggedCandidate(
         {"features": "raw", "kernel": svc.kernel, "C": svc.C, "class_weight": svc.class_weight},
@@ -240,10 +243,7 @@ def _record(
             "presagio.machine": model.spec.name,
             "presagio.version": version("presagio"),
         },
-        candidates=(
-            described,
-            *(_logged(c) for c in sorted(result.candidates, key=lambda c: -len(c.folds))[:_LOGGED]),
-        ),
+        candidates=(described, *map(_logged, furthest[:LOGGED_CANDIDATES])),
         attachments=tuple(attachments),
         artifact=artifact,
         holdout=_write_holdout(model, artifact.parent),
@@ -251,6 +251,22 @@ def _record(
         estimator=result.alarm,
         input_example=model.split.train.inputs.head(5),
     )
+
+
+def _write_candidates(model: TrainedModel, path: Path) -> Path:
+    """Write all candidates of the search as JSON."""
+    rows = [
+        {
+            "label": candidate.plan.label,
+            "features": candidate.plan.features.name,
+            **candidate.plan.parameters,
+            **candidate.figures,
+            "folds": len(candidate.folds),
+        }
+        for candidate in model.result.candidates
+    ]
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return path
 
 
 def register_model(model: TrainedModel, registry: Registry, folder: Path) -> RegisteredVersion:
@@ -278,6 +294,7 @@ def register_model(model: TrainedModel, registry: Registry, folder: Path) -> Reg
     said, target = model.said, model.split.test.target
     attachments = draw_curves(folder, target, said.score, said.probability, said.label)
     attachments.append(write_page(folder / "card.html", model.card))
+    attachments.append(_write_candidates(model, folder / "candidates.json"))
     registered = registry.register(_record(model, folder / "artifact", digest, attachments))
     registry.assign("challenger", registered)
     return registered
