@@ -126,17 +126,17 @@ def compare(
     new = row_costs(target, challenger[1].label, spec.costs)
     old = row_costs(target, champion[1].label, spec.costs)
     sides = (
-        _side(*challenger[:1], target, challenger[1], new, groups),
-        _side(*champion[:1], target, champion[1], old, groups),
+        _side(challenger[0], target, challenger[1], new, groups),
+        _side(champion[0], target, champion[1], old, groups),
     )
     confidence = _confidence(old - new, target, seed)
+    compared = (
+        f"its expected cost of 1,000 readings is {sides[0].cost:.2f}, the champion's "
+        f"{sides[1].cost:.2f}; it is lower in {confidence:.0%} of resamples"
+    )
     reasons = []
     if confidence < rules.confidence:
-        reasons.append(
-            f"its expected cost of 1,000 readings is {sides[0].cost:.2f}, the champion's "
-            f"{sides[1].cost:.2f}; it is lower in {confidence:.0%} of resamples of {len(target)} "
-            f"rows, {rules.confidence:.0%} are needed"
-        )
+        reasons.append(f"{compared} of {len(target)} rows, {rules.confidence:.0%} are needed")
     allowed = rules.worst_category / 100 * _PER * spec.costs.missed_failure
     for name, cost in sides[0].cost_by_category.items():
         if cost > sides[1].cost_by_category[name] + allowed:
@@ -144,10 +144,4 @@ def compare(
                 f"for {name} its expected cost of 1,000 readings is {cost:.2f}, the champion's "
                 f"{sides[1].cost_by_category[name]:.2f}; at most {allowed:.2f} more are allowed"
             )
-    if not reasons:
-        why = (
-            f"its expected cost of 1,000 readings is {sides[0].cost:.2f}, the champion's "
-            f"{sides[1].cost:.2f}; it is lower in {confidence:.0%} of resamples"
-        )
-        return GateDecision(True, (why,), len(target), *sides, confidence)  # noqa: FBT003
-    return GateDecision(False, tuple(reasons), len(target), *sides, confidence)  # noqa: FBT003
+    return GateDecision(not reasons, tuple(reasons) or (compared,), len(target), *sides, confidence)
