@@ -3,8 +3,9 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias
 
+import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,15 +14,18 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score
-from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
+from presagio.training.expansion import expand
 from presagio.training.features import FeatureSet, build_features
-from presagio.training.splitting import Folds
+from presagio.training.splitting import Folds, Positions
+from presagio.training.streamed import StreamedSVM
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Method = Literal["exact", "streamed"]
+Detector: TypeAlias = Pipeline | StreamedSVM
 
 _KERNEL_CACHE_MB = 500
 # Some kernels on some rows make libsvm go on for ever; most fits need a hundredth of this.
@@ -44,15 +48,20 @@ class DetectorPlan:
         What it sees.
     parameters
         Of its :class:`sklearn.svm.SVC`.
+    method
+        ``exact``, or ``streamed`` for more rows than that can learn from.
     """
 
     label: str
     features: FeatureSet
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    method: Method = "exact"
 
 
-def build_detector(spec: str, plan: DetectorPlan) -> Pipeline:
-    """Build one untrained detector: ``features``, then ``svc``."""
+def build_detector(spec: str, plan: DetectorPlan) -> Detector:
+    """Build one untrained detector: ``features``, then ``svc``; or a streamed one."""
+    if plan.method == "streamed":
+        return StreamedSVM(build_features(spec, plan.features), **plan.parameters)
     svc = SVC(cache_size=_KERNEL_CACHE_MB, max_iter=_MOST_STEPS, **plan.parameters)
     return Pipeline([("features", build_features(spec, plan.features)), ("svc", svc)])
 
@@ -112,8 +121,11 @@ class FailureAlarm(ClassifierMixin, BaseEstimator):
         One trained pipeline a plan.
     slopes_, offsets_
         From decision function to log odds, one a plan.
+    judged_
+        Positions of the training rows that some fold judges, shape ``(m,)``: all, or those of the
+        only fold.
     out_of_fold_
-        Scores of the training rows by models that have not seen them, shape ``(repeats, n)``.
+        Their scores by models that have not seen them, shape ``(repeats, m)``.
     calibration_
         Slope and offset of the sigmoid from score to probability.
     threshold_
@@ -136,24 +148,48 @@ class FailureAlarm(ClassifierMixin, BaseEstimator):
         folds
             Several divisions into folds, for out-of-fold scores.
         """
-        self.detectors_ = []
+        self.judged_ = judged_rows(folds)
+        self.detectors_, unseen = self._learn(inputs, labels, folds)
         slopes, offsets, odds = [], [], []
-        for plan in self.plans:
-            target = labels[plan.label].to_numpy(dtype=bool)
-            unseen = out_of_fold(self.spec, plan, inputs, target, folds)
-            slope, offset = _log_odds(unseen, target)
-            self.detectors_.append(build_detector(self.spec, plan).fit(inputs, target))
+        for plan, scores in zip(self.plans, unseen, strict=True):
+            slope, offset = _log_odds(scores, _target(labels, plan)[self.judged_])
             slopes.append(slope)
             offsets.append(offset)
-            odds.append(slope * unseen + offset)
+            odds.append(slope * scores + offset)
         self.slopes_, self.offsets_ = np.array(slopes), np.array(offsets)
         self.out_of_fold_ = np.logaddexp.reduce(np.stack(odds), axis=0)
-        failed = labels.iloc[:, 0].to_numpy(dtype=bool)
+        failed = labels.iloc[:, 0].to_numpy(dtype=bool)[self.judged_]
         repeated = np.tile(failed, len(self.out_of_fold_))
         self.calibration_ = fit_sigmoid(self.out_of_fold_.ravel(), repeated)
         self.threshold_ = 0.0
         self.classes_ = np.array([False, True])
         return self
+
+    def _learn(
+        self, inputs: pd.DataFrame, labels: pd.DataFrame, folds: Sequence[Folds]
+    ) -> tuple[list[Detector], list[Floats]]:
+        """Train every detector; and return the scores of the judged rows by some that have not."""
+        parts = [(i, *fold) for i, division in enumerate(folds) for fold in division]
+
+        def learn(plan: DetectorPlan, part: tuple[int, Positions, Positions] | None) -> Any:
+            detector, target = build_detector(self.spec, plan), _target(labels, plan)
+            if part is None:
+                return detector.fit(inputs, target)
+            _, train, test = part
+            return detector.fit(inputs.iloc[train], target[train]).decision_function(
+                inputs.iloc[test]
+            )
+
+        jobs = [(plan, part) for plan in self.plans for part in (*parts, None)]
+        found = iter(joblib.Parallel()(joblib.delayed(learn)(*job) for job in jobs))
+        detectors, unseen = [], []
+        for _ in self.plans:
+            scores = np.empty((len(folds), len(inputs)))
+            for i, _, test in parts:
+                scores[i, test] = next(found)
+            detectors.append(next(found))
+            unseen.append(scores[:, self.judged_])
+        return detectors, unseen
 
     def log_odds(self, inputs: pd.DataFrame) -> Floats:
         """Return the log odds of each detector's label, shape ``(n, detectors)``."""
@@ -184,22 +220,20 @@ class FailureAlarm(ClassifierMixin, BaseEstimator):
 
     @property
     def support_vectors(self) -> int:
-        """How many support vectors all detectors have."""
-        return sum(int(detector["svc"].n_support_.sum()) for detector in self.detectors_)
+        """How many vectors, support vectors or landmarks, an answer is computed from."""
+        return sum(expand(detector).vector_count for detector in self.detectors_)
 
 
-def out_of_fold(
-    spec: str, plan: DetectorPlan, inputs: pd.DataFrame, target: Bools, folds: Sequence[Folds]
-) -> Floats:
-    """Score every row by detectors that have not seen it, shape ``(len(folds), n)``."""
-    return np.stack(
-        [
-            cross_val_predict(
-                build_detector(spec, plan), inputs, target, cv=division, method="decision_function"
-            )
-            for division in folds
-        ]
-    )
+def judged_rows(folds: Sequence[Folds]) -> Positions:
+    """Return the positions of the rows that the folds judge, in order; the same in each division.
+
+    All rows, unless of a division one fold is used only: of many rows a part says enough.
+    """
+    return np.sort(np.concatenate([test for _, test in folds[0]]))
+
+
+def _target(labels: pd.DataFrame, plan: DetectorPlan) -> Bools:
+    return labels[plan.label].to_numpy(dtype=bool)
 
 
 def _log_odds(unseen: Floats, target: Bools) -> tuple[float, float]:

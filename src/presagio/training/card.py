@@ -54,6 +54,7 @@ def _model(result: SearchResult, seed: int) -> dict[str, Any]:
             }
             for plan, offset in zip(alarm.plans, alarm.offsets_, strict=True)
         ],
+        "method": result.method,
         "support_vectors": alarm.support_vectors,
         "threshold": alarm.threshold_,
         "thresholds": asdict(result.thresholds),

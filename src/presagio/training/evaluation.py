@@ -83,18 +83,28 @@ class Interval:
 
 
 _JUDGED = ("f1", "average_precision", "mcc", "precision", "recall")
-_RESAMPLES = 1000
+_RESAMPLES = 500
 
 
-def _drawn(target: Bools, seed: int) -> NDArray[np.int64]:
-    """Return how often each row is in each resample, shape ``(resamples, n)``."""
-    rng = np.random.default_rng(seed)
-    drawn = np.zeros((_RESAMPLES, len(target)), dtype=np.int64)
-    for kind in (np.flatnonzero(target), np.flatnonzero(~target)):
-        rows = kind[rng.integers(len(kind), size=(_RESAMPLES, len(kind)))]
-        for resample, own in zip(drawn, rows, strict=True):
-            np.add.at(resample, own, 1)
-    return drawn
+def _resampled(target: Bools, label: Bools, order: NDArray[np.int64], drawn: Floats) -> Floats:
+    """Return the figures of one resample, in the order of ``_JUDGED``.
+
+    ``drawn`` says how often each row is in it, ``order`` puts the highest scores first.
+    """
+    failures, rows = float(drawn @ target), float(drawn.sum())
+    found, alarms = float(drawn @ (target & label)), float(drawn @ label)
+    false, missed, healthy = alarms - found, failures - found, rows - failures - (alarms - found)
+    ranked = drawn[order]
+    failed = ranked * target[order]
+    precision = np.cumsum(failed) / np.maximum(np.cumsum(ranked), 1.0)
+    sides = (found + false) * (healthy + missed) * failures * (rows - failures)
+    return np.array([
+        _ratio(2 * found, 2 * found + false + missed),
+        _ratio(float(failed @ precision), failures),
+        _ratio(found * healthy - false * missed, sides**0.5),
+        _ratio(found, alarms),
+        _ratio(found, failures),
+    ])  # fmt: skip
 
 
 def bootstrap_intervals(
@@ -106,28 +116,18 @@ def bootstrap_intervals(
     have shape ``(n,)``.
     """
     whole = evaluate(target, score, score, label)
-    order = np.argsort(-score, kind="stable")
-    drawn = _drawn(target, seed)
-    found, false = drawn @ (target & label), drawn @ (~target & label)
-    failures, rows = int(target.sum()), len(target)
-    missed, healthy = failures - found, rows - failures - false
-    ranked, failed = drawn[:, order], target[order]
-    true_alarms, alarms = np.cumsum(ranked * failed, axis=1), np.cumsum(ranked, axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sides = (found + false) * (healthy + missed) * float(failures * (rows - failures))
-        figures = {
-            "f1": 2 * found / (2 * found + false + missed),
-            "average_precision": np.nansum(ranked * failed * true_alarms / alarms, axis=1)
-            / failures,
-            "mcc": (found * healthy - false * missed) / np.sqrt(sides),
-            "precision": found / (found + false),
-            "recall": found / failures,
-        }
+    order, rng = np.argsort(-score, kind="stable"), np.random.default_rng(seed)
+    kinds, resamples = (np.flatnonzero(target), np.flatnonzero(~target)), []
+    for _ in range(_RESAMPLES):
+        drawn = np.zeros(len(target))
+        for kind in kinds:
+            counts = np.bincount(rng.integers(len(kind), size=len(kind)), minlength=len(kind))
+            drawn[kind] = counts
+        resamples.append(_resampled(target, label, order, drawn))
+    low, high = np.percentile(resamples, (2.5, 97.5), axis=0)
     return {
-        name: Interval(
-            getattr(whole, name), *map(float, np.percentile(np.nan_to_num(values), (2.5, 97.5)))
-        )
-        for name, values in figures.items()
+        name: Interval(getattr(whole, name), float(low[i]), float(high[i]))
+        for i, name in enumerate(_JUDGED)
     }
 
 
@@ -138,7 +138,7 @@ def mean_intervals(figures: Sequence[Figures]) -> dict[str, Interval]:
     Grandvalet, 2004); the standard deviation over folds is what a single test part may show.
     """
     found = {}
-    for name in _JUDGED:
+    for name in _JUDGED if figures else ():
         values = np.array([getattr(one, name) for one in figures])
         error = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
         mean = float(values.mean())

@@ -43,7 +43,8 @@ class Judgement:
         With 95 % of its resamples.
     cross_validation
         Mean figures of repeated cross-validation on the training part, features and parameters
-        as chosen, thresholds and calibration chosen anew in each fold.
+        as chosen, thresholds and calibration chosen anew in each fold. Empty for a streamed
+        model: of so many rows the held-out part says more than folds would.
     cross_validation_sd
         Standard deviation over the folds.
     by_category, by_mode
@@ -115,7 +116,7 @@ def _cross_validate(
     def one(train: Part, test: Part) -> Figures:
         inner = [make_folds(train, divided_by, seed=seed + i) for i in range(REPEATS)]
         alarm = FailureAlarm(text, plans).fit(train.inputs, train.labels, folds=inner)
-        chosen = choose_thresholds(train.target, alarm.out_of_fold_, spec.costs)
+        chosen = choose_thresholds(train.target[alarm.judged_], alarm.out_of_fold_, spec.costs)
         alarm.threshold_ = chosen.cost
         said = predict(alarm, test)
         return evaluate(test.target, said.score, said.probability, said.label)
@@ -163,9 +164,12 @@ def judge(
     progress
         Called with (folds done, folds in all).
     """
-    folds = _cross_validate(
-        spec, train, result.alarm.plans,
-        divided_by=divided_by, repeats=repeats, seed=seed, progress=progress,
+    folds = (
+        _cross_validate(
+            spec, train, result.alarm.plans,
+            divided_by=divided_by, repeats=repeats, seed=seed, progress=progress,
+        )
+        if result.method == "exact" else []
     )  # fmt: skip
     said = predict(result.alarm, test)
     old = result.baseline.decision_function(test.inputs)

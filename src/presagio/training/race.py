@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, f1_score
 
 from presagio.training.alarm import DetectorPlan, build_detector
+from presagio.training.expansion import expand
 from presagio.training.splitting import FOLDS, Folds, Part
 
 Bools = NDArray[np.bool_]
@@ -113,8 +114,7 @@ class _Runner:
         detector = build_detector(spec, self.plan).fit(part.inputs.iloc[train], target[train])
         self.seconds.append(time.perf_counter() - began)
         scores = detector.decision_function(part.inputs.iloc[test])
-        svc = detector["svc"]
-        self.vectors = 0 if svc.kernel == "linear" else int(svc.n_support_.sum())
+        self.vectors = expand(detector).vector_count
         f1 = f1_score(target[test], scores >= 0.0, zero_division=0.0)
         precision = average_precision_score(target[test], scores)
         self.folds.append(FoldScore(float(precision), float(f1)))

@@ -1,7 +1,7 @@
 """The choice of a model, on the training part only: features, kernels, one machine or several."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import joblib
@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from sklearn.pipeline import Pipeline
 
 from presagio.machine.spec import MachineSpec
-from presagio.training.alarm import DetectorPlan, FailureAlarm, build_detector
+from presagio.training.alarm import DetectorPlan, FailureAlarm, Method, build_detector
 from presagio.training.features import FeatureSet, feature_sets
 from presagio.training.race import Candidate, Counter, Progress, race, rounds
 from presagio.training.splitting import FOLDS, Folds, Part, make_folds
@@ -72,10 +72,12 @@ class SearchResult:
     ----------
     alarm
         The model, with its threshold.
+    thresholds
+        The best by each measure; the model uses the one by cost.
     shape
         Whether it has one detector a failure mode or one for all.
     shapes
-        The shapes that were compared.
+        The shapes that were compared; of a streamed model by exact ones on a sample.
     candidates
         All candidates of all labels.
     baseline
@@ -83,15 +85,16 @@ class SearchResult:
     """
 
     alarm: FailureAlarm
+    thresholds: Thresholds
     shape: Shape
     shapes: Mapping[Shape, ShapeFigures]
     candidates: tuple[Candidate, ...]
     baseline: Pipeline
 
     @property
-    def thresholds(self) -> Thresholds:
-        """Thresholds by each measure; the model uses the one by cost."""
-        return self.shapes[self.shape].thresholds
+    def method(self) -> Method:
+        """Whether the model is an exact one, or streamed for its many rows."""
+        return self.alarm.plans[0].method
 
     def best_by_features(self) -> dict[str, dict[str, float]]:
         """Return for each label the best mean of average precision and F1 with each feature set.
@@ -141,12 +144,12 @@ def _shape_figures(
     with joblib.parallel_config(backend="threading", n_jobs=-1):
         alarm = FailureAlarm(spec.model_dump_json(), plans)
         alarm.fit(part.inputs, part.labels, folds=divisions)
-    thresholds = choose_thresholds(part.target, alarm.out_of_fold_, spec.costs)
+    thresholds = choose_thresholds(part.target[alarm.judged_], alarm.out_of_fold_, spec.costs)
     alarm.threshold_ = thresholds.cost
     costs, precision, f1 = [], [], []
     for scores, division in zip(alarm.out_of_fold_, divisions, strict=True):
         for _, test in division:
-            target, score = part.target[test], scores[test]
+            target, score = part.target[test], scores[np.searchsorted(alarm.judged_, test)]
             label = score >= thresholds.cost
             costs.append(1000 * float(row_costs(target, label, spec.costs).mean()))
             precision.append(average_precision_score(target, score))
@@ -170,6 +173,7 @@ def search(
     *,
     divided_by: str | None = None,
     grid: Grid = DEFAULT_GRID,
+    method: Method = "exact",
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> SearchResult:
@@ -185,6 +189,9 @@ def search(
         How it is divided into folds: by ``time``, by ``unit``, or None for stratified ones.
     grid
         Parameters of the machines.
+    method
+        How the choice is trained at last. ``streamed``: shapes are compared on the sample that
+        candidates race on, and calibration and threshold come from one fold of all rows.
     seed
         Seed of the folds.
     progress
@@ -206,14 +213,21 @@ def search(
     counter = Counter(fits + sum(rounds(len(baseline), 1)), progress)
     ranked = {label: race(text, sample, plans, folds, counter) for label, plans in races.items()}
     described = race(text, sample, baseline, folds, counter, 1)
-    divisions = [make_folds(part, divided_by, seed=seed + i) for i in range(REPEATS)]
+    compared = part if method == "exact" else sample
+    divisions = [make_folds(compared, divided_by, seed=seed + i) for i in range(REPEATS)]
     shapes: dict[Shape, ShapeFigures] = {
-        "single": _shape_figures(spec, (ranked[target][0].plan,), part, divisions)
+        "single": _shape_figures(spec, (ranked[target][0].plan,), compared, divisions)
     }
     if len(ranked) > 1:
         plans = tuple(found[0].plan for label, found in ranked.items() if label != target)
-        shapes["per_mode"] = _shape_figures(spec, plans, part, divisions)
+        shapes["per_mode"] = _shape_figures(spec, plans, compared, divisions)
     shape = _choose(shapes)
+    chosen = shapes[shape]
+    if method == "streamed":
+        large = tuple(replace(plan, method=method) for plan in chosen.alarm.plans)
+        chosen = _shape_figures(spec, large, part, [make_folds(part, divided_by, seed=seed)[:1]])
     old = build_detector(text, described[0].plan).fit(sample.inputs, sample.target)
     candidates = [candidate for found in ranked.values() for candidate in found]
-    return SearchResult(shapes[shape].alarm, shape, shapes, (*candidates, *described), old)
+    return SearchResult(
+        chosen.alarm, chosen.thresholds, shape, shapes, (*candidates, *described), old
+    )
