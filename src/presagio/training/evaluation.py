@@ -83,27 +83,34 @@ class Interval:
 
 
 _JUDGED = ("f1", "average_precision", "mcc", "precision", "recall")
-_RESAMPLES = 500
+_RESAMPLES = 1000
 
 
-def _resampled(target: Bools, label: Bools, order: NDArray[np.int64], drawn: Floats) -> Floats:
+def _resampled(failures: Bools, healthy: NDArray[np.int64], drawn: Floats) -> Floats:
     """Return the figures of one resample, in the order of ``_JUDGED``.
 
-    ``drawn`` says how often each row is in it, ``order`` puts the highest scores first.
+    Parameters
+    ----------
+    failures
+        Whether there was an alarm for each failure, the highest score first, shape ``(f,)``.
+    healthy
+        How many healthy rows stand before each failure, after all of them, and how many of all
+        had an alarm: shape ``(f + 2,)``.
+    drawn
+        How often each failure was drawn, shape ``(f,)``.
     """
-    failures, rows = float(drawn @ target), float(drawn.sum())
-    found, alarms = float(drawn @ (target & label)), float(drawn @ label)
-    false, missed, healthy = alarms - found, failures - found, rows - failures - (alarms - found)
-    ranked = drawn[order]
-    failed = ranked * target[order]
-    precision = np.cumsum(failed) / np.maximum(np.cumsum(ranked), 1.0)
-    sides = (found + false) * (healthy + missed) * failures * (rows - failures)
+    count, alarms = float(drawn.sum()), float(healthy[-1])
+    found, rest = float(drawn @ failures), float(healthy[:-1].sum())
+    missed, quiet = count - found, rest - alarms
+    ranked = np.cumsum(drawn)
+    precision = ranked / np.maximum(ranked + np.cumsum(healthy[:-2]), 1.0)
+    sides = (found + alarms) * (quiet + missed) * count * rest
     return np.array([
-        _ratio(2 * found, 2 * found + false + missed),
-        _ratio(float(failed @ precision), failures),
-        _ratio(found * healthy - false * missed, sides**0.5),
-        _ratio(found, alarms),
-        _ratio(found, failures),
+        _ratio(2 * found, 2 * found + alarms + missed),
+        _ratio(float(drawn @ precision), count),
+        _ratio(found * quiet - alarms * missed, sides**0.5),
+        _ratio(found, found + alarms),
+        _ratio(found, count),
     ])  # fmt: skip
 
 
@@ -113,17 +120,21 @@ def bootstrap_intervals(
     """Say how far figures of one held-out part can be trusted: 95 % of its resamples.
 
     Resampled are failures and others apart, so that each resample has as many of them. All arrays
-    have shape ``(n,)``.
+    have shape ``(n,)``. Of healthy rows it only counts between which failures they stand: that
+    they are many costs nothing.
     """
-    whole = evaluate(target, score, score, label)
-    order, rng = np.argsort(-score, kind="stable"), np.random.default_rng(seed)
-    kinds, resamples = (np.flatnonzero(target), np.flatnonzero(~target)), []
+    whole, rng = evaluate(target, score, score, label), np.random.default_rng(seed)
+    order = np.argsort(-score, kind="stable")
+    failed, alarm = target[order], label[order]
+    # A healthy row's group: the failures before it, and whether there was an alarm for it.
+    groups = 2 * np.cumsum(failed)[~failed] + alarm[~failed]
+    counts = np.bincount(groups, minlength=2 * int(failed.sum()) + 2)
+    resamples = []
     for _ in range(_RESAMPLES):
-        drawn = np.zeros(len(target))
-        for kind in kinds:
-            counts = np.bincount(rng.integers(len(kind), size=len(kind)), minlength=len(kind))
-            drawn[kind] = counts
-        resamples.append(_resampled(target, label, order, drawn))
+        drawn = rng.multinomial(failed.sum(), np.full(int(failed.sum()), 1 / failed.sum()))
+        healthy = rng.multinomial(counts.sum(), counts / counts.sum())
+        places = np.append(healthy[0::2] + healthy[1::2], healthy[1::2].sum())
+        resamples.append(_resampled(alarm[failed], places, drawn.astype(np.float64)))
     low, high = np.percentile(resamples, (2.5, 97.5), axis=0)
     return {
         name: Interval(getattr(whole, name), float(low[i]), float(high[i]))

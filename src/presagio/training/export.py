@@ -69,7 +69,7 @@ def _distances(spec: MachineSpec) -> dict[str, Sum]:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Detector:
     """A detector's expansion, and where its features stand among those of all."""
 
@@ -143,34 +143,47 @@ def _poly(graph: Graph, features: str, detectors: Sequence[_Detector], width: in
     return graph.node("Pow", base, graph.constant(degrees))
 
 
+def _kernel_sums(
+    graph: Graph, features: str, detectors: Sequence[_Detector], width: int, precision: Precision
+) -> tuple[list[str], list[Floats]]:
+    """Write the kernels' values; return them with the weights that make decisions of them."""
+    own = {k: [d for d in detectors if d.expansion.kernel == k] for k in ("rbf", "poly")}
+    machines = [*own["rbf"], *own["poly"]]
+    if not machines:
+        return [], []
+    if precision == "single":
+        features, graph.type = graph.node("Cast", features, to=TensorProto.FLOAT), np.float32
+    writers = (("rbf", _rbf), ("poly", _poly))
+    values = graph.beside(*(w(graph, features, own[k], width) for k, w in writers if own[k]))
+    places = np.repeat(
+        [detectors.index(d) for d in machines], [len(d.expansion.weights) for d in machines]
+    )
+    alphas = np.concatenate([d.expansion.weights for d in machines])
+    weights = alphas[:, np.newaxis] * np.eye(len(detectors))[places]
+    if precision == "double":
+        return [values], [weights]
+    sums = graph.node("MatMul", values, graph.constant(weights))
+    graph.type = np.float64
+    return [graph.node("Cast", sums, to=TensorProto.DOUBLE)], [np.eye(len(detectors))]
+
+
 def _decisions(
-    graph: Graph, features: str, detectors: Sequence[_Detector], width: int, alarm: FailureAlarm
-) -> str:
+    graph: Graph, features: str, detectors: Sequence[_Detector], width: int, alarm: FailureAlarm,
+    precision: Precision,
+) -> str:  # fmt: skip
     """Write the log odds of each detector: all kernel values, and one product for all."""
-    count = len(detectors)
-    parts, weights = [], []
-    linear = np.zeros((width, count))
+    parts, weights = _kernel_sums(graph, features, detectors, width, precision)
+    linear = np.zeros((width, len(detectors)))
     for i, detector in enumerate(detectors):
         if detector.expansion.kernel == "linear":
             linear[detector.columns, i] = detector.expansion.weights
-    if linear.any():
-        parts.append(features)
-        weights.append(linear)
-    for kernel, write in (("rbf", _rbf), ("poly", _poly)):
-        own = [i for i in range(count) if detectors[i].expansion.kernel == kernel]
-        if own:
-            parts.append(write(graph, features, [detectors[i] for i in own], width))
-            for i in own:
-                alphas = np.zeros((len(detectors[i].expansion.vectors), count))
-                alphas[:, i] = detectors[i].expansion.weights
-                weights.append(alphas)
+    if linear.any() or not parts:
+        parts, weights = [*parts, features], [*weights, linear]
     intercepts = np.array([detector.expansion.intercept for detector in detectors])
     return graph.affine(
-        graph.beside(*parts),
-        np.vstack(weights) * alarm.slopes_,
-        intercepts * alarm.slopes_ + alarm.offsets_,
-        output="modes" if graph.type is np.float64 else None,
-    )
+        graph.beside(*parts), np.vstack(weights) * alarm.slopes_,
+        intercepts * alarm.slopes_ + alarm.offsets_, output="modes",
+    )  # fmt: skip
 
 
 def _write(graph: Graph, spec: MachineSpec, alarm: FailureAlarm, precision: Precision) -> None:
@@ -178,13 +191,10 @@ def _write(graph: Graph, spec: MachineSpec, alarm: FailureAlarm, precision: Prec
     if known:
         columns.sums(graph, list(known.values()), output="distances")
     expansions = [expand(detector) for detector in alarm.detectors_]
+    if precision == "single":
+        expansions = [expansion.balanced() for expansion in expansions]
     features, detectors, width = _features(graph, columns, known, expansions)
-    if precision == "single":
-        features, graph.type = graph.node("Cast", features, to=TensorProto.FLOAT), np.float32
-    odds = _decisions(graph, features, detectors, width, alarm)
-    if precision == "single":
-        odds = graph.node("Cast", odds, to=TensorProto.DOUBLE, output="modes")
-        graph.type = np.float64
+    odds = _decisions(graph, features, detectors, width, alarm, precision)
     if len(detectors) > 1:
         score = graph.node("ReduceLogSumExp", odds, axes=[1], keepdims=0, output="score")
     else:

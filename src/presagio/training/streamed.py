@@ -24,13 +24,15 @@ from sklearn.pipeline import Pipeline
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-LANDMARKS = 200
-# So many rows are expanded at a time: 32 MB with 200 landmarks.
+# Each column takes as many landmarks, up to the most: what has few columns is soon covered.
+_LANDMARKS_A_COLUMN = 50
+_MOST_LANDMARKS = 200
+# So many rows are expanded at a time: 32 MB with the most landmarks.
 _CHUNK_ROWS = 20_000
 # What is scaled by, and what landmarks are drawn from.
 _SCALED_BY_ROWS = 20_000
-# From so many steps on more of them changed no figure; fewer rows are gone through several times.
-_STEPS = 1_000_000
+# More steps than these changed no figure; fewer rows are gone through several times.
+_STEPS = 500_000
 
 
 class StreamedSVM(ClassifierMixin, BaseEstimator):
@@ -42,8 +44,6 @@ class StreamedSVM(ClassifierMixin, BaseEstimator):
         Untrained steps from a frame of inputs to scaled features.
     kernel, C, gamma, degree, coef0, class_weight
         As those of :class:`sklearn.svm.SVC`.
-    landmarks
-        Rows that the kernel is approximated by; a linear kernel needs none.
     seed
         Of landmarks and order: the same rows and seed give the same machine.
 
@@ -66,7 +66,6 @@ class StreamedSVM(ClassifierMixin, BaseEstimator):
         degree: int = 3,
         coef0: float = 0.0,
         class_weight: str | None = None,
-        landmarks: int = LANDMARKS,
         seed: int = 0,
     ) -> None:
         self.features = features
@@ -76,7 +75,6 @@ class StreamedSVM(ClassifierMixin, BaseEstimator):
         self.degree = degree
         self.coef0 = coef0
         self.class_weight = class_weight
-        self.landmarks = landmarks
         self.seed = seed
 
     def fit(self, inputs: pd.DataFrame, target: Bools) -> Self:
@@ -113,9 +111,10 @@ class StreamedSVM(ClassifierMixin, BaseEstimator):
         if self.kernel == "linear":
             return None
         own = {"degree": self.degree, "coef0": self.coef0} if self.kernel == "poly" else {}
+        wanted = min(_MOST_LANDMARKS, _LANDMARKS_A_COLUMN * scaled.shape[1])
         approximation = Nystroem(
             kernel=self.kernel, gamma=self.gamma, random_state=self.seed,
-            n_components=min(self.landmarks, len(scaled)), **own,
+            n_components=min(wanted, len(scaled)), **own,
         )  # fmt: skip
         return approximation.fit(scaled)
 
