@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 
 from presagio.errors import NoChampionError, RegistryError
 from presagio.inference.predictor import load_predictor
-from presagio.registry import TRUSTED_TYPES, Registry, open_registry
+from presagio.registry import DATA_TAG, TRUSTED_TYPES, Registry, open_registry
 from presagio.settings import Settings
 from presagio.training.train import LOGGED_CANDIDATES, TrainedModel, register_model
 from tests.champions import register_champion
@@ -117,7 +117,7 @@ def test_versions_are_listed_with_aliases_and_figures(
     assert (oldest.version, oldest.aliases) == (first, ("champion",))
     assert newest.metrics["test_f1"] == pytest.approx(trained.judgement.test.f1)
     assert registry.version(first.version) == first
-    assert registry.data_digest(first) == trained.dataset.sha256
+    assert registry.tags(first)[DATA_TAG] == trained.dataset.sha256
 
 
 def test_a_version_that_is_not_there_is_an_error(registry: Registry) -> None:

@@ -39,8 +39,13 @@ if TYPE_CHECKING:
 
 Alias = Literal["champion", "challenger"]
 _ARTIFACT_PATH = "artifact"
+# Tables beside a version: what the gate judges it by, and what drift is told from.
+HOLDOUT = "holdout"
+REFERENCE = "reference"
 _DIGEST_TAG = "presagio.artifact_sha256"
 DATA_TAG = "presagio.data_sha256"
+# The highest id among the receipts that a version was trained on.
+NEWEST_RECEIPT_TAG = "presagio.newest_receipt"
 _LONGEST_TAG = 4000
 _NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 _EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
@@ -85,7 +90,7 @@ class TrainingRecord:
     candidates: tuple[LoggedCandidate, ...]
     attachments: tuple[Path, ...]
     artifact: Path
-    holdout: Path
+    tables: tuple[Path, ...]
     digest: str
     estimator: "BaseEstimator"
     input_example: "pd.DataFrame"
@@ -189,11 +194,39 @@ class Registry:
             _registered(found), own, created, dict(run.data.metrics), dict(run.data.tags)
         )
 
-    def data_digest(self, version: RegisteredVersion) -> str | None:
-        """Return the digest of the data that a version was trained on."""
+    def tags(self, version: RegisteredVersion) -> dict[str, str]:
+        """Return the tags of the run that made a version: its data, its receipts."""
         with _translated(f"read the run of {version.name} version {version.version}"):
             tags: dict[str, str] = self._client.get_run(version.run_id).data.tags
-        return tags.get(DATA_TAG)
+        return tags
+
+    def describe(self, version: RegisteredVersion, text: str) -> None:
+        """Write Markdown beside a version and its run, where MLflow's pages show it."""
+        with _translated(f"describe {version.name} version {version.version}"):
+            self._client.update_model_version(version.name, version.version, text)
+            self._client.set_tag(version.run_id, "mlflow.note.content", text)
+
+    def log_report(
+        self, name: str, metrics: Mapping[str, float], tags: Mapping[str, str],
+        attachments: tuple[Path, ...],
+    ) -> str:  # fmt: skip
+        """Log a report on a model in service as a run of an experiment of its own; return its id.
+
+        The experiment is named after the one of trainings, with ``_monitoring`` behind.
+        """
+        with _translated(f"log {name}"):
+            wanted = f"{self._experiment}_monitoring"
+            found = self._client.get_experiment_by_name(wanted)
+            own = found.experiment_id if found else self._client.create_experiment(wanted)
+            run = self._client.create_run(own, tags=dict(tags), run_name=name)
+            now = run.info.start_time
+            self._client.log_batch(
+                run.info.run_id, metrics=[Metric(k, v, now, 0) for k, v in metrics.items()]
+            )
+            for attachment in attachments:
+                self._client.log_artifact(run.info.run_id, str(attachment))
+            self._client.set_terminated(run.info.run_id)
+        return str(run.info.run_id)
 
     def log_decision(self, version: RegisteredVersion, *, passed: bool, why: str) -> None:
         """Write the gate's decision beside a version."""
@@ -262,7 +295,8 @@ class Registry:
                 for attachment in record.attachments:
                     mlflow.log_artifact(str(attachment), "report")
                 mlflow.log_artifacts(str(record.artifact), _ARTIFACT_PATH)
-                mlflow.log_artifact(str(record.holdout), record.holdout.stem)
+                for table in record.tables:
+                    mlflow.log_artifact(str(table), table.stem)
                 version = self._log_estimator(record, run.info.run_id)
             self._client.set_model_version_tag(self._name, version, _DIGEST_TAG, record.digest)
         return RegisteredVersion(self._name, version, run.info.run_id, record.digest)

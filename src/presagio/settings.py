@@ -106,6 +106,43 @@ class Settings(BaseSettings):
             ge=0,
         ),
     ] = 1.0
+    train_min_new_rows: Annotated[
+        int,
+        Field(description="Labelled rows that must be new before the DAG trains again.", ge=0),
+    ] = 1000
+    train_schedule: Annotated[
+        str | None,
+        Field(description="Cron expression (UTC) by which the DAG looks for new rows besides."),
+    ] = None
+    drift_schedule: Annotated[
+        str, Field(description="Cron expression (UTC) by which the DAG looks for drift.")
+    ] = "17 * * * *"
+    drift_window_rows: Annotated[
+        int, Field(description="Newest rows that are held against the training data.", ge=100)
+    ] = 5000
+    drift_min_rows: Annotated[
+        int, Field(description="With fewer rows nothing is said of drift.", ge=50)
+    ] = 500
+    drift_psi: Annotated[
+        float, Field(description="Population stability index from which on it is drift.", gt=0)
+    ] = 0.2
+    drift_p_value: Annotated[
+        float,
+        Field(
+            description="How improbable it must be by chance, for all columns together.", gt=0, lt=1
+        ),
+    ] = 0.001
+    drift_outside: Annotated[
+        float,
+        Field(description="Share of rows beyond all training data that is drift.", gt=0, le=1),
+    ] = 0.2
+    alert_webhook: Annotated[
+        SecretStr | None,
+        Field(description="Address that alerts are sent to as JSON, by POST; none: log only."),
+    ] = None
+    alert_repeat_h: Annotated[
+        float, Field(description="Hours after which an alert that still holds is sent again.", gt=0)
+    ] = 24.0
     api_url: Annotated[str, Field(description="Address of the inference API.")] = (
         "http://127.0.0.1:8000"
     )

@@ -79,3 +79,50 @@ def test_waiting_holds_no_worker(dag: dict[str, Any]) -> None:
 
 def test_parsing_imports_nothing_heavy(dag: dict[str, Any]) -> None:
     assert dag["heavy"] == []
+
+
+PARSE_ANY = """
+import json, runpy, sys
+before = set(sys.modules)
+dag = runpy.run_path(sys.argv[1])[sys.argv[2]]()
+heavy = {"polars", "boto3", "alembic", "sklearn", "mlflow", "pandas", "scipy"}
+print(json.dumps({
+    "schedule": str(dag.schedule),
+    "params": {name: dag.params[name] for name in dag.params},
+    "tasks": {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks},
+    "heavy": sorted(heavy & (set(sys.modules) - before)),
+}))
+"""
+
+
+def _parsed(name: str, home: Path, **env: str) -> dict[str, Any]:
+    file = ROOT / "airflow" / "dags" / f"{name}.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PARSE_ANY, str(file), name], check=True, text=True,
+        env=os.environ | {"AIRFLOW_HOME": str(home)} | env, capture_output=True,
+    )  # fmt: skip
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_training_follows_clean_data(tmp_path: Path) -> None:
+    dag = _parsed("train_champion", tmp_path)
+    assert "presagio_clean_data" in dag["schedule"]
+    assert dag["params"] == {"min_new_rows": 1000}
+    assert dag["tasks"] == {
+        "count_new_rows": ["train_and_judge"],
+        "train_and_judge": ["tell_api"],
+        "tell_api": [],
+    }
+    assert dag["heavy"] == []
+
+
+def test_training_can_have_a_schedule_too(tmp_path: Path) -> None:
+    dag = _parsed("train_champion", tmp_path, PRESAGIO_TRAIN_SCHEDULE="30 5 * * *")
+    assert "AssetOrTimeSchedule" in dag["schedule"]
+
+
+def test_drift_is_looked_for_by_a_schedule(tmp_path: Path) -> None:
+    dag = _parsed("monitor_drift", tmp_path)
+    assert "CronTriggerTimetable" in dag["schedule"]
+    assert dag["tasks"] == {"watch": []}
+    assert dag["heavy"] == []

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from presagio.training.card import write_page
+from presagio.training.card import write_card
 from presagio.training.train import TrainedModel
 
 
@@ -20,7 +20,7 @@ def test_the_card_says_what_the_model_is(trained: TrainedModel) -> None:
 
 
 def test_the_card_is_a_page_too(trained: TrainedModel, tmp_path: Path) -> None:
-    page = write_page(tmp_path / "card.html", trained.card).read_text(encoding="utf-8")
+    page = write_card(tmp_path / "card.html", trained.card).read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert trained.dataset.sha256 in page
     assert f"{trained.judgement.test.f1:.4g}" in page
@@ -28,5 +28,5 @@ def test_the_card_is_a_page_too(trained: TrainedModel, tmp_path: Path) -> None:
 
 def test_text_in_a_card_is_text_on_the_page(trained: TrainedModel, tmp_path: Path) -> None:
     card = {**trained.card, "machine": "<script>alert(1)</script>"}
-    page = write_page(tmp_path / "card.html", card).read_text(encoding="utf-8")
+    page = write_card(tmp_path / "card.html", card).read_text(encoding="utf-8")
     assert "<script>" not in page

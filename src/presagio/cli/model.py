@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 def _dataset(
     settings: Settings, spec: "MachineSpec", csv: Path | None, *, processed: bool
 ) -> "Dataset":
-    from presagio.training import dataset  # noqa: PLC0415 - heavy imports
+    from presagio.training import curated, dataset  # noqa: PLC0415 - heavy imports
 
     if csv is not None:
         return dataset.read_labelled_csv(csv, spec)
     if processed:
-        return dataset.read_curated(open_home_intake(settings.home))
+        return curated.read_curated(open_home_intake(settings.home))
     return dataset.default_dataset(settings, spec)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -67,6 +68,8 @@ class Champion:
         self._open_registry = open_registry
         self._registry: Registry | None = None
         self._refused: tuple[str, str] | None = None
+        # A reload that is asked for and the next look may meet; one after the other they may not.
+        self._looking = threading.Lock()
 
     async def follow(self, first_look: asyncio.Event) -> None:
         """Look at the alias again and again, until cancelled."""
@@ -80,6 +83,10 @@ class Champion:
 
         Any fault leaves the model that is served as it is, and its reason in ``reason``.
         """
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         try:
             # Opened here, off the event loop: importing MLflow takes seconds.
             self._registry = self._registry or self._open_registry()

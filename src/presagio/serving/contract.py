@@ -1,6 +1,6 @@
 """Request and answer of the API; the request is made from the machine spec."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from pydantic.json_schema import models_json_schema
@@ -35,6 +35,42 @@ class PredictResponse(BaseModel):
     ]
 
 
+class Outcome(BaseModel):
+    """What became of one reading; ``features`` is given its fields by :func:`feedback_model`."""
+
+    request_id: Annotated[
+        int | None,
+        Field(ge=-_INT64, lt=_INT64, description="The request that the reading was judged by."),
+    ] = None
+    features: BaseModel
+    failure: Annotated[bool, Field(description="Whether the machine failed.")]
+    mode: Annotated[
+        str | None, Field(description="Which failure mode it was, where that is known.")
+    ] = None
+    said_alarm: Annotated[
+        bool | None,
+        Field(description="The label that was answered; the model is asked again if not given."),
+    ] = None
+    said_version: Annotated[
+        str | None, Field(max_length=100, description="The version that answered it.")
+    ] = None
+
+
+class FeedbackRequest(BaseModel):
+    """Outcomes of readings; ``outcomes`` is given its type by :func:`feedback_model`."""
+
+    outcomes: Annotated[list[Any], Field(min_length=1, max_length=1000)]
+
+
+class FeedbackResponse(BaseModel):
+    """What was taken."""
+
+    accepted: Annotated[int, Field(description="How many outcomes.")]
+    keys: Annotated[
+        list[str], Field(description="Where they wait for the intake, which gives them receipts.")
+    ]
+
+
 class Fault(BaseModel):
     """One thing that is wrong with a request."""
 
@@ -62,6 +98,20 @@ class Readiness(BaseModel):
     source: Annotated[str, Field(description="registry or fallback")]
     degraded: bool
     reason: Annotated[str | None, Field(description="Why it is degraded, or runs an older one.")]
+
+
+class ModelDescription(BaseModel):
+    """The model that answers."""
+
+    model: str
+    version: str
+    degraded: bool
+    digest: Annotated[str, Field(description="SHA-256 of its artifact.")]
+    threshold: Annotated[float, Field(description="Score from which on a reading is an alarm.")]
+    card: Annotated[
+        dict[str, Any],
+        Field(description="The model card: data, figures with intervals, costs, limits."),
+    ]
 
 
 _SCHEMAS = "#/components/schemas/{model}"
@@ -110,22 +160,42 @@ def _number(feature: Feature) -> Any:
     ]
 
 
-def request_model(spec: MachineSpec) -> type[PredictRequest]:
-    """Make the model of a request from the machine spec: one field an input, with its unit."""
+def _features_model(spec: MachineSpec) -> type[BaseModel]:
     fields: dict[str, Any] = {feature.name: (_number(feature), ...) for feature in spec.features}
     for category in spec.categories:
         for value, indicator in category.indicators.items():
             about = Field(description=f"{category.title} is {value}.")
             fields[indicator] = (Annotated[bool, about], ...)
-    features = create_model(
+    return create_model(
         "Features",
         __config__=ConfigDict(json_schema_extra={"examples": [dict[str, Any](spec.example)]}),
         __doc__=f"One reading of: {spec.title}.",
         **fields,
     )
+
+
+def request_model(spec: MachineSpec) -> type[PredictRequest]:
+    """Make the model of a request from the machine spec: one field an input, with its unit."""
+    features = _features_model(spec)
     return create_model(
         "PredictRequest",
         __base__=PredictRequest,
         __config__=None,
         features=(features, ...),
+    )
+
+
+def feedback_model(spec: MachineSpec, request: type[PredictRequest]) -> type[FeedbackRequest]:
+    """Make the model of outcomes from the machine spec and the request: inputs, failure modes."""
+    features = request.model_fields["features"].annotation
+    fields: dict[str, Any] = {"features": (features, ...)}
+    if modes := tuple(mode.name for mode in spec.modes):
+        fields["mode"] = (Literal[modes] | None, None)
+    outcome: Any = create_model("Outcome", __base__=Outcome, __config__=None, **fields)
+    limits = Field(min_length=1, max_length=1000, description="At most 1,000 at once.")
+    return create_model(
+        "FeedbackRequest",
+        __base__=FeedbackRequest,
+        __config__=None,
+        outcomes=(Annotated[list[outcome], limits], ...),
     )

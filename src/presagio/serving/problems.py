@@ -2,11 +2,11 @@
 
 import json
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from presagio.machine.spec import MachineSpec
 from presagio.serving.contract import Fault, Problem, allowed_range
@@ -64,6 +64,38 @@ def invalid_request(err: ValidationError, spec: MachineSpec) -> InvalidRequestEr
 def problem_response(problem: Problem) -> JSONResponse:
     """Return a problem document."""
     return JSONResponse(problem.model_dump(), problem.status, media_type="application/problem+json")
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+async def read_body(request: Request, wanted: type[Body], spec: MachineSpec) -> Body:
+    """Read a request's JSON.
+
+    From bytes to model in one step: faster than parsing JSON first, and what is no JSON, no UTF-8
+    or no number is a fault of the request like any other.
+
+    Raises
+    ------
+    InvalidRequestError
+        If it is not what is wanted.
+    """
+    try:
+        return wanted.model_validate_json(await request.body())
+    except ValidationError as err:
+        raise invalid_request(err, spec) from err
+
+
+async def unavailable(_request: Request, _err: Exception) -> JSONResponse:
+    """Answer a :class:`presagio.errors.StorageError` with 503; its text stays in the log."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return problem_response(
+        Problem(
+            title="The object store does not answer",
+            status=status,
+            detail="nothing was stored; send it again later",
+        )
+    )
 
 
 async def refuse(_request: Request, err: Exception) -> JSONResponse:

@@ -1,21 +1,22 @@
 """The routes; each reads as its contract."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import ValidationError
 
 from presagio.machine.spec import MachineSpec
 from presagio.serving.champion import Champion
 from presagio.serving.contract import (
+    ModelDescription,
     PredictRequest,
     PredictResponse,
     Problem,
     Readiness,
     schema_reference,
 )
-from presagio.serving.problems import invalid_request
+from presagio.serving.problems import read_body
 
 
 def _champion(request: Request) -> Champion:
@@ -25,7 +26,7 @@ def _champion(request: Request) -> Champion:
 
 ServedChampion = Annotated[Champion, Depends(_champion)]
 
-_PROBLEM: dict[int | str, dict[str, Any]] = {
+PROBLEM: dict[int | str, dict[str, Any]] = {
     HTTPStatus.UNPROCESSABLE_ENTITY.value: {
         "description": "What was wrong, field by field.",
         "content": {"application/problem+json": {"schema": {"$ref": schema_reference(Problem)}}},
@@ -50,15 +51,47 @@ def health_router() -> APIRouter:
     @router.get("/health/ready")
     async def ready(champion: ServedChampion) -> Readiness:
         """Say which model answers, and whether it is the champion."""
+        return _readiness(champion)
+
+    return router
+
+
+def _readiness(champion: Champion) -> Readiness:
+    served = champion.served
+    return Readiness(
+        status="ready",
+        model=served.model,
+        version=served.version,
+        source=served.source,
+        degraded=served.degraded,
+        reason=champion.reason,
+    )
+
+
+def model_router() -> APIRouter:
+    """Routes on the model that answers."""
+    router = APIRouter(tags=["model"])
+
+    @router.get("/model")
+    async def model(champion: ServedChampion) -> ModelDescription:
+        """Say which model answers, what it was made of and how good it is."""
         served = champion.served
-        return Readiness(
-            status="ready",
+        artifact = served.predictor.artifact
+        return ModelDescription(
             model=served.model,
             version=served.version,
-            source=served.source,
             degraded=served.degraded,
-            reason=champion.reason,
+            digest=artifact.digest,
+            threshold=artifact.manifest.threshold,
+            card=artifact.card,
         )
+
+    @router.post("/model/reload")
+    async def reload(champion: ServedChampion) -> Readiness:
+        """Look at the champion's alias now, and say what is served then."""
+        # Off the event loop: it may download and load a model.
+        await asyncio.to_thread(champion.refresh)
+        return _readiness(champion)
 
     return router
 
@@ -77,16 +110,11 @@ def predict_router(spec: MachineSpec, wanted: type[PredictRequest]) -> APIRouter
     }
 
     async def reading(request: Request) -> PredictRequest:
-        # From bytes to model in one step: faster than parsing JSON first, and what is no JSON,
-        # no UTF-8 or no number is a fault of the request like any other.
-        try:
-            return wanted.model_validate_json(await request.body())
-        except ValidationError as err:
-            raise invalid_request(err, spec) from err
+        return await read_body(request, wanted, spec)
 
     @router.post(
         "/predict",
-        responses={HTTPStatus.OK.value: {"model": PredictResponse}, **_PROBLEM},
+        responses={HTTPStatus.OK.value: {"model": PredictResponse}, **PROBLEM},
         openapi_extra={"requestBody": body},
     )
     async def predict(

@@ -34,6 +34,8 @@ class Decision:
         What the gate found of both sides.
     data_sha256
         Digest of the data that the version was trained on.
+    newest_receipt
+        The highest id among the receipts of these data; None where they came through none.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Decision:
     forced: bool = False
     figures: Mapping[str, Any] = field(default_factory=dict)
     data_sha256: str | None = None
+    newest_receipt: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,13 @@ class Promotions:
         found = found.order_by(PROMOTIONS.c.id.desc()).limit(limit)
         with translated(), self._engine.connect() as connection:
             return [_recorded(row) for row in connection.execute(found)]
+
+    def newest_receipt(self, model: str) -> int:
+        """Return up to which receipt some judged version of a model has learned; 0 for none."""
+        newest = sa.select(sa.func.max(PROMOTIONS.c.newest_receipt))
+        with translated(), self._engine.connect() as connection:
+            found = connection.execute(newest.where(PROMOTIONS.c.model == model)).scalar_one()
+        return int(found or 0)
 
 
 class DecisionMaker:

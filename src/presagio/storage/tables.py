@@ -62,5 +62,6 @@ PROMOTIONS = sa.table(
     sa.column("why", sa.Text),
     sa.column("figures", JSONB),
     sa.column("data_sha256", sa.Text),
+    sa.column("newest_receipt", sa.BigInteger),
     sa.column("created_at", sa.DateTime(timezone=True)),
 )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from presagio.machine.spec import MachineSpec
+from presagio.pages import table, write_page
 from presagio.training.dataset import Dataset
 from presagio.training.judgement import Judgement
 from presagio.training.search import SearchResult
@@ -113,44 +114,6 @@ def describe(
     }
 
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem }
-table { border-collapse: collapse; margin: .5rem 0 1rem }
-th, td { border-bottom: 1px solid #ccc; padding: .25rem .75rem; text-align: left }
-thead th { border-bottom: 2px solid #666 }
-td.number { text-align: right; font-variant-numeric: tabular-nums }
-"""
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f'<td class="number">{value:.4g}</td>'
-    if isinstance(value, list):
-        value = ", ".join(map(str, value))
-    if isinstance(value, Mapping):
-        value = ", ".join(f"{name} = {own}" for name, own in value.items())
-    return f"<td>{html.escape(str(value))}</td>"
-
-
-def _row(name: str, values: list[Any]) -> str:
-    cells = "".join(_cell(value) for value in values)
-    return f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>'
-
-
-def _table(values: Mapping[str, Any]) -> str:
-    """Make a table: of names and values, or with a column a field where values have fields."""
-    fields = next(iter(values.values()), None)
-    if not isinstance(fields, Mapping) or any(not isinstance(v, Mapping) for v in values.values()):
-        rows = "".join(_row(name, [value]) for name, value in values.items())
-        return f"<table><tbody>{rows}</tbody></table>"
-    names = list(dict.fromkeys(name for value in values.values() for name in value))
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in ("", *names))
-    rows = "".join(
-        _row(name, [value.get(field, "") for field in names]) for name, value in values.items()
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
 def _section(name: str, value: Any) -> str:
     title = html.escape(name.replace("_", " ").capitalize())
     if isinstance(value, list):
@@ -159,19 +122,13 @@ def _section(name: str, value: Any) -> str:
     if not isinstance(value, Mapping):
         return f"<h2>{title}</h2><p>{html.escape(str(value))}</p>"
     plain = {key: own for key, own in value.items() if key != "detectors"}
-    body = _table(plain) if plain else "<p>none</p>"
+    body = table(plain) if plain else "<p>none</p>"
     if "detectors" in value:
-        body += _table({own["label"]: own for own in value["detectors"]})
+        body += table({own["label"]: own for own in value["detectors"]})
     return f"<h2>{title}</h2>{body}"
 
 
-def write_page(path: Path, card: Mapping[str, Any]) -> Path:
+def write_card(path: Path, card: Mapping[str, Any]) -> Path:
     """Write a model card as a page that stands alone."""
-    title = html.escape(f"Model card: {card['machine']}")
     sections = "\n".join(_section(name, value) for name, value in card.items())
-    path.write_text(
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>\n{sections}\n</body></html>\n",
-        encoding="utf-8",
-    )
-    return path
+    return write_page(path, f"Model card: {card['machine']}", sections)

@@ -1,7 +1,7 @@
 """Labelled readings to train on, and where they come from."""
 
 import hashlib
-import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import DataError
-from presagio.ingest.filing import Intake
-from presagio.ingest.reading import check_file, suffix_of
-from presagio.ingest.verdict import BLOCKING
+from presagio.ingest.reading import CheckedFile, check_file, suffix_of
+from presagio.machine.limits import failing_modes
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Settings
@@ -21,6 +20,8 @@ from presagio.settings import Settings
 FETCHED_FILE = "ai4i2020.csv"
 _GENERATED_ROWS = 10_000
 _FEWEST_FAILURES = 20
+# Of failures whose mode nobody knows, the largest share with which modes can still be learned.
+_UNKNOWN_MODES = 0.1
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,29 @@ class Dataset:
 
 
 def _known_modes(frame: pl.DataFrame, spec: MachineSpec) -> list[str]:
-    """Return the failure modes of which it is known for every failure whether it was one."""
+    """Return the failure modes of which it is known for nearly every failure whether it was one."""
     failures = frame.filter(pl.col(spec.target.name))
-    names = [mode.name for mode in spec.modes]
-    return [n for n in names if n in frame.columns and not failures[n].null_count()]
+    names = [mode.name for mode in spec.modes if mode.name in frame.columns]
+    return [n for n in names if failures[n].null_count() <= _UNKNOWN_MODES * len(failures)]
+
+
+def _modes(frame: pl.DataFrame, spec: MachineSpec, names: Sequence[str]) -> pl.DataFrame:
+    """Return the failure modes without gaps.
+
+    A row that is no failure is none of any mode; a failure of which nobody said which, as in some
+    outcomes that are sent back, is of the mode whose operating limit it is beyond.
+    """
+    values = {name: frame[name].cast(pl.Float64).to_numpy() for name in spec.input_names}
+    beyond = failing_modes(spec, values)
+    failed, none = frame[spec.target.name], np.zeros(len(frame), dtype=bool)
+    return pl.DataFrame(
+        {
+            name: pl.select(
+                pl.coalesce(frame[name], failed & pl.Series(beyond.get(name, none)))
+            ).to_series()
+            for name in names
+        }
+    )
 
 
 def dataset_from_frame(
@@ -93,12 +113,10 @@ def dataset_from_frame(
             f"{source} has {failures} failures in {len(frame)} rows; at least {_FEWEST_FAILURES} "
             "failures, and rows without one, are needed"
         )
-    labels = [spec.target.name, *_known_modes(frame, spec)]
-    used = frame.select(
-        *spec.input_names,
-        # A row that is no failure is none of any mode.
-        *(pl.col(name).fill_null(value=False) for name in labels),
-    )
+    modes = _known_modes(frame, spec)
+    labels = [spec.target.name, *modes]
+    used = frame.select(*spec.input_names, spec.target.name)
+    used = used.hstack(_modes(frame, spec, modes)) if modes else used
     division = spec.division
     if division is not None and frame.get_column(division.column, default=None) is None:
         raise DataError(f"{source} has no column {division.column}, by which the spec divides rows")
@@ -114,6 +132,17 @@ def dataset_from_frame(
     )
 
 
+def _checked_csv(path: Path, spec: MachineSpec) -> CheckedFile:
+    try:
+        with path.open("rb") as file:
+            checked = check_file(file, spec, suffix=suffix_of(path.name) or ".csv")
+    except OSError as err:
+        raise DataError(f"{path} cannot be read: {err.strerror}") from err
+    if checked.fault is not None:
+        raise checked.fault
+    return checked
+
+
 def read_labelled_csv(path: Path, spec: MachineSpec) -> Dataset:
     """Read a CSV file of labelled readings through the checks of the intake.
 
@@ -124,83 +153,18 @@ def read_labelled_csv(path: Path, spec: MachineSpec) -> Dataset:
     UnreadableFileError
         If the file is not one of readings.
     """
-    try:
-        with path.open("rb") as file:
-            checked = check_file(file, spec, suffix=suffix_of(path.name) or ".csv")
-    except OSError as err:
-        raise DataError(f"{path} cannot be read: {err.strerror}") from err
-    if checked.fault is not None:
-        raise checked.fault
+    checked = _checked_csv(path, spec)
     return dataset_from_frame(checked.accepted, spec, path.name, rejected=len(checked.rejected))
 
 
 def generate_dataset(spec: MachineSpec, rows: int = _GENERATED_ROWS, *, seed: int = 0) -> Dataset:
     """Generate labelled readings from the spec's recipe."""
     frame = pl.concat(simulate(spec, rows, seed=seed))
-    return dataset_from_frame(frame, spec, f"{rows} generated rows (seed {seed})")
+    return dataset_from_frame(frame, spec, _generated(rows, seed))
 
 
-def _refuse_blocked(intake: Intake) -> None:
-    blocking = intake.ledger.blocking(intake.prefixes.bucket, BLOCKING)
-    if not blocking:
-        return
-    files = "; ".join(
-        f"receipt {receipt.id} ({receipt.identity.key}): {receipt.outcome.message}"
-        for receipt in blocking
-    )
-    raise DataError(
-        f"files that were refused whole keep training from starting: {files}. Send each again, "
-        "mended, under its name, or train without it: presagio ingest release RECEIPT --why TEXT"
-    )
-
-
-def _read_curated(intake: Intake, key: str, receipt_id: int) -> pl.DataFrame:
-    read = intake.store.read(intake.prefixes.curated_bucket, key)
-    if read is None:
-        raise DataError(
-            f"{key} of receipt {receipt_id} is gone from {intake.prefixes.curated_bucket}; "
-            "make it again with: presagio ingest verify --mend"
-        )
-    return pl.read_parquet(io.BytesIO(read[0]))
-
-
-def read_curated(intake: Intake) -> Dataset:
-    """Read the labelled rows of the curated data set, oldest first.
-
-    The ledger says which objects belong to it. Rows that came twice are taken once: the same row
-    in training and test part would flatter the figures.
-
-    Raises
-    ------
-    DataError
-        If there is no labelled row, an object is gone, or a file that was refused whole has not
-        been released.
-    """
-    _refuse_blocked(intake)
-    spec, frames, receipts = intake.spec, [], []
-    filed = intake.ledger.receipts(bucket=intake.prefixes.bucket, verdict="processed", limit=None)
-    for receipt in reversed(filed):
-        if receipt.outcome.rows_processed and not receipt.outcome.curated_keys:
-            raise DataError(
-                f"receipt {receipt.id} is older than the curated data set; take its rows in with: "
-                "presagio ingest verify --mend"
-            )
-        parts = [_read_curated(intake, key, receipt.id) for key in receipt.outcome.curated_keys]
-        labelled = [part.filter(pl.col(spec.target.name).is_not_null()) for part in parts]
-        if any(map(len, labelled)):
-            frames += labelled
-            receipts.append(receipt.id)
-    if not receipts:
-        raise DataError(
-            f"no row in {intake.prefixes.curated_bucket}/{intake.prefixes.curated} has "
-            f"{spec.target.name}; upload a labelled file with: presagio ingest FILE"
-        )
-    everything = pl.concat(frames)
-    once = everything.unique([*spec.input_names, *spec.label_names], maintain_order=True)
-    source = f"the curated rows of {len(receipts)} file{'s' if len(receipts) > 1 else ''}"
-    if doubled := len(everything) - len(once):
-        source += f", without {doubled} rows that came twice"
-    return dataset_from_frame(once, spec, source, receipts=tuple(receipts))
+def _generated(rows: int, seed: int) -> str:
+    return f"{rows} generated rows (seed {seed})"
 
 
 def real_data_file(settings: Settings) -> Path | None:
@@ -216,3 +180,20 @@ def default_dataset(settings: Settings, spec: MachineSpec) -> Dataset:
         return read_labelled_csv(real, spec)
     made = generate_dataset(spec)
     return replace(made, source=f"{made.source}, since no real data are at hand")
+
+
+def base_rows(settings: Settings, spec: MachineSpec) -> tuple[pl.DataFrame, str]:
+    """Return the labelled rows that every retraining learns from, and where they come from.
+
+    They are those that a first champion is trained on: :func:`default_dataset`.
+
+    Raises
+    ------
+    DataError, UnreadableFileError
+        If the named file cannot be read.
+    """
+    real = real_data_file(settings)
+    if real is not None:
+        return _checked_csv(real, spec).accepted, real.name
+    made = pl.concat(simulate(spec, _GENERATED_ROWS))
+    return made, _generated(_GENERATED_ROWS, 0)

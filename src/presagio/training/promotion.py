@@ -12,13 +12,19 @@ import polars as pl
 from presagio.errors import InvalidArtifactError, NoChampionError, RegistryError
 from presagio.inference.predictor import Predictor, load_predictor
 from presagio.machine.spec import MachineSpec
-from presagio.registry import RegisteredVersion, Registry, open_registry
+from presagio.registry import (
+    DATA_TAG,
+    HOLDOUT,
+    NEWEST_RECEIPT_TAG,
+    RegisteredVersion,
+    Registry,
+    open_registry,
+)
 from presagio.settings import Settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Decision, DecisionMaker, Promotions, RecordedDecision
 from presagio.training.gate import GateDecision, GateRules, Side, compare
 from presagio.training.splitting import Part
-from presagio.training.train import HOLDOUT
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,10 @@ def _figures(gate: GateDecision) -> dict[str, Any]:
     }
 
 
+def _number(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
 def _assign(
     promoter: Promoter, maker: DecisionMaker, version: RegisteredVersion, decision: Decision
 ) -> RecordedDecision:
@@ -166,13 +176,13 @@ def promote(
         gate = _judge(promoter, version, champion)
         if force:
             _predictor(promoter, version)
-        passed = gate.passed or force
+        passed, tags = gate.passed or force, promoter.registry.tags(version)
         said = [why, *gate.reasons] if why else list(gate.reasons)
         decision = Decision(
             name, version.version, "promotion" if passed else "refusal", who, "; ".join(said),
             previous=None if champion is None else champion.version,
             forced=force and not gate.passed, figures=_figures(gate),
-            data_sha256=promoter.registry.data_digest(version),
+            data_sha256=tags.get(DATA_TAG), newest_receipt=_number(tags.get(NEWEST_RECEIPT_TAG)),
         )  # fmt: skip
         promoter.registry.log_decision(version, passed=passed, why=decision.why)
         if not passed:
@@ -214,6 +224,6 @@ def rollback(promoter: Promoter, to: str | None = None, *, who: str, why: str) -
         _predictor(promoter, version)
         decision = Decision(
             name, version.version, "rollback", who, why, previous=champion.version,
-            data_sha256=promoter.registry.data_digest(version),
+            data_sha256=promoter.registry.tags(version).get(DATA_TAG),
         )  # fmt: skip
         return _assign(promoter, maker, version, decision)

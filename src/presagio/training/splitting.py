@@ -111,6 +111,10 @@ def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -
             "failure; more data are needed"
         )
     whole = Part(dataset.inputs, dataset.labels, dataset.target, dataset.keys)
+    if dataset.divided_by != "time":
+        # In the order in which they came, as those by time are: what follows each other is alike,
+        # and who watches for drift has to know how much.
+        train, test = np.sort(train), np.sort(test)
     return Split(whole.take(train), whole.take(test))
 
 

@@ -18,24 +18,27 @@ from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
 from presagio.registry import (
     DATA_TAG,
+    HOLDOUT,
+    NEWEST_RECEIPT_TAG,
+    REFERENCE,
     LoggedCandidate,
     RegisteredVersion,
     Registry,
     TrainingRecord,
 )
 from presagio.training.alarm import Method
-from presagio.training.card import describe, write_page
+from presagio.training.card import describe, write_card
 from presagio.training.curves import draw_curves
 from presagio.training.dataset import Dataset
 from presagio.training.export import Precision, export_graph
 from presagio.training.judgement import JUDGED_REPEATS, Judgement, judge, predict
 from presagio.training.race import Candidate, Progress
 from presagio.training.search import DEFAULT_GRID, Grid, SearchResult, search
-from presagio.training.splitting import FOLDS, Split, split_dataset
+from presagio.training.splitting import FOLDS, Part, Split, split_dataset
 
 Floats = NDArray[np.float64]
 
-HOLDOUT = "holdout"
+_REFERENCE_ROWS = 50_000
 # An exact Support Vector Machine takes time that grows with the square of its rows: up to so many
 # in the training part it is trained, from there on a streamed one (docs/benchmarks.md).
 EXACT_ROWS = 40_000
@@ -224,15 +227,36 @@ def _logged(candidate: Candidate) -> LoggedCandidate:
     )
 
 
-def _write_holdout(model: TrainedModel, folder: Path) -> Path:
-    """Write the test part: the gate judges this model and the champion by it."""
-    part, path = model.split.test, folder / f"{HOLDOUT}.parquet"
-    columns = {
-        **{n: part.inputs[n] for n in part.inputs},
-        **{n: part.labels[n] for n in part.labels},
-    }
-    pl.DataFrame({name: values.to_numpy() for name, values in columns.items()}).write_parquet(path)
+def _write_table(path: Path, part: Part, **columns: Floats) -> Path:
+    everything = {**part.inputs, **part.labels, **columns}
+    pl.DataFrame({k: np.asarray(v) for k, v in everything.items()}).write_parquet(path)
     return path
+
+
+def _write_tables(model: TrainedModel, folder: Path) -> tuple[Path, ...]:
+    """Write the tables that a version is judged by later.
+
+    The test part, by which the gate judges it and the champion; and the newest of the training
+    part with their scores, in order, by which drift is told from what is usual.
+    """
+    train = model.split.train
+    sample = train.take(np.arange(max(len(train) - _REFERENCE_ROWS, 0), len(train)))
+    score = model.result.alarm.decision_function(sample.inputs)
+    return (
+        _write_table(folder / f"{HOLDOUT}.parquet", model.split.test),
+        _write_table(folder / f"{REFERENCE}.parquet", sample, score=score),
+    )
+
+
+def _ranges(numbers: tuple[int, ...]) -> str:
+    """Write numbers as ``1-3,5``: receipts may be many, and a tag's length has a bound."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{a}-{b}" if b > a else str(a) for a, b in runs)
 
 
 def _record(
@@ -263,14 +287,15 @@ def _record(
         tags={
             "presagio.data_source": model.dataset.source,
             DATA_TAG: model.dataset.sha256,
-            "presagio.receipts": ",".join(map(str, model.dataset.receipts)),
+            "presagio.receipts": _ranges(model.dataset.receipts),
+            NEWEST_RECEIPT_TAG: str(max(model.dataset.receipts, default="")),
             "presagio.machine": model.spec.name,
             "presagio.version": version("presagio"),
         },
         candidates=(described, *map(_logged, furthest[:LOGGED_CANDIDATES])),
         attachments=tuple(attachments),
         artifact=artifact,
-        holdout=_write_holdout(model, artifact.parent),
+        tables=_write_tables(model, artifact.parent),
         digest=digest,
         estimator=result.alarm,
         input_example=model.split.train.inputs.head(5),
@@ -317,7 +342,7 @@ def register_model(model: TrainedModel, registry: Registry, folder: Path) -> Reg
     digest = export_model(model, folder / "artifact")
     said, target = model.said, model.split.test.target
     attachments = draw_curves(folder, target, said.score, said.probability, said.label)
-    attachments.append(write_page(folder / "card.html", model.card))
+    attachments.append(write_card(folder / "card.html", model.card))
     attachments.append(_write_candidates(model, folder / "candidates.json"))
     registered = registry.register(_record(model, folder / "artifact", digest, attachments))
     registry.assign("challenger", registered)

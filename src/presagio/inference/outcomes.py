@@ -1,0 +1,34 @@
+"""Outcomes: what became of readings that a model has judged, as a file that the intake takes.
+
+An outcome is a labelled reading like any other: it is checked, archived, has its receipt, and is
+learned from the next time. What the model had said of it stands in columns of its own.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Mapping
+
+# Below the incoming prefix.
+FEEDBACK = "feedback/"
+SAID_ALARM = "said_alarm"
+SAID_VERSION = "said_version"
+REQUEST_ID = "request_id"
+
+
+def outcomes_csv(rows: Iterable[Mapping[str, object]]) -> bytes:
+    """Write outcomes as CSV; all rows have the columns of the first one, and None is a gap."""
+    rows, text = list(rows), io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: str(v).lower() if isinstance(v, bool) else v for k, v in row.items()})
+    return text.getvalue().encode()
+
+
+def outcomes_name(body: bytes) -> str:
+    """Return where outcomes go below the incoming prefix: the same ones, sent again, to one place.
+
+    So that they are learned from once however often they are sent.
+    """
+    return f"{FEEDBACK}{hashlib.sha256(body).hexdigest()[:32]}.csv"

@@ -1,0 +1,99 @@
+"""Alerts: to the log and to a webhook, once while the same still holds."""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+import httpx
+
+from presagio.settings import Settings, reveal
+from presagio.storage.objects import ObjectStore
+
+_log = logging.getLogger(__name__)
+_LIMIT_S = 10.0
+_PLACE = "monitoring/alert-{kind}.json"
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something that somebody should look at.
+
+    Attributes
+    ----------
+    kind
+        What sort: ``drift``.
+    subject
+        What it is about, such that two alerts of the same are the same.
+    text
+        What to say, in words.
+    """
+
+    kind: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True)
+class _Sent:
+    subject: str
+    at: str
+
+
+class Alerts:
+    """Sends alerts, and remembers in the object store which was sent last."""
+
+    def __init__(self, settings: Settings, store: ObjectStore) -> None:
+        self._settings, self._store = settings, store
+
+    def raise_alert(self, alert: Alert, *, now: datetime | None = None) -> bool:
+        """Send an alert, unless the last one of its kind was the same and not long ago.
+
+        A webhook that cannot be reached does not fail what raised the alert: it is logged, and
+        the alert is sent again the next time.
+
+        Returns
+        -------
+        bool
+            Whether it was sent.
+        """
+        now = now or datetime.now(UTC)
+        last = self._last(alert.kind)
+        repeat = timedelta(hours=self._settings.alert_repeat_h)
+        same = last if last and last.subject == alert.subject else None
+        if same and now - datetime.fromisoformat(same.at) < repeat:
+            _log.info("%s holds still, it was said at %s", alert.subject, same.at)
+            return False
+        _log.warning("alert (%s): %s", alert.kind, alert.text)
+        if not self._post(alert, now):
+            return False
+        self._remember(alert.kind, _Sent(alert.subject, now.isoformat()))
+        return True
+
+    def clear(self, kind: str) -> None:
+        """Note that nothing of a kind holds any more, so that the next alert is sent."""
+        if self._last(kind) is not None:
+            self._remember(kind, None)
+            _log.info("%s: nothing holds any more", kind)
+
+    def _post(self, alert: Alert, now: datetime) -> bool:
+        if self._settings.alert_webhook is None:
+            return True
+        address = reveal(self._settings.alert_webhook, "PRESAGIO_ALERT_WEBHOOK")
+        try:
+            body = {**asdict(alert), "at": now.isoformat()}
+            httpx.post(address, json=body, timeout=_LIMIT_S).raise_for_status()
+        except (httpx.HTTPError, httpx.InvalidURL) as err:
+            # Without its address, which may hold a secret.
+            _log.error("the webhook of PRESAGIO_ALERT_WEBHOOK failed: %s", type(err).__name__)
+            return False
+        return True
+
+    def _last(self, kind: str) -> _Sent | None:
+        read = self._store.read(self._settings.data_bucket, _PLACE.format(kind=kind))
+        found = json.loads(read[0]) if read else None
+        return _Sent(**found) if found else None
+
+    def _remember(self, kind: str, sent: _Sent | None) -> None:
+        body = json.dumps(asdict(sent) if sent else None).encode()
+        self._store.write(self._settings.data_bucket, _PLACE.format(kind=kind), body)

@@ -1,0 +1,264 @@
+"""Drift: whether a window of readings is still like the rows that a model was trained on.
+
+Readings that follow each other are alike: an hour of air temperatures is not a thousand
+independent values. A test that takes them for such raises an alarm every time the weather changes.
+Here tests count how many independent values a window is worth, and the training data themselves
+say how much one of their own stretches, as long as the window, differs from all of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from presagio.machine.limits import category_values
+from presagio.machine.spec import MachineSpec
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Table = Mapping[str, Floats]
+SCORE = "score"
+_BINS = 10
+# So many stretches as long as the window the training data must have, to say what is usual.
+_STRETCHES = 8
+# How much more than the most unusual of them a window must differ: they are few.
+_UNUSUAL = 2.0
+# What varies so slowly that hardly a value is independent is worth this many at least.
+_FEWEST = 2.0
+
+
+@dataclass(frozen=True)
+class DriftRules:
+    """What is drift.
+
+    Attributes
+    ----------
+    psi
+        Population stability index from which on a column has drifted, if that is no chance and
+        twice what any stretch of the training data has.
+    p_value
+        How improbable it has to be by chance that any column differs as much.
+    outside
+        Share of values beyond all of the training data, by a standard deviation, from which on a
+        column has drifted however few independent values there are: the model knows nothing of
+        such.
+    """
+
+    psi: float = 0.2
+    p_value: float = 0.001
+    outside: float = 0.2
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """How one column of the window differs from the training data.
+
+    Attributes
+    ----------
+    test
+        ``KS`` (Kolmogorov-Smirnov) for numbers, ``chi-square`` for categories.
+    psi
+        Population stability index over tenths of the training data, or over categories.
+    usual_psi
+        The highest of any stretch of the training data as long as the window.
+    p_value
+        Of the test, by effective rows.
+    outside
+        Share of values beyond all of the training data by a standard deviation, or of categories
+        that they have not.
+    effective_rows
+        How many independent values the window is worth.
+    shares
+        Share of training data and of window in each bin.
+    """
+
+    name: str
+    test: Literal["KS", "chi-square"]
+    psi: float
+    usual_psi: float
+    p_value: float
+    outside: float
+    effective_rows: float
+    shares: tuple[tuple[str, float, float], ...]
+    drifted: bool
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """What was found in a window.
+
+    Attributes
+    ----------
+    reference_rows, window_rows
+        How many rows the model was trained on, and how many are held against them.
+    columns
+        Features, categories and the score.
+    """
+
+    reference_rows: int
+    window_rows: int
+    columns: tuple[ColumnDrift, ...]
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        """Names of the columns that have drifted."""
+        return tuple(column.name for column in self.columns if column.drifted)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The figures under names such as ``psi_torque_nm``."""
+        found = {"rows": float(self.window_rows), "drifted_columns": float(len(self.drifted))}
+        for column in self.columns:
+            for figure in ("psi", "usual_psi", "p_value", "outside", "effective_rows"):
+                found[f"{figure}_{column.name}"] = float(getattr(column, figure))
+        return found
+
+
+def effective_rows(values: Floats) -> float:
+    """Say how many independent values a series is worth; its order counts.
+
+    ``n`` over the integrated autocorrelation time, summed up over pairs of lags while these are
+    positive. Source: Geyer, "Practical Markov Chain Monte Carlo", 1992.
+    """
+    count = len(values)
+    centred = values - values.mean()
+    if not np.any(centred):
+        return _FEWEST
+    spectrum = np.fft.rfft(centred, 2 * count)
+    covariance = np.fft.irfft(spectrum * spectrum.conjugate())[:count]
+    correlation = covariance / covariance[0]
+    pairs = correlation[: count // 2 * 2].reshape(-1, 2).sum(axis=1)
+    ends = np.flatnonzero(pairs <= 0.0)
+    kept = pairs[: ends[0]] if len(ends) else pairs
+    return float(np.clip(count / max(2.0 * kept.sum() - 1.0, 1.0), _FEWEST, count))
+
+
+def _worth(reference: Floats, reference_rows: int, window_rows: int) -> tuple[float, float]:
+    """Return how many independent values training data and window are worth.
+
+    Both by how the training data's values follow each other: a window that stands still would
+    say nothing of it.
+    """
+    share = effective_rows(reference) / len(reference)
+    return max(reference_rows * share, _FEWEST), max(window_rows * share, _FEWEST)
+
+
+def stability_index(reference: Floats, window: Floats) -> float:
+    """Return the population stability index of two distributions, shape ``(bins,)`` each.
+
+    Source: Yurdakul, "Statistical Properties of Population Stability Index", 2018.
+    """
+    return float(np.sum((window - reference) * np.log(window / reference)))
+
+
+def _shares(counts: Codes) -> Floats:
+    # Half a row more in each bin: an empty one would make the index infinite.
+    shares: Floats = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
+    return shares
+
+
+def _column(
+    name: str, test: Literal["KS", "chi-square"], codes: tuple[Codes, Codes], labels: list[str],
+    *, p_value: float, outside: float, worth: float,
+) -> ColumnDrift:  # fmt: skip
+    """Compare how often each bin is met; ``codes`` are the bins of training data and window."""
+    before, now = (np.bincount(found, minlength=len(labels)) for found in codes)
+    usual, length = _shares(before), len(codes[1])
+    stretches = [
+        np.bincount(codes[0][start : start + length], minlength=len(labels))
+        for start in range(0, len(codes[0]) - length + 1, length)
+    ]
+    shares = zip(labels, before / before.sum(), now / now.sum(), strict=True)
+    return ColumnDrift(
+        name, test,
+        psi=stability_index(usual, _shares(now)),
+        usual_psi=max((stability_index(usual, _shares(own)) for own in stretches), default=0.0),
+        p_value=p_value, outside=outside, effective_rows=worth,
+        shares=tuple((label, float(a), float(b)) for label, a, b in shares), drifted=False,
+    )  # fmt: skip
+
+
+def _numeric(name: str, reference: Floats, window: Floats, rows: int) -> ColumnDrift:
+    edges = np.unique(np.quantile(reference, np.linspace(0.0, 1.0, _BINS + 1)[1:-1]))
+    codes = tuple(np.searchsorted(edges, found, side="right") for found in (reference, window))
+    usual, worth = _worth(reference, rows, len(window))
+    distance = stats.ks_2samp(reference, window, method="asymp").statistic
+    margin = reference.std()
+    beyond = (window < reference.min() - margin) | (window > reference.max() + margin)
+    bounds = ["", *(f"{edge:.4g}" for edge in edges), ""]
+    return _column(
+        name, "KS", (codes[0], codes[1]),
+        [f"{low} to {high}".strip() for low, high in pairwise(bounds)],
+        p_value=float(stats.kstwobign.sf(distance * np.sqrt(worth * usual / (worth + usual)))),
+        outside=float(beyond.mean()), worth=worth,
+    )  # fmt: skip
+
+
+def _categorical(
+    name: str, reference: NDArray[np.str_], window: NDArray[np.str_], rows: int
+) -> ColumnDrift:
+    values, inverse = np.unique(np.concatenate([reference, window]), return_inverse=True)
+    codes = inverse[: len(reference)], inverse[len(reference) :]
+    before, now = (_shares(np.bincount(found, minlength=len(values))) for found in codes)
+    usual, worth = _worth(codes[0].astype(np.float64), rows, len(window))
+    table = np.array([before * usual, now * worth])
+    return _column(
+        name, "chi-square", codes, [str(value) for value in values],
+        p_value=float(stats.chi2_contingency(table).pvalue) if len(values) > 1 else 1.0,
+        outside=float(np.mean(~np.isin(window, reference))), worth=worth,
+    )  # fmt: skip
+
+
+def newest_rows(reference_rows: int, at_most: int) -> int:
+    """Say how long a window may be for the training data to say what is usual."""
+    return min(at_most, reference_rows // _STRETCHES)
+
+
+def find_drift(
+    spec: MachineSpec, reference: Table, window: Table, *, reference_rows: int, rules: DriftRules
+) -> DriftReport:
+    """Hold a window of readings against what a model was trained on.
+
+    Parameters
+    ----------
+    spec
+        The machine spec.
+    reference
+        Training data in the order in which they came: the spec's inputs and ``score``, each of
+        shape ``(m,)``.
+    window
+        The same of the readings, each of shape ``(n,)``; of :func:`newest_rows` at most.
+    reference_rows
+        How many rows the model was trained on, of which ``reference`` may be a part.
+    rules
+        What is drift. A column has drifted when its index is high and its p-value low (divided by
+        the columns: Bonferroni), or when too much of it is beyond all training data.
+    """
+    found = [
+        _numeric(name, reference[name], window[name], reference_rows)
+        for name in (*spec.feature_names, SCORE)
+    ]
+    found += [
+        _categorical(
+            category.name, category_values(category, reference), category_values(category, window),
+            reference_rows,
+        )
+        for category in spec.categories
+    ]  # fmt: skip
+    improbable = rules.p_value / len(found)
+    columns = tuple(
+        ColumnDrift(**{
+            **vars(column),
+            "drifted": (
+                column.psi >= max(rules.psi, _UNUSUAL * column.usual_psi)
+                and column.p_value < improbable
+            )
+            or column.outside >= rules.outside,
+        })
+        for column in found
+    )  # fmt: skip
+    return DriftReport(reference_rows, len(window[SCORE]), columns)

@@ -1,0 +1,149 @@
+"""Watch for drift: the newest readings against what the champion was trained on."""
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from presagio.errors import NoChampionError, RegistryError
+from presagio.inference.predictor import load_predictor
+from presagio.ingest.filing import Intake
+from presagio.machine.spec import MachineSpec
+from presagio.monitoring.alerts import Alert, Alerts
+from presagio.monitoring.drift import SCORE, DriftReport, DriftRules, find_drift, newest_rows
+from presagio.monitoring.report import write_report
+from presagio.orchestration.sweep import open_intake
+from presagio.registry import REFERENCE, RegisteredVersion, Registry, open_registry
+from presagio.settings import Settings, load_settings
+from presagio.training.curated import processed_receipts, read_part
+
+_log = logging.getLogger(__name__)
+_PLACE = "monitoring/drift-{at:%Y%m%dT%H%M%SZ}.html"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What came of one look.
+
+    Attributes
+    ----------
+    version
+        The champion's version; None where there is none.
+    report
+        What was found; None where nothing can be said, for the reason in ``said``.
+    said
+        In words.
+    place
+        Where the page with the report lies, in the data bucket.
+    alerted
+        Whether an alert was sent: not for the same as last time.
+    """
+
+    said: str
+    version: str | None = None
+    report: DriftReport | None = None
+    place: str | None = None
+    alerted: bool = False
+
+
+def _newest(intake: Intake, rows: int) -> pl.DataFrame:
+    """Return the newest readings, labelled or not, in the order in which they came."""
+    parts: list[pl.DataFrame] = []
+    for receipt in reversed(processed_receipts(intake)):
+        for key in reversed(receipt.outcome.curated_keys):
+            parts.insert(0, read_part(intake, key, receipt.id, intake.spec.input_names))
+            if sum(map(len, parts)) >= rows:
+                return pl.concat(parts).tail(rows)
+    return pl.concat(parts) if parts else pl.DataFrame()
+
+
+def _reference(registry: Registry, champion: RegisteredVersion) -> pl.DataFrame:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = registry.download(champion, REFERENCE, Path(scratch))
+        return pl.read_parquet(folder / f"{REFERENCE}.parquet")
+
+
+def _table(frame: pl.DataFrame, spec: MachineSpec) -> dict[str, NDArray[np.float64]]:
+    return {name: frame[name].cast(pl.Float64).to_numpy() for name in spec.input_names}
+
+
+def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
+    try:
+        champion = registry.resolve()
+    except NoChampionError as err:
+        return Watched(str(err))
+    try:
+        reference = _reference(registry, champion)
+    except RegistryError as err:
+        said = f"version {champion.version} has no reference rows, train a new one: {err}"
+        return Watched(said, champion.version)
+    wanted = newest_rows(len(reference), settings.drift_window_rows)
+    newest = _newest(intake, wanted)
+    if len(newest) < min(settings.drift_min_rows, wanted):
+        said = f"{len(newest)} readings, {min(settings.drift_min_rows, wanted)} are needed"
+        return Watched(said, champion.version)
+    predictor = load_predictor(
+        registry.fetch(champion, settings.model_cache), digest=champion.digest
+    )
+    window = _table(newest, intake.spec)
+    rows = np.column_stack([window[name] for name in predictor.artifact.manifest.inputs])
+    window[SCORE] = predictor.predict(rows).score
+    report = find_drift(
+        intake.spec,
+        _table(reference, intake.spec) | {SCORE: reference[SCORE].to_numpy()},
+        window,
+        reference_rows=int(predictor.artifact.card["data"]["train_rows"]),
+        rules=DriftRules(settings.drift_psi, settings.drift_p_value, settings.drift_outside),
+    )
+    return _publish(settings, intake, registry, champion, report)
+
+
+def _publish(
+    settings: Settings, intake: Intake, registry: Registry, champion: RegisteredVersion,
+    report: DriftReport,
+) -> Watched:  # fmt: skip
+    """Store the report, log its figures, and raise or clear the alert."""
+    at = datetime.now(UTC)
+    place, model = _PLACE.format(at=at), f"{champion.name} version {champion.version}"
+    window = f"The newest {report.window_rows} readings at {at:%Y-%m-%d %H:%M} UTC"
+    with tempfile.TemporaryDirectory() as scratch:
+        page = write_report(Path(scratch) / "drift.html", report, model=model, window=window)
+        intake.store.write(settings.data_bucket, place, page.read_bytes())
+        tags = {"presagio.version": champion.version, "presagio.drifted": ",".join(report.drifted)}
+        registry.log_report(f"drift {at:%Y-%m-%d %H:%M}", report.metrics, tags, (page,))
+    alerts, alerted = Alerts(settings, intake.store), False
+    if report.drifted:
+        said = f"drift in {', '.join(report.drifted)} of the newest {report.window_rows} readings"
+        text = f"{said}, against what {model} was trained on: {settings.data_bucket}/{place}"
+        subject = f"{model}: {', '.join(report.drifted)}"
+        alerted = alerts.raise_alert(Alert("drift", subject, text))
+    else:
+        said = f"no drift in the newest {report.window_rows} readings"
+        alerts.clear("drift")
+    return Watched(said, champion.version, report, place, alerted)
+
+
+def watch_drift(settings: Settings | None = None) -> Watched:
+    """Hold the newest readings against what the champion was trained on, and say so.
+
+    The report goes as a page to the data bucket and to MLflow, its figures as metrics to MLflow,
+    and an alert to the log and the webhook.
+
+    Raises
+    ------
+    RegistryError, StorageError
+        If MLflow, store or ledger fail.
+    """
+    settings = settings or load_settings()
+    intake = open_intake(settings)
+    try:
+        watched = _watch(settings, intake, open_registry(settings))
+    finally:
+        intake.ledger.close()
+    _log.info("%s", watched.said)
+    return watched

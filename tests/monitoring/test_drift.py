@@ -1,0 +1,107 @@
+"""A shifted generator is told from an unshifted one."""
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+
+from presagio.inference.predictor import fallback_folder, load_predictor
+from presagio.machine.simulation import simulate
+from presagio.machine.spec import MachineSpec
+from presagio.monitoring.drift import (
+    SCORE,
+    DriftReport,
+    DriftRules,
+    effective_rows,
+    find_drift,
+    newest_rows,
+    stability_index,
+)
+
+Table = dict[str, NDArray[np.float64]]
+ROWS = 8000
+WINDOWS = 200
+
+
+@pytest.fixture(scope="module")
+def tables(spec: MachineSpec) -> tuple[Table, list[pl.DataFrame]]:
+    """What a model was trained on, and windows that came afterwards."""
+    window = newest_rows(ROWS, 5000)
+    after = pl.concat(simulate(spec, window * WINDOWS, seed=7))
+    windows = [after[i * window : (i + 1) * window] for i in range(WINDOWS)]
+    return _table(pl.concat(simulate(spec, ROWS, seed=99)), spec), windows
+
+
+def _table(frame: pl.DataFrame, spec: MachineSpec) -> Table:
+    table = {name: frame[name].cast(pl.Float64).to_numpy() for name in spec.input_names}
+    rows = np.column_stack(list(table.values()))
+    return table | {SCORE: load_predictor(fallback_folder()).predict(rows).score}
+
+
+def _look(spec: MachineSpec, reference: Table, frame: pl.DataFrame) -> DriftReport:
+    window = _table(frame, spec)
+    return find_drift(spec, reference, window, reference_rows=ROWS, rules=DriftRules())
+
+
+def test_an_unshifted_generator_hardly_ever_raises_an_alarm(
+    spec: MachineSpec, tables: tuple[Table, list[pl.DataFrame]]
+) -> None:
+    reference, windows = tables
+    false = [_look(spec, reference, window).drifted for window in windows]
+    # Each window has other weather: air temperature is a random walk.
+    assert sum(map(bool, false)) <= 0.02 * WINDOWS
+
+
+@pytest.mark.parametrize(
+    ("column", "shift"),
+    [("torque_nm", 6.0), ("rotational_speed_rpm", 150.0), ("airtemperature_k", 10.0)],
+)
+def test_a_shifted_generator_does(
+    spec: MachineSpec, tables: tuple[Table, list[pl.DataFrame]], column: str, shift: float
+) -> None:
+    reference, windows = tables
+    for window in windows[:20]:
+        shifted = window.with_columns(pl.col(column) + shift)
+        assert column in _look(spec, reference, shifted).drifted
+
+
+def test_another_mix_of_products_does(
+    spec: MachineSpec, tables: tuple[Table, list[pl.DataFrame]]
+) -> None:
+    reference, windows = tables
+    only_m = windows[0].with_columns(type_l=pl.lit(value=False), type_m=pl.lit(value=True))
+    (found,) = [c for c in _look(spec, reference, only_m).columns if c.name == "type"]
+    assert (found.test, found.drifted) == ("chi-square", True)
+    assert {label: now for label, _, now in found.shares}["M"] == 1.0
+
+
+def test_the_report_has_every_feature_category_and_the_score(
+    spec: MachineSpec, tables: tuple[Table, list[pl.DataFrame]]
+) -> None:
+    report = _look(spec, tables[0], tables[1][0])
+    names = [column.name for column in report.columns]
+    assert names == [*spec.feature_names, SCORE, "type"]
+    assert report.metrics["rows"] == len(tables[1][0])
+    assert report.metrics["psi_torque_nm"] < 0.1
+    for column in report.columns:
+        assert sum(then for _, then, _ in column.shares) == pytest.approx(1.0)
+        assert sum(now for _, _, now in column.shares) == pytest.approx(1.0)
+
+
+def test_values_that_follow_each_other_are_worth_fewer() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=20_000)
+    assert effective_rows(noise) == pytest.approx(20_000, rel=0.1)
+    # An autoregression with 0.9: n (1 - 0.9) / (1 + 0.9) independent values.
+    series = np.zeros_like(noise)
+    for i in range(1, len(noise)):
+        series[i] = 0.9 * series[i - 1] + noise[i]
+    assert effective_rows(series) == pytest.approx(20_000 / 19, rel=0.25)
+    assert effective_rows(np.full(100, 3.0)) == 2.0
+
+
+def test_the_index_is_the_published_one() -> None:
+    half, tenth = np.array([0.5, 0.5]), np.array([0.1, 0.9])
+    expected = (0.1 - 0.5) * np.log(0.1 / 0.5) + (0.9 - 0.5) * np.log(0.9 / 0.5)
+    assert stability_index(half, tenth) == pytest.approx(expected)
+    assert stability_index(half, half) == 0.0
