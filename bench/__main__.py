@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from bench import cleaning, intake, models, stack, watching
+from bench import cleaning, intake, models, stack, training, watching
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "stack": stack.run,
@@ -11,6 +11,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "watching": watching.run,
     "intake": intake.run,
     "models": models.run,
+    "training": training.run,
 }
 
 for name in sys.argv[1:] or BENCHMARKS:

@@ -36,10 +36,12 @@ def compile_requirements(name: str, *arguments: str) -> None:
     subprocess.run(command, check=True, cwd=HERE.parent)
 
 
-compile_requirements("dev", "pyproject.toml", "--extra=stack", "--extra=notebook", "--group=dev")
+compile_requirements(
+    "dev", "pyproject.toml", "--extra=stack", "--extra=notebook", "--extra=rivals", "--group=dev"
+)
 constraint = "--constraint=requirements/dev.txt"
-for service, extras in SERVICES.items():
+for service, own in SERVICES.items():
     compile_requirements(
-        service, "pyproject.toml", *(f"--extra={extra}" for extra in extras), constraint
+        service, "pyproject.toml", *(f"--extra={extra}" for extra in own), constraint
     )
 compile_requirements("bootstrap", "requirements/bootstrap.in", constraint)

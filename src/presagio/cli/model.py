@@ -2,8 +2,9 @@
 
 import getpass
 import tempfile
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from presagio.registry import RegisteredVersion, Registry
     from presagio.storage.promotions import RecordedDecision
     from presagio.training.dataset import Dataset
+    from presagio.training.evaluation import Figures
     from presagio.training.train import TrainedModel
+
+
+class Method(StrEnum):
+    """How a model is trained."""
+
+    auto = "auto"
+    exact = "exact"
+    streamed = "streamed"
 
 
 def _dataset(
@@ -36,21 +46,21 @@ def _dataset(
 
 
 def train_with_progress(
-    dataset: "Dataset", spec: "MachineSpec", *, seed: int = 0, as_json: bool = False
+    dataset: "Dataset", spec: "MachineSpec", *, as_json: bool = False, **how: Any
 ) -> "TrainedModel":
-    """Train with a progress bar, or with a line of JSON a fit."""
+    """Train with a progress bar, or with a line of JSON a fit; ``how`` is train_model's own."""
     from presagio.training.train import train_model  # noqa: PLC0415 - heavy imports
 
     if as_json:
         return train_model(
-            dataset, spec, seed=seed,
+            dataset, spec, **how,
             progress=lambda done, total: print_json({"done": done, "total": total}),
         )  # fmt: skip
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
         task = bar.add_task("Search and judge", total=None)
         return train_model(
-            dataset, spec, seed=seed,
+            dataset, spec, **how,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
 
@@ -62,16 +72,25 @@ def _champion(registry: "Registry") -> "RegisteredVersion | None":
         return None
 
 
+def _shown(own: "Figures") -> list[str]:
+    values = (own.precision, own.recall, own.f1, own.mcc, own.average_precision)
+    return [f"{value:.3f}" for value in values]
+
+
 def print_figures(model: "TrainedModel") -> None:
     """Print what was chosen, and its figures, from this run."""
     result, judged, test = model.result, model.judgement, model.judgement.test
     for plan in result.alarm.plans:
         parameters = ", ".join(f"{name} {value}" for name, value in plan.parameters.items())
         console.print(f"{plan.label}: {plan.features.name} features, {parameters}", soft_wrap=True)
-    cross = judged.cross_validation["f1"]
+    cross = judged.cross_validation.get("f1")
+    said = (
+        f"F1 {cross.mean:.3f} ({cross.low:.3f} to {cross.high:.3f}) in repeated cross-validation"
+        if cross
+        else f"streamed, {len(model.split.train):,} rows are too many for an exact machine"
+    )
     console.print(
-        f"Best of {len(result.candidates)} candidates; F1 {cross.mean:.3f} "
-        f"({cross.low:.3f} to {cross.high:.3f}) in repeated cross-validation.\n"
+        f"Best of {len(result.candidates)} candidates; {said}.\n"
         f"On {len(model.split.test)} rows that no choice has seen "
         f"({int(model.split.test.target.sum())} failures), beside the described model:",
         soft_wrap=True,
@@ -82,9 +101,9 @@ def print_figures(model: "TrainedModel") -> None:
         ("described", judged.baseline, judged.baseline_cost),
     )
     for name, figures, cost in sides:
-        values = (figures.precision, figures.recall, figures.f1, figures.mcc)
-        shown = [f"{value:.3f}" for value in (*values, figures.average_precision)]
-        table.add_row(name, *shown, f"{cost:.1f}")
+        table.add_row(name, *_shown(figures), f"{cost:.1f}")
+    for name, own in model.rivals.items():
+        table.add_row(name, *_shown(own), "")
     console.print(table)
 
 
@@ -101,6 +120,16 @@ def train(
     ] = False,
     unless_champion: Annotated[
         bool, typer.Option("--unless-champion", help="Do nothing if there is a champion.")
+    ] = False,
+    method: Annotated[
+        Method,
+        typer.Option(
+            help="An exact machine, one that is streamed for its many rows, or as their number "
+            "says (more than 40,000 to train on are streamed)."
+        ),
+    ] = Method.auto,
+    rivals: Annotated[
+        bool, typer.Option("--rivals", help="Judge other models too, for the report.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of split and folds.")] = 0,
     home: Home = None,
@@ -132,7 +161,10 @@ def train(
             f"Data: {dataset.source}, {len(dataset.target)} rows, "
             f"{int(dataset.target.sum())} failures"
         )
-    model = train_with_progress(dataset, spec, seed=seed, as_json=as_json)
+    model = train_with_progress(
+        dataset, spec, as_json=as_json, seed=seed, with_rivals=rivals,
+        method=None if method is Method.auto else method.value,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         registered = register_model(model, registry, Path(scratch))
     decision = None if challenger else _ask_the_gate(settings, spec, registered)

@@ -1,7 +1,8 @@
 """The training job: split, search, judge, export, register. CLI, stack and notebook call this."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,11 @@ from presagio.training.alarm import Method
 from presagio.training.card import describe, write_card
 from presagio.training.curves import draw_curves
 from presagio.training.dataset import Dataset
+from presagio.training.evaluation import Figures
 from presagio.training.export import Precision, export_graph
 from presagio.training.judgement import JUDGED_REPEATS, Judgement, judge, predict
 from presagio.training.race import Candidate, Progress
+from presagio.training.rivals import judge_rivals
 from presagio.training.search import DEFAULT_GRID, Grid, SearchResult, search
 from presagio.training.splitting import FOLDS, Part, Split, split_dataset
 
@@ -62,6 +65,8 @@ class TrainedModel:
         What scikit-learn says of the test part.
     judgement
         Figures of that, and of cross-validation.
+    rivals
+        What others make of the same rows, where that was asked for.
     """
 
     spec: MachineSpec
@@ -71,11 +76,13 @@ class TrainedModel:
     seed: int
     said: Prediction
     judgement: Judgement
+    rivals: Mapping[str, Figures] = field(default_factory=dict)
 
     @property
     def card(self) -> dict[str, Any]:
         """The model card: data, choice, figures, versions. The same run gives the same card."""
-        return describe(self.spec, self.dataset, self.split, self.result, self.judgement, self.seed)
+        card = describe(self.spec, self.dataset, self.split, self.result, self.judgement, self.seed)
+        return card | {"rivals": {name: asdict(own) for name, own in self.rivals.items()}}
 
 
 def train_model(
@@ -84,6 +91,7 @@ def train_model(
     *,
     grid: Grid = DEFAULT_GRID,
     method: Method | None = None,
+    with_rivals: bool = False,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> TrainedModel:
@@ -99,6 +107,8 @@ def train_model(
         Parameters of the machines.
     method
         ``exact`` or ``streamed``; by default exact up to :data:`EXACT_ROWS` rows to train on.
+    with_rivals
+        Whether to judge others on the same rows too, for the report.
     seed
         Seed of split and folds: the same data, seed and grid give the same figures.
     progress
@@ -122,9 +132,9 @@ def train_model(
     judgement = judge(
         spec, split.train, split.test, result, divided_by=by, seed=seed, progress=judged
     )
-    return TrainedModel(
-        spec, dataset, split, result, seed, predict(result.alarm, split.test), judgement
-    )
+    rivals = judge_rivals(spec, split.train, split.test, seed=seed) if with_rivals else {}
+    said = predict(result.alarm, split.test)
+    return TrainedModel(spec, dataset, split, result, seed, said, judgement, rivals)
 
 
 def _examples(
