@@ -137,9 +137,10 @@ def test_a_model_is_traced_to_its_receipts(stack: Stack, spec: MachineSpec, tmp_
     assert receipt is not None
     done = stack.call("train", "--processed", "--challenger", "--json")
     assert done.returncode == 0, done.stderr
-    registered = json.loads(done.stdout.splitlines()[-1])["registered"]
-    run = MlflowClient(stack.settings.mlflow_url).get_run(registered["run_id"])
-    assert str(receipt.id) in run.data.tags["presagio.receipts"].split(",")
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert receipt.id in said["card"]["data"]["receipts"]
+    run = MlflowClient(stack.settings.mlflow_url).get_run(said["registered"]["run_id"])
+    assert run.data.tags["presagio.newest_receipt"] == str(receipt.id)
 
 
 def test_the_notebook_runs_from_top_to_bottom(

@@ -23,11 +23,11 @@ from presagio.training.evaluation import (
 )
 from presagio.training.race import Progress
 from presagio.training.search import REPEATS, SearchResult
-from presagio.training.splitting import Part, make_folds
+from presagio.training.splitting import Part, make_folds, repeats
 from presagio.training.thresholds import choose_thresholds, total_cost
 
 _PER = 1000
-# How often the training part is divided into folds to judge what was chosen.
+# How often the training part is divided into folds to judge what was chosen, where rows are few.
 JUDGED_REPEATS = 2
 
 
@@ -107,14 +107,15 @@ def _cross_validate(
     plans: tuple[DetectorPlan, ...],
     *,
     divided_by: str | None,
-    repeats: int,
+    times: int,
     seed: int,
     progress: Progress,
 ) -> list[Figures]:
     text = spec.model_dump_json()
 
     def one(train: Part, test: Part) -> Figures:
-        inner = [make_folds(train, divided_by, seed=seed + i) for i in range(REPEATS)]
+        divisions = range(repeats(len(train), REPEATS))
+        inner = [make_folds(train, divided_by, seed=seed + i) for i in divisions]
         alarm = FailureAlarm(text, plans).fit(train.inputs, train.labels, folds=inner)
         chosen = choose_thresholds(train.target[alarm.judged_], alarm.out_of_fold_, spec.costs)
         alarm.threshold_ = chosen.cost
@@ -123,7 +124,7 @@ def _cross_validate(
 
     parts = [
         (part.take(train), part.take(test))
-        for repeat in range(repeats)
+        for repeat in range(times)
         for train, test in make_folds(part, divided_by, seed=seed + 1000 + repeat)
     ]
     found: list[Figures] = []
@@ -141,7 +142,6 @@ def judge(
     result: SearchResult,
     *,
     divided_by: str | None = None,
-    repeats: int = JUDGED_REPEATS,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Judgement:
@@ -157,19 +157,15 @@ def judge(
         The choice.
     divided_by
         As in the search.
-    repeats
-        How often the training part is divided into folds.
     seed
         Seed of folds and resamples.
     progress
         Called with (folds done, folds in all).
     """
-    folds = (
-        _cross_validate(
-            spec, train, result.alarm.plans,
-            divided_by=divided_by, repeats=repeats, seed=seed, progress=progress,
-        )
-        if result.method == "exact" else []
+    times = repeats(len(train), JUDGED_REPEATS) if result.method == "exact" else 0
+    folds = _cross_validate(
+        spec, train, result.alarm.plans,
+        divided_by=divided_by, times=times, seed=seed, progress=progress,
     )  # fmt: skip
     said = predict(result.alarm, test)
     old = result.baseline.decision_function(test.inputs)

@@ -14,13 +14,13 @@ from presagio.machine.spec import MachineSpec
 from presagio.training.alarm import DetectorPlan, FailureAlarm, Method, build_detector
 from presagio.training.features import FeatureSet, feature_sets
 from presagio.training.race import Candidate, Counter, Progress, race, rounds
-from presagio.training.splitting import FOLDS, Folds, Part, make_folds
+from presagio.training.splitting import FOLDS, Folds, Part, make_folds, repeats
 from presagio.training.thresholds import Thresholds, choose_thresholds, row_costs
 
 Grid = Sequence[Mapping[str, Sequence[Any]]]
 Shape = Literal["per_mode", "single"]
 
-# Divisions into folds for out-of-fold scores of the chosen plans.
+# Divisions into folds for out-of-fold scores of the chosen plans, where rows are few.
 REPEATS = 3
 # Candidates race on no more rows: fits grow with the square of rows, ranks hardly change.
 _RACE_ROWS = 10_000
@@ -214,7 +214,10 @@ def search(
     ranked = {label: race(text, sample, plans, folds, counter) for label, plans in races.items()}
     described = race(text, sample, baseline, folds, counter, 1)
     compared = part if method == "exact" else sample
-    divisions = [make_folds(compared, divided_by, seed=seed + i) for i in range(REPEATS)]
+    divisions = [
+        make_folds(compared, divided_by, seed=seed + i)
+        for i in range(repeats(len(compared), REPEATS))
+    ]
     shapes: dict[Shape, ShapeFigures] = {
         "single": _shape_figures(spec, (ranked[target][0].plan,), compared, divisions)
     }

@@ -23,6 +23,8 @@ Positions = NDArray[np.int64]
 Folds = Sequence[tuple[Positions, Positions]]
 
 FOLDS = 5
+# Of more rows one division into folds says as much as several of few.
+_MANY_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,22 @@ class Split:
 
 
 def _strata(labels: pd.DataFrame) -> NDArray[np.int64]:
-    """Give each combination of labels a number; rare ones count as the target alone."""
+    """Give each combination of labels a number; rare ones count as the target alone.
+
+    Where these are rare still, they count as the most common combination with the same target.
+    """
     codes = labels.to_numpy(dtype=np.int64) @ (1 << np.arange(labels.shape[1]))
+    target = labels.iloc[:, 0].to_numpy(dtype=np.int64)
+    for others in (np.array([0, 1]), np.array([_commonest(codes[target == i]) for i in (0, 1)])):
+        values, counts = np.unique(codes, return_counts=True)
+        rare = np.isin(codes, values[counts < 2 * FOLDS])
+        codes = np.where(rare, others[target], codes)
+    return codes
+
+
+def _commonest(codes: NDArray[np.int64]) -> int:
     values, counts = np.unique(codes, return_counts=True)
-    rare = np.isin(codes, values[counts < 2 * FOLDS])
-    return np.where(rare, labels.iloc[:, 0].to_numpy(dtype=np.int64), codes)
+    return int(values[np.argmax(counts)]) if len(values) else 0
 
 
 def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -> Split:
@@ -116,6 +129,11 @@ def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -
         # and who watches for drift has to know how much.
         train, test = np.sort(train), np.sort(test)
     return Split(whole.take(train), whole.take(test))
+
+
+def repeats(rows: int, wanted: int) -> int:
+    """Return how often rows are divided into folds: as wanted, or once where they are many."""
+    return wanted if rows <= _MANY_ROWS else 1
 
 
 def make_folds(part: Part, divided_by: str | None, *, seed: int = 0) -> Folds:

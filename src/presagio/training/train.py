@@ -37,7 +37,7 @@ from presagio.training.judgement import JUDGED_REPEATS, Judgement, judge, predic
 from presagio.training.race import Candidate, Progress
 from presagio.training.rivals import judge_rivals
 from presagio.training.search import DEFAULT_GRID, Grid, SearchResult, search
-from presagio.training.splitting import FOLDS, Part, Split, split_dataset
+from presagio.training.splitting import FOLDS, Part, Split, repeats, split_dataset
 
 Floats = NDArray[np.float64]
 
@@ -116,7 +116,8 @@ def train_model(
     """
     split, by = split_dataset(dataset, seed=seed), dataset.divided_by
     method = method or ("exact" if len(split.train) <= EXACT_ROWS else "streamed")
-    folds, fits = (JUDGED_REPEATS * FOLDS if method == "exact" else 0), 0
+    times = repeats(len(split.train), JUDGED_REPEATS) if method == "exact" else 0
+    folds, fits = times * FOLDS, 0
 
     def searched(done: int, total: int) -> None:
         nonlocal fits
