@@ -81,7 +81,7 @@ def _strata(labels: pd.DataFrame) -> NDArray[np.int64]:
 
     Where these are rare still, they count as the most common combination with the same target.
     """
-    codes = labels.to_numpy(dtype=np.int64) @ (1 << np.arange(labels.shape[1]))
+    codes: NDArray[np.int64] = labels.to_numpy(dtype=np.int64) @ (1 << np.arange(labels.shape[1]))
     target = labels.iloc[:, 0].to_numpy(dtype=np.int64)
     for others in (np.array([0, 1]), np.array([_commonest(codes[target == i]) for i in (0, 1)])):
         values, counts = np.unique(codes, return_counts=True)

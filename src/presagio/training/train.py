@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import Example, write_artifact
-from presagio.inference.predictor import Prediction, open_predictor
+from presagio.inference.predictor import Prediction, load_predictor, open_predictor
 from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
 from presagio.registry import (
@@ -215,6 +215,7 @@ def export_model(model: TrainedModel, folder: Path) -> str:
         difference, flipped = _differences(model, folder, rows, expected)
         allowed = _SINGLE_PARITY if precision == "single" else _PARITY
         if difference <= allowed and not flipped:
+            load_predictor(folder, digest=digest)
             return digest
     raise InvalidArtifactError(
         f"the exported graph is not the trained model: scores differ by up to {difference:.2g} "
