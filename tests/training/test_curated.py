@@ -8,6 +8,7 @@ from presagio.ingest.filing import Intake, file_object
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.storage.ledger import Receipt
+from presagio.training import curated
 from presagio.training.curated import read_curated
 
 pytestmark = pytest.mark.integration
@@ -88,3 +89,31 @@ def test_a_file_that_was_refused_for_its_rows_blocks_training_until_released(
 
 def _unlabelled(spec: MachineSpec) -> bytes:
     return pl.concat(simulate(spec, 10)).select(spec.input_names).write_csv().encode()
+
+
+def test_base_rows_come_first_and_are_taken_once_too(
+    intake: Intake, spec: MachineSpec, tmp_path: Path
+) -> None:
+    base = pl.concat(simulate(spec, 1500, seed=1))
+    _file_rows(intake, "same.csv", _write(tmp_path / "x.csv", spec, 1500, 1).read_bytes())
+    receipt = _file_rows(intake, "new.csv", _write(tmp_path / "y.csv", spec, 1500, 2).read_bytes())
+    dataset = read_curated(intake, (base, "the base rows"))
+    assert len(dataset.target) == 3000
+    assert dataset.receipts[-1] == receipt.id
+    assert dataset.source == (
+        "the base rows and the curated rows of 2 files, without 1500 rows that came twice"
+    )
+    wanted = base.select(spec.input_names).cast(pl.Float64).to_numpy()
+    assert (dataset.inputs.to_numpy()[:1500] == wanted).all()
+
+
+def test_small_files_are_put_together_and_many_rows_go_through_in_batches(
+    intake: Intake, spec: MachineSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(4):
+        body = _write(tmp_path / "x.csv", spec, 700, seed).read_bytes()
+        _file_rows(intake, f"{seed}.csv", body)
+    whole = read_curated(intake)
+    monkeypatch.setattr(curated, "_BATCH_ROWS", 1000)
+    assert read_curated(intake).sha256 == whole.sha256
+    assert len(whole.target) == 2800

@@ -78,3 +78,20 @@ def test_modes_are_labels_where_each_failure_has_its_own(spec: MachineSpec) -> N
     assert labels["hdf"].sum() == frame.filter(~healthy)["hdf"].sum()
     unsure = pl.when(healthy).then("hdf").alias("hdf")
     assert "hdf" not in dataset_from_frame(frame.with_columns(unsure), spec, "x").labels
+
+
+def test_a_few_failures_of_unknown_mode_count_for_the_limit_that_they_are_beyond(
+    spec: MachineSpec,
+) -> None:
+    frame = pl.concat(simulate(spec, 4000))
+    known = dataset_from_frame(frame, spec, "x")
+    failed = frame.with_row_index().filter("machine_failure")["index"].to_list()[:3]
+    gaps = pl.int_range(pl.len()).is_in(failed)
+    modes = [mode.name for mode in spec.modes]
+    told = frame.with_columns(
+        pl.when(gaps).then(None).otherwise(name).alias(name) for name in modes
+    )
+    labels = dataset_from_frame(told, spec, "x").labels
+    assert list(labels) == list(known.labels)
+    for name in ("hdf", "pwf", "osf"):
+        assert (labels[name] == known.labels[name]).all()

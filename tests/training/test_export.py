@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pandas as pd
 import pytest
@@ -68,6 +69,43 @@ def test_a_model_a_mode_says_all_in_one_graph(spec: MachineSpec, split: Split) -
     inputs = {name: rows[name].to_numpy(float) for name in spec.input_names}
     expected = np.column_stack(list(signed_distances(spec, inputs).values()))
     np.testing.assert_allclose(distances, expected, atol=1e-9)
+
+
+def test_single_precision_is_near_and_all_else_is_exact(spec: MachineSpec, split: Split) -> None:
+    (derived,) = (found for found in feature_sets(spec) if found.name == "derived")
+    rbf = {"kernel": "rbf", "C": 10.0, "gamma": 0.2}
+    linear = DetectorPlan("osf", feature_sets(spec, "osf")[0], {"kernel": "linear"})
+    alarm = _fit(spec, split.train, (DetectorPlan("machine_failure", derived, rbf), linear))
+    assert alarm.support_vectors > 50
+    rows = split.test.inputs
+    session = ort.InferenceSession(export_graph(spec, alarm, precision="single"))
+    score, modes = session.run(("score", "modes"), {"inputs": rows.to_numpy(float)})
+    np.testing.assert_allclose(score, alarm.decision_function(rows), atol=3e-4)
+    np.testing.assert_allclose(modes[:, 1], alarm.log_odds(rows)[:, 1], atol=1e-9)
+
+
+def test_a_streamed_model_is_exported_too(spec: MachineSpec, split: Split) -> None:
+    plans = tuple(
+        DetectorPlan(m, feature_sets(spec, m)[0], {"C": 100.0, "gamma": 0.5}, "streamed")
+        for m in ("hdf", "pwf")
+    )
+    alarm = _fit(spec, split.train, plans)
+    session = ort.InferenceSession(export_graph(spec, alarm))
+    rows = split.test.inputs
+    (score,) = session.run(("score",), {"inputs": rows.to_numpy(float)})
+    np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-6)
+
+
+def test_few_nodes_make_a_row_fast(spec: MachineSpec, split: Split) -> None:
+    counts = []
+    for modes in (("hdf", "pwf"), ("hdf", "pwf", "osf")):
+        plans = tuple(
+            DetectorPlan(m, feature_sets(spec, m)[0], {"C": 10.0, "gamma": 0.5}) for m in modes
+        )
+        graph = onnx.load_from_string(export_graph(spec, _fit(spec, split.train, plans)))
+        counts.append(len(graph.graph.node))
+    # Another detector costs no node.
+    assert counts[0] == counts[1] <= 20
 
 
 def test_a_spec_without_limits_has_no_distances(spec: MachineSpec, split: Split) -> None:

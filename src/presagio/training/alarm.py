@@ -19,7 +19,8 @@ from sklearn.svm import SVC
 
 from presagio.training.expansion import expand
 from presagio.training.features import FeatureSet, build_features
-from presagio.training.splitting import Folds, Positions
+from presagio.training.mapped import Positions
+from presagio.training.splitting import Folds
 from presagio.training.streamed import StreamedSVM
 
 Bools = NDArray[np.bool_]
@@ -176,6 +177,8 @@ class FailureAlarm(ClassifierMixin, BaseEstimator):
             if part is None:
                 return detector.fit(inputs, target)
             _, train, test = part
+            if isinstance(detector, StreamedSVM):
+                return detector.fit(inputs, target, train).decision_function(inputs, test)
             return detector.fit(inputs.iloc[train], target[train]).decision_function(
                 inputs.iloc[test]
             )

@@ -1,16 +1,20 @@
 """Labelled rows of the curated data set: what retraining learns from besides the base rows."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import polars as pl
 
 from presagio.errors import DataError
 from presagio.ingest.filing import Intake
+from presagio.ingest.outputs import curated_schema
 from presagio.ingest.verdict import BLOCKING
 from presagio.machine.spec import MachineSpec
 from presagio.storage.ledger import Receipt
-from presagio.training.dataset import Dataset, dataset_from_frame
+from presagio.training.dataset import Dataset, DatasetBuilder
+
+_BATCH_ROWS = 500_000
 
 
 def refuse_blocked(intake: Intake) -> None:
@@ -76,7 +80,7 @@ def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, 
         If an object is gone.
     """
     spec = intake.spec
-    columns = _training_columns(spec)
+    columns = _training_schema(spec).names()
     for receipt in processed_receipts(intake, after=after):
         if receipt.outcome.rows_processed and not receipt.outcome.curated_keys:
             raise DataError(
@@ -89,9 +93,10 @@ def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, 
             yield receipt, pl.concat(labelled)
 
 
-def _training_columns(spec: MachineSpec) -> tuple[str, ...]:
+def _training_schema(spec: MachineSpec) -> pl.Schema:
     divided = () if spec.division is None else (spec.division.column,)
-    return (*spec.input_names, *spec.label_names, *divided)
+    wanted = (*spec.input_names, *spec.label_names, *divided)
+    return pl.Schema({n: dtype for n, dtype in curated_schema(spec).items() if n in wanted})
 
 
 def read_curated(intake: Intake, base: tuple[pl.DataFrame, str] | None = None) -> Dataset:
@@ -114,23 +119,63 @@ def read_curated(intake: Intake, base: tuple[pl.DataFrame, str] | None = None) -
         been released.
     """
     refuse_blocked(intake)
-    spec = intake.spec
-    found = list(labelled_rows(intake))
-    if not found:
+    spec, receipts = intake.spec, list[int]()
+
+    def frames() -> Iterator[pl.DataFrame]:
+        if base is not None:
+            yield base[0]
+        for receipt, rows in labelled_rows(intake):
+            receipts.append(receipt.id)
+            yield rows
+
+    builder, once = DatasetBuilder(spec), _Once((*spec.input_names, *spec.label_names))
+    for batch in _batches(frames(), _training_schema(spec)):
+        builder.add(once.fresh(batch))
+    if not receipts:
         raise DataError(
             f"no row in {intake.prefixes.curated_bucket}/{intake.prefixes.curated} has "
             f"{spec.target.name}; upload a labelled file with: presagio ingest FILE"
         )
-    frames, source = [rows for _, rows in found], f"the curated rows of {len(found)} file"
-    source += "s" if len(found) > 1 else ""
+    source = f"the curated rows of {len(receipts)} file{'s' if len(receipts) > 1 else ''}"
     if base is not None:
-        known = [name for name in _training_columns(spec) if name in base[0].columns]
-        frames.insert(0, base[0].select(known))
         source = f"{base[1]} and {source}"
-    everything = pl.concat(frames, how="diagonal")
-    labels = [name for name in spec.label_names if name in everything.columns]
-    once = everything.unique([*spec.input_names, *labels], maintain_order=True)
-    if doubled := len(everything) - len(once):
-        source += f", without {doubled} rows that came twice"
-    receipts = tuple(receipt.id for receipt, _ in found)
-    return dataset_from_frame(once, spec, source, receipts=receipts)
+    if once.doubled:
+        source += f", without {once.doubled} rows that came twice"
+    return builder.finish(source, receipts=tuple(receipts))
+
+
+class _Once:
+    """Lets each row pass once, by what it says."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = list(columns)
+        self._seen = np.zeros(0, dtype=np.uint64)
+        self.doubled = 0
+
+    def fresh(self, rows: pl.DataFrame) -> pl.DataFrame:
+        # 8 bytes a row. That two rows of ten million share a digest by chance happens once in
+        # 400,000 trainings, and then one of them is missing.
+        digests = rows.select(self._columns).hash_rows(seed=0).to_numpy()
+        _, first = np.unique(digests, return_index=True)
+        new = np.zeros(len(rows), dtype=bool)
+        new[first] = ~np.isin(digests[first], self._seen)
+        self._seen = np.concatenate([self._seen, digests[new]])
+        self.doubled += int((~new).sum())
+        return rows.filter(pl.Series(new))
+
+
+def _batches(frames: Iterable[pl.DataFrame], schema: pl.Schema) -> Iterator[pl.DataFrame]:
+    """Put small frames together, each with the same columns: what one lacks is null."""
+    waiting: list[pl.DataFrame] = []
+    for frame in frames:
+        waiting.append(
+            frame.select(
+                pl.col(name) if name in frame.columns else pl.lit(None, dtype).alias(name)
+                for name, dtype in schema.items()
+            )
+        )
+        if sum(map(len, waiting)) >= _BATCH_ROWS:
+            yield pl.concat(waiting)
+            waiting = []
+    if waiting:
+        yield pl.concat(waiting)

@@ -1,7 +1,7 @@
 """Labelled readings to train on, and where they come from."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from presagio.machine.limits import failing_modes
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Settings
+from presagio.training.mapped import MappedRows
+
+Bools = NDArray[np.bool_]
 
 FETCHED_FILE = "ai4i2020.csv"
 _GENERATED_ROWS = 10_000
@@ -64,39 +67,103 @@ class Dataset:
         return self.labels.iloc[:, 0].to_numpy(dtype=bool)
 
 
-def _known_modes(frame: pl.DataFrame, spec: MachineSpec) -> list[str]:
-    """Return the failure modes of which it is known for nearly every failure whether it was one."""
-    failures = frame.filter(pl.col(spec.target.name))
-    names = [mode.name for mode in spec.modes if mode.name in frame.columns]
-    return [n for n in names if failures[n].null_count() <= _UNKNOWN_MODES * len(failures)]
+class DatasetBuilder:
+    """Makes a dataset of clean rows, batch by batch; readings go to disk, labels stay in memory.
 
-
-def _modes(frame: pl.DataFrame, spec: MachineSpec, names: Sequence[str]) -> pl.DataFrame:
-    """Return the failure modes without gaps.
-
-    A row that is no failure is none of any mode; a failure of which nobody said which, as in some
-    outcomes that are sent back, is of the mode whose operating limit it is beyond.
+    Parameters
+    ----------
+    spec
+        The machine spec.
     """
-    values = {name: frame[name].cast(pl.Float64).to_numpy() for name in spec.input_names}
-    beyond = failing_modes(spec, values)
-    failed, none = frame[spec.target.name], np.zeros(len(frame), dtype=bool)
-    return pl.DataFrame(
-        {
-            name: pl.select(
-                pl.coalesce(frame[name], failed & pl.Series(beyond.get(name, none)))
-            ).to_series()
-            for name in names
-        }
-    )
+
+    def __init__(self, spec: MachineSpec) -> None:
+        self._spec = spec
+        self._inputs = MappedRows(spec.input_names)
+        self._digest = hashlib.sha256()
+        self._target: list[Bools] = []
+        self._modes: list[dict[str, Bools]] = []
+        self._unknown: Counter[str] = Counter()
+        self._keys: list[NDArray[np.str_]] = []
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add labelled rows; a row without target is a mistake of the caller's.
+
+        Raises
+        ------
+        DataError
+            If the column that the spec divides rows by is not there.
+        """
+        spec = self._spec
+        rows = frame.select(pl.col(name).cast(pl.Float64) for name in spec.input_names).to_numpy()
+        target = frame[spec.target.name].to_numpy().astype(bool)
+        self._inputs.add(rows)
+        self._digest.update(np.ascontiguousarray(rows).tobytes() + target.tobytes())
+        self._target.append(target)
+        self._modes.append(self._known_modes(frame, target))
+        if spec.division is not None:
+            if frame.get_column(spec.division.column, default=None) is None:
+                raise DataError(f"no column {spec.division.column}, by which the spec divides rows")
+            self._keys.append(frame[spec.division.column].fill_null("").to_numpy())
+
+    def _known_modes(self, frame: pl.DataFrame, target: Bools) -> dict[str, Bools]:
+        """Return each mode's rows, without gaps.
+
+        A row that is no failure is none of any mode; a failure of which nobody said which, as in
+        some outcomes that are sent back, is of the mode whose operating limit it is beyond.
+        """
+        values = {n: frame[n].cast(pl.Float64).to_numpy() for n in self._spec.input_names}
+        beyond, found = failing_modes(self._spec, values), dict[str, Bools]()
+        for mode in self._spec.modes:
+            said = frame.get_column(mode.name, default=None)
+            unknown = np.ones(len(frame), bool) if said is None else said.is_null().to_numpy()
+            self._unknown[mode.name] += int((unknown & target).sum())
+            none = np.zeros(len(frame), dtype=bool)
+            known = none if said is None else said.fill_null(value=False).to_numpy()
+            found[mode.name] = np.where(unknown, target & beyond.get(mode.name, none), known)
+        return found
+
+    def finish(self, source: str, *, receipts: tuple[int, ...] = (), rejected: int = 0) -> Dataset:
+        """Return the dataset.
+
+        Parameters
+        ----------
+        source, receipts, rejected
+            As of :class:`Dataset`.
+
+        Raises
+        ------
+        DataError
+            If there are too few failures to learn from.
+        """
+        target = np.concatenate(self._target) if self._target else np.zeros(0, dtype=bool)
+        failures = int(target.sum())
+        if not _FEWEST_FAILURES <= failures < len(target):
+            raise DataError(
+                f"{source} has {failures} failures in {len(target)} rows; at least "
+                f"{_FEWEST_FAILURES} failures, and rows without one, are needed"
+            )
+        # Learned are the modes of which it is known for nearly every failure whether it was one.
+        learned = [m.name for m in self._spec.modes
+                   if self._unknown[m.name] <= _UNKNOWN_MODES * failures]  # fmt: skip
+        labels = {self._spec.target.name: target}
+        for name in learned:
+            labels[name] = np.concatenate([own[name] for own in self._modes])
+            self._digest.update(name.encode() + labels[name].tobytes())
+        division = self._spec.division
+        return Dataset(
+            self._inputs.frame(),
+            pd.DataFrame(labels),
+            source,
+            self._digest.hexdigest(),
+            receipts,
+            rejected,
+            None if division is None else division.by,
+            None if division is None else np.concatenate(self._keys),
+        )
 
 
 def dataset_from_frame(
-    frame: pl.DataFrame,
-    spec: MachineSpec,
-    source: str,
-    *,
-    receipts: tuple[int, ...] = (),
-    rejected: int = 0,
+    frame: pl.DataFrame, spec: MachineSpec, source: str, *, rejected: int = 0
 ) -> Dataset:
     """Make a dataset of clean rows.
 
@@ -107,29 +174,9 @@ def dataset_from_frame(
     """
     if spec.target.name not in frame.columns:
         raise DataError(f"{source} has no column {spec.target.name}: there is nothing to learn")
-    failures = int(frame[spec.target.name].sum())
-    if not _FEWEST_FAILURES <= failures < len(frame):
-        raise DataError(
-            f"{source} has {failures} failures in {len(frame)} rows; at least {_FEWEST_FAILURES} "
-            "failures, and rows without one, are needed"
-        )
-    modes = _known_modes(frame, spec)
-    labels = [spec.target.name, *modes]
-    used = frame.select(*spec.input_names, spec.target.name)
-    used = used.hstack(_modes(frame, spec, modes)) if modes else used
-    division = spec.division
-    if division is not None and frame.get_column(division.column, default=None) is None:
-        raise DataError(f"{source} has no column {division.column}, by which the spec divides rows")
-    return Dataset(
-        pd.DataFrame({name: used[name].to_numpy() for name in spec.input_names}),
-        pd.DataFrame({name: used[name].to_numpy() for name in labels}),
-        source,
-        hashlib.sha256(used.write_csv().encode()).hexdigest(),
-        receipts,
-        rejected,
-        None if division is None else division.by,
-        None if division is None else frame[division.column].fill_null("").to_numpy(),
-    )
+    builder = DatasetBuilder(spec)
+    builder.add(frame)
+    return builder.finish(source, rejected=rejected)
 
 
 def _checked_csv(path: Path, spec: MachineSpec) -> CheckedFile:
@@ -159,8 +206,10 @@ def read_labelled_csv(path: Path, spec: MachineSpec) -> Dataset:
 
 def generate_dataset(spec: MachineSpec, rows: int = _GENERATED_ROWS, *, seed: int = 0) -> Dataset:
     """Generate labelled readings from the spec's recipe."""
-    frame = pl.concat(simulate(spec, rows, seed=seed))
-    return dataset_from_frame(frame, spec, _generated(rows, seed))
+    builder = DatasetBuilder(spec)
+    for block in simulate(spec, rows, seed=seed):
+        builder.add(block)
+    return builder.finish(_generated(rows, seed))
 
 
 def _generated(rows: int, seed: int) -> str:

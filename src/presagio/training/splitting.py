@@ -16,9 +16,9 @@ from sklearn.model_selection import (
 
 from presagio.errors import DataError
 from presagio.training.dataset import Dataset
+from presagio.training.mapped import Positions, take_rows
 
 Bools = NDArray[np.bool_]
-Positions = NDArray[np.int64]
 # One division: for each fold the positions to train on, and those to judge.
 Folds = Sequence[tuple[Positions, Positions]]
 
@@ -51,7 +51,7 @@ class Part:
     def take(self, positions: Positions) -> "Part":
         """Return some of the rows."""
         return Part(
-            self.inputs.iloc[positions].reset_index(drop=True),
+            take_rows(self.inputs, positions),
             self.labels.iloc[positions].reset_index(drop=True),
             self.target[positions],
             None if self.keys is None else self.keys[positions],

@@ -21,6 +21,8 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import Pipeline
 
+from presagio.training.mapped import Positions
+
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
@@ -77,28 +79,38 @@ class StreamedSVM(ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.seed = seed
 
-    def fit(self, inputs: pd.DataFrame, target: Bools) -> Self:
-        """Learn from ``n`` rows; ``target`` has shape ``(n,)``."""
-        rng, rows = np.random.default_rng(self.seed), len(target)
-        some = np.sort(rng.choice(rows, size=min(rows, _SCALED_BY_ROWS), replace=False))
+    def fit(self, inputs: pd.DataFrame, target: Bools, positions: Positions | None = None) -> Self:
+        """Learn from ``n`` rows.
+
+        Parameters
+        ----------
+        inputs, target
+            ``n`` rows, and shape ``(n,)``.
+        positions
+            Of the rows to learn from; all when not given. Only a chunk of them is ever copied.
+        """
+        own = np.arange(len(target)) if positions is None else positions
+        rng, rows = np.random.default_rng(self.seed), len(own)
+        some = own[np.sort(rng.choice(rows, size=min(rows, _SCALED_BY_ROWS), replace=False))]
         self.features_ = self.features.fit(inputs.iloc[some])
         self.map_ = self._landmarks(self.features_.transform(inputs.iloc[some]))
         self.svm_ = SGDClassifier(
             alpha=1.0 / (self.C * rows), average=True, random_state=self.seed,
-            class_weight=self._weights(target),
+            class_weight=self._weights(target[own]),
         )  # fmt: skip
         for _ in range(max(1, math.ceil(_STEPS / rows))):
-            for chosen in _chunks(rng.permutation(rows)):
+            for chosen in _chunks(rng.permutation(own)):
                 expanded = self._expand(inputs.iloc[chosen])
                 self.svm_.partial_fit(expanded, target[chosen], classes=[False, True])
         self.classes_ = np.array([False, True])
         return self
 
-    def decision_function(self, inputs: pd.DataFrame) -> Floats:
-        """Return the signed distance from the boundary, shape ``(n,)``."""
+    def decision_function(self, inputs: pd.DataFrame, positions: Positions | None = None) -> Floats:
+        """Return the signed distance from the boundary, of all rows or some, shape ``(n,)``."""
+        own = np.arange(len(inputs)) if positions is None else positions
         parts = [
             self.svm_.decision_function(self._expand(inputs.iloc[chosen]))
-            for chosen in _chunks(np.arange(len(inputs)))
+            for chosen in _chunks(own)
         ]
         return np.concatenate(parts) if parts else np.empty(0)
 
@@ -129,6 +141,6 @@ class StreamedSVM(ClassifierMixin, BaseEstimator):
         return scaled if self.map_ is None else self.map_.transform(scaled)
 
 
-def _chunks(positions: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+def _chunks(positions: Positions) -> Iterator[Positions]:
     for start in range(0, len(positions), _CHUNK_ROWS):
         yield positions[start : start + _CHUNK_ROWS]

@@ -51,6 +51,7 @@ _PARITY = 1e-3
 _SINGLE_FROM = 100
 _SINGLE_PARITY = 3e-4
 _PARITY_ROWS = 10_000
+_MOST_PARITY_ROWS = 100_000
 # Candidates that came furthest are runs of their own; the others are in the table of candidates.
 LOGGED_CANDIDATES = 15
 
@@ -159,12 +160,13 @@ def _examples(
 
 def _parity_rows(model: TrainedModel) -> NDArray[np.float64]:
     """Return the test part, and rows near to rows of the training part, at least 10,000 in all."""
-    spec, test = model.spec, model.split.test.inputs.to_numpy(dtype=np.float64)
-    train = model.split.train.inputs.to_numpy(dtype=np.float64)
+    spec, split = model.spec, model.split
+    test = split.test.inputs.head(_MOST_PARITY_ROWS).to_numpy(dtype=np.float64)
     rng = np.random.default_rng(model.seed)
-    more = train[rng.integers(len(train), size=max(_PARITY_ROWS - len(test), 0))]
+    chosen = rng.integers(len(split.train), size=max(_PARITY_ROWS - len(test), 0))
+    more = split.train.inputs.iloc[chosen].to_numpy(dtype=np.float64, copy=True)
     numbers = len(spec.feature_names)
-    spread = 0.1 * train[:, :numbers].std(axis=0)
+    spread = 0.1 * test[:, :numbers].std(axis=0)
     low, high = np.array([feature.range for feature in spec.features]).T
     moved = more[:, :numbers] + rng.normal(size=(len(more), numbers)) * spread
     more[:, :numbers] = np.clip(moved, low, high)
