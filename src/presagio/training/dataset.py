@@ -41,7 +41,7 @@ class Dataset:
     source
         Where the rows come from, in words.
     sha256
-        Digest of inputs and target, whatever file they came in.
+        Digest of inputs and labels, whatever file they came in.
     receipts
         Ids of the ledger's receipts that the rows came through.
     rejected
@@ -97,7 +97,7 @@ class DatasetBuilder:
         rows = frame.select(pl.col(name).cast(pl.Float64) for name in spec.input_names).to_numpy()
         target = frame[spec.target.name].to_numpy().astype(bool)
         self._inputs.add(rows)
-        self._digest.update(np.ascontiguousarray(rows).tobytes() + target.tobytes())
+        self._digest.update(np.ascontiguousarray(rows).tobytes())
         self._target.append(target)
         self._modes.append(self._known_modes(frame, target))
         if spec.division is not None:
@@ -148,7 +148,9 @@ class DatasetBuilder:
         labels = {self._spec.target.name: target}
         for name in learned:
             labels[name] = np.concatenate([own[name] for own in self._modes])
-            self._digest.update(name.encode() + labels[name].tobytes())
+        # Labels last: the same rows in other batches are the same data.
+        for name, values in labels.items():
+            self._digest.update(name.encode() + values.tobytes())
         division = self._spec.division
         return Dataset(
             self._inputs.frame(),
