@@ -20,10 +20,11 @@ from presagio.machine.spec import MachineSpec, load_spec
 from presagio.training.dataset import Dataset, generate_dataset, read_labelled_csv
 from presagio.training.evaluation import Bools, Figures, evaluate, mean_intervals
 from presagio.training.judgement import predict
+from presagio.training.parity import export_model
 from presagio.training.rivals import Rival, rivals
 from presagio.training.search import Grid, search
 from presagio.training.splitting import Part, make_folds, split_dataset
-from presagio.training.train import TrainedModel, export_model, train_model
+from presagio.training.train import TrainedModel, train_model
 
 _BULK_ROWS = 200_000
 _ONE_ROW_CALLS = 5000

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from presagio.registry import RegisteredVersion, Registry
-from presagio.training.train import TrainedModel, register_model
+from presagio.training.registration import register_model
+from presagio.training.train import TrainedModel
 
 
 def register_champion(model: TrainedModel, registry: Registry, folder: Path) -> RegisteredVersion:

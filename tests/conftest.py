@@ -32,7 +32,8 @@ from presagio.storage.database import open_database
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import open_store
 from presagio.training.dataset import generate_dataset
-from presagio.training.train import TrainedModel, export_model, train_model
+from presagio.training.parity import export_model
+from presagio.training.train import TrainedModel, train_model
 
 REAL_ROWS = "PRESAGIO_AI4I_CSV"
 _REAL_CSV = os.environ.get(REAL_ROWS)

@@ -11,7 +11,8 @@ from presagio.errors import NoChampionError, RegistryError
 from presagio.inference.predictor import load_predictor
 from presagio.registry import DATA_TAG, TRUSTED_TYPES, Registry, open_registry
 from presagio.settings import Settings
-from presagio.training.train import LOGGED_CANDIDATES, TrainedModel, register_model
+from presagio.training.registration import LOGGED_CANDIDATES, register_model
+from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports
 

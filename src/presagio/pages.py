@@ -1,5 +1,6 @@
 """Reports as pages that stand alone: HTML without scripts, styles from elsewhere or pictures."""
 
+import base64
 import html
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,13 @@ def table(values: Mapping[str, Any]) -> str:
         _row(name, [value.get(field, "") for field in names]) for name, value in values.items()
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def picture(path: Path) -> str:
+    """Return a PNG file as HTML that needs no file beside it."""
+    content = base64.b64encode(path.read_bytes()).decode()
+    name = html.escape(path.stem.replace("_", " "))
+    return f'<img alt="{name}" src="data:image/png;base64,{content}">'
 
 
 def write_page(path: Path, title: str, body: str) -> Path:

@@ -20,7 +20,8 @@ from presagio.stack.health import answers
 from presagio.stack.layout import Layout
 from presagio.stack.processes import stop_all
 from presagio.stack.services import build_services
-from presagio.training.train import TrainedModel, register_model
+from presagio.training.registration import register_model
+from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports
 from tests.serving.conftest import Serve

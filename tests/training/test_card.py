@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from presagio.training.card import write_card
+from presagio.training.curves import draw_curves
 from presagio.training.train import TrainedModel
 
 
@@ -20,7 +21,12 @@ def test_the_card_says_what_the_model_is(trained: TrainedModel) -> None:
 
 
 def test_the_card_is_a_page_too(trained: TrainedModel, tmp_path: Path) -> None:
-    page = write_card(tmp_path / "card.html", trained.card).read_text(encoding="utf-8")
+    curves = draw_curves(
+        tmp_path, trained.split.test.target, trained.said.score, trained.said.probability,
+        trained.said.label,
+    )  # fmt: skip
+    page = write_card(tmp_path / "card.html", trained.card, curves).read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == len(curves) == 4
     assert page.startswith("<!doctype html>")
     assert trained.dataset.sha256 in page
     assert f"{trained.judgement.test.f1:.4g}" in page

@@ -17,7 +17,8 @@ from presagio.registry import RegisteredVersion
 from presagio.settings import Settings
 from presagio.training.alarm import FailureAlarm
 from presagio.training.promotion import Promoter, open_promoter, promote, rollback
-from presagio.training.train import TrainedModel, register_model
+from presagio.training.registration import register_model
+from presagio.training.train import TrainedModel
 from tests.conftest import RunningServices
 
 pytestmark = pytest.mark.integration

@@ -8,8 +8,9 @@ import pytest
 from presagio.errors import InvalidArtifactError
 from presagio.machine.spec import MachineSpec
 from presagio.training.dataset import generate_dataset, read_labelled_csv
+from presagio.training.parity import export_model
 from presagio.training.search import DEFAULT_GRID, Grid
-from presagio.training.train import TrainedModel, export_model, train_model
+from presagio.training.train import TrainedModel, train_model
 
 SMALL: Grid = [{"kernel": ["rbf"], "C": [10.0], "gamma": [0.5]}]
 

@@ -81,7 +81,7 @@ def _file(intake: "Intake", path: Path) -> None:
 def _train(settings: Settings, intake: "Intake") -> "RegisteredVersion":
     from presagio.training.curated import read_curated  # noqa: PLC0415 - heavy imports
     from presagio.training.promotion import open_promoter, promote  # noqa: PLC0415
-    from presagio.training.train import register_model  # noqa: PLC0415
+    from presagio.training.registration import register_model  # noqa: PLC0415
 
     dataset, promoter = read_curated(intake), open_promoter(settings, intake.spec)
     console.print(

@@ -153,7 +153,7 @@ def train(
         else:
             console.print(f"{champion.name} version {champion.version} is champion already.")
         return
-    from presagio.training.train import register_model  # noqa: PLC0415 - heavier still
+    from presagio.training.registration import register_model  # noqa: PLC0415 - heavier still
 
     dataset = _dataset(settings, spec, csv, processed=processed)
     if not as_json:
@@ -197,7 +197,7 @@ def export_fallback(
     """Make the artifact that ships with the package, from generated rows."""
     from presagio.machine.spec import load_spec  # noqa: PLC0415 - heavy imports
     from presagio.training.dataset import generate_dataset  # noqa: PLC0415
-    from presagio.training.train import export_model  # noqa: PLC0415
+    from presagio.training.parity import export_model  # noqa: PLC0415
 
     spec = load_spec()
     model = train_with_progress(generate_dataset(spec), spec)

@@ -105,7 +105,8 @@ def retrain(*, run_id: str | None) -> dict[str, Any]:
     from presagio.training.curated import read_curated  # noqa: PLC0415 - takes seconds
     from presagio.training.dataset import base_rows  # noqa: PLC0415
     from presagio.training.promotion import open_promoter, promote  # noqa: PLC0415
-    from presagio.training.train import register_model, train_model  # noqa: PLC0415
+    from presagio.training.registration import register_model  # noqa: PLC0415
+    from presagio.training.train import train_model  # noqa: PLC0415
 
     settings = load_settings()
     intake = open_intake(settings)

@@ -2,7 +2,7 @@
 
 import html
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from presagio.machine.spec import MachineSpec
-from presagio.pages import table, write_page
+from presagio.pages import picture, table, write_page
 from presagio.training.dataset import Dataset
 from presagio.training.judgement import Judgement
 from presagio.training.search import SearchResult
@@ -106,7 +106,9 @@ def describe(
         },
         "baseline": asdict(judgement.baseline),
         "limits": list(_LIMITS),
-        "reproduce": f"presagio train --seed {seed}, with these data and these versions",
+        "reproduce": (
+            f"presagio train --seed {seed} --method {result.method}, with these data and versions"
+        ),
         "versions": {
             "python": platform.python_version(),
             **{package: version(package) for package in _PACKAGES},
@@ -128,7 +130,19 @@ def _section(name: str, value: Any) -> str:
     return f"<h2>{title}</h2>{body}"
 
 
-def write_card(path: Path, card: Mapping[str, Any]) -> Path:
-    """Write a model card as a page that stands alone."""
-    sections = "\n".join(_section(name, value) for name, value in card.items())
-    return write_page(path, f"Model card: {card['machine']}", sections)
+def write_card(path: Path, card: Mapping[str, Any], curves: Sequence[Path] = ()) -> Path:
+    """Write a model card as a page that stands alone.
+
+    Parameters
+    ----------
+    path
+        The page.
+    card
+        What :func:`describe` made.
+    curves
+        Pictures (PNG) that go into the page.
+    """
+    sections = [_section(name, value) for name, value in card.items()]
+    if curves:
+        sections.append("<h2>Curves</h2>" + "".join(map(picture, curves)))
+    return write_page(path, f"Model card: {card['machine']}", "\n".join(sections))
