@@ -44,6 +44,30 @@ def table(values: Mapping[str, Any]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
+def _section(name: str, value: Any) -> str:
+    title = html.escape(name.replace("_", " ").capitalize())
+    if isinstance(value, list):
+        items = "".join(f"<li>{html.escape(str(item))}</li>" for item in value)
+        return f"<h2>{title}</h2><ul>{items}</ul>"
+    if not isinstance(value, Mapping):
+        return f"<h2>{title}</h2><p>{html.escape(str(value))}</p>"
+    plain = {key: own for key, own in value.items() if key != "detectors"}
+    body = table(plain) if plain else "<p>none</p>"
+    if "detectors" in value:
+        body += table({own["label"]: own for own in value["detectors"]})
+    return f"<h2>{title}</h2>{body}"
+
+
+def sections(values: Mapping[str, Any]) -> str:
+    """Return a heading and a table, list or text for each value."""
+    return "\n".join(_section(name, value) for name, value in values.items())
+
+
+def card_title(card: Mapping[str, Any]) -> str:
+    """Return the title of a model card's page."""
+    return f"Model card: {card.get('machine', 'unknown machine')}"
+
+
 def picture(path: Path) -> str:
     """Return a PNG file as HTML that needs no file beside it."""
     content = base64.b64encode(path.read_bytes()).decode()
@@ -51,12 +75,10 @@ def picture(path: Path) -> str:
     return f'<img alt="{name}" src="data:image/png;base64,{content}">'
 
 
-def write_page(path: Path, title: str, body: str) -> Path:
-    """Write a page; ``body`` is HTML, ``title`` is text."""
+def page(title: str, body: str) -> str:
+    """Return a whole page; ``body`` is HTML, ``title`` is text."""
     title = html.escape(title)
-    path.write_text(
+    return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>\n{body}\n</body></html>\n",
-        encoding="utf-8",
+        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>\n{body}\n</body></html>\n"
     )
-    return path

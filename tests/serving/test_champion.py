@@ -176,3 +176,13 @@ def test_no_registry_is_ready_within_ten_seconds(serve: Serve, settings: Setting
     with serve(away) as client:
         assert client.get("/health/ready").json()["degraded"] is True
         assert time.monotonic() - began < 10
+
+
+def test_the_model_says_what_it_is(serve: Serve, settings: Settings) -> None:
+    with serve(settings) as client:
+        described = client.get("/model").raise_for_status().json()
+        page = client.get("/model/card").raise_for_status()
+    assert described["digest"].startswith(described["version"])
+    assert described["card"]["test"]["f1"] > 0.8
+    assert page.headers["content-type"].startswith("text/html")
+    assert f"{described['card']['test']['f1']:.4g}" in page.text

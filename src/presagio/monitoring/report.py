@@ -4,7 +4,7 @@ import html
 from pathlib import Path
 
 from presagio.monitoring.drift import ColumnDrift, DriftReport
-from presagio.pages import table, write_page
+from presagio.pages import page, table
 
 _WIDTH, _HEIGHT = 480, 120
 _THEN, _NOW = "#9aa5b1", "#c0392b"
@@ -67,4 +67,5 @@ def write_report(path: Path, report: DriftReport, *, model: str, window: str) ->
         f'<span style="color:{_THEN}">grey: training data</span>, '
         f'<span style="color:{_NOW}">red: these readings</span>.</p>' + charts
     )
-    return write_page(path, f"Drift: {model}", body)
+    path.write_text(page(f"Drift: {model}", body), encoding="utf-8")
+    return path

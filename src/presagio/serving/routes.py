@@ -5,8 +5,10 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse
 
 from presagio.machine.spec import MachineSpec
+from presagio.pages import card_title, page, sections
 from presagio.serving.champion import Champion
 from presagio.serving.contract import (
     ModelDescription,
@@ -85,6 +87,12 @@ def model_router() -> APIRouter:
             threshold=artifact.manifest.threshold,
             card=artifact.card,
         )
+
+    @router.get("/model/card", response_class=HTMLResponse)
+    async def card(champion: ServedChampion) -> HTMLResponse:
+        """Show the model card of the model that answers, as a page."""
+        found = champion.served.predictor.artifact.card
+        return HTMLResponse(page(card_title(found), sections(found)))
 
     @router.post("/model/reload")
     async def reload(champion: ServedChampion) -> Readiness:

@@ -1,6 +1,5 @@
 """The model card: what a model is, what it was made of, how good it is, and where it ends."""
 
-import html
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from presagio.machine.spec import MachineSpec
-from presagio.pages import picture, table, write_page
+from presagio.pages import card_title, page, picture, sections
 from presagio.training.dataset import Dataset
 from presagio.training.judgement import Judgement
 from presagio.training.search import SearchResult
@@ -116,20 +115,6 @@ def describe(
     }
 
 
-def _section(name: str, value: Any) -> str:
-    title = html.escape(name.replace("_", " ").capitalize())
-    if isinstance(value, list):
-        items = "".join(f"<li>{html.escape(str(item))}</li>" for item in value)
-        return f"<h2>{title}</h2><ul>{items}</ul>"
-    if not isinstance(value, Mapping):
-        return f"<h2>{title}</h2><p>{html.escape(str(value))}</p>"
-    plain = {key: own for key, own in value.items() if key != "detectors"}
-    body = table(plain) if plain else "<p>none</p>"
-    if "detectors" in value:
-        body += table({own["label"]: own for own in value["detectors"]})
-    return f"<h2>{title}</h2>{body}"
-
-
 def write_card(path: Path, card: Mapping[str, Any], curves: Sequence[Path] = ()) -> Path:
     """Write a model card as a page that stands alone.
 
@@ -142,7 +127,8 @@ def write_card(path: Path, card: Mapping[str, Any], curves: Sequence[Path] = ())
     curves
         Pictures (PNG) that go into the page.
     """
-    sections = [_section(name, value) for name, value in card.items()]
+    body = sections(card)
     if curves:
-        sections.append("<h2>Curves</h2>" + "".join(map(picture, curves)))
-    return write_page(path, f"Model card: {card['machine']}", "\n".join(sections))
+        body += "\n<h2>Curves</h2>" + "".join(map(picture, curves))
+    path.write_text(page(card_title(card), body), encoding="utf-8")
+    return path
