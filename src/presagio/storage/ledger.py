@@ -188,10 +188,13 @@ class Ledger:
         key: str | None = None,
         verdict: str | None = None,
         run_id: str | None = None,
+        after: int = 0,
         limit: int | None = 100,
     ) -> list[Receipt]:
-        """Return receipts, newest first: all, or those with what is given."""
+        """Return receipts, newest first: all, or those with what is given and after a number."""
         query = sa.select(RECEIPTS).order_by(RECEIPTS.c.id.desc()).limit(limit)
+        if after:
+            query = query.where(RECEIPTS.c.id > after)
         asked = {
             "id": number, "bucket": bucket, "key": key, "verdict": verdict, "run_id": run_id,
         }  # fmt: skip

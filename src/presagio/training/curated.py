@@ -65,8 +65,9 @@ def processed_receipts(intake: Intake, *, after: int = 0) -> list[Receipt]:
     after
         Only those with a higher id.
     """
-    filed = intake.ledger.receipts(bucket=intake.prefixes.bucket, verdict="processed", limit=None)
-    return [receipt for receipt in reversed(filed) if receipt.id > after]
+    bucket = intake.prefixes.bucket
+    filed = intake.ledger.receipts(bucket=bucket, verdict="processed", after=after, limit=None)
+    return filed[::-1]
 
 
 def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, pl.DataFrame]]:
