@@ -4,7 +4,7 @@ import pytest
 from presagio.machine.spec import MachineSpec
 from presagio.training.alarm import DetectorPlan, FailureAlarm, fit_sigmoid
 from presagio.training.dataset import generate_dataset
-from presagio.training.features import feature_sets
+from presagio.training.features import FeatureSet, feature_sets
 from presagio.training.splitting import Part, make_folds, split_dataset
 
 
@@ -13,14 +13,16 @@ def part(spec: MachineSpec) -> Part:
     return split_dataset(generate_dataset(spec, 4000, seed=3)).train
 
 
+def _limits(spec: MachineSpec, mode: str) -> FeatureSet:
+    return next(found for found in feature_sets(spec, mode) if found.name == "limits")
+
+
 @pytest.fixture(scope="module")
 def alarm(spec: MachineSpec, part: Part) -> FailureAlarm:
     rbf = {"kernel": "rbf", "C": 100.0, "gamma": 2.0}
-    plans = tuple(
-        DetectorPlan(mode, feature_sets(spec, mode)[2], rbf) for mode in ("hdf", "pwf", "osf")
-    )
+    plans = tuple(DetectorPlan(mode, _limits(spec, mode), rbf) for mode in ("hdf", "pwf", "osf"))
     weak = {"C": 1.0, "gamma": 0.5, "class_weight": "balanced"}
-    plans += (DetectorPlan("twf", feature_sets(spec, "twf")[2], weak),)
+    plans += (DetectorPlan("twf", _limits(spec, "twf"), weak),)
     folds = [make_folds(part, None, seed=seed) for seed in range(2)]
     return FailureAlarm(spec.model_dump_json(), plans).fit(part.inputs, part.labels, folds=folds)
 

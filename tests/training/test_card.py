@@ -16,7 +16,7 @@ def test_the_card_says_what_the_model_is(trained: TrainedModel) -> None:
     assert "scikit-learn" in card["versions"]
     assert set(card["test_by_category"]) == {"type L", "type M", "type H"}
     assert set(card["search"]["features"]["machine_failure"]) == {
-        "squashed_4", "squashed_16", "limits", "derived", "raw",
+        "squashed_4", "squashed_16", "beyond", "limits", "derived", "raw",
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.predictor import load_predictor
-from presagio.machine.limits import signed_distances
+from presagio.machine.limits import failing_modes, signed_distances
 from presagio.machine.spec import MachineSpec
 from presagio.training.alarm import DetectorPlan, FailureAlarm
 from presagio.training.dataset import generate_dataset
@@ -18,7 +18,7 @@ from presagio.training.features import feature_sets
 from presagio.training.splitting import Part, Split, make_folds, split_dataset
 from presagio.training.train import TrainedModel
 
-SETS = ("raw", "derived", "limits", "squashed_4")
+SETS = ("raw", "derived", "limits", "squashed_4", "beyond")
 KERNELS: tuple[dict[str, Any], ...] = (
     {"kernel": "linear", "C": 1.0},
     {"kernel": "rbf", "C": 300.0, "gamma": 0.1},
@@ -94,6 +94,26 @@ def test_a_streamed_model_is_exported_too(spec: MachineSpec, split: Split) -> No
     rows = split.test.inputs
     (score,) = session.run(("score",), {"inputs": rows.to_numpy(float)})
     np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-6)
+
+
+def test_readings_on_a_limit_are_on_the_same_side_in_the_graph(
+    spec: MachineSpec, split: Split
+) -> None:
+    beyond = next(found for found in feature_sets(spec, "hdf") if found.name == "beyond")
+    alarm = _fit(spec, split.train, (DetectorPlan("hdf", beyond, {"kernel": "linear"}),))
+    # All temperatures in tenths of a kelvin: the difference is 8.6 but for the last bit.
+    air = np.round(np.arange(295.0, 305.0, 0.1), 1)
+    rows = split.test.inputs.head(len(air)).assign(
+        airtemperature_k=air, process_temperature_k=np.round(air + 8.6, 1),
+        rotational_speed_rpm=1300.0,
+    )  # fmt: skip
+    inputs = {name: rows[name].to_numpy(float) for name in spec.input_names}
+    expected = failing_modes(spec, inputs)["hdf"]
+    assert 0 < expected.sum() < len(air)
+    session = ort.InferenceSession(export_graph(spec, alarm))
+    (score,) = session.run(("score",), {"inputs": rows.to_numpy(float)})
+    np.testing.assert_array_equal(score > 0, expected)
+    np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-9)
 
 
 def test_few_nodes_make_a_row_fast(spec: MachineSpec, split: Split) -> None:

@@ -8,10 +8,10 @@ from presagio.training.features import build_features, compute_features, feature
 
 def test_sets_of_the_default_spec(spec: MachineSpec) -> None:
     names = [features.name for features in feature_sets(spec)]
-    assert names == ["squashed_4", "squashed_16", "limits", "derived", "raw"]
+    assert names == ["squashed_4", "squashed_16", "beyond", "limits", "derived", "raw"]
     own = {features.name: features.columns for features in feature_sets(spec, "osf")}
     assert own["limits"] == ("osf_strain_above",)
-    assert list(own) == ["squashed_4", "squashed_16", "limits"]
+    assert list(own) == ["squashed_4", "squashed_16", "beyond", "limits"]
     assert [f.name for f in feature_sets(spec, "rnf")] == ["derived", "raw"]
 
 

@@ -83,7 +83,7 @@ class Interval:
 
 
 _JUDGED = ("f1", "average_precision", "mcc", "precision", "recall")
-_RESAMPLES = 1000
+_RESAMPLES = 500
 
 
 def _resampled(failures: Bools, healthy: NDArray[np.int64], drawn: Floats) -> Floats:

@@ -5,7 +5,7 @@ The kernel is written out in plain nodes: on an RBF machine with 600 support vec
 share each node, since a single row takes the longer the more nodes there are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,27 +77,53 @@ class _Detector:
     columns: slice
 
 
+@dataclass(frozen=True)
+class _Scaled:
+    """A feature before it is squashed: a column, what is taken from it, and times what."""
+
+    column: str
+    minus: float
+    factor: float
+
+
+def _scaled(expansion: KernelExpansion) -> list[_Scaled]:
+    steps = expansion.features.named_steps
+    scaler, squash = steps["scale"], steps.get("squash")
+    means = scaler.mean_ if scaler.with_mean else np.zeros(len(scaler.scale_))
+    steep = (1.0 if squash is None else squash.sharpness) / scaler.scale_
+    columns = steps["compute"].columns
+    return [_Scaled(*own) for own in zip(columns, means, steep, strict=True)]
+
+
+def _write_scaled(graph: Graph, sources: Sequence[Columns], wanted: Sequence[_Scaled]) -> str:
+    """Write features side by side, from the one matrix that has their columns, or from all.
+
+    Distances are taken as they were computed: multiplied out to quantities, the sign of one that
+    is a rounding error from 0 would be lost.
+    """
+    names = {own.column for own in wanted}
+    source = next((found for found in sources if names <= {*found.names}), None)
+    if source is None:
+        everything = tuple(name for found in sources for name in found.names)
+        source = Columns(graph.beside(*(found.matrix for found in sources)), everything)
+    sums = [Sum({own.column: 1.0}).scaled(own.factor, own.minus) for own in wanted]
+    return source.sums(graph, sums)
+
+
 def _features(
-    graph: Graph, columns: Columns, known: Mapping[str, Sum], expansions: list[KernelExpansion]
+    graph: Graph, sources: Sequence[Columns], expansions: list[KernelExpansion]
 ) -> tuple[str, list[_Detector], int]:
     """Write the scaled features of all detectors side by side, the squashed ones first."""
     order = sorted(expansions, key=lambda e: "squash" not in e.features.named_steps)
     places: dict[int, slice] = {}
-    squashed: list[Sum] = []
-    plain: list[Sum] = []
+    squashed: list[_Scaled] = []
+    plain: list[_Scaled] = []
     for expansion in order:
-        steps, start = expansion.features.named_steps, len(squashed) + len(plain)
-        scaler, squash = steps["scale"], steps.get("squash")
-        means = scaler.mean_ if scaler.with_mean else np.zeros(len(scaler.scale_))
-        steep = (1.0 if squash is None else squash.sharpness) / scaler.scale_
-        own = [
-            known.get(name, Sum({name: 1.0})).scaled(factor, mean)
-            for name, factor, mean in zip(steps["compute"].columns, steep, means, strict=True)
-        ]
-        (plain if squash is None else squashed).extend(own)
+        own, start = _scaled(expansion), len(squashed) + len(plain)
+        (squashed if "squash" in expansion.features.named_steps else plain).extend(own)
         places[id(expansion)] = slice(start, start + len(own))
-    parts = [graph.node("Tanh", columns.sums(graph, squashed))] if squashed else []
-    parts += [columns.sums(graph, plain)] if plain else []
+    parts = [graph.node("Tanh", _write_scaled(graph, sources, squashed))] if squashed else []
+    parts += [_write_scaled(graph, sources, plain)] if plain else []
     detectors = [_Detector(expansion, places[id(expansion)]) for expansion in expansions]
     return graph.beside(*parts), detectors, len(squashed) + len(plain)
 
@@ -188,12 +214,14 @@ def _decisions(
 
 def _write(graph: Graph, spec: MachineSpec, alarm: FailureAlarm, precision: Precision) -> None:
     columns, known = _with_quantities(graph, spec), _distances(spec)
+    sources = [columns]
     if known:
-        columns.sums(graph, list(known.values()), output="distances")
+        matrix = columns.sums(graph, list(known.values()), output="distances")
+        sources.append(Columns(matrix, tuple(known)))
     expansions = [expand(detector) for detector in alarm.detectors_]
     if precision == "single":
         expansions = [expansion.balanced() for expansion in expansions]
-    features, detectors, width = _features(graph, columns, known, expansions)
+    features, detectors, width = _features(graph, sources, expansions)
     odds = _decisions(graph, features, detectors, width, alarm, precision)
     if len(detectors) > 1:
         score = graph.node("ReduceLogSumExp", odds, axes=[1], keepdims=0, output="score")

@@ -17,6 +17,9 @@ from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
 _SHARPNESS = (4.0, 16.0)
+# So steep that only the side of a limit is left, to the last bit: a reading on a limit is told from
+# one beyond it by rounding alone (27 of the 10,000 AI4I rows are on 8.6 K).
+_STEP = 1e18
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class FeatureSet:
     Attributes
     ----------
     name
-        For reports: ``raw``, ``derived``, ``limits``, ``squashed_4``.
+        For reports: ``raw``, ``derived``, ``limits``, ``squashed_4``, ``beyond``.
     columns
         Names of inputs, quantities and distances.
     sharpness
@@ -58,6 +61,7 @@ def feature_sets(spec: MachineSpec, mode: str | None = None) -> tuple[FeatureSet
     limits = tuple(d.name for d in distances_of(spec) if mode in (None, d.mode))
     if limits:
         squashed = [FeatureSet(f"squashed_{s:g}", limits, s) for s in _SHARPNESS]
+        squashed.append(FeatureSet("beyond", limits, _STEP))
         others = sets if mode is None else []
         sets = [*squashed, FeatureSet("limits", limits), *others]
     return tuple(sets)
