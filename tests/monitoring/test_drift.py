@@ -9,7 +9,7 @@ from presagio.inference.predictor import fallback_folder, load_predictor
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.monitoring.drift import (
-    SCORE,
+    PROBABILITY,
     DriftReport,
     DriftRules,
     effective_rows,
@@ -35,7 +35,7 @@ def tables(spec: MachineSpec) -> tuple[Table, list[pl.DataFrame]]:
 def _table(frame: pl.DataFrame, spec: MachineSpec) -> Table:
     table = {name: frame[name].cast(pl.Float64).to_numpy() for name in spec.input_names}
     rows = np.column_stack(list(table.values()))
-    return table | {SCORE: load_predictor(fallback_folder()).predict(rows).score}
+    return table | {PROBABILITY: load_predictor(fallback_folder()).predict(rows).probability}
 
 
 def _look(spec: MachineSpec, reference: Table, frame: pl.DataFrame) -> DriftReport:
@@ -80,7 +80,7 @@ def test_the_report_has_every_feature_category_and_the_score(
 ) -> None:
     report = _look(spec, tables[0], tables[1][0])
     names = [column.name for column in report.columns]
-    assert names == [*spec.feature_names, SCORE, "type"]
+    assert names == [*spec.feature_names, PROBABILITY, "type"]
     assert report.metrics["rows"] == len(tables[1][0])
     assert report.metrics["psi_torque_nm"] < 0.1
     for column in report.columns:

@@ -21,8 +21,11 @@ from presagio.machine.spec import MachineSpec
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Table = Mapping[str, Floats]
-SCORE = "score"
+PROBABILITY = "probability"
 _BINS = 10
+# The score is looked at where it matters: tenths of it would tell a hopeless reading from a more
+# hopeless one, which every change of weather makes of it.
+_BANDS = (0.01, 0.1, 0.5)
 # So many stretches as long as the window the training data must have, to say what is usual.
 _STRETCHES = 8
 # How much more than the most unusual of them a window must differ: they are few.
@@ -62,7 +65,8 @@ class ColumnDrift:
     test
         ``KS`` (Kolmogorov-Smirnov) for numbers, ``chi-square`` for categories.
     psi
-        Population stability index over tenths of the training data, or over categories.
+        Population stability index over tenths of the training data, bands of probability, or
+        categories.
     usual_psi
         The highest of any stretch of the training data as long as the window.
     p_value
@@ -96,7 +100,7 @@ class DriftReport:
     reference_rows, window_rows
         How many rows the model was trained on, and how many are held against them.
     columns
-        Features, categories and the score.
+        Features, the probability of a failure, and categories.
     """
 
     reference_rows: int
@@ -182,8 +186,12 @@ def _column(
     )  # fmt: skip
 
 
-def _numeric(name: str, reference: Floats, window: Floats, rows: int) -> ColumnDrift:
-    edges = np.unique(np.quantile(reference, np.linspace(0.0, 1.0, _BINS + 1)[1:-1]))
+def _tenths(reference: Floats) -> Floats:
+    edges: Floats = np.unique(np.quantile(reference, np.linspace(0.0, 1.0, _BINS + 1)[1:-1]))
+    return edges
+
+
+def _numeric(name: str, reference: Floats, window: Floats, rows: int, edges: Floats) -> ColumnDrift:
     codes = tuple(np.searchsorted(edges, found, side="right") for found in (reference, window))
     usual, worth = _worth(reference, rows, len(window))
     distance = stats.ks_2samp(reference, window, method="asymp").statistic
@@ -228,8 +236,8 @@ def find_drift(
     spec
         The machine spec.
     reference
-        Training data in the order in which they came: the spec's inputs and ``score``, each of
-        shape ``(m,)``.
+        Training data in the order in which they came: the spec's inputs and ``probability`` (of a
+        failure, as the model says), each of shape ``(m,)``.
     window
         The same of the readings, each of shape ``(n,)``; of :func:`newest_rows` at most.
     reference_rows
@@ -239,8 +247,11 @@ def find_drift(
         the columns: Bonferroni), or when too much of it is beyond all training data.
     """
     found = [
-        _numeric(name, reference[name], window[name], reference_rows)
-        for name in (*spec.feature_names, SCORE)
+        _numeric(name, reference[name], window[name], reference_rows, edges)
+        for name, edges in (
+            *((name, _tenths(reference[name])) for name in spec.feature_names),
+            (PROBABILITY, np.array(_BANDS)),
+        )
     ]
     found += [
         _categorical(
@@ -261,4 +272,4 @@ def find_drift(
         })
         for column in found
     )  # fmt: skip
-    return DriftReport(reference_rows, len(window[SCORE]), columns)
+    return DriftReport(reference_rows, len(window[PROBABILITY]), columns)

@@ -15,7 +15,13 @@ from presagio.inference.predictor import load_predictor
 from presagio.ingest.filing import Intake
 from presagio.machine.spec import MachineSpec
 from presagio.monitoring.alerts import Alert, Alerts
-from presagio.monitoring.drift import SCORE, DriftReport, DriftRules, find_drift, newest_rows
+from presagio.monitoring.drift import (
+    PROBABILITY,
+    DriftReport,
+    DriftRules,
+    find_drift,
+    newest_rows,
+)
 from presagio.monitoring.report import write_report
 from presagio.orchestration.sweep import open_intake
 from presagio.registry import REFERENCE, RegisteredVersion, Registry, open_registry
@@ -92,10 +98,10 @@ def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
     )
     window = _table(newest, intake.spec)
     rows = np.column_stack([window[name] for name in predictor.artifact.manifest.inputs])
-    window[SCORE] = predictor.predict(rows).score
+    window[PROBABILITY] = predictor.predict(rows).probability
     report = find_drift(
         intake.spec,
-        _table(reference, intake.spec) | {SCORE: reference[SCORE].to_numpy()},
+        _table(reference, intake.spec) | {PROBABILITY: reference[PROBABILITY].to_numpy()},
         window,
         reference_rows=int(predictor.artifact.card["data"]["train_rows"]),
         rules=DriftRules(settings.drift_psi, settings.drift_p_value, settings.drift_outside),

@@ -55,14 +55,14 @@ def _write_tables(model: TrainedModel, folder: Path) -> tuple[Path, ...]:
     """Write the tables that a version is judged by later.
 
     The test part, by which the gate judges it and the champion; and the newest of the training
-    part with their scores, in order, by which drift is told from what is usual.
+    part with their probabilities, in order, by which drift is told from what is usual.
     """
     train = model.split.train
     sample = train.take(np.arange(max(len(train) - _REFERENCE_ROWS, 0), len(train)))
-    score = model.result.alarm.decision_function(sample.inputs)
+    probability = model.result.alarm.predict_proba(sample.inputs)[:, 1]
     return (
         _write_table(folder / f"{HOLDOUT}.parquet", model.split.test),
-        _write_table(folder / f"{REFERENCE}.parquet", sample, score=score),
+        _write_table(folder / f"{REFERENCE}.parquet", sample, probability=probability),
     )
 
 
