@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     train_min_new_rows: Annotated[
         int,
         Field(description="Labelled rows that must be new before the DAG trains again.", ge=0),
-    ] = 1000
+    ] = 10_000
     train_schedule: Annotated[
         str | None,
         Field(description="Cron expression (UTC) by which the DAG looks for new rows besides."),

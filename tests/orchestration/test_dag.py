@@ -107,7 +107,7 @@ def _parsed(name: str, home: Path, **env: str) -> dict[str, Any]:
 def test_training_follows_clean_data(tmp_path: Path) -> None:
     dag = _parsed("train_champion", tmp_path)
     assert "presagio_clean_data" in dag["schedule"]
-    assert dag["params"] == {"min_new_rows": 1000}
+    assert dag["params"] == {"min_new_rows": 10_000}
     assert dag["tasks"] == {
         "count_new_rows": ["train_and_judge"],
         "train_and_judge": ["tell_api"],
