@@ -50,7 +50,7 @@ def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
             text.rstrip("\r\n") + "\n" + _BAD_ROWS.format(number=number), encoding="utf-8"
         )
         return path, f"{real.name} and two bad rows"
-    rows = pl.concat(simulate(load_spec(), 5000, seed=1)).write_csv()
+    rows = pl.concat(simulate(load_spec(), 5000, seed=2)).write_csv()
     path.write_text(rows + _BAD_GENERATED_ROW.format(number=number), encoding="utf-8")
     return path, "5000 generated rows (no real data at hand) and a bad one"
 
