@@ -11,7 +11,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import NoChampionError, RegistryError
-from presagio.inference.predictor import load_predictor
 from presagio.ingest.filing import Intake
 from presagio.machine.spec import MachineSpec
 from presagio.monitoring.alerts import Alert, Alerts
@@ -27,6 +26,7 @@ from presagio.orchestration.sweep import open_intake
 from presagio.registry import REFERENCE, RegisteredVersion, Registry, open_registry
 from presagio.settings import Settings, load_settings
 from presagio.training.curated import processed_receipts, read_part
+from presagio.training.promotion import load_version
 
 _log = logging.getLogger(__name__)
 _PLACE = "monitoring/drift-{at:%Y%m%dT%H%M%SZ}.html"
@@ -93,9 +93,7 @@ def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
     if len(newest) < min(settings.drift_min_rows, wanted):
         said = f"{len(newest)} readings, {min(settings.drift_min_rows, wanted)} are needed"
         return Watched(said, champion.version)
-    predictor = load_predictor(
-        registry.fetch(champion, settings.model_cache), digest=champion.digest
-    )
+    predictor = load_version(registry, champion, intake.spec, settings.model_cache)
     window = _table(newest, intake.spec)
     rows = np.column_stack([window[name] for name in predictor.artifact.manifest.inputs])
     window[PROBABILITY] = predictor.predict(rows).probability

@@ -15,7 +15,6 @@ from presagio.inference.outcomes import (
     outcomes_csv,
     outcomes_name,
 )
-from presagio.inference.predictor import load_predictor
 from presagio.ingest.filing import Intake
 from presagio.ingest.reading import check_file, suffix_of
 from presagio.ingest.rules import EXTRA
@@ -25,6 +24,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.registry import Registry
 from presagio.settings import Settings
 from presagio.training.curated import processed_receipts, read_part
+from presagio.training.promotion import load_version
 
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
 
@@ -139,9 +139,7 @@ def _with_what_was_said(
     if SAID_ALARM in rows.columns and not rows[SAID_ALARM].null_count():
         return rows.with_columns(_truth(SAID_ALARM).alias(SAID_ALARM))
     champion = registry.resolve()
-    predictor = load_predictor(
-        registry.fetch(champion, settings.model_cache), digest=champion.digest
-    )
+    predictor = load_version(registry, champion, spec, settings.model_cache)
     inputs = [rows[name].cast(pl.Float64).to_numpy() for name in spec.input_names]
     alarm = predictor.predict(np.column_stack(inputs)).label
     return rows.with_columns(

@@ -56,15 +56,28 @@ def _champion(registry: Registry) -> RegisteredVersion | None:
         return None
 
 
-def _predictor(promoter: Promoter, version: RegisteredVersion) -> Predictor:
-    """Load a version as serving would, its recorded examples included."""
-    folder = promoter.registry.fetch(version, promoter.cache)
-    predictor = load_predictor(folder, digest=version.digest)
-    if predictor.artifact.manifest.inputs != promoter.spec.input_names:
+def load_version(
+    registry: Registry, version: RegisteredVersion, spec: MachineSpec, cache: Path
+) -> Predictor:
+    """Load a version as serving would, its recorded examples included.
+
+    Raises
+    ------
+    InvalidArtifactError
+        If it cannot be served, or takes other inputs than the machine spec's.
+    RegistryError
+        If it cannot be fetched.
+    """
+    predictor = load_predictor(registry.fetch(version, cache), digest=version.digest)
+    if predictor.artifact.manifest.inputs != spec.input_names:
         raise InvalidArtifactError(
-            f"version {version.version} takes other inputs than machine spec {promoter.spec.name}"
+            f"version {version.version} takes other inputs than machine spec {spec.name}"
         )
     return predictor
+
+
+def _predictor(promoter: Promoter, version: RegisteredVersion) -> Predictor:
+    return load_version(promoter.registry, version, promoter.spec, promoter.cache)
 
 
 def _held_out(promoter: Promoter, version: RegisteredVersion) -> Part:
