@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from presagio.registry import RegisteredVersion, Registry
+from presagio.registry.recording import Registry
+from presagio.registry.versions import RegisteredVersion
 from presagio.training.registration import register_model
 from presagio.training.train import TrainedModel
 

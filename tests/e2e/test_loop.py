@@ -13,7 +13,7 @@ import pytest
 from presagio.ingest.upload import upload, wait_for_receipt
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.registry import open_registry
+from presagio.registry.recording import open_registry
 from tests.e2e.conftest import Stack, eventually
 from tests.readings import HEADER
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from presagio.registry import open_registry
+from presagio.registry.recording import open_registry
 from tests.e2e.conftest import Stack, eventually
 from tests.readings import HEADER
 

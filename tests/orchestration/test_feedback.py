@@ -12,7 +12,7 @@ from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.orchestration.feedback import Sent, alarm_figures, send_feedback
 from presagio.orchestration.sweep import open_intake
-from presagio.registry import open_registry
+from presagio.registry.recording import open_registry
 from presagio.settings import Settings
 from presagio.storage.ledger import Receipt
 from presagio.training.curated import read_curated

@@ -13,7 +13,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.orchestration.drift import watch_drift
 from presagio.orchestration.retrain import count_new_rows, retrain, tell_api
 from presagio.orchestration.sweep import open_intake
-from presagio.registry import open_registry
+from presagio.registry.recording import open_registry
 from presagio.settings import Settings
 from presagio.storage.database import open_database
 from presagio.storage.ledger import Receipt

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from presagio.machine.spec import MachineSpec, load_spec
-from presagio.registry import Registry, open_registry
+from presagio.registry.recording import Registry, open_registry
 from presagio.serving.champion import Champion
 from presagio.settings import Settings
 from presagio.stack.health import answers

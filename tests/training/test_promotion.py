@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from presagio.errors import NoChampionError, RegistryError
 from presagio.machine.spec import MachineSpec
-from presagio.registry import RegisteredVersion
+from presagio.registry.versions import RegisteredVersion
 from presagio.settings import Settings
 from presagio.training.alarm import FailureAlarm
 from presagio.training.promotion import Promoter, open_promoter, promote, rollback

@@ -13,7 +13,7 @@ from presagio.cli.output import AsJson, Home, console, print_json
 from presagio.settings import load_settings
 
 if TYPE_CHECKING:
-    from presagio.registry import ListedVersion
+    from presagio.registry.versions import ListedVersion
     from presagio.storage.promotions import RecordedDecision
     from presagio.training.promotion import Promoter
 

@@ -18,7 +18,7 @@ from presagio.settings import CREDENTIALS_FILE, Settings, load_settings
 
 if TYPE_CHECKING:
     from presagio.ingest.filing import Intake
-    from presagio.registry import RegisteredVersion
+    from presagio.registry.versions import RegisteredVersion
 
 _SWAP_LIMIT_S = 60.0
 # Rows that no working sensor sends, so that the demonstration shows what becomes of such. The

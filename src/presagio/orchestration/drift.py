@@ -23,7 +23,8 @@ from presagio.monitoring.drift import (
 )
 from presagio.monitoring.report import write_report
 from presagio.orchestration.sweep import open_intake
-from presagio.registry import REFERENCE, RegisteredVersion, Registry, open_registry
+from presagio.registry.recording import Registry, open_registry
+from presagio.registry.versions import REFERENCE, RegisteredVersion
 from presagio.settings import Settings, load_settings
 from presagio.training.curated import processed_receipts, read_part
 from presagio.training.promotion import load_version

@@ -21,7 +21,7 @@ from presagio.ingest.rules import EXTRA
 from presagio.ingest.upload import Uploaded, upload
 from presagio.machine.columns import match_columns
 from presagio.machine.spec import MachineSpec
-from presagio.registry import Registry
+from presagio.registry.recording import Registry
 from presagio.settings import Settings
 from presagio.training.curated import processed_receipts, read_part
 from presagio.training.promotion import load_version

@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         def open_registry() -> Any:
-            from presagio.registry import open_registry as open_it  # noqa: PLC0415 - takes seconds
+            from presagio.registry.recording import open_registry as open_it  # noqa: PLC0415 - takes seconds
 
             return open_it(settings)
 

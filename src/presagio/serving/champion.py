@@ -14,7 +14,8 @@ from presagio.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from presagio.registry import RegisteredVersion, Registry
+    from presagio.registry.recording import Registry
+    from presagio.registry.versions import RegisteredVersion
 
 _log = logging.getLogger(__name__)
 _FIRST_LOAD_LIMIT_S = 6.0

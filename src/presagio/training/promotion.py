@@ -12,14 +12,8 @@ import polars as pl
 from presagio.errors import InvalidArtifactError, NoChampionError, RegistryError
 from presagio.inference.predictor import Predictor, load_predictor
 from presagio.machine.spec import MachineSpec
-from presagio.registry import (
-    DATA_TAG,
-    HOLDOUT,
-    NEWEST_RECEIPT_TAG,
-    RegisteredVersion,
-    Registry,
-    open_registry,
-)
+from presagio.registry.recording import Registry, open_registry
+from presagio.registry.versions import DATA_TAG, HOLDOUT, NEWEST_RECEIPT_TAG, RegisteredVersion
 from presagio.settings import Settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Decision, DecisionMaker, Promotions, RecordedDecision

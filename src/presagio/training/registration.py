@@ -9,15 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from presagio.registry import (
+from presagio.registry.recording import LoggedCandidate, Registry, TrainingRecord
+from presagio.registry.versions import (
     DATA_TAG,
     HOLDOUT,
     NEWEST_RECEIPT_TAG,
     REFERENCE,
-    LoggedCandidate,
     RegisteredVersion,
-    Registry,
-    TrainingRecord,
 )
 from presagio.training.card import write_card
 from presagio.training.curves import draw_curves

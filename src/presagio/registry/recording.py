@@ -1,74 +1,39 @@
-"""The model registry: log a training, resolve an alias to a version, fetch, promote.
+"""Write the registry: log a training, register its model, point an alias at it.
 
-The only module besides ``training`` that speaks to MLflow. MLflow's own client takes its time-outs
-from the environment and retries for minutes; :func:`open_registry` bounds it.
+MLflow's own client takes its time-outs from the environment and retries for minutes;
+:func:`open_registry` bounds it.
 """
 
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.environment_variables import (
     MLFLOW_HTTP_REQUEST_MAX_RETRIES,
     MLFLOW_HTTP_REQUEST_TIMEOUT,
 )
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import (
-    RESOURCE_ALREADY_EXISTS,
-    RESOURCE_DOES_NOT_EXIST,
-    ErrorCode,
-)
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
-from presagio.errors import NoChampionError, RegistryError
+from presagio.errors import RegistryError
+from presagio.registry.reader import RegistryReader
+from presagio.registry.versions import ARTIFACT, DIGEST_TAG, TRUSTED_TYPES, Alias, RegisteredVersion
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.base import BaseEstimator
 
-Alias = Literal["champion", "challenger"]
-_ARTIFACT_PATH = "artifact"
-# Tables beside a version: what the gate judges it by, and what drift is told from.
-HOLDOUT = "holdout"
-REFERENCE = "reference"
-_DIGEST_TAG = "presagio.artifact_sha256"
-DATA_TAG = "presagio.data_sha256"
-# The highest id among the receipts that a version was trained on.
-NEWEST_RECEIPT_TAG = "presagio.newest_receipt"
 _LONGEST_TAG = 4000
-_NOT_FOUND = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 _EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
-_BAD_ALIAS = "INVALID_PARAMETER_VALUE"  # what MLflow says of an alias that no version carries
 _PIP_REQUIREMENTS = ["presagio", "scikit-learn", "skops", "pandas"]
-# What a scikit-learn copy of a model may be made of besides what skops itself trusts.
-TRUSTED_TYPES = (
-    "presagio.training.alarm.DetectorPlan",
-    "presagio.training.alarm.FailureAlarm",
-    "presagio.training.features.FeatureSet",
-    "presagio.training.features.SpecFeatures",
-    "presagio.training.features.Squash",
-)
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """One version of a registered model; ``digest`` is its serving artifact's."""
-
-    name: str
-    version: str
-    run_id: str
-    digest: str | None
 
 
 @dataclass(frozen=True)
@@ -96,23 +61,6 @@ class TrainingRecord:
     input_example: "pd.DataFrame"
 
 
-@dataclass(frozen=True)
-class ListedVersion:
-    """A version with what a list of versions shows: aliases, figures and tags of its run."""
-
-    version: RegisteredVersion
-    aliases: tuple[str, ...]
-    created_at: datetime
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-
-
-def _registered(found: ModelVersion) -> RegisteredVersion:
-    return RegisteredVersion(
-        found.name, str(found.version), found.run_id or "", found.tags.get(_DIGEST_TAG)
-    )
-
-
 @contextmanager
 def _translated(action: str) -> Iterator[None]:
     try:
@@ -127,78 +75,13 @@ def _translated(action: str) -> Iterator[None]:
         raise RegistryError(f"MLflow cannot {action}: {err}; check the server and S3") from err
 
 
-class Registry:
-    """A registered model in MLflow; failures are :class:`RegistryError`."""
+class Registry(RegistryReader):
+    """A registered model in MLflow, to write; failures are :class:`RegistryError`."""
 
-    def __init__(self, url: str, experiment: str, model_name: str) -> None:
+    def __init__(self, url: str, experiment: str, model_name: str, *, timeout_s: float) -> None:
+        super().__init__(url, model_name, timeout_s=timeout_s)
         self._client = MlflowClient(tracking_uri=url, registry_uri=url)
-        self._url, self._experiment, self._name = url, experiment, model_name
-
-    @property
-    def name(self) -> str:
-        """Name of the registered model."""
-        return self._name
-
-    def resolve(self, alias: Alias = "champion") -> RegisteredVersion:
-        """Return the version that an alias names now.
-
-        Raises
-        ------
-        NoChampionError
-            If MLflow answers that no version carries the alias.
-        RegistryError
-            If MLflow does not answer.
-        """
-        with _translated(f"look up {self._name}@{alias}"):
-            try:
-                found = self._client.get_model_version_by_alias(self._name, alias)
-            except MlflowException as err:
-                if err.error_code in {_NOT_FOUND, _BAD_ALIAS}:
-                    raise NoChampionError(
-                        f"no version of {self._name} has the alias {alias}; "
-                        "train one: presagio train"
-                    ) from err
-                raise
-        return _registered(found)
-
-    def version(self, number: str) -> RegisteredVersion:
-        """Return a version by its number.
-
-        Raises
-        ------
-        RegistryError
-            If there is none of that number, or MLflow does not answer.
-        """
-        with _translated(f"look up {self._name} version {number}"):
-            return _registered(self._client.get_model_version(self._name, number))
-
-    def listing(self, *, limit: int = 20) -> list[ListedVersion]:
-        """Return the newest versions with their aliases and figures."""
-        with _translated(f"list the versions of {self._name}"):
-            try:
-                aliases = self._client.get_registered_model(self._name).aliases
-            except MlflowException as err:
-                if err.error_code == _NOT_FOUND:
-                    return []
-                raise
-            found = self._client.search_model_versions(
-                f"name = '{self._name}'", max_results=limit, order_by=["version_number DESC"]
-            )
-            return [self._listed(version, aliases) for version in found]
-
-    def _listed(self, found: ModelVersion, aliases: Mapping[str, str]) -> ListedVersion:
-        run = self._client.get_run(found.run_id or "")
-        own = tuple(sorted(a for a, number in aliases.items() if str(number) == str(found.version)))
-        created = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
-        return ListedVersion(
-            _registered(found), own, created, dict(run.data.metrics), dict(run.data.tags)
-        )
-
-    def tags(self, version: RegisteredVersion) -> dict[str, str]:
-        """Return the tags of the run that made a version: its data, its receipts."""
-        with _translated(f"read the run of {version.name} version {version.version}"):
-            tags: dict[str, str] = self._client.get_run(version.run_id).data.tags
-        return tags
+        self._url, self._experiment = url, experiment
 
     def describe(self, version: RegisteredVersion, text: str) -> None:
         """Write Markdown beside a version and its run, where MLflow's pages show it."""
@@ -235,42 +118,6 @@ class Registry:
                                ("presagio.gate_why", why[:_LONGEST_TAG])):  # fmt: skip
                 self._client.set_model_version_tag(version.name, version.version, key, value)
 
-    def download(self, version: RegisteredVersion, path: str, folder: Path) -> Path:
-        """Download a folder that was logged with a version, into an empty folder."""
-        with _translated(f"download {path} of {version.name} version {version.version}"):
-            return Path(self._client.download_artifacts(version.run_id, path, str(folder)))
-
-    def fetch(self, version: RegisteredVersion, cache: Path, *, anew: bool = False) -> Path:
-        """Bring a version's serving artifact into a local cache.
-
-        Parameters
-        ----------
-        version
-            Which version.
-        cache
-            The folder that holds one folder a version.
-        anew
-            Whether to download it even if the cache has it.
-
-        Returns
-        -------
-        pathlib.Path
-            The artifact folder; what is in it is not verified yet.
-        """
-        folder = cache / f"{version.name}-{version.version}-{version.run_id}"
-        if anew:
-            shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():
-            return folder
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            with _translated(f"download {version.name} version {version.version}"):
-                got = self._client.download_artifacts(version.run_id, _ARTIFACT_PATH, scratch)
-            # Another process may have been faster; a folder in the cache is always whole.
-            if not folder.exists():
-                shutil.move(got, folder)
-        return folder
-
     def assign(self, alias: Alias, version: RegisteredVersion) -> None:
         """Point an alias at a version."""
         with _translated(f"set {version.name}@{alias}"):
@@ -294,11 +141,11 @@ class Registry:
                     self._log_nested(experiment, run.info.run_id, candidate)
                 for attachment in record.attachments:
                     mlflow.log_artifact(str(attachment), "report")
-                mlflow.log_artifacts(str(record.artifact), _ARTIFACT_PATH)
+                mlflow.log_artifacts(str(record.artifact), ARTIFACT)
                 for table in record.tables:
                     mlflow.log_artifact(str(table), table.stem)
                 version = self._log_estimator(record, run.info.run_id)
-            self._client.set_model_version_tag(self._name, version, _DIGEST_TAG, record.digest)
+            self._client.set_model_version_tag(self._name, version, DIGEST_TAG, record.digest)
         return RegisteredVersion(self._name, version, run.info.run_id, record.digest)
 
     def _log_nested(self, experiment: str, parent: str, candidate: LoggedCandidate) -> None:
@@ -352,4 +199,9 @@ def open_registry(settings: Settings) -> Registry:
     # A line a candidate would drown what the command itself has to say.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    return Registry(settings.mlflow_url, settings.experiment, settings.model_name)
+    return Registry(
+        settings.mlflow_url,
+        settings.experiment,
+        settings.model_name,
+        timeout_s=settings.mlflow_timeout_s,
+    )

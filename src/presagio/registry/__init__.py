@@ -1,0 +1,1 @@
+"""The model registry: read it without MLflow's own package, write it with it."""

@@ -1,0 +1,57 @@
+"""What is said of a registered version: its name, its digest, where its tables are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Alias = Literal["champion", "challenger"]
+
+# Folders beside a version: what serving loads, what the gate judges by, what drift is told from.
+ARTIFACT = "artifact"
+HOLDOUT = "holdout"
+REFERENCE = "reference"
+
+DIGEST_TAG = "presagio.artifact_sha256"
+DATA_TAG = "presagio.data_sha256"
+# The highest id among the receipts that a version was trained on.
+NEWEST_RECEIPT_TAG = "presagio.newest_receipt"
+
+# What a scikit-learn copy of a model of ours may be made of besides what skops itself trusts.
+TRUSTED_TYPES = (
+    "presagio.training.alarm.DetectorPlan",
+    "presagio.training.alarm.FailureAlarm",
+    "presagio.training.features.FeatureSet",
+    "presagio.training.features.SpecFeatures",
+    "presagio.training.features.Squash",
+)
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a registered model.
+
+    Attributes
+    ----------
+    digest
+        Its serving artifact's; None for a version that was registered by other means.
+    source
+        Where MLflow says that it comes from, such as ``models:/m-1f2e``.
+    """
+
+    name: str
+    version: str
+    run_id: str
+    digest: str | None
+    source: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class ListedVersion:
+    """A version with what a list of versions shows: aliases, figures and tags of its run."""
+
+    version: RegisteredVersion
+    aliases: tuple[str, ...]
+    created_at: datetime
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
