@@ -50,6 +50,8 @@ class Manifest(_Frozen):
     modes: tuple[str, ...] = ()
     distances: tuple[str, ...] = ()
     examples: tuple[Example, ...]
+    # Rows that the model learned from, which an explanation compares with.
+    background: tuple[tuple[float, ...], ...] = ()
 
 
 class ArtifactFiles(_Frozen):
@@ -78,6 +80,7 @@ def write_artifact(
     examples: tuple[Example, ...],
     modes: tuple[str, ...] = (),
     distances: tuple[str, ...] = (),
+    background: tuple[tuple[float, ...], ...] = (),
 ) -> str:
     """Write an artifact folder.
 
@@ -97,6 +100,7 @@ def write_artifact(
         modes=modes,
         distances=distances,
         examples=examples,
+        background=background,
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return sha256_of(folder / MANIFEST)

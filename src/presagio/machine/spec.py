@@ -32,11 +32,21 @@ class Column(_Named):
 
 
 class Feature(Column):
-    """A numeric reading: its unit, and what a working sensor can say."""
+    """A numeric reading: its unit, and what a working sensor can say.
+
+    Attributes
+    ----------
+    per_minute
+        How much it grows in each minute of work; None for what does not wear.
+    adjustable
+        Whether it can be changed on the machine; the weather cannot.
+    """
 
     unit: str
     range: tuple[float, float]
     example: float
+    per_minute: Annotated[float, Field(gt=0)] | None = None
+    adjustable: bool = True
 
     @model_validator(mode="after")
     def _range_holds_example(self) -> Self:

@@ -23,6 +23,7 @@ _SINGLE_FROM = 100
 _SINGLE_PARITY = 3e-4
 _PARITY_ROWS = 10_000
 _MOST_PARITY_ROWS = 100_000
+_BACKGROUND_ROWS = 50
 
 
 def _examples(inputs: Floats, said: Prediction, threshold: float) -> tuple[Example, ...]:
@@ -55,6 +56,16 @@ def _parity_rows(model: TrainedModel) -> Floats:
     moved = more[:, :numbers] + rng.normal(size=(len(more), numbers)) * spread
     more[:, :numbers] = np.clip(moved, low, high)
     return np.concatenate([test, more])
+
+
+def _background(model: TrainedModel) -> tuple[tuple[float, ...], ...]:
+    """Draw rows of the training part, against which answers are explained."""
+    rows = model.split.train.inputs
+    drawn = np.random.default_rng(model.seed).choice(
+        len(rows), size=min(_BACKGROUND_ROWS, len(rows)), replace=False
+    )
+    found = rows.iloc[np.sort(drawn)].to_numpy(dtype=np.float64)
+    return tuple(tuple(float(value) for value in row) for row in found)
 
 
 def _differences(
@@ -97,6 +108,7 @@ def export_model(model: TrainedModel, folder: Path) -> str:
             modes=tuple(plan.label for plan in alarm.plans),
             distances=tuple(distance.name for distance in distances_of(model.spec)),
             examples=_examples(rows, model.said, alarm.threshold_),
+            background=_background(model),
         )
         difference, flipped = _differences(model, folder, rows, expected)
         allowed = _SINGLE_PARITY if precision == "single" else _PARITY

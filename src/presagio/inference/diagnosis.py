@@ -1,0 +1,209 @@
+"""Why a reading is an alarm, how long until one comes, and what would clear it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presagio.inference.predictor import Predictor
+from presagio.inference.shapley import Attribution, attribute
+from presagio.machine.limits import distances_of, failing_modes, signed_distances
+from presagio.machine.spec import Feature, MachineSpec
+
+Floats = NDArray[np.float64]
+
+_STEPS = 256
+_ROUNDS = 3
+_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class LimitState:
+    """How one reading stands to one operating limit.
+
+    Attributes
+    ----------
+    distance
+        To the limit, in ``unit``; negative beyond it.
+    minutes_left
+        Minutes of work at the present load until it is reached, 0 beyond it; None for a limit that
+        wear does not bring nearer.
+    """
+
+    name: str
+    mode: str
+    distance: float
+    unit: str
+    minutes_left: float | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """The smallest change of one reading after which there is no alarm."""
+
+    feature: str
+    now: float
+    to: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a technician wants to know of one answer.
+
+    Attributes
+    ----------
+    mode
+        The likeliest failure mode; None where the model has one detector for all and no limit is
+        broken.
+    odds
+        Log odds of each detector.
+    limits
+        In the spec's order.
+    attribution
+        None where the artifact has no background rows.
+    clearing
+        None where there is no alarm, or no single change clears it.
+    """
+
+    mode: str | None
+    odds: dict[str, float]
+    limits: tuple[LimitState, ...]
+    attribution: Attribution | None
+    clearing: Change | None
+
+
+def _named(spec: MachineSpec, rows: Floats) -> dict[str, Floats]:
+    return dict(zip(spec.input_names, rows.T, strict=True))
+
+
+def minutes_left(spec: MachineSpec, inputs: Floats) -> dict[str, float]:
+    """Say how long one row's machine can work as it does now until each limit that wear brings.
+
+    Parameters
+    ----------
+    spec
+        The machine spec; features with ``per_minute`` grow, all others stay.
+    inputs
+        One row, shape ``(k,)``.
+
+    Returns
+    -------
+    dict
+        Name of a limit → minutes; 0 where it is broken already. A limit that is not reached before
+        a feature leaves its plausible range is not in it.
+    """
+    wearing = [f for f in spec.features if f.per_minute is not None]
+    if not wearing:
+        return {}
+    places = {name: i for i, name in enumerate(spec.input_names)}
+    span = min((f.range[1] - inputs[places[f.name]]) / (f.per_minute or 1.0) for f in wearing)
+    minutes = np.linspace(0.0, max(span, 0.0), _STEPS)
+    rows = np.repeat(inputs[None], _STEPS, axis=0)
+    for feature in wearing:
+        rows[:, places[feature.name]] += minutes * (feature.per_minute or 1.0)
+    found = {}
+    for name, distance in signed_distances(spec, _named(spec, rows)).items():
+        if np.ptp(distance) == 0.0 or not (beyond := distance <= 0.0).any():
+            continue
+        first = int(np.argmax(beyond))
+        before = max(first - 1, 0)
+        # Between two steps the way is straight: distances are products with what wears.
+        fall = distance[before] - distance[first]
+        share = distance[before] / fall if fall > 0 else 0.0
+        found[name] = float(minutes[before] + share * (minutes[first] - minutes[before]))
+    return found
+
+
+def _cleared(predictor: Predictor, inputs: Floats, place: int, values: Floats) -> NDArray[np.bool_]:
+    rows = np.repeat(inputs[None], len(values), axis=0)
+    rows[:, place] = values
+    return ~predictor.predict(rows).label
+
+
+def _nearest(predictor: Predictor, inputs: Floats, feature: Feature, place: int) -> float | None:
+    """Return the value nearest to the present one at which there is no alarm."""
+    now, (low, high) = inputs[place], feature.range
+    values = np.linspace(low, high, _STEPS)
+    clear = values[_cleared(predictor, inputs, place, values)]
+    if not len(clear):
+        return None
+    good = clear[np.argmin(np.abs(clear - now))]
+    step = (high - low) / (_STEPS - 1)
+    bad = good + np.sign(now - good) * min(step, abs(now - good))
+    for _ in range(_ROUNDS):
+        values = np.linspace(good, bad, _STEPS // 8)
+        calm = _cleared(predictor, inputs, place, values)
+        last = int(np.argmin(calm)) - 1 if not calm.all() else len(values) - 1
+        good, bad = values[max(last, 0)], values[min(max(last, 0) + 1, len(values) - 1)]
+    rounded = float(f"{good:.{_DIGITS}g}")
+    return rounded if _cleared(predictor, inputs, place, np.array([rounded]))[0] else float(good)
+
+
+def smallest_change(predictor: Predictor, inputs: Floats) -> Change | None:
+    """Find the smallest single change that would clear an alarm.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    inputs
+        One row that is an alarm, shape ``(k,)``.
+
+    Returns
+    -------
+    Change or None
+        Of the features that can be adjusted, the one with the smallest change in standard
+        deviations of the background rows (in shares of its range where there are none).
+    """
+    spec = predictor.artifact.spec
+    background = np.array(predictor.artifact.manifest.background)
+    found: list[tuple[float, Change]] = []
+    for place, feature in enumerate(spec.features):
+        to = _nearest(predictor, inputs, feature, place) if feature.adjustable else None
+        if to is None:
+            continue
+        spread = background[:, place].std() if len(background) else 0.0
+        scale = spread or feature.range[1] - feature.range[0]
+        now = float(inputs[place])
+        found.append((abs(to - now) / scale, Change(feature.name, now, to, feature.unit)))
+    return min(found, key=lambda own: own[0])[1] if found else None
+
+
+def _likeliest(spec: MachineSpec, inputs: Floats, odds: dict[str, float]) -> str | None:
+    known = {mode.name for mode in spec.modes}
+    if own := {name: value for name, value in odds.items() if name in known}:
+        return max(own, key=lambda name: own[name])
+    broken = failing_modes(spec, _named(spec, inputs[None]))
+    return next((mode for mode, happens in broken.items() if happens[0]), None)
+
+
+def explain(predictor: Predictor, inputs: Floats) -> Explanation:
+    """Explain the answer to one row.
+
+    Parameters
+    ----------
+    predictor
+        The model; its artifact says the machine spec and the background.
+    inputs
+        Shape ``(k,)``, as for :meth:`Predictor.predict`.
+    """
+    spec = predictor.artifact.spec
+    found = predictor.diagnose(inputs[None])
+    odds = {name: float(values[0]) for name, values in found.modes.items()}
+    measured = signed_distances(spec, _named(spec, inputs[None]))
+    minutes = minutes_left(spec, inputs)
+    limits = tuple(
+        LimitState(
+            own.name, own.mode, float(measured[own.name][0]), own.unit, minutes.get(own.name)
+        )
+        for own in distances_of(spec)
+    )
+    alarm = bool(predictor.predict(inputs[None]).label[0])
+    return Explanation(
+        _likeliest(spec, inputs, odds),
+        odds,
+        limits,
+        attribute(predictor, inputs),
+        smallest_change(predictor, inputs) if alarm else None,
+    )
