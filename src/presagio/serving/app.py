@@ -2,23 +2,69 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from presagio import __version__
-from presagio.errors import StorageError
-from presagio.machine.spec import load_spec
+from presagio.errors import RegistryError, StorageError
+from presagio.machine.spec import MachineSpec, load_spec
+from presagio.registry.reader import open_reader
+from presagio.serving import problems
+from presagio.serving.authorization import Guard, token_router
+from presagio.serving.batch import BatchJudge, batch_router
+from presagio.serving.board import Board, open_board
 from presagio.serving.champion import Champion, start_following
 from presagio.serving.contract import Problem, feedback_model, request_model, schemas_of
+from presagio.serving.edge import Asgi, Edge
 from presagio.serving.feedback import feedback_router
-from presagio.serving.problems import InvalidRequestError, refuse, unavailable
-from presagio.serving.routes import health_router, model_router, predict_router
+from presagio.serving.health import health_router, metrics_router
+from presagio.serving.idempotency import Idempotency
+from presagio.serving.issuers import open_issuer
+from presagio.serving.metrics import Metrics
+from presagio.serving.models import model_router, webhook_router
+from presagio.serving.predictions import Predictions, predict_router
+from presagio.serving.protocol_v2 import Inference, v2_router
+from presagio.serving.recording import Recorder
+from presagio.serving.tensors import InferenceRequest
+from presagio.serving.tokens import open_authority
 from presagio.settings import Settings, load_settings
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What the routes share, made once a process."""
+
+    settings: Settings
+    spec: MachineSpec
+    board: Board
+    metrics: Metrics
+    champion: Champion
+    recorder: Recorder
+    idempotency: Idempotency
+    guard: Guard
+
+
+def _make_parts(settings: Settings) -> _Parts:
+    spec, board, metrics = load_spec(settings.machine_spec), open_board(), Metrics()
+    guard = Guard(open_authority(settings, open_issuer(settings)))
+    champion = Champion(settings, spec, lambda: open_reader(settings), board, metrics)
+    return _Parts(
+        settings, spec, board, metrics, champion, Recorder(settings, spec, metrics),
+        Idempotency(settings), guard,
+    )  # fmt: skip
 
 
 def _openapi(app: FastAPI, *wanted: type[BaseModel]) -> dict[str, Any]:
@@ -28,49 +74,90 @@ def _openapi(app: FastAPI, *wanted: type[BaseModel]) -> dict[str, Any]:
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= schemas_of(*wanted, Problem)
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "security" in operation:
+                both = problems.problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+                operation["responses"] |= {str(status): about for status, about in both.items()}
     return document
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def _lifespan(parts: _Parts) -> Any:
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if parts.guard.authority is None:
+            _log.warning("PRESAGIO_AUTH is off: everybody who reaches this API may ask everything")
+        following = await start_following(parts.champion)
+        yield
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        await asyncio.to_thread(parts.recorder.close)
+        parts.board.leave()
+
+    return lifespan
+
+
+def _routers(parts: _Parts, outcomes: Any, predictions: Predictions) -> list[APIRouter]:
+    settings, spec, champion, board = parts.settings, parts.spec, parts.champion, parts.board
+    metrics, recorder, idempotency = parts.metrics, parts.recorder, parts.idempotency
+    judge = BatchJudge(spec, settings, champion, metrics, recorder, idempotency)
+    routers = [
+        health_router(champion, settings),
+        predict_router(spec, predictions),
+        batch_router(judge),
+        model_router(champion, board, settings),
+        webhook_router(board, champion, settings),
+        feedback_router(spec, outcomes, settings, champion, idempotency),
+        metrics_router(metrics, board),
+        v2_router(Inference(spec, settings, champion, metrics, recorder)),
+    ]
+    if parts.guard.authority is not None:
+        routers.insert(1, token_router(settings, parts.guard.authority))
+    return routers
+
+
+def create_app(settings: Settings | None = None) -> Asgi:
     """Build the API.
 
     Parameters
     ----------
     settings
         Read from the environment when not given, as uvicorn's factory option needs it.
+
+    Raises
+    ------
+    SettingsError
+        If tokens are asked for and there is no key to sign them with.
     """
-    settings = settings or load_settings()
-    spec = load_spec(settings.machine_spec)
-    wanted = request_model(spec)
-    outcomes = feedback_model(spec, wanted)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        def open_registry() -> Any:
-            from presagio.registry.recording import open_registry as open_it  # noqa: PLC0415 - takes seconds
-
-            return open_it(settings)
-
-        app.state.champion = Champion(settings, spec, open_registry)
-        following = await start_following(app.state.champion)
-        yield
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
-
+    parts = _make_parts(settings or load_settings())
+    wanted = request_model(parts.spec)
+    outcomes = feedback_model(parts.spec, wanted)
     # With its own copy of Swagger UI: a factory's network may not reach the usual one.
     app = FastAPIOffline(
         title="Presagio",
         version=__version__,
-        description=f"Predicts failures of: {spec.title}.",
-        lifespan=lifespan,
+        description=f"Predicts failures of: {parts.spec.title}.",
+        lifespan=_lifespan(parts),
     )
-    app.add_exception_handler(InvalidRequestError, refuse)
-    app.add_exception_handler(StorageError, unavailable)
-    app.include_router(health_router())
-    app.include_router(predict_router(spec, wanted))
-    app.include_router(model_router())
-    app.include_router(feedback_router(spec, outcomes, settings))
-    document = _openapi(app, wanted, outcomes)
+    app.state.guard = parts.guard
+    handlers = problems.Handlers(parts.metrics.refused, parts.spec)
+    for kind in (problems.RefusedError, StorageError, RegistryError, HTTPException,
+                 RequestValidationError, Exception):  # fmt: skip
+        app.add_exception_handler(kind, handlers.answer)
+    predictions = Predictions(
+        parts.spec, wanted, parts.settings, parts.guard, parts.champion, parts.metrics,
+        parts.recorder,
+    )  # fmt: skip
+    for router in _routers(parts, outcomes, predictions):
+        app.include_router(router)
+    document = _openapi(app, wanted, outcomes, InferenceRequest)
     app.openapi = lambda: document  # type: ignore[method-assign]
-    return app
+    edge: Asgi = Edge(app, {("POST", "/predict"): predictions}, parts.settings, parts.metrics)
+    if parts.settings.cors_origins:
+        return CORSMiddleware(
+            edge, allow_origins=parts.settings.cors_origins, allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
+            expose_headers=["x-request-id"],
+        )  # fmt: skip
+    return edge

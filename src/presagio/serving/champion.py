@@ -1,39 +1,66 @@
 """The champion in memory: loaded by alias, followed as it moves, never left without a model."""
 
 import asyncio
+import json
 import logging
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from presagio.errors import InvalidArtifactError, PresagioError
+from presagio.inference.diagnosis import explain
 from presagio.inference.predictor import Predictor, fallback_folder, load_predictor
 from presagio.machine.spec import MachineSpec
+from presagio.registry.reader import RegistryReader
+from presagio.registry.versions import RegisteredVersion
+from presagio.serving.board import Board
+from presagio.serving.metrics import Metrics
 from presagio.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from presagio.registry.recording import Registry
-    from presagio.registry.versions import RegisteredVersion
-
 _log = logging.getLogger(__name__)
-_FIRST_LOAD_LIMIT_S = 6.0
+# A registry that is slow keeps the first answer waiting no longer.
+_FIRST_LOOK_S = 6.0
+# The others may be loading; one that cannot is left behind.
+_TOGETHER_S = 5.0
+_WOKEN_POLL_S = 0.25
+_LAST_GOOD = "last-good.json"
+_WARM_ROWS = 512
 
 
 @dataclass(frozen=True)
 class Served:
-    """A loaded model and where it comes from; replaced as a whole, so an answer has one version."""
+    """A loaded model and where it comes from; replaced as a whole, so an answer has one version.
+
+    Attributes
+    ----------
+    confirmed
+        Whether the registry said at the last look that this is the champion.
+    """
 
     predictor: Predictor
     model: str
     version: str
-    source: Literal["registry", "fallback"]
+    source: Literal["registry", "cache", "fallback"]
+    confirmed: bool
 
     @property
     def degraded(self) -> bool:
-        """Whether this is not the champion."""
-        return self.source == "fallback"
+        """Whether this may not be the champion."""
+        return not self.confirmed
+
+
+def _check_inputs(predictor: Predictor, spec: MachineSpec) -> None:
+    if predictor.artifact.manifest.inputs != spec.input_names:
+        raise InvalidArtifactError(
+            f"the model takes {predictor.artifact.manifest.inputs}, "
+            f"the machine spec {spec.name} has {spec.input_names}"
+        )
 
 
 def load_fallback(spec: MachineSpec) -> Served:
@@ -46,38 +73,61 @@ def load_fallback(spec: MachineSpec) -> Served:
     """
     predictor = load_predictor(fallback_folder())
     _check_inputs(predictor, spec)
-    return Served(predictor, "fallback", predictor.artifact.digest[:12], "fallback")
+    digest = predictor.artifact.digest[:12]
+    return Served(predictor, "fallback", digest, "fallback", confirmed=False)
 
 
-def _check_inputs(predictor: Predictor, spec: MachineSpec) -> None:
-    if predictor.artifact.manifest.inputs != spec.input_names:
-        raise InvalidArtifactError(
-            f"the model takes {predictor.artifact.manifest.inputs}, "
-            f"the machine spec {spec.name} has {spec.input_names}"
-        )
+def _warm_up(predictor: Predictor, spec: MachineSpec) -> None:
+    """Have everything run once that a request runs: first calls allocate, and take their time."""
+    row = predictor.arrange([spec.example])
+    predictor.predict(row)
+    predictor.predict(np.repeat(row, _WARM_ROWS, axis=0))
+    explain(predictor, row[0])
+
+
+def _names(version: RegisteredVersion) -> str:
+    return f"{version.name}/{version.version}/{version.run_id}"
 
 
 class Champion:
     """Holds what is served now, and follows the alias in the registry."""
 
     def __init__(
-        self, settings: Settings, spec: MachineSpec, open_registry: "Callable[[], Registry]"
+        self,
+        settings: Settings,
+        spec: MachineSpec,
+        open_reader: Callable[[], RegistryReader],
+        board: Board | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        self.served = load_fallback(spec)
-        self.reason: str | None = "the registry has not been asked yet"
         self._settings, self._spec = settings, spec
-        self._open_registry = open_registry
-        self._registry: Registry | None = None
-        self._refused: tuple[str, str] | None = None
+        self._open_reader = open_reader
+        self._reader: RegistryReader | None = None
+        self._board, self._metrics = board or Board(None), metrics or Metrics()
+        self.reason: str | None = "the registry has not been asked yet"
+        self._refused: str | None = None
         # A reload that is asked for and the next look may meet; one after the other they may not.
         self._looking = threading.Lock()
+        self.served = self._last_good() or load_fallback(spec)
+        _warm_up(self.served.predictor, spec)
+        self._post()
+
+    def _post(self) -> None:
+        served = self.served
+        self._board.post(
+            model=served.model, version=served.version, degraded=served.degraded,
+            reason=self.reason,
+        )  # fmt: skip
 
     async def follow(self, first_look: asyncio.Event) -> None:
         """Look at the alias again and again, until cancelled."""
         while True:
+            woken = self._board.woken()
             await asyncio.to_thread(self.refresh)
             first_look.set()
-            await asyncio.sleep(self._settings.registry_poll_s)
+            until = time.monotonic() + self._settings.registry_poll_s
+            while time.monotonic() < until and self._board.woken() == woken:
+                await asyncio.sleep(min(_WOKEN_POLL_S, self._settings.registry_poll_s))
 
     def refresh(self) -> None:
         """Look at the alias once, and load what it names if that is not served yet.
@@ -85,55 +135,121 @@ class Champion:
         Any fault leaves the model that is served as it is, and its reason in ``reason``.
         """
         with self._looking:
+            began = time.time()
             self._look()
+            self._board.post(looked=began)
+
+    def refresh_all(self, limit_s: float) -> None:
+        """Have every worker look at the alias now; return when all have, or after a while."""
+        began = time.time()
+        self._board.wake()
+        self.refresh()
+        self._board.wait_looked(began, limit_s)
 
     def _look(self) -> None:
         try:
-            # Opened here, off the event loop: importing MLflow takes seconds.
-            self._registry = self._registry or self._open_registry()
-            version = self._registry.resolve("champion")
+            self._reader = self._reader or self._open_reader()
+            version = self._reader.resolve("champion")
             if self._is_served(version):
-                self.reason, self._refused = None, None
-            elif (version.version, version.run_id) != self._refused:
-                self._swap(self._registry, version)
+                self._confirm(version)
+            elif _names(version) != self._refused:
+                self._swap(self._reader, version)
         except PresagioError as err:
             if self.reason != str(err):
                 _log.warning(
                     "serving %s version %s still: %s", self.served.model, self.served.version, err
                 )
             self.reason = str(err)
+            self.served = replace(self.served, confirmed=False)
+            self._post()
 
-    def _is_served(self, version: "RegisteredVersion") -> bool:
+    def _is_served(self, version: RegisteredVersion) -> bool:
         served = self.served
-        return (served.source, served.version) == ("registry", version.version)
+        return served.source != "fallback" and (served.model, served.version) == (
+            version.name, version.version,
+        )  # fmt: skip
 
-    def _swap(self, registry: "Registry", version: "RegisteredVersion") -> None:
+    def _confirm(self, version: RegisteredVersion) -> None:
+        self._refused, self.reason = None, None
+        if not self.served.confirmed:
+            self.served = replace(self.served, source="registry", confirmed=True)
+            _log.info("serving %s version %s, confirmed", version.name, version.version)
+            self._post()
+
+    def _swap(self, reader: RegistryReader, version: RegisteredVersion) -> None:
         try:
-            predictor = self._load(registry, version)
+            predictor = self._load(reader, version)
             _check_inputs(predictor, self._spec)
+            _warm_up(predictor, self._spec)
         except InvalidArtifactError:
             # Refused once is refused until the alias moves; no use in loading it every poll.
-            self._refused = (version.version, version.run_id)
+            self._refused = _names(version)
+            self._metrics.swap("refused")
             raise
-        self.served = Served(predictor, version.name, version.version, "registry")
+        # All workers change over at one moment, as far as they can.
+        self._board.post(prepared=_names(version))
+        self._board.wake()
+        self._board.wait_prepared(_names(version), _TOGETHER_S)
+        self.served = Served(predictor, version.name, version.version, "registry", confirmed=True)
         self.reason, self._refused = None, None
+        self._board.post(since=time.time())
+        self._post()
+        self._metrics.swap("swapped")
+        self._keep(version, predictor)
         _log.info("serving %s version %s", version.name, version.version)
 
-    def _load(self, registry: "Registry", version: "RegisteredVersion") -> Predictor:
+    def _load(self, reader: RegistryReader, version: RegisteredVersion) -> Predictor:
         cache = self._settings.model_cache
+        if version.digest is None:
+            from presagio.registry.foreign import load_foreign  # noqa: PLC0415 - scikit-learn
+
+            return load_foreign(reader, version, self._spec, self._settings)
         try:
-            return load_predictor(registry.fetch(version, cache), digest=version.digest)
+            return load_predictor(reader.fetch(version, cache), digest=version.digest)
         except InvalidArtifactError:
             # The copy in the cache may be the damaged one.
-            return load_predictor(registry.fetch(version, cache, anew=True), digest=version.digest)
+            return load_predictor(reader.fetch(version, cache, anew=True), digest=version.digest)
+
+    def _keep(self, version: RegisteredVersion, predictor: Predictor) -> None:
+        """Remember what was served last, for a start without the registry."""
+        said = {
+            "name": version.name, "version": version.version,
+            "folder": predictor.artifact.folder.name, "digest": predictor.artifact.digest,
+        }  # fmt: skip
+        path = self._settings.model_cache / _LAST_GOOD
+        scratch = path.with_name(f".{_LAST_GOOD}.{threading.get_native_id()}")
+        # Without it a start takes longer; no reason to stop serving over a full disk.
+        with suppress(OSError):
+            scratch.write_text(json.dumps(said), encoding="utf-8")
+            scratch.replace(path)
+
+    def _last_good(self) -> Served | None:
+        cache = self._settings.model_cache
+        try:
+            said = json.loads((cache / _LAST_GOOD).read_bytes())
+            predictor = load_predictor(cache / Path(said["folder"]).name, digest=said["digest"])
+            _check_inputs(predictor, self._spec)
+        except FileNotFoundError:
+            return None
+        except (InvalidArtifactError, OSError, ValueError, KeyError, TypeError) as err:
+            _log.warning("the last good model in %s is not: %s", cache, err)
+            return None
+        if said["name"] != self._settings.model_name:
+            return None
+        return Served(predictor, said["name"], said["version"], "cache", confirmed=False)
 
 
 async def start_following(champion: Champion) -> asyncio.Task[None]:
-    """Start to follow the alias; return after the first look, or when it takes too long."""
+    """Start to follow the alias; return after the first look, or when it takes too long.
+
+    With the last good model at hand there is no wait: it answers until the registry does.
+    """
     first_look = asyncio.Event()
     task = asyncio.create_task(champion.follow(first_look), name="follow-champion")
+    if champion.served.source == "cache":
+        return task
     try:
-        await asyncio.wait_for(first_look.wait(), _FIRST_LOAD_LIMIT_S)
+        await asyncio.wait_for(first_look.wait(), _FIRST_LOOK_S)
     except TimeoutError:
         _log.warning("the registry is slow; serving the fallback model until it answers")
     return task

@@ -31,7 +31,66 @@ class PredictResponse(BaseModel):
     model: Annotated[str, Field(description="Name of the model that answered.")]
     version: Annotated[str, Field(description="The one version that answered.")]
     degraded: Annotated[
-        bool, Field(description="True when the bundled model answered instead of the champion.")
+        bool,
+        Field(
+            description="True when it may not be the champion that answered: the bundled model "
+            "did, or the registry cannot be asked, or refuses the one that it names."
+        ),
+    ]
+    threshold: Annotated[
+        float, Field(description="Score (log odds) from which on a reading is an alarm.")
+    ]
+    score: Annotated[float, Field(description="The decision function's value.")]
+    diagnosis: Annotated[
+        "Diagnosis | None", Field(description="For an alarm, and with `?explain=true`.")
+    ] = None
+
+
+class LimitDistance(BaseModel):
+    """How far the reading is from one operating limit."""
+
+    limit: Annotated[str, Field(examples=["osf_strain_above"])]
+    mode: Annotated[str, Field(description="Failure mode that it defines.", examples=["osf"])]
+    distance: Annotated[float, Field(description="In `unit`; negative beyond the limit.")]
+    unit: Annotated[str, Field(examples=["minNm"])]
+    minutes_left: Annotated[
+        float | None,
+        Field(
+            description="Minutes of work at the present load until wear reaches it; 0 beyond it, "
+            "null where wear does not bring it nearer."
+        ),
+    ]
+
+
+class ClearingChange(BaseModel):
+    """The smallest change of one reading after which there is no alarm."""
+
+    feature: Annotated[str, Field(examples=["torque_nm"])]
+    now: float
+    to: float
+    unit: Annotated[str, Field(examples=["Nm"])]
+
+
+class Diagnosis(BaseModel):
+    """Why the model says so, and what a technician can do."""
+
+    mode: Annotated[str | None, Field(description="The likeliest failure mode.")]
+    title: Annotated[str | None, Field(examples=["Overstrain failure"])]
+    odds: Annotated[dict[str, float], Field(description="Log odds of each detector.")]
+    limits: list[LimitDistance]
+    base_probability: Annotated[
+        float | None, Field(description="Mean probability of the background readings.")
+    ]
+    contributions: Annotated[
+        dict[str, float],
+        Field(
+            description="Exact Shapley values: what each reading adds to the probability. With "
+            "the base they sum up to it."
+        ),
+    ]
+    clearing_change: Annotated[
+        ClearingChange | None,
+        Field(description="Null without an alarm, and where no single change clears it."),
     ]
 
 
@@ -77,16 +136,35 @@ class Fault(BaseModel):
     field: Annotated[str, Field(description="Where, as a path.", examples=["features.torque_nm"])]
     got: Annotated[str, Field(description="What came, shortened.", examples=["-5.0"])]
     allowed: Annotated[str, Field(description="What is allowed.", examples=["0 to 150 Nm"])]
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: Annotated[str | None, Field(examples=["Nm"])] = None
 
 
 class Problem(BaseModel):
     """A problem document (RFC 9457)."""
 
-    type: str = "about:blank"
+    type: Annotated[
+        str,
+        Field(
+            description="`urn:presagio:problem:` and a stable code.",
+            examples=["urn:presagio:problem:invalid-request"],
+        ),
+    ]
     title: str
     status: int
     detail: str
     errors: list[Fault] = []
+
+
+class WorkerState(BaseModel):
+    """What one worker process serves."""
+
+    pid: int
+    model: str
+    version: str
+    degraded: bool
+    reason: str | None
 
 
 class Readiness(BaseModel):
@@ -95,9 +173,12 @@ class Readiness(BaseModel):
     status: str
     model: str
     version: str
-    source: Annotated[str, Field(description="registry or fallback")]
+    source: Annotated[
+        str, Field(description="registry, cache (the last good one, on disk) or fallback.")
+    ]
     degraded: bool
     reason: Annotated[str | None, Field(description="Why it is degraded, or runs an older one.")]
+    auth: Annotated[str, Field(description="`off` when everybody may ask everything.")]
 
 
 class ModelDescription(BaseModel):
@@ -108,10 +189,38 @@ class ModelDescription(BaseModel):
     degraded: bool
     digest: Annotated[str, Field(description="SHA-256 of its artifact.")]
     threshold: Annotated[float, Field(description="Score from which on a reading is an alarm.")]
+    workers: Annotated[list[WorkerState], Field(description="Every process of this API.")]
     card: Annotated[
         dict[str, Any],
         Field(description="The model card: data, figures with intervals, costs, limits."),
     ]
+
+
+class ModelVersion(BaseModel):
+    """One version in the registry."""
+
+    version: str
+    aliases: list[str]
+    trained: Annotated[str, Field(description="When, ISO 8601.")]
+    digest: Annotated[str | None, Field(description="SHA-256 of its artifact.")]
+    figures: Annotated[dict[str, float], Field(description="On rows that it never saw.")]
+
+
+class ModelVersions(BaseModel):
+    """The newest versions in the registry."""
+
+    model: str
+    versions: list[ModelVersion]
+
+
+class Reloaded(BaseModel):
+    """What is served after a look at the registry."""
+
+    model: str
+    version: str
+    degraded: bool
+    reason: str | None
+    workers: list[WorkerState]
 
 
 _SCHEMAS = "#/components/schemas/{model}"

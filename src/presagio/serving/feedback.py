@@ -1,11 +1,12 @@
 """The route that takes outcomes: they become a file below the incoming prefix."""
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request, Security
 
 from presagio.inference.outcomes import (
     REQUEST_ID,
@@ -15,16 +16,18 @@ from presagio.inference.outcomes import (
     outcomes_name,
 )
 from presagio.machine.spec import MachineSpec
-from presagio.serving.champion import Served
+from presagio.serving import bodies
+from presagio.serving.authorization import admitted
+from presagio.serving.champion import Champion, Served
 from presagio.serving.contract import (
     FeedbackRequest,
     FeedbackResponse,
     Outcome,
-    Problem,
     schema_reference,
 )
-from presagio.serving.problems import read_body
-from presagio.serving.routes import PROBLEM, ServedChampion
+from presagio.serving.idempotency import Idempotency
+from presagio.serving.problems import problems
+from presagio.serving.tokens import Principal
 from presagio.settings import Settings
 from presagio.storage.objects import open_store
 
@@ -69,9 +72,13 @@ def _store(
 
 
 def feedback_router(
-    spec: MachineSpec, wanted: type[FeedbackRequest], settings: Settings
+    spec: MachineSpec,
+    wanted: type[FeedbackRequest],
+    settings: Settings,
+    champion: Champion,
+    idempotency: Idempotency,
 ) -> APIRouter:
-    """Routes that take outcomes."""
+    """Make the route that takes outcomes."""
     router = APIRouter(tags=["feedback"])
     body = {
         "required": True,
@@ -84,25 +91,41 @@ def feedback_router(
             }
         },
     }
-    away: dict[str, Any] = {
-        "description": "The object store does not answer; send them again later.",
-        "content": {"application/problem+json": {"schema": {"$ref": schema_reference(Problem)}}},
-    }
+    key_header: dict[str, Any] = {
+        "name": "Idempotency-Key", "in": "header", "required": False,
+        "schema": {"type": "string", "maxLength": 200},
+        "description": "What is sent again under the same key is taken once.",
+    }  # fmt: skip
 
-    async def outcomes(request: Request) -> FeedbackRequest:
-        return await read_body(request, wanted, spec)
+    def take(read: FeedbackRequest, key: str | None, digest: str) -> FeedbackResponse:
+        if key is not None and (before := idempotency.recall(key, digest)) is not None:
+            return FeedbackResponse(**before)
+        keys = _store(settings, spec, read.outcomes, champion.served)
+        answer = FeedbackResponse(accepted=len(read.outcomes), keys=keys)
+        if key is not None:
+            idempotency.remember(key, digest, answer.model_dump())
+        return answer
 
     @router.post(
         "/feedback",
         status_code=HTTPStatus.ACCEPTED,
-        responses={HTTPStatus.SERVICE_UNAVAILABLE.value: away, **PROBLEM},
-        openapi_extra={"requestBody": body},
+        responses=problems(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+        openapi_extra={"requestBody": body, "parameters": [key_header]},
     )
     async def feedback(
-        read: Annotated[FeedbackRequest, Depends(outcomes)], champion: ServedChampion
+        request: Request, asker: Annotated[Principal, Security(admitted, scopes=["feedback"])]
     ) -> FeedbackResponse:
         """Take what became of readings; the next training learns from it."""
-        keys = await asyncio.to_thread(_store, settings, spec, read.outcomes, champion.served)
-        return FeedbackResponse(accepted=len(read.outcomes), keys=keys)
+        key = idempotency.key_of(request, asker.subject)
+        read = await bodies.read_model(
+            request.scope, request.receive, wanted, spec, settings.api_max_body_bytes
+        )
+        digest = hashlib.sha256(read.model_dump_json().encode()).hexdigest()
+        return await asyncio.to_thread(take, read, key, digest)
 
     return router

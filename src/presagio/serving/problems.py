@@ -1,28 +1,71 @@
-"""Refusals: what was wrong, what came, what is allowed; and never a 500 for bad input."""
+"""Refusals: what was wrong, what came, what is allowed; and never a 500 for bad input.
+
+Every answer from 400 on is a problem document (RFC 9457).
+"""
 
 import json
+import logging
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
-from presagio.machine.spec import MachineSpec
-from presagio.serving.contract import Fault, Problem, allowed_range
+from presagio.errors import RegistryError, StorageError
+from presagio.machine.spec import Feature, MachineSpec
+from presagio.serving.contract import Fault, Problem, allowed_range, schema_reference
 
+_log = logging.getLogger(__name__)
 _LONGEST_ECHO = 80
+_MOST_FAULTS = 100
 
 
-class InvalidRequestError(Exception):
-    """A request that cannot be answered; carries the faults that are reported."""
+class RefusedError(Exception):
+    """A request that is not answered as it wanted; what is said of it goes to its sender.
 
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__("; ".join(f"{fault.field}: {fault.got}" for fault in faults))
-        self.faults = faults
+    Attributes
+    ----------
+    kind
+        A stable code; the problem's type is ``urn:presagio:problem:KIND``.
+    members
+        More members of the problem document, for clients that look for their own.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        title: str,
+        detail: str,
+        *,
+        faults: Sequence[Fault] = (),
+        headers: dict[str, str] | None = None,
+        members: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.members = members or {}
+        self.status, self.kind, self.title, self.detail = status, kind, title, detail
+        self.faults, self.headers = list(faults[:_MOST_FAULTS]), headers or {}
 
 
-def _shown(value: object) -> str:
+def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Document refusals of a route, for OpenAPI; 401 and 403 come with every token."""
+    schema = {"$ref": schema_reference(Problem)}
+    return {
+        status.value: {
+            "description": status.phrase,
+            "content": {"application/problem+json": {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def shown(value: object) -> str:
+    """Return a value as text that is safe to send back, shortened."""
     # Escaped to ASCII: lone surrogates, NaN and raw bytes survive as text.
     if isinstance(value, bytes):
         text = repr(value[:_LONGEST_ECHO])
@@ -35,78 +78,112 @@ def _shown(value: object) -> str:
     return text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}…"
 
 
-def _allowed(error: Any, spec: MachineSpec) -> str:
+def feature_fault(feature: Feature, field: str, got: str) -> Fault:
+    """Return the fault of a reading that is no number in its range."""
+    low, high = feature.range
+    return Fault(
+        field=field,
+        got=got,
+        allowed=f"a number, {allowed_range(feature)}",
+        minimum=low,
+        maximum=high,
+        unit=feature.unit,
+    )
+
+
+def _fault(error: Any, spec: MachineSpec) -> Fault:
     place = [str(part) for part in error["loc"]]
+    field = shown(".".join(place))[1:-1] or "body"
+    got = "nothing" if error["type"] == "missing" else shown(error["input"])
     for feature in spec.features:
         if feature.name in place:
-            return f"a number, {allowed_range(feature)}"
+            return feature_fault(feature, field, got)
     if place and place[-1] in spec.indicator_names:
-        return "true or false"
-    if error["type"] == "json_invalid":
-        return f"valid JSON in UTF-8 ({error.get('ctx', {}).get('error', error['msg'])})"
-    return str(error["msg"])
+        allowed = "true or false"
+    elif error["type"] == "json_invalid":
+        allowed = f"valid JSON in UTF-8 ({error.get('ctx', {}).get('error', error['msg'])})"
+    else:
+        allowed = str(error["msg"])
+    return Fault(field=field, got=got, allowed=allowed)
 
 
-def invalid_request(err: ValidationError, spec: MachineSpec) -> InvalidRequestError:
-    """Turn a validation error into faults that name field, value and what is allowed."""
-    return InvalidRequestError(
-        [
-            Fault(
-                field=".".join(map(str, error["loc"])) or "body",
-                got="nothing" if error["type"] == "missing" else _shown(error["input"]),
-                allowed=_allowed(error, spec),
-            )
-            for error in err.errors(include_url=False)
-        ]
+def invalid(faults: Sequence[Fault]) -> RefusedError:
+    """Return the refusal of a request for its faults."""
+    told = faults[:_MOST_FAULTS]
+    return RefusedError(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-request",
+        "The request cannot be answered",
+        "; ".join(f"{f.field}: got {f.got}, allowed: {f.allowed}" for f in told[:3])
+        + (f"; and {len(faults) - 3} more" if len(faults) > 3 else ""),  # noqa: PLR2004
+        faults=told,
     )
 
 
-def problem_response(problem: Problem) -> JSONResponse:
-    """Return a problem document."""
-    return JSONResponse(problem.model_dump(), problem.status, media_type="application/problem+json")
+def invalid_request(err: ValidationError, spec: MachineSpec) -> RefusedError:
+    """Turn a validation error into the refusal that names all faults."""
+    return invalid([_fault(error, spec) for error in err.errors(include_url=False)])
 
 
-Body = TypeVar("Body", bound=BaseModel)
-
-
-async def read_body(request: Request, wanted: type[Body], spec: MachineSpec) -> Body:
-    """Read a request's JSON.
-
-    From bytes to model in one step: faster than parsing JSON first, and what is no JSON, no UTF-8
-    or no number is a fault of the request like any other.
-
-    Raises
-    ------
-    InvalidRequestError
-        If it is not what is wanted.
-    """
-    try:
-        return wanted.model_validate_json(await request.body())
-    except ValidationError as err:
-        raise invalid_request(err, spec) from err
-
-
-async def unavailable(_request: Request, _err: Exception) -> JSONResponse:
-    """Answer a :class:`presagio.errors.StorageError` with 503; its text stays in the log."""
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    return problem_response(
-        Problem(
-            title="The object store does not answer",
-            status=status,
-            detail="nothing was stored; send it again later",
-        )
+def problem_response(err: RefusedError) -> JSONResponse:
+    """Return a refusal as a problem document."""
+    problem = Problem(
+        type=f"urn:presagio:problem:{err.kind}",
+        title=err.title,
+        status=err.status,
+        detail=err.detail,
+        errors=err.faults,
+    )
+    return JSONResponse(
+        problem.model_dump(exclude_none=True) | err.members,
+        err.status,
+        headers=err.headers,
+        media_type="application/problem+json",
     )
 
 
-async def refuse(_request: Request, err: Exception) -> JSONResponse:
-    """Answer an :class:`InvalidRequestError` with 422."""
-    faults = err.faults if isinstance(err, InvalidRequestError) else []
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    return problem_response(
-        Problem(
-            title="The request cannot be answered",
-            status=status,
-            detail="; ".join(f"{f.field}: got {f.got}, allowed: {f.allowed}" for f in faults),
-            errors=faults,
-        )
+def internal_error() -> RefusedError:
+    """Return what is said when something broke; the cause stays in the log, by request id."""
+    return RefusedError(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal-error",
+        "Something broke here",
+        "the log says what, under the id in X-Request-ID",
     )
+
+
+_AWAY = {"Retry-After": "10"}
+
+
+class Handlers:
+    """Turns whatever a route raised into a refusal that is safe to send, and counts it."""
+
+    def __init__(self, count: Callable[[str], None], spec: MachineSpec) -> None:
+        self._count, self._spec = count, spec
+
+    async def answer(self, _request: Request, err: Exception) -> JSONResponse:
+        """Answer an error; what it says of our own services stays in the log."""
+        refusal = self._refusal(err)
+        self._count(refusal.kind)
+        return problem_response(refusal)
+
+    def _refusal(self, err: Exception) -> RefusedError:
+        if isinstance(err, RefusedError):
+            return err
+        if isinstance(err, RequestValidationError):
+            return invalid([_fault(error, self._spec) for error in err.errors()])
+        if isinstance(err, HTTPException):
+            status = HTTPStatus(err.status_code)
+            kind = status.phrase.lower().replace(" ", "-")
+            headers = dict(err.headers or {})
+            return RefusedError(status, kind, status.phrase, str(err.detail), headers=headers)
+        away = HTTPStatus.SERVICE_UNAVAILABLE
+        if isinstance(err, StorageError):
+            _log.warning("the object store does not answer: %s", err)
+            title, said = "The object store does not answer", "nothing was stored; try again later"
+            return RefusedError(away, "store-unavailable", title, said, headers=_AWAY)
+        if isinstance(err, RegistryError):
+            _log.warning("the registry does not answer: %s", err)
+            title, said = "The model registry does not answer", "ask again later"
+            return RefusedError(away, "registry-unavailable", title, said, headers=_AWAY)
+        return internal_error()

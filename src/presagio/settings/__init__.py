@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from presagio.errors import SettingsError
+from presagio.settings.serving import ServingSettings
 
 CREDENTIALS_FILE = "credentials.env"
 ADDRESSES_FILE = "stack.env"
-_REPOSITORY = Path(__file__).parents[2]
+_REPOSITORY = Path(__file__).parents[3]
 
 
 class Prefixes(BaseModel):
@@ -28,7 +29,7 @@ class Prefixes(BaseModel):
     curated: str = "curated/"
 
 
-class Settings(BaseSettings):
+class Settings(ServingSettings):
     """Everything that can be configured; each field is the variable ``PRESAGIO_<FIELD>``.
 
     The environment comes first, then what ``presagio up`` wrote into the home folder: generated
@@ -173,6 +174,11 @@ class Settings(BaseSettings):
     def model_cache(self) -> Path:
         """Where artifacts fetched from the registry are kept."""
         return self.home / "models"
+
+    @property
+    def accounts_file(self) -> Path:
+        """Who besides the built-in accounts may ask the API, with hashes of their secrets."""
+        return self.home / "accounts.json"
 
 
 def find_home(start: Path | None = None) -> Path:

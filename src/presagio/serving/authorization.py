@@ -1,0 +1,207 @@
+"""Who may ask what: bearer tokens with scopes, and the route that gives tokens out."""
+
+import asyncio
+import base64
+import binascii
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import parse_qs, unquote_plus
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlowPassword, OAuthFlows
+from fastapi.responses import JSONResponse
+from fastapi.security import OAuth2, SecurityScopes
+from pydantic import BaseModel, Field
+
+from presagio.serving import bodies
+from presagio.serving.accounts import Account, Accounts, Attempts, Kind
+from presagio.serving.problems import RefusedError
+from presagio.serving.tokens import SCOPES, Authority, Principal, Scope, invalid_token
+from presagio.settings import Settings
+
+_LONGEST_FORM = 16_384
+_MOST_FIELDS = 20
+_EVERYBODY = Principal("everybody", frozenset(SCOPES), float("inf"))
+_GRANTS: dict[str, Kind] = {"password": "user", "client_credentials": "client"}
+
+
+class Token(BaseModel):
+    """A token (RFC 6749)."""
+
+    access_token: Annotated[str, Field(description="Send it as `Authorization: Bearer …`.")]
+    token_type: Annotated[str, Field(examples=["bearer"])] = "bearer"  # noqa: S105 - its kind
+    expires_in: Annotated[int, Field(description="Seconds that it holds.", examples=[3600])]
+    scope: Annotated[str, Field(description="What it is good for.", examples=["predict"])]
+
+
+class Guard:
+    """Lets requests through, or refuses them."""
+
+    def __init__(self, authority: Authority | None) -> None:
+        self.authority = authority
+
+    async def admit(self, scope: bodies.Scope, needed: Scope | None) -> Principal:
+        """Return who asks.
+
+        Parameters
+        ----------
+        scope
+            The request's ASGI scope.
+        needed
+            The scope that the token must have; None where any valid token will do.
+
+        Raises
+        ------
+        RefusedError
+            401 without a valid token, 403 if it lacks the scope.
+        """
+        if self.authority is None:
+            return _EVERYBODY
+        said = bodies.header(scope, b"authorization")
+        kind, _, token = (said or "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise invalid_token("the request has no bearer token")
+        principal = self.authority.remembered(token) or await self.authority.verify(token)
+        if needed is not None and needed not in principal.scopes:
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN,
+                "forbidden",
+                "The token is not good for this",
+                f"it needs the scope {needed}",
+                headers={
+                    "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'
+                },
+            )
+        return principal
+
+
+_ABOUT_SCOPES: dict[str, str] = {scope: about for scope, about in SCOPES.items()}  # noqa: C416
+# Only for the documentation and Swagger's Authorize button: admission itself is the guard's.
+_SCHEME = OAuth2(
+    scheme_name="oauth2",
+    flows=OAuthFlows(
+        password=OAuthFlowPassword(tokenUrl="token", scopes=_ABOUT_SCOPES),
+        clientCredentials=OAuthFlowClientCredentials(tokenUrl="token", scopes=_ABOUT_SCOPES),
+    ),
+    auto_error=False,
+)
+
+
+async def _admitted(
+    request: Request, wanted: SecurityScopes, _scheme: Annotated[Any, Depends(_SCHEME)]
+) -> Principal:
+    guard: Guard = request.app.state.guard
+    needed: Any = next(iter(wanted.scopes), None)
+    return await guard.admit(request.scope, needed)
+
+
+admitted = _admitted
+
+
+def _refused(error: str, why: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> JSONResponse:
+    # As OAuth2 clients expect it (RFC 6749, section 5.2), which knows no problem documents.
+    headers = {"WWW-Authenticate": "Basic"} if status == HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse({"error": error, "error_description": why}, status, headers)
+
+
+def _basic(request: Request) -> tuple[str, str] | None:
+    kind, _, coded = (request.headers.get("authorization") or "").partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        name, _, secret = base64.b64decode(coded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return unquote_plus(name), unquote_plus(secret)
+
+
+def _wanted(account: Account, asked: str) -> list[Scope] | None:
+    if not asked.split():
+        return list(account.scopes)
+    granted = [scope for scope in account.scopes if scope in asked.split()]
+    return granted or None
+
+
+def token_router(settings: Settings, authority: Authority) -> APIRouter:
+    """Make the route that gives tokens out."""
+    router = APIRouter(tags=["token"])
+    accounts, attempts = Accounts(settings), Attempts(settings.token_attempts)
+
+    async def read_form(request: Request) -> dict[str, str] | None:
+        raw = await bodies.read_bytes(request.scope, request.receive, _LONGEST_FORM)
+        try:
+            fields = parse_qs(raw.decode(), max_num_fields=_MOST_FIELDS)
+        except ValueError:
+            return None
+        return {name: values[0] for name, values in fields.items()}
+
+    @router.post("/token", responses=_TOKEN_ANSWERS, openapi_extra={"requestBody": _FORM})
+    async def token(request: Request) -> Token:
+        """Give a token for a password, or for a client's secret."""
+        form = await read_form(request)
+        if form is None:
+            return _refused("invalid_request", "the body is no form")  # type: ignore[return-value]
+        kind = _GRANTS.get(form.get("grant_type", "password"))
+        if kind is None:
+            why = f"grant_type is one of {', '.join(_GRANTS)}"
+            return _refused("unsupported_grant_type", why)  # type: ignore[return-value]
+        basic = _basic(request) if kind == "client" else None
+        names = ("username", "password") if kind == "user" else ("client_id", "client_secret")
+        name, secret = basic or (form.get(names[0], ""), form.get(names[1], ""))
+        keys = f"address {request.client.host if request.client else ''}", f"{kind} {name[:200]}"
+        if wait := attempts.wait_s(*keys):
+            raise RefusedError(
+                HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong attempts",
+                "try again later", headers={"Retry-After": str(int(wait) + 1)},
+            )  # fmt: skip
+        account = await asyncio.to_thread(accounts.verify, kind, name, secret)
+        if account is None:
+            attempts.failed(*keys)
+            if kind == "client":
+                return _refused(  # type: ignore[return-value]
+                    "invalid_client", "name or secret is wrong", HTTPStatus.UNAUTHORIZED
+                )
+            return _refused("invalid_grant", "name or password is wrong")  # type: ignore[return-value]
+        scopes = _wanted(account, form.get("scope", ""))
+        if scopes is None:
+            return _refused("invalid_scope", "not one that the account has")  # type: ignore[return-value]
+        made, holds = authority.issue(account.name, scopes)
+        answer = Token(access_token=made, expires_in=holds, scope=" ".join(scopes))
+        return JSONResponse(answer.model_dump(), headers={"Cache-Control": "no-store"})  # type: ignore[return-value]
+
+    return router
+
+
+_FORM: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/x-www-form-urlencoded": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "grant_type": {"type": "string", "enum": list(_GRANTS)},
+                    "username": {"type": "string"},
+                    "password": {"type": "string", "format": "password"},
+                    "client_id": {"type": "string"},
+                    "client_secret": {"type": "string", "format": "password"},
+                    "scope": {"type": "string", "description": "Scopes, with spaces between."},
+                },
+            }
+        }
+    },
+}
+_OAUTH_ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    "required": ["error"],
+}
+
+
+def _oauth_answer(about: str) -> dict[str, Any]:
+    return {"description": about, "content": {"application/json": {"schema": _OAUTH_ERROR}}}
+
+
+_TOKEN_ANSWERS: dict[int | str, dict[str, Any]] = {
+    HTTPStatus.BAD_REQUEST.value: _oauth_answer("Not a grant, or not the right password."),
+    HTTPStatus.UNAUTHORIZED.value: _oauth_answer("Not the client's secret."),
+}

@@ -1,0 +1,145 @@
+"""The outermost layer: an id, a limit, a figure and safe headers for every request.
+
+Plain ASGI, and not the framework's middleware, which costs a one-row request as much as its
+prediction. Routes that are asked thousands of times a second are called from here directly
+(decision 18).
+"""
+
+import itertools
+import logging
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+
+from presagio.serving.bodies import Receive, Scope
+from presagio.serving.logs import request_id
+from presagio.serving.metrics import Metrics
+from presagio.serving.problems import RefusedError, internal_error, problem_response
+from presagio.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+Message = dict[str, Any]
+Send = Callable[[Any], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_GOOD_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+_FOR_DATA = (*_ALWAYS, (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"))
+# Swagger UI starts itself by a script in its page, and model cards have their style in theirs.
+_FOR_PAGES = (
+    *_ALWAYS,
+    (
+        b"content-security-policy",
+        (
+            b"default-src 'self'; script-src 'self' 'unsafe-inline'; "
+            b"style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+        ),
+    ),
+)
+_NEVER_REFUSED = frozenset({"/health/live", "/health/ready", "/metrics"})
+_CLIENT_GONE = 499  # as nginx counts a client that went away
+
+
+class Edge:
+    """Wraps the application; ``direct`` are routes that are called without its router."""
+
+    def __init__(
+        self,
+        app: Asgi,
+        direct: Mapping[tuple[str, str], Asgi],
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
+        self.app, self._direct, self._metrics = app, direct, metrics
+        self._most = settings.api_max_concurrency
+        self._log_from = {"all": 0, "errors": 400, "none": 1000}[settings.api_access_log]
+        self._in_flight = 0
+        # Ids that nobody can guess, without asking the system for randomness each time.
+        self._prefix, self._numbers = os.urandom(8).hex(), itertools.count()
+
+    def _id(self, scope: Scope) -> bytes:
+        for key, value in scope["headers"]:
+            if key == b"x-request-id" and _GOOD_ID.fullmatch(value):
+                given: bytes = value
+                return given
+        return f"{self._prefix}-{next(self._numbers):x}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        own = self._id(scope)
+        request_id.set(own.decode())
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message["headers"]
+                more = _FOR_DATA
+                for key, value in headers:
+                    if key == b"content-type" and value.startswith(b"text/html"):
+                        more = _FOR_PAGES
+                message["headers"] = [*headers, (b"x-request-id", own), *more]
+            await send(message)
+
+        self._in_flight += 1
+        direct = self._direct.get((scope["method"], scope["path"]))
+        try:
+            if self._in_flight > self._most:
+                self._refuse_unless_vital(scope["path"])
+            await (direct or self.app)(scope, receive, answer)
+        except RefusedError as err:
+            await self._refuse(err, status, scope, receive, answer)
+        except ClientDisconnect:
+            status = status or _CLIENT_GONE
+        except Exception:  # noqa: BLE001 - the edge of the process
+            # Whatever broke is logged, and its sender told no more.
+            _log.exception("%s %s broke", scope["method"], scope["path"])
+            await self._refuse(internal_error(), status, scope, receive, answer)
+        finally:
+            self._in_flight -= 1
+            self._count(scope, status, began, direct=direct is not None)
+
+    def _refuse_unless_vital(self, path: str) -> None:
+        if path not in _NEVER_REFUSED:
+            raise RefusedError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "busy", "Too many requests at a time",
+                f"{self._most} are being answered; try again", headers={"Retry-After": "1"},
+            )  # fmt: skip
+
+    async def _refuse(
+        self, err: RefusedError, status: int, scope: Scope, receive: Receive, answer: Send
+    ) -> None:
+        if not status:
+            await problem_response(err)(scope, receive, answer)
+            self._metrics.refused(err.kind)
+
+    def _count(self, scope: Scope, status: int, began: float, *, direct: bool) -> None:
+        seconds = time.perf_counter() - began
+        route = scope["path"] if direct else getattr(scope.get("route"), "path", "none")
+        self._metrics.answered(route, status, seconds)
+        if status >= self._log_from:
+            _log.info(
+                "%s %s %d", scope["method"], scope["path"], status,
+                extra={"fields": {"status": status, "milliseconds": round(seconds * 1e3, 3)}},
+            )  # fmt: skip
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being answered."""
+        return self._in_flight

@@ -1,0 +1,54 @@
+"""Routes that say how the service is, and its figures."""
+
+from fastapi import APIRouter, Response, Security
+
+from presagio.serving import metrics as figures
+from presagio.serving.authorization import admitted
+from presagio.serving.board import Board
+from presagio.serving.champion import Champion
+from presagio.serving.contract import Readiness
+from presagio.serving.metrics import Metrics
+from presagio.settings import Settings
+
+
+def health_router(champion: Champion, settings: Settings) -> APIRouter:
+    """Make the routes that need no token."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/")
+    async def root() -> dict[str, str]:
+        """Say that the API is there."""
+        return {"message": "Presagio predicts machine failures. See /docs."}
+
+    @router.get("/health/live")
+    async def live() -> dict[str, str]:
+        """Say that the process answers."""
+        return {"status": "live"}
+
+    @router.get("/health/ready")
+    async def ready() -> Readiness:
+        """Say which model answers, and whether it is the champion."""
+        served = champion.served
+        return Readiness(
+            status="ready",
+            model=served.model,
+            version=served.version,
+            source=served.source,
+            degraded=served.degraded,
+            reason=champion.reason,
+            auth=settings.auth,
+        )
+
+    return router
+
+
+def metrics_router(metrics: Metrics, board: Board) -> APIRouter:
+    """Make the route that Prometheus reads."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/metrics", dependencies=[Security(admitted)], response_class=Response)
+    def metrics_of_all() -> Response:
+        """Give the figures of all workers, in Prometheus's text format."""
+        return Response(metrics.exposition(board), media_type=figures.CONTENT_TYPE)
+
+    return router

@@ -1,0 +1,113 @@
+"""``Idempotency-Key``: what was sent twice is done once, whichever worker gets it.
+
+What a request answered is kept in the data bucket, under the key, for whoever sends it again
+(draft-ietf-httpapi-idempotency-key-header).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, Any
+
+from fastapi import Request
+
+from presagio.serving.problems import RefusedError
+from presagio.settings import Settings
+from presagio.storage.objects import ObjectStore, open_store
+
+PREFIX = "idempotency/"
+_LONGEST_KEY = 200
+_PART = 1 << 20
+_REPLAYED = {"Idempotent-Replayed": "true"}
+
+Answer = tuple[Iterator[bytes], dict[str, str]]
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while part := file.read(_PART):
+            yield part
+
+
+class Idempotency:
+    """Finds what was answered before, and keeps what is answered now."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opened: ObjectStore | None = None
+
+    @property
+    def _store(self) -> ObjectStore:
+        self._opened = self._opened or open_store(self._settings)
+        return self._opened
+
+    def key_of(self, request: Request, subject: str) -> str | None:
+        """Return where a request's answer is kept; None for one without a key.
+
+        Raises
+        ------
+        RefusedError
+            If the key is empty or too long.
+        """
+        said = request.headers.get("idempotency-key")
+        if said is None:
+            return None
+        if not 0 < len(said.strip('"')) <= _LONGEST_KEY:
+            raise RefusedError(
+                HTTPStatus.BAD_REQUEST, "bad-idempotency-key", "The Idempotency-Key is not usable",
+                f"it has 1 to {_LONGEST_KEY} characters",
+            )  # fmt: skip
+        # By who asks, too: nobody gets somebody else's answers.
+        whole = json.dumps([subject, request.url.path, said])
+        return PREFIX + hashlib.sha256(whole.encode()).hexdigest()
+
+    def recall(self, key: str, digest: str) -> Any:
+        """Return what was remembered under a key; None if nothing was.
+
+        Raises
+        ------
+        RefusedError
+            If it was for another body.
+        StorageError
+            If the object store does not answer.
+        """
+        found = self._store.read(self._settings.data_bucket, f"{key}.json")
+        if found is None:
+            return None
+        said = json.loads(found[0])
+        if said["digest"] != digest:
+            raise RefusedError(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused",
+                "This Idempotency-Key was used for another body", "take a new key for a new body",
+            )  # fmt: skip
+        return said["answer"]
+
+    def remember(self, key: str, digest: str, answer: Any) -> None:
+        """Remember an answer that is plain data."""
+        body = json.dumps({"digest": digest, "answer": answer}).encode()
+        self._store.write(self._settings.data_bucket, f"{key}.json", body)
+
+    def find(self, key: str, digest: str, folder: Path) -> Answer | None:
+        """Return the file that was answered before, fetched into a folder."""
+        headers = self.recall(key, digest)
+        if headers is None:
+            return None
+        path = folder / "before"
+        file: IO[bytes]
+        with path.open("wb") as file:
+            if self._store.download(self._settings.data_bucket, f"{key}.answer", file) is None:
+                return None
+        return _parts(path), headers | _REPLAYED
+
+    def keep(
+        self, key: str, digest: str, headers: dict[str, str], parts: Iterator[bytes], folder: Path
+    ) -> Iterator[bytes]:
+        """Keep a file before it is answered, and return it."""
+        path = folder / "answer"
+        with path.open("wb") as file:
+            file.writelines(parts)
+        self._store.upload(self._settings.data_bucket, f"{key}.answer", path)
+        self.remember(key, digest, headers)
+        return _parts(path)

@@ -1,0 +1,103 @@
+"""An outside issuer of tokens: found by OIDC discovery, its keys fetched, kept and renewed."""
+
+import asyncio
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import jwt
+
+from presagio.settings import Settings
+
+# Asymmetric ones only: with these no public key can pass as a shared secret.
+_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+_KEPT_S = 600.0
+# A token with a key that is not known has them fetched anew, at most so often.
+_RENEWED_S = 30.0
+_TIMEOUT_S = 5.0
+_LONGEST_ANSWER = 1 << 20
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "https" or parts.hostname in {"127.0.0.1", "::1", "localhost"}:
+        return url
+    raise jwt.InvalidKeyError(f"{url} is not https")
+
+
+class OidcIssuer:
+    """Verifies the tokens of one issuer by the keys that it publishes."""
+
+    def __init__(self, issuer: str, audience: str) -> None:
+        self.issuer, self._audience = issuer, audience
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def claims(self, token: str) -> dict[str, Any]:
+        """Return what a token says.
+
+        Raises
+        ------
+        jwt.InvalidTokenError
+            If it is not good, or its issuer's keys cannot be had.
+        """
+        kid = str(jwt.get_unverified_header(token).get("kid"))
+        age = time.monotonic() - self._fetched
+        if age > _KEPT_S or (kid not in self._keys and age > _RENEWED_S):
+            await self._renew()
+        if (key := self._keys.get(kid)) is None:
+            raise jwt.InvalidKeyError("no key of the issuer's")
+        algorithm = key.algorithm_name
+        if algorithm not in _ALGORITHMS:
+            raise jwt.InvalidAlgorithmError("not an algorithm that is taken here")
+        said: dict[str, Any] = jwt.decode(
+            token, key, [algorithm], audience=self._audience, issuer=self.issuer,
+            options={"require": ["exp", "aud", "iss", "sub"]},
+        )  # fmt: skip
+        return said
+
+    async def _renew(self) -> None:
+        async with self._fetching:
+            if time.monotonic() - self._fetched <= _RENEWED_S:
+                return
+            # Also when it fails: an issuer that is away is not asked for each request.
+            self._fetched = time.monotonic()
+            try:
+                self._keys = await self._fetch()
+            except (httpx.HTTPError, ValueError, KeyError, TypeError) as err:
+                if not self._keys:
+                    raise jwt.InvalidKeyError("the issuer's keys cannot be had") from err
+
+    async def _fetch(self) -> dict[str, jwt.PyJWK]:
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False) as client:
+            found = await self._get(
+                client, self.issuer.rstrip("/") + "/.well-known/openid-configuration"
+            )
+            if found["issuer"] != self.issuer:
+                raise ValueError("discovery names another issuer")
+            published = await self._get(client, found["jwks_uri"])
+        keys = {}
+        for entry in published["keys"]:
+            # Others than for signatures may stand beside them.
+            if entry.get("use", "sig") == "sig" and entry.get("kty") in {"RSA", "EC", "OKP"}:
+                keys[str(entry.get("kid"))] = jwt.PyJWK.from_dict(entry)
+        return keys
+
+    async def _get(self, client: httpx.AsyncClient, url: str) -> dict[str, Any]:
+        async with client.stream("GET", _checked(url)) as answer:
+            answer.raise_for_status()
+            body = b""
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > _LONGEST_ANSWER:
+                    raise ValueError("the issuer's answer is too long")
+        return dict(httpx.Response(200, content=body).json())
+
+
+def open_issuer(settings: Settings) -> OidcIssuer | None:
+    """Return the outside issuer that the settings name, if any; it is not asked yet."""
+    if settings.oidc_issuer is None:
+        return None
+    return OidcIssuer(settings.oidc_issuer, settings.oidc_audience)

@@ -1,0 +1,126 @@
+"""What Prometheus reads: requests, rows, scores, alarms, swaps; over all worker processes."""
+
+import os
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from presagio.serving.board import Board
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Where workers keep their values, so that whichever is asked answers for all.
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+_SCORES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
+
+
+class _Workers(Collector):
+    """What each worker says of the model that it serves."""
+
+    def __init__(self, board: "Board") -> None:
+        self._board = board
+
+    def collect(self) -> Iterable[Metric]:
+        served = GaugeMetricFamily(
+            "presagio_model_served", "Workers by what they serve.", labels=["model", "version"]
+        )
+        degraded = GaugeMetricFamily(
+            "presagio_degraded", "Workers that do not serve a confirmed champion."
+        )
+        age = GaugeMetricFamily(
+            "presagio_model_age_seconds", "Seconds since the oldest swap of a worker."
+        )
+        workers = self._board.workers()
+        counts: dict[tuple[str, str], int] = {}
+        for worker in workers:
+            key = worker.model, worker.version
+            counts[key] = counts.get(key, 0) + 1
+        for key, count in counts.items():
+            served.add_metric(list(key), count)
+        degraded.add_metric([], sum(worker.degraded for worker in workers))
+        age.add_metric([], max((time.time() - worker.since for worker in workers), default=0.0))
+        return [served, degraded, age]
+
+
+class Metrics:
+    """The API's figures; one object a process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        own: dict[str, Any] = {"registry": self._registry}
+        self._requests = Counter(
+            "presagio_requests", "Answers, by route and status.", ["route", "status"], **own
+        )
+        self._seconds = Histogram(
+            "presagio_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, **own
+        )
+        self.rows = Counter("presagio_rows", "Readings that were judged.", **own)
+        self.scores = Histogram(
+            "presagio_probability", "Probabilities answered one by one.", buckets=_SCORES, **own
+        )
+        self._alarms = Counter(
+            "presagio_alarms", "Alarms answered, by likeliest failure mode.", ["mode"], **own
+        )
+        self._swaps = Counter(
+            "presagio_swaps", "Champions taken and candidates refused.", ["result"], **own
+        )
+        self._refusals = Counter(
+            "presagio_refusals", "Requests refused, by kind of problem.", ["kind"], **own
+        )
+        self.recorded = Counter("presagio_recorded_predictions", "Answers that were kept.", **own)
+        self.dropped = Counter(
+            "presagio_dropped_predictions", "Answers that were not: the queue was full.", **own
+        )
+        self.in_flight = Gauge(
+            "presagio_requests_in_flight", "Requests being answered.",
+            multiprocess_mode="livesum", **own,
+        )  # fmt: skip
+        self.queue = Gauge(
+            "presagio_recording_queue_rows", "Answers that wait to be kept.",
+            multiprocess_mode="livesum", **own,
+        )  # fmt: skip
+        self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        found = self._known.get((route, status))
+        if found is None:
+            found = self._requests.labels(route, status), self._seconds.labels(route)
+            self._known[route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def alarm(self, mode: str | None, number: int = 1) -> None:
+        """Count alarms of a mode."""
+        self._alarms.labels(mode or "unknown").inc(number)
+
+    def swap(self, result: str) -> None:
+        """Count a champion that was taken (``swapped``) or a candidate that was ``refused``."""
+        self._swaps.labels(result).inc()
+
+    def refused(self, kind: str) -> None:
+        """Count a refusal."""
+        self._refusals.labels(kind).inc()
+
+    def exposition(self, board: "Board") -> bytes:
+        """Return the figures of all workers, as Prometheus reads them."""
+        if folder := os.environ.get(FOLDER_VARIABLE):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, path=folder)
+        else:
+            registry = self._registry
+        workers = CollectorRegistry()
+        workers.register(_Workers(board))
+        return generate_latest(registry) + generate_latest(workers)
+
+
+def forget_worker(pid: int) -> None:
+    """Take a worker that is gone out of what counts live ones only."""
+    if os.environ.get(FOLDER_VARIABLE):
+        mark_process_dead(pid)

@@ -1,0 +1,305 @@
+"""The Open Inference Protocol, version 2, over REST: for clients that know nothing of Presagio."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Path, Request, Response, Security
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from presagio import __version__
+from presagio.errors import DataError
+from presagio.machine.spec import MachineSpec
+from presagio.serving import bodies
+from presagio.serving.authorization import admitted
+from presagio.serving.champion import Champion, Served
+from presagio.serving.contract import schema_reference
+from presagio.serving.logs import request_id
+from presagio.serving.metrics import Metrics
+from presagio.serving.problems import RefusedError, feature_fault, invalid_request, problems
+from presagio.serving.recording import Recorder
+from presagio.serving.tensors import (
+    InferenceRequest,
+    InferenceResponse,
+    Output,
+    decode,
+    encode,
+)
+from presagio.settings import Settings
+
+_ALL = "inputs"
+_OUTPUTS = {"label": "BOOL", "probability": "FP64", "score": "FP64"}
+_JSON_LENGTH = b"inference-header-content-length"
+_NAME = Annotated[str, Path(max_length=200, description="Name of the registered model.")]
+_VERSION = Annotated[str, Path(max_length=200, description="The version that is served.")]
+
+
+class ServerMetadata(BaseModel):
+    """What the server is."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(BaseModel):
+    """What a tensor is like; -1 stands for any number of rows."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(BaseModel):
+    """What a model takes and gives."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class Live(BaseModel):
+    """Whether the server lives."""
+
+    live: bool
+
+
+class Ready(BaseModel):
+    """Whether the server, or the model that is named, answers."""
+
+    ready: bool
+    name: str | None = None
+
+
+def _refused(status: HTTPStatus, kind: str, title: str, detail: str) -> RefusedError:
+    # V2 clients look for the member ``error``.
+    return RefusedError(status, kind, title, detail, members={"error": detail})
+
+
+def _bad(detail: str) -> RefusedError:
+    return _refused(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "The request cannot be answered", detail
+    )
+
+
+class Inference:
+    """Judges rows that come as tensors."""
+
+    def __init__(
+        self, spec: MachineSpec, settings: Settings, champion: Champion, metrics: Metrics,
+        recorder: Recorder,
+    ) -> None:  # fmt: skip
+        self._spec, self._settings, self._champion = spec, settings, champion
+        self._metrics, self._recorder = metrics, recorder
+
+    def served(self, name: str, version: str | None) -> Served:
+        """Return the model that answers, if it is the one that is asked for.
+
+        Raises
+        ------
+        RefusedError
+            404, if it is not.
+        """
+        served = self._champion.served
+        if name not in {self._settings.model_name, served.model}:
+            raise _refused(
+                HTTPStatus.NOT_FOUND, "no-such-model", "There is no such model",
+                f"model {name[:80]!r} is not served here; {served.model!r} is",
+            )  # fmt: skip
+        if version is not None and version != served.version:
+            raise _refused(
+                HTTPStatus.NOT_FOUND, "no-such-version", "This version is not served",
+                f"version {version[:80]!r} is not served; {served.version!r} is",
+            )  # fmt: skip
+        return served
+
+    def metadata(self, name: str, version: str | None) -> ModelMetadata:
+        """Return what the model takes and gives."""
+        served, width = self.served(name, version), len(self._spec.input_names)
+        return ModelMetadata(
+            name=name,
+            versions=[served.version],
+            platform="onnx_onnxv1",
+            inputs=[TensorMetadata(name=_ALL, datatype="FP64", shape=[-1, width])],
+            outputs=[
+                TensorMetadata(name=output, datatype=kind, shape=[-1])
+                for output, kind in _OUTPUTS.items()
+            ],
+        )
+
+    async def _read(self, request: Request) -> tuple[InferenceRequest, bytes]:
+        raw = await bodies.read_bytes(
+            request.scope, request.receive, self._settings.api_max_body_bytes
+        )
+        said = bodies.header(request.scope, _JSON_LENGTH)
+        length = len(raw)
+        if said is not None:
+            if not said.isdecimal() or int(said[:10]) > length:
+                raise _bad("Inference-Header-Content-Length is not the length of the JSON")
+            length = int(said[:10])
+        try:
+            return InferenceRequest.model_validate_json(raw[:length]), raw[length:]
+        except ValidationError as err:
+            refused = invalid_request(err, self._spec)
+            refused.members = {"error": refused.detail}
+            raise refused from err
+
+    def _rows(self, tensors: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        names = self._spec.input_names
+        if set(tensors) == {_ALL}:
+            rows = tensors[_ALL]
+            if rows.ndim != 2 or rows.shape[1] != len(names):  # noqa: PLR2004 - rows and columns
+                raise _bad(f"{_ALL} has shape {list(rows.shape)}, not [n, {len(names)}]")
+        elif set(tensors) == set(names):
+            columns = [tensors[name].reshape(-1) for name in names]
+            if len({len(column) for column in columns}) > 1:
+                raise _bad("the tensors have different numbers of rows")
+            rows = np.stack(columns, axis=1)
+        else:
+            raise _bad(f"send one tensor {_ALL!r}, or one each of {list(names)}")
+        if not 0 < len(rows) <= self._settings.api_max_rows:
+            raise _bad(f"1 to {self._settings.api_max_rows} rows are taken, not {len(rows)}")
+        self._check(rows)
+        return np.ascontiguousarray(rows)
+
+    def _check(self, rows: NDArray[np.float64]) -> None:
+        faults = []
+        for i, feature in enumerate(self._spec.features):
+            low, high = feature.range
+            for row in np.flatnonzero(~((rows[:, i] >= low) & (rows[:, i] <= high)))[:10]:
+                got = f"{rows[row, i]:g}"
+                faults.append(feature_fault(feature, f"inputs[{row}].{feature.name}", got))
+        first = len(self._spec.features)
+        odd = ~np.isin(rows[:, first:], (0.0, 1.0))
+        if odd.any():
+            row, column = np.argwhere(odd)[0]
+            name = self._spec.indicator_names[column]
+            raise _bad(f"inputs[{row}].{name}: got {rows[row, first + column]:g}, allowed: 0 or 1")
+        if faults:
+            refused = _bad(
+                "; ".join(f"{f.field}: got {f.got}, allowed: {f.allowed}" for f in faults[:3])
+            )
+            refused.faults = faults
+            raise refused
+
+    def _wanted(self, request: InferenceRequest) -> dict[str, bool]:
+        if not request.outputs:
+            return dict.fromkeys(_OUTPUTS, request.parameters.binary_data_output)
+        wanted = {output.name: output.parameters.binary_data for output in request.outputs}
+        if unknown := set(wanted) - set(_OUTPUTS):
+            raise _bad(f"there is no output {min(unknown)[:80]!r}; there are {[*_OUTPUTS]}")
+        return wanted
+
+    async def infer(self, request: Request, name: str, version: str | None) -> Response:
+        """Answer a request for predictions."""
+        served = self.served(name, version)
+        read, binary = await self._read(request)
+        try:
+            rows = self._rows(decode(read, binary))
+        except DataError as err:
+            raise _bad(str(err)) from err
+        wanted, said = self._wanted(read), served.predictor.predict(rows)
+        self._metrics.rows.inc(len(rows))
+        if alarms := int(said.label.sum()):
+            self._metrics.alarm("batch", alarms)
+        self._recorder.many(request_id.get() or "", rows, said, served)
+        outputs = [
+            Output(output, _OUTPUTS[output], getattr(said, output), own)
+            for output, own in wanted.items()
+        ]
+        body, length = encode(
+            outputs, model=name, version=served.version, own_id=read.id, degraded=served.degraded
+        )
+        if length is None:
+            return Response(body, media_type="application/json")
+        headers = {_JSON_LENGTH.decode(): str(length)}
+        return Response(body, headers=headers, media_type="application/octet-stream")
+
+
+def v2_router(inference: Inference) -> APIRouter:
+    """Make the protocol's routes."""
+    router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+    anybody = [Security(admitted)]
+    missing = problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+    @router.get("")
+    async def server() -> ServerMetadata:
+        """Say what the server is."""
+        return ServerMetadata(
+            name="presagio", version=__version__, extensions=["binary_tensor_data"]
+        )
+
+    @router.get("/health/live")
+    async def live() -> Live:
+        """Say that the server lives."""
+        return Live(live=True)
+
+    @router.get("/health/ready")
+    async def ready() -> Ready:
+        """Say that the server answers predictions."""
+        return Ready(ready=True)
+
+    for path in ("/models/{name}", "/models/{name}/versions/{version}"):
+        _model_routes(router, path, inference, anybody, missing)
+    return router
+
+
+def _model_routes(
+    router: APIRouter, path: str, inference: Inference, anybody: list[Any], missing: Any
+) -> None:
+    versioned = path.endswith("{version}")
+    body = {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"$ref": schema_reference(InferenceRequest)},
+            }
+        },
+    }
+    answers = {
+        HTTPStatus.OK.value: {"model": InferenceResponse},
+        **missing,
+        **problems(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    }
+
+    async def metadata(name: _NAME, version: _VERSION) -> ModelMetadata:
+        """Say what the model takes and gives."""
+        return inference.metadata(name, version)
+
+    async def metadata_of_any(name: _NAME) -> ModelMetadata:
+        """Say what the model takes and gives."""
+        return inference.metadata(name, None)
+
+    async def ready(name: _NAME, version: _VERSION) -> Ready:
+        """Say that the model answers."""
+        inference.served(name, version)
+        return Ready(name=name, ready=True)
+
+    async def ready_of_any(name: _NAME) -> Ready:
+        """Say that the model answers."""
+        inference.served(name, None)
+        return Ready(name=name, ready=True)
+
+    async def infer(request: Request, name: _NAME, version: _VERSION) -> Response:
+        """Judge rows that come as tensors."""
+        return await inference.infer(request, name, version)
+
+    async def infer_by_any(request: Request, name: _NAME) -> Response:
+        """Judge rows that come as tensors."""
+        return await inference.infer(request, name, None)
+
+    router.add_api_route(
+        path, metadata if versioned else metadata_of_any, dependencies=anybody, responses=missing
+    )
+    router.add_api_route(
+        f"{path}/ready", ready if versioned else ready_of_any, dependencies=anybody,
+        responses=missing,
+    )  # fmt: skip
+    router.add_api_route(
+        f"{path}/infer", infer if versioned else infer_by_any, methods=["POST"],
+        dependencies=[Security(admitted, scopes=["predict"])], responses=answers,
+        openapi_extra={"requestBody": body}, response_class=Response,
+    )  # fmt: skip

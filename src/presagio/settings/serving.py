@@ -1,0 +1,101 @@
+"""Settings of the inference API; those of the whole system come after them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings
+
+
+class ServingSettings(BaseSettings):
+    """What the inference API asks for, takes, and refuses."""
+
+    auth: Annotated[
+        Literal["on", "off"],
+        Field(description="`off`: everybody may ask everything; the log and health say so."),
+    ] = "on"
+    token_secret: Annotated[
+        SecretStr | None,
+        Field(
+            description="Key that the API signs tokens with, 32 characters or more.", min_length=32
+        ),
+    ] = None
+    token_secret_previous: Annotated[
+        SecretStr | None,
+        Field(description="The key before it; its tokens hold until they expire.", min_length=32),
+    ] = None
+    token_minutes: Annotated[
+        float, Field(description="Minutes that a token holds.", gt=0, le=1440)
+    ] = 60.0
+    token_attempts: Annotated[
+        int,
+        Field(description="Wrong passwords a minute, by address and by name.", ge=1),
+    ] = 10
+    admin_password: Annotated[
+        SecretStr | None, Field(description="Password of the API's user `admin`: every scope.")
+    ] = None
+    client_id: Annotated[
+        str, Field(description="Name of the client that commands and DAGs ask the API as.")
+    ] = "presagio"
+    client_secret: Annotated[
+        SecretStr | None, Field(description="Its secret; it has every scope too.")
+    ] = None
+    oidc_issuer: Annotated[
+        str | None,
+        Field(description="An outside issuer whose tokens are taken, by OIDC discovery."),
+    ] = None
+    oidc_audience: Annotated[
+        str, Field(description="Audience that an outside issuer's tokens must name.")
+    ] = "presagio"
+
+    api_workers: Annotated[int, Field(description="Processes of the API.", ge=1, le=64)] = 1
+    api_max_body_bytes: Annotated[
+        int, Field(description="Largest body of a JSON request, in bytes.", ge=1024)
+    ] = 1 << 20
+    api_max_rows: Annotated[int, Field(description="Most rows of a JSON request.", ge=1)] = 1000
+    batch_max_bytes: Annotated[
+        int, Field(description="Largest body of a file sent to `/predict/batch`.", ge=1024)
+    ] = 1 << 30
+    batch_max_seconds: Annotated[
+        float, Field(description="Seconds that such a file may take to arrive.", gt=0)
+    ] = 600.0
+    api_max_concurrency: Annotated[
+        int, Field(description="Requests that one worker answers at a time; more get 503.", ge=1)
+    ] = 256
+    api_header_seconds: Annotated[
+        float, Field(description="Seconds in which a request's headers must arrive.", gt=0)
+    ] = 10.0
+    api_body_seconds: Annotated[
+        float, Field(description="Seconds in which a JSON body must arrive.", gt=0)
+    ] = 20.0
+    api_access_log: Annotated[
+        Literal["all", "errors", "none"],
+        Field(description="Which answers are logged: all, those from 400 on, or none."),
+    ] = "errors"
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Field(description="Origins (JSON list) whose pages may ask the API from a browser."),
+    ] = ()
+    record_predictions: Annotated[
+        bool, Field(description="Whether answers are kept in the data bucket, as Parquet.")
+    ] = True
+    record_seconds: Annotated[
+        float, Field(description="Seconds between two files of recorded answers.", gt=0)
+    ] = 30.0
+    record_queue_rows: Annotated[
+        int, Field(description="Recorded answers that may wait; more are dropped, counted.", ge=1)
+    ] = 200_000
+    allow_pickle: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Versions (JSON list, such as `svm_prod/3`) that may be loaded from a "
+            "pickle, which runs what its author wants."
+        ),
+    ] = ()
+    mlflow_webhook_secret: Annotated[
+        SecretStr | None,
+        Field(description="Secret of MLflow's webhook that wakes the API (`POST /model/webhook`)."),
+    ] = None
+    otlp_endpoint: Annotated[
+        str | None,
+        Field(description="Where OpenTelemetry traces go (OTLP over HTTP); extra `traces`."),
+    ] = None
