@@ -110,14 +110,24 @@ def _wait_for_version(api: str, version: str) -> float:
     raise StackError(f"{api} does not serve version {version} after {_SWAP_LIMIT_S:.0f} s")
 
 
-def _predict(api: str, request_id: int, features: dict[str, Any]) -> dict[str, Any]:
+def _predict(settings: Settings, request_id: int, features: dict[str, Any]) -> dict[str, Any]:
     import httpx  # noqa: PLC0415 - heavy imports
 
+    from presagio.orchestration.api import authorization  # noqa: PLC0415
+
     answer = httpx.post(
-        f"{api}/predict", json={"request_id": request_id, "features": features}, timeout=10.0
+        f"{settings.api_url}/predict",
+        json={"request_id": request_id, "features": features},
+        headers=authorization(settings, "predict"),
+        timeout=10.0,
     )
     answer.raise_for_status()
     return dict(answer.json())
+
+
+def _most(contributions: dict[str, float]) -> str:
+    largest = sorted(contributions.items(), key=lambda own: -abs(own[1]))[:3]
+    return ", ".join(f"{name} {value:+.2f}" for name, value in largest) + " of the probability"
 
 
 def demo(
@@ -149,8 +159,14 @@ def demo(
     for request_id, (name, features) in enumerate(
         {"worn tool, high torque": failing, "healthy": healthy}.items(), start=1
     ):
-        answer = _predict(settings.api_url, request_id, features)
+        answer = _predict(settings, request_id, features)
+        diagnosis = answer.pop("diagnosis") or {}
         console.print(f"   {name}: {answer}", soft_wrap=True)
+        if diagnosis:
+            console.print(
+                f"   why: {diagnosis['title']}; {_most(diagnosis['contributions'])}",
+                soft_wrap=True,
+            )
     _step(5, "Look for yourself")
     console.print(
         f"   API      {settings.api_url}/docs\n"

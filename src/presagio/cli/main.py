@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from presagio import __version__
-from presagio.cli import champion, data, demo, intake, model, stack, watching
+from presagio.cli import api, champion, data, demo, intake, model, stack, watching
 from presagio.cli.output import console, errors
 from presagio.errors import PresagioError
 
@@ -17,9 +17,10 @@ app = typer.Typer(
     help="Presagio predicts machine failures before they happen.",
     epilog="Settings are environment variables PRESAGIO_*; docs/settings.md lists them.",
 )
-for group in (stack, intake, model, champion, watching, demo):
+for group in (stack, intake, model, champion, api, watching, demo):
     group.register(app)
 app.add_typer(data.app, name="data")
+app.add_typer(api.app, name="account")
 
 
 def _show_version(*, wanted: bool) -> None:

@@ -25,7 +25,7 @@ _COLOURS = {
     "stopped": "dim",
 }
 _ADDRESSES = {
-    "api": "Inference API, with its documentation at /docs",
+    "api": "Inference API, documented at /docs: user admin, password PRESAGIO_ADMIN_PASSWORD",
     "airflow-apiserver": "Airflow: user {user}, password PRESAGIO_AIRFLOW_ADMIN_PASSWORD",
     "mlflow": "MLflow: no login on this machine",
     "s3": "S3: keys PRESAGIO_S3_ACCESS_KEY and PRESAGIO_S3_SECRET_KEY",

@@ -7,13 +7,14 @@ from typing import Any
 
 import httpx
 
+from presagio.errors import SettingsError
+from presagio.orchestration.api import reload_champion
 from presagio.orchestration.sweep import open_intake
-from presagio.settings import Settings, load_settings
+from presagio.settings import load_settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Promotions
 
 _log = logging.getLogger(__name__)
-_RELOAD_LIMIT_S = 30.0
 
 
 def count_new_rows(*, at_least: int | None = None) -> dict[str, int]:
@@ -134,11 +135,6 @@ def retrain(*, run_id: str | None) -> dict[str, Any]:
     }
 
 
-def _ready(settings: Settings) -> dict[str, Any]:
-    answer = httpx.post(f"{settings.api_url}/model/reload", timeout=_RELOAD_LIMIT_S)
-    return dict(answer.raise_for_status().json())
-
-
 def tell_api() -> dict[str, Any]:
     """Tell the API to look at the champion's alias now; it also does so by itself.
 
@@ -149,8 +145,8 @@ def tell_api() -> dict[str, Any]:
     """
     settings = load_settings()
     try:
-        ready = _ready(settings)
-    except httpx.HTTPError as err:
+        ready = reload_champion(settings)
+    except (httpx.HTTPError, SettingsError) as err:
         _log.warning("the API was not reached, it follows the champion by itself: %s", err)
         return {"unreachable": str(err)}
     _log.info("the API serves %s version %s", ready["model"], ready["version"])

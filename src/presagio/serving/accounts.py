@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections import defaultdict, deque
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -73,23 +74,30 @@ class Accounts:
     def __init__(self, settings: Settings) -> None:
         self._hasher = PasswordHash.recommended()
         self._file = settings.accounts_file
-        every = tuple(SCOPES)
         own: list[tuple[str, Kind, str]] = []
         if settings.admin_password is not None:
             own.append(("admin", "user", settings.admin_password.get_secret_value()))
         if settings.client_secret is not None:
             own.append((settings.client_id, "client", settings.client_secret.get_secret_value()))
-        self._own = tuple(make_account(name, kind, secret, every) for name, kind, secret in own)
-        # Verified when there is no such account, so that the time to answer does not tell.
-        self._nobody = self._hasher.hash(os.urandom(16).hex())
-        # Each verification takes 19 MiB: one at a time.
+        self._named = tuple(own)
+        # Each verification takes 64 MiB: one at a time.
         self._verifying = threading.Lock()
+
+    @cached_property
+    def _own(self) -> tuple[Account, ...]:
+        every = tuple(SCOPES)
+        return tuple(make_account(name, kind, secret, every) for name, kind, secret in self._named)
+
+    @cached_property
+    def _nobody(self) -> str:
+        """Verified when there is no such account, so that the time to answer does not tell."""
+        return self._hasher.hash(os.urandom(16).hex())
 
     def verify(self, kind: Kind, name: str, secret: str) -> Account | None:
         """Return the account whose secret this is. Takes some 30 ms: not for the event loop."""
-        known = {(a.kind, a.name): a for a in (*read_accounts(self._file), *self._own)}
-        found = known.get((kind, name))
         with self._verifying:
+            known = {(a.kind, a.name): a for a in (*read_accounts(self._file), *self._own)}
+            found = known.get((kind, name))
             fits = self._hasher.verify(secret, found.hash if found else self._nobody)
         return found if fits else None
 

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -19,10 +20,9 @@ from starlette.middleware.cors import CORSMiddleware
 from presagio import __version__
 from presagio.errors import RegistryError, StorageError
 from presagio.machine.spec import MachineSpec, load_spec
-from presagio.registry.reader import open_reader
 from presagio.serving import problems
 from presagio.serving.authorization import Guard, token_router
-from presagio.serving.batch import BatchJudge, batch_router
+from presagio.serving.batch import Batches, batch_router
 from presagio.serving.board import Board, open_board
 from presagio.serving.champion import Champion, start_following
 from presagio.serving.contract import Problem, feedback_model, request_model, schemas_of
@@ -30,14 +30,13 @@ from presagio.serving.edge import Asgi, Edge
 from presagio.serving.feedback import feedback_router
 from presagio.serving.health import health_router, metrics_router
 from presagio.serving.idempotency import Idempotency
-from presagio.serving.issuers import open_issuer
 from presagio.serving.metrics import Metrics
 from presagio.serving.models import model_router, webhook_router
 from presagio.serving.predictions import Predictions, predict_router
 from presagio.serving.protocol_v2 import Inference, v2_router
 from presagio.serving.recording import Recorder
 from presagio.serving.tensors import InferenceRequest
-from presagio.serving.tokens import open_authority
+from presagio.serving.tokens import OutsideIssuer, open_authority
 from presagio.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -57,10 +56,25 @@ class _Parts:
     guard: Guard
 
 
+def _outside_issuer(settings: Settings) -> OutsideIssuer | None:
+    if settings.oidc_issuer is None:
+        return None
+    from presagio.serving.issuers import OidcIssuer  # noqa: PLC0415 - an HTTP client
+
+    return OidcIssuer(settings.oidc_issuer, settings.oidc_audience)
+
+
 def _make_parts(settings: Settings) -> _Parts:
     spec, board, metrics = load_spec(settings.machine_spec), open_board(), Metrics()
-    guard = Guard(open_authority(settings, open_issuer(settings)))
-    champion = Champion(settings, spec, lambda: open_reader(settings), board, metrics)
+    guard = Guard(open_authority(settings, _outside_issuer(settings)))
+
+    def reader() -> Any:
+        # Off the event loop, and after the first answers: an HTTP client takes its time to import.
+        from presagio.registry.reader import open_reader  # noqa: PLC0415
+
+        return open_reader(settings)
+
+    champion = Champion(settings, spec, reader, board, metrics)
     return _Parts(
         settings, spec, board, metrics, champion, Recorder(settings, spec, metrics),
         Idempotency(settings), guard,
@@ -101,11 +115,11 @@ def _lifespan(parts: _Parts) -> Any:
 def _routers(parts: _Parts, outcomes: Any, predictions: Predictions) -> list[APIRouter]:
     settings, spec, champion, board = parts.settings, parts.spec, parts.champion, parts.board
     metrics, recorder, idempotency = parts.metrics, parts.recorder, parts.idempotency
-    judge = BatchJudge(spec, settings, champion, metrics, recorder, idempotency)
+    batches = Batches(spec, settings, champion, metrics, recorder, idempotency)
     routers = [
         health_router(champion, settings),
         predict_router(spec, predictions),
-        batch_router(judge),
+        batch_router(batches),
         model_router(champion, board, settings),
         webhook_router(board, champion, settings),
         feedback_router(spec, outcomes, settings, champion, idempotency),
@@ -151,8 +165,7 @@ def create_app(settings: Settings | None = None) -> Asgi:
     )  # fmt: skip
     for router in _routers(parts, outcomes, predictions):
         app.include_router(router)
-    document = _openapi(app, wanted, outcomes, InferenceRequest)
-    app.openapi = lambda: document  # type: ignore[method-assign]
+    app.openapi = cache(lambda: _openapi(app, wanted, outcomes, InferenceRequest))  # type: ignore[method-assign]
     edge: Asgi = Edge(app, {("POST", "/predict"): predictions}, parts.settings, parts.metrics)
     if parts.settings.cors_origins:
         return CORSMiddleware(

@@ -10,44 +10,45 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import polars as pl
 from fastapi import APIRouter, Request, Security
 from fastapi.responses import StreamingResponse
-from numpy.typing import NDArray
 
 from presagio.errors import DataError
 from presagio.inference.artifact import sha256_of
 from presagio.machine.spec import MachineSpec
 from presagio.serving import bodies
 from presagio.serving.authorization import admitted
-from presagio.serving.champion import Champion, Served
-from presagio.serving.formats import FORMATS, JSON, Format, read_json
-from presagio.serving.idempotency import Idempotency
+from presagio.serving.champion import Champion
+from presagio.serving.idempotency import Answer, Idempotency
 from presagio.serving.logs import request_id
 from presagio.serving.metrics import Metrics
 from presagio.serving.problems import RefusedError, problems
-from presagio.serving.readings import ReadingsTable
 from presagio.serving.recording import Recorder
 from presagio.serving.tokens import Principal
 from presagio.settings import Settings
 
-_BY_TYPE = {form.media_type: form for form in FORMATS}
-_SENT = "sent"
+_JSON = "application/json"
+_TYPES = (
+    _JSON,
+    "text/csv",
+    "application/x-ndjson",
+    "application/vnd.apache.parquet",
+    "application/vnd.apache.arrow.stream",
+)
 
 
 def _media_type(text: str) -> str:
     return text.partition(";")[0].strip().lower()
 
 
-def _kind_sent(request: Request) -> Format:
+def _type_sent(request: Request) -> str:
     said = _media_type(request.headers.get("content-type", ""))
-    if (found := _BY_TYPE.get(said)) is None:
+    if said not in _TYPES:
         raise RefusedError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unknown-format", "This kind of file is not taken",
-            f"Content-Type is one of {', '.join(_BY_TYPE)}",
+            f"Content-Type is one of {', '.join(_TYPES)}",
         )  # fmt: skip
-    return found
+    return said
 
 
 def _quality(part: str) -> float:
@@ -61,87 +62,18 @@ def _quality(part: str) -> float:
     return 1.0
 
 
-def _kind_wanted(request: Request, sent: Format) -> Format:
-    parts = [part for part in request.headers.get("accept", "*/*").split(",") if part.strip()]
-    for part in sorted(parts, key=_quality, reverse=True):
+def _type_wanted(request: Request, sent: str) -> str:
+    parts = request.headers.get("accept", "*/*").split(",")
+    for part in sorted((part for part in parts if _quality(part) > 0), key=_quality, reverse=True):
         said = _media_type(part)
-        if said in {"*/*", "application/*"} and _quality(part) > 0:
+        if said == "*/*":
             return sent
-        if (found := _BY_TYPE.get(said)) is not None and _quality(part) > 0:
-            return found
+        if said in _TYPES:
+            return said
     raise RefusedError(
         HTTPStatus.NOT_ACCEPTABLE, "unknown-format", "This kind of answer is not given",
-        f"Accept is one of {', '.join(_BY_TYPE)}",
+        f"Accept is one of {', '.join(_TYPES)}",
     )  # fmt: skip
-
-
-def _unreadable(err: DataError) -> RefusedError:
-    return RefusedError(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable-file", "The file cannot be judged", str(err)
-    )
-
-
-def _of_wanted_type(values: NDArray[Any], good: NDArray[np.bool_], kind: Any) -> pl.Series:
-    """Put the values of good rows at their places, and null at the others."""
-    if good.all():
-        return pl.Series(values, dtype=kind)
-    places = np.flatnonzero(good)
-    full = pl.Series([None], dtype=kind).new_from_index(0, len(good))
-    return full.scatter(places, pl.Series(values, dtype=kind))
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One file: the model that judges all of it, and where its answers are counted and kept."""
-
-    served: Served
-    spec: MachineSpec
-    metrics: Metrics
-    recorder: Recorder
-    request: str
-
-    def answers(self, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        """Yield the answers to each part of a table."""
-        table, rows = None, 0
-        for frame in frames:
-            table = table or ReadingsTable(frame.schema, self.spec)
-            yield self._judge(table, frame, rows)
-            rows += frame.height
-
-    def _judge(self, table: ReadingsTable, frame: pl.DataFrame, first: int) -> pl.DataFrame:
-        checked = table.check(frame)
-        said = self.served.predictor.predict(checked.inputs)
-        self.metrics.rows.inc(len(checked.inputs))
-        if alarms := int(said.label.sum()):
-            self.metrics.alarm("batch", alarms)
-        if len(checked.inputs):
-            self.recorder.many(self.request, checked.inputs, said, self.served)
-        columns = {
-            "row": pl.arange(first, first + frame.height, eager=True),
-            "label": _of_wanted_type(said.label, checked.good, pl.Boolean),
-            "probability": _of_wanted_type(said.probability, checked.good, pl.Float64),
-            "score": _of_wanted_type(said.score, checked.good, pl.Float64),
-            "version": pl.Series([self.served.version]).new_from_index(0, frame.height),
-            "fault": checked.faults,
-        }
-        return pl.DataFrame(columns)
-
-
-def _started(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Have the first part made: what is no such file is refused before the answer starts."""
-    first = next(parts, b"")
-
-    def every() -> Iterator[bytes]:
-        yield first
-        yield from parts
-
-    return every()
-
-
-async def _spool(request: Request, path: Path, most: int) -> None:
-    with path.open("wb") as file:
-        async for part in bodies.stream_bytes(request.scope, request.receive, most):
-            file.write(part)
 
 
 def _removing(parts: Iterator[bytes], folder: Path) -> Iterator[bytes]:
@@ -152,20 +84,9 @@ def _removing(parts: Iterator[bytes], folder: Path) -> Iterator[bytes]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _answer(
-    job: _Job, sent: Format, wanted: Format, folder: Path, settings: Settings
-) -> Iterator[bytes]:
-    frames = (
-        read_json((folder / _SENT).read_bytes(), settings.api_max_rows)
-        if sent is JSON
-        else sent.read(folder / _SENT)
-    )
-    return _started(wanted.write(job.answers(frames)))
-
-
 @dataclass(frozen=True)
-class BatchJudge:
-    """Judges files that were sent."""
+class Batches:
+    """Takes files, and answers them."""
 
     spec: MachineSpec
     settings: Settings
@@ -182,86 +103,96 @@ class BatchJudge:
         RefusedError
             If it is no file that can be judged.
         """
-        sent = _kind_sent(request)
-        wanted = _kind_wanted(request, sent)
-        most = self.settings.batch_max_bytes
+        sent = _type_sent(request)
+        wanted, key = _type_wanted(request, sent), self.idempotency.key_of(request, subject)
+        limits = self.settings
+        most = limits.api_max_body_bytes if sent == _JSON else limits.batch_max_bytes
         folder = Path(tempfile.mkdtemp(prefix="presagio-batch-"))
         try:
-            limit = self.settings.api_max_body_bytes if sent is JSON else most
-            await _spool(request, folder / _SENT, limit)
-            key = self.idempotency.key_of(request, subject)
+            with (folder / "sent").open("wb") as file:
+                async for part in bodies.stream_bytes(request.scope, request.receive, most):
+                    file.write(part)
             parts, headers = await asyncio.to_thread(self._judge, sent, wanted, folder, key)
         except DataError as err:
             shutil.rmtree(folder, ignore_errors=True)
-            raise _unreadable(err) from err
+            status, title = HTTPStatus.UNPROCESSABLE_ENTITY, "The file cannot be judged"
+            raise RefusedError(status, "unreadable-file", title, str(err)) from err
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return StreamingResponse(_removing(parts, folder), headers=headers)
 
-    def _judge(
-        self, sent: Format, wanted: Format, folder: Path, key: str | None
-    ) -> tuple[Iterator[bytes], dict[str, str]]:
-        digest = ""
+    def _judge(self, sent: str, wanted: str, folder: Path, key: str | None) -> Answer:
+        # Polars takes half a second to import: for the first file, not for the start.
+        from presagio.serving.files import FileJudge  # noqa: PLC0415
+
+        path, digest = folder / "sent", ""
         if key is not None:
-            digest = f"{sha256_of(folder / _SENT)} {wanted.media_type}"
+            digest = f"{sha256_of(path)} {wanted}"
             if (before := self.idempotency.find(key, digest, folder)) is not None:
                 return before
         served = self.champion.served
-        job = _Job(served, self.spec, self.metrics, self.recorder, request_id.get() or "")
+        judge = FileJudge(served, self.spec, self.metrics, self.recorder, request_id.get() or "")
         headers = {
-            "Content-Type": wanted.media_type,
+            "Content-Type": wanted,
             "X-Presagio-Model": served.model,
             "X-Presagio-Version": served.version,
             "X-Presagio-Degraded": str(served.degraded).lower(),
         }
-        parts = _answer(job, sent, wanted, folder, self.settings)
+        parts = judge.answer(path, sent, wanted, most_rows=self.settings.api_max_rows)
         if key is not None:
             parts = self.idempotency.keep(key, digest, headers, parts, folder)
         return parts, headers
 
 
+_ROW = {
+    "type": "object",
+    "properties": {
+        "row": {"type": "integer", "description": "Place in the file, from 0."},
+        "label": {"type": ["boolean", "null"]},
+        "probability": {"type": ["number", "null"]},
+        "score": {"type": ["number", "null"]},
+        "version": {"type": "string"},
+        "fault": {"type": ["string", "null"], "description": "Why it could not be judged."},
+    },
+}
+
+
 def _responses() -> dict[int | str, dict[str, Any]]:
-    tables: dict[str, Any] = {form.media_type: {"schema": {"type": "string"}} for form in FORMATS}
-    row = {
-        "type": "object",
-        "properties": {
-            "row": {"type": "integer", "description": "Place in the file, from 0."},
-            "label": {"type": ["boolean", "null"]},
-            "probability": {"type": ["number", "null"]},
-            "score": {"type": ["number", "null"]},
-            "version": {"type": "string"},
-            "fault": {"type": ["string", "null"], "description": "Why it could not be judged."},
-        },
-    }
-    tables[JSON.media_type] = {"schema": {"type": "array", "items": row}}
+    tables: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in _TYPES}
+    tables[_JSON] = {"schema": {"type": "array", "items": _ROW}}
     return {
         HTTPStatus.OK.value: {"description": "A row for each row, in order.", "content": tables},
-        **problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                   HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                   HTTPStatus.SERVICE_UNAVAILABLE),
-    }  # fmt: skip
+        **problems(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.NOT_ACCEPTABLE,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    }
 
 
 def _documented(spec: MachineSpec) -> dict[str, Any]:
     example = dict(spec.example)
     line = ",".join(str(value).lower() for value in example.values())
     reading = {"type": "array", "items": {"$ref": "#/components/schemas/Features"}}
-    binary = {"schema": {"type": "string", "format": "binary"}}
     text = {"schema": {"type": "string"}}
-    content: dict[str, Any] = {form.media_type: binary for form in FORMATS}
-    content["application/json"] = {"schema": reading, "example": [example]}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    content: dict[str, Any] = dict.fromkeys(_TYPES, binary)
+    content[_JSON] = {"schema": reading, "example": [example]}
     content["text/csv"] = {**text, "example": f"{','.join(example)}\n{line}\n"}
     content["application/x-ndjson"] = {**text, "example": json.dumps(example) + "\n"}
     key = {
         "name": "Idempotency-Key", "in": "header", "required": False,
-        "schema": {"type": "string", "maxLength": 200},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
         "description": "The same file under the same key is judged once.",
     }  # fmt: skip
     return {"requestBody": {"required": True, "content": content}, "parameters": [key]}
 
 
-def batch_router(judge: BatchJudge) -> APIRouter:
+def batch_router(batches: Batches) -> APIRouter:
     """Make the route that judges files."""
     router = APIRouter(tags=["predict"])
 
@@ -269,7 +200,7 @@ def batch_router(judge: BatchJudge) -> APIRouter:
         "/predict/batch",
         response_class=StreamingResponse,
         responses=_responses(),
-        openapi_extra=_documented(judge.spec),
+        openapi_extra=_documented(batches.spec),
     )
     async def predict_batch(
         request: Request, asker: Annotated[Principal, Security(admitted, scopes=["predict"])]
@@ -281,6 +212,6 @@ def batch_router(judge: BatchJudge) -> APIRouter:
         which is that of the file otherwise. One model version judges the whole file. With an
         `Idempotency-Key` the same file is judged once, and its answer given again.
         """
-        return await judge.answer(request, asker.subject)
+        return await batches.answer(request, asker.subject)
 
     return router

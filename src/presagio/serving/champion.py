@@ -5,11 +5,10 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,7 +16,11 @@ from presagio.errors import InvalidArtifactError, PresagioError
 from presagio.inference.diagnosis import explain
 from presagio.inference.predictor import Predictor, fallback_folder, load_predictor
 from presagio.machine.spec import MachineSpec
-from presagio.registry.reader import RegistryReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from presagio.registry.reader import RegistryReader
 from presagio.registry.versions import RegisteredVersion
 from presagio.serving.board import Board
 from presagio.serving.metrics import Metrics
@@ -96,7 +99,7 @@ class Champion:
         self,
         settings: Settings,
         spec: MachineSpec,
-        open_reader: Callable[[], RegistryReader],
+        open_reader: "Callable[[], RegistryReader]",
         board: Board | None = None,
         metrics: Metrics | None = None,
     ) -> None:
@@ -176,7 +179,7 @@ class Champion:
             _log.info("serving %s version %s, confirmed", version.name, version.version)
             self._post()
 
-    def _swap(self, reader: RegistryReader, version: RegisteredVersion) -> None:
+    def _swap(self, reader: "RegistryReader", version: RegisteredVersion) -> None:
         try:
             predictor = self._load(reader, version)
             _check_inputs(predictor, self._spec)
@@ -198,7 +201,7 @@ class Champion:
         self._keep(version, predictor)
         _log.info("serving %s version %s", version.name, version.version)
 
-    def _load(self, reader: RegistryReader, version: RegisteredVersion) -> Predictor:
+    def _load(self, reader: "RegistryReader", version: RegisteredVersion) -> Predictor:
         cache = self._settings.model_cache
         if version.digest is None:
             from presagio.registry.foreign import load_foreign  # noqa: PLC0415 - scikit-learn

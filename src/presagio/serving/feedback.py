@@ -29,7 +29,6 @@ from presagio.serving.idempotency import Idempotency
 from presagio.serving.problems import problems
 from presagio.serving.tokens import Principal
 from presagio.settings import Settings
-from presagio.storage.objects import open_store
 
 
 def _row(spec: MachineSpec, outcome: Outcome, said: tuple[bool, str]) -> dict[str, object]:
@@ -53,6 +52,8 @@ def _mode_is_missing(outcome: Outcome) -> bool:
 def _store(
     settings: Settings, spec: MachineSpec, outcomes: Sequence[Outcome], served: Served
 ) -> list[str]:
+    from presagio.storage.objects import open_store  # noqa: PLC0415 - a third of a second
+
     inputs = served.predictor.arrange([vars(outcome.features) for outcome in outcomes])
     alarms = served.predictor.predict(inputs).label.tolist()
     store, keys = open_store(settings), []

@@ -20,7 +20,8 @@ _LINES = 10_000
 _LONGEST_HEADER = 1 << 16
 _MORE = "__more"
 
-Reader = Callable[[Path], Iterator[pl.DataFrame]]
+# Takes the file and how many rows a JSON list may have.
+Reader = Callable[[Path, int], Iterator[pl.DataFrame]]
 Writer = Callable[[Iterable[pl.DataFrame]], Iterator[bytes]]
 
 
@@ -57,7 +58,7 @@ def _header(path: Path) -> tuple[list[str], str]:
     return names, delimiter
 
 
-def _read_csv(path: Path) -> Iterator[pl.DataFrame]:
+def _read_csv(path: Path, _most_rows: int) -> Iterator[pl.DataFrame]:
     names, delimiter = _header(path)
     # Quotes are taken off later: a line break within them would join rows. A row with too many
     # fields has something in the last column.
@@ -101,16 +102,9 @@ def _table(values: list[Any]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
 
 
-def read_json(raw: bytes, most_rows: int) -> Iterator[pl.DataFrame]:
-    """Read a JSON list of readings.
-
-    Raises
-    ------
-    DataError
-        If it is none, or longer than ``most_rows``.
-    """
+def _read_json(path: Path, most_rows: int) -> Iterator[pl.DataFrame]:
     try:
-        found = pydantic_core.from_json(raw)
+        found = pydantic_core.from_json(path.read_bytes())
     except ValueError as err:
         raise DataError(f"the body is no JSON: {err}") from err
     if not isinstance(found, list):
@@ -132,7 +126,7 @@ def _line(raw: bytes) -> Any:
         return DataError("no JSON")
 
 
-def _read_ndjson(path: Path) -> Iterator[pl.DataFrame]:
+def _read_ndjson(path: Path, _most_rows: int) -> Iterator[pl.DataFrame]:
     names: list[str] | None = None
     with path.open("rb") as file:
         while lines := [line for line in file.readlines(_LINES * 200) if line.strip()]:
@@ -147,14 +141,14 @@ def _read_ndjson(path: Path) -> Iterator[pl.DataFrame]:
             yield table.with_columns(missing).select(*names, FAULT)
 
 
-def _read_parquet(path: Path) -> Iterator[pl.DataFrame]:
+def _read_parquet(path: Path, _most_rows: int) -> Iterator[pl.DataFrame]:
     try:
         yield from pl.scan_parquet(path).collect_batches(chunk_size=_ROWS)
     except (PolarsError, OSError) as err:
         raise DataError(f"the file cannot be read as Parquet: {err}") from err
 
 
-def _read_arrow(path: Path) -> Iterator[pl.DataFrame]:
+def _read_arrow(path: Path, _most_rows: int) -> Iterator[pl.DataFrame]:
     import pyarrow as pa  # noqa: PLC0415 - 40 MiB, for those who send this
 
     try:
@@ -238,13 +232,8 @@ def _write_arrow(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
     yield sink.taken()
 
 
-def _read_json_file(path: Path) -> Iterator[pl.DataFrame]:
-    yield from read_json(path.read_bytes(), _ROWS)
-
-
-JSON = Format("JSON", "application/json", _read_json_file, _write_json)
 FORMATS = (
-    JSON,
+    Format("JSON", "application/json", _read_json, _write_json),
     Format("CSV", "text/csv", _read_csv, _write_csv),
     Format("NDJSON", "application/x-ndjson", _read_ndjson, _write_ndjson),
     Format("Parquet", "application/vnd.apache.parquet", _read_parquet, _write_parquet),

@@ -9,13 +9,15 @@ import json
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from fastapi import Request
 
 from presagio.serving.problems import RefusedError
 from presagio.settings import Settings
-from presagio.storage.objects import ObjectStore, open_store
+
+if TYPE_CHECKING:
+    from presagio.storage.objects import ObjectStore
 
 PREFIX = "idempotency/"
 _LONGEST_KEY = 200
@@ -39,8 +41,11 @@ class Idempotency:
         self._opened: ObjectStore | None = None
 
     @property
-    def _store(self) -> ObjectStore:
-        self._opened = self._opened or open_store(self._settings)
+    def _store(self) -> "ObjectStore":
+        if self._opened is None:
+            from presagio.storage.objects import open_store  # noqa: PLC0415 - a third of a second
+
+            self._opened = open_store(self._settings)
         return self._opened
 
     def key_of(self, request: Request, subject: str) -> str | None:

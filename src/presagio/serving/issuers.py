@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 
-from presagio.settings import Settings
-
 # Asymmetric ones only: with these no public key can pass as a shared secret.
 _ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 _KEPT_S = 600.0
@@ -94,10 +92,3 @@ class OidcIssuer:
                 if len(body) > _LONGEST_ANSWER:
                     raise ValueError("the issuer's answer is too long")
         return dict(httpx.Response(200, content=body).json())
-
-
-def open_issuer(settings: Settings) -> OidcIssuer | None:
-    """Return the outside issuer that the settings name, if any; it is not asked yet."""
-    if settings.oidc_issuer is None:
-        return None
-    return OidcIssuer(settings.oidc_issuer, settings.oidc_audience)

@@ -40,6 +40,7 @@ def configure_logs(stream: Any = None) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
-        logger.propagate = True
+        # The edge has its own word on each answer.
+        logger.propagate = name != "uvicorn.access"
     # A line for each request to MLflow, many a minute.
     logging.getLogger("httpx").setLevel(logging.WARNING)

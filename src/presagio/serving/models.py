@@ -12,7 +12,6 @@ from fastapi import APIRouter, Query, Request, Security
 from fastapi.responses import HTMLResponse
 
 from presagio.pages import card_title, page, sections
-from presagio.registry.reader import open_reader
 from presagio.serving import bodies
 from presagio.serving.authorization import admitted
 from presagio.serving.board import Board
@@ -76,6 +75,8 @@ def model_router(champion: Champion, board: Board, settings: Settings) -> APIRou
         limit: Annotated[int, Query(ge=1, le=100, description="How many of the newest.")] = 20,
     ) -> ModelVersions:
         """List the newest versions in the registry."""
+        from presagio.registry.reader import open_reader  # noqa: PLC0415 - an HTTP client
+
         listed = open_reader(settings).listing(limit=limit)
         versions = [
             ModelVersion(

@@ -78,7 +78,11 @@ class ReadingsTable:
         named = frame.rename(self._renamed, strict=False)
         parts = [
             *(self._number(feature) for feature in self._spec.features),
-            *(self._indicator(c, name) for c in self._spec.categories for name in c.indicators),
+            *(
+                self._indicator(category, value, told=i == 0)
+                for category in self._spec.categories
+                for i, value in enumerate(category.indicators)
+            ),
         ]
         columns = [value.alias(f"v{i}") for i, (value, _, _) in enumerate(parts)]
         bad = pl.any_horizontal(fault.fill_null(value=True) for _, fault, _ in parts)
@@ -119,11 +123,14 @@ class ReadingsTable:
         fault = ~value.is_between(low, high) | value.is_nan()
         return value, fault, _wrong(name, f"a number, {allowed_range(feature)}")
 
-    def _indicator(self, category: Category, value: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    def _indicator(
+        self, category: Category, value: str, *, told: bool
+    ) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
         if category.name in self._match.found:
             said = _text(category.name)
             allowed = " or ".join(category.values)
-            fault = ~said.is_in(list(category.values))
+            # All indicators come from this one column, whose fault is told once.
+            fault = ~said.is_in(list(category.values)) if told else pl.lit(value=False)
             return (said == value).cast(pl.Float64), fault, _wrong(category.name, allowed)
         name = category.indicators[value]
         said = _text(name).str.to_lowercase()

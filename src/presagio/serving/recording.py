@@ -9,10 +9,10 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import PresagioError
@@ -21,7 +21,11 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving.champion import Served
 from presagio.serving.metrics import Metrics
 from presagio.settings import Settings
-from presagio.storage.objects import ObjectStore, open_store
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from presagio.storage.objects import ObjectStore
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +111,11 @@ class Recorder:
             if self._ending:
                 return
 
+    def _open_store(self) -> "ObjectStore":
+        from presagio.storage.objects import open_store  # noqa: PLC0415 - a third of a second
+
+        return open_store(self._settings)
+
     def _write(self) -> bool:
         """Write one file of what waits; what cannot be written goes on waiting."""
         taken: list[tuple[int, _Answers]] = []
@@ -119,7 +128,7 @@ class Recorder:
             key = (
                 f"{PREFIX}date={datetime.now(UTC):%Y-%m-%d}/{self._name}-{next(self._numbers):06d}"
             )
-            self._store = self._store or open_store(self._settings)
+            self._store = self._store or self._open_store()
             self._store.write(self._settings.data_bucket, f"{key}.parquet", body)
         except PresagioError:
             self._waiting.extendleft(reversed(taken))
@@ -130,8 +139,11 @@ class Recorder:
         return rows >= _FILE_ROWS
 
 
-def _table(answers: list[_Answers], spec: MachineSpec) -> pl.DataFrame:
+def _table(answers: list[_Answers], spec: MachineSpec) -> "pl.DataFrame":
     """Put answers side by side: first what is the same for all rows of each, then the rows."""
+    # Half a second to import, for the thread that writes.
+    import polars as pl  # noqa: PLC0415
+
     same = pl.DataFrame(
         {
             "at": pl.Series([datetime.fromtimestamp(a.at, UTC) for a in answers]),
@@ -156,7 +168,7 @@ def _table(answers: list[_Answers], spec: MachineSpec) -> pl.DataFrame:
     return same[which].hstack(pl.DataFrame(own | read))
 
 
-def _parquet(frame: pl.DataFrame) -> bytes:
+def _parquet(frame: "pl.DataFrame") -> bytes:
     body = io.BytesIO()
     frame.write_parquet(body)
     return body.getvalue()

@@ -8,10 +8,11 @@ import os
 import sys
 from collections.abc import Callable
 
+import httpx
 import psycopg
 from psycopg import sql
 
-from presagio.settings import Settings, load_settings
+from presagio.settings import Settings, load_settings, reveal
 from presagio.stack.credentials import DATABASES, load_credentials
 from presagio.stack.layout import Layout
 from presagio.stack.postgres import SUPERUSER
@@ -19,6 +20,7 @@ from presagio.storage.database import open_database
 from presagio.storage.migration import migrate
 from presagio.storage.objects import open_store
 
+_WEBHOOKS, _WEBHOOK = "/api/2.0/mlflow/webhooks", "presagio-api"
 _OTHER_BUCKETS = ("mlflow", "data")
 
 
@@ -69,9 +71,32 @@ def provision_buckets(settings: Settings) -> None:
         store.create_bucket(bucket)
 
 
+def provision_webhook(settings: Settings) -> None:
+    """Have MLflow tell the API when an alias changes; the API also looks by itself."""
+    secret = reveal(settings.mlflow_webhook_secret, "PRESAGIO_MLFLOW_WEBHOOK_SECRET")
+    with httpx.Client(base_url=settings.mlflow_url, timeout=settings.mlflow_timeout_s) as client:
+        found = client.get(_WEBHOOKS).raise_for_status().json().get("webhooks", [])
+        # Ports may have moved since, and the secret may be another one.
+        for old in found:
+            if old["name"] == _WEBHOOK:
+                client.delete(f"{_WEBHOOKS}/{old['webhook_id']}").raise_for_status()
+        wanted = {
+            "name": _WEBHOOK,
+            "url": f"{settings.api_url}/model/webhook",
+            "events": [
+                {"entity": "MODEL_VERSION_ALIAS", "action": action}
+                for action in ("CREATED", "DELETED")
+            ],
+            "secret": secret,
+            "status": "ACTIVE",
+        }
+        client.post(_WEBHOOKS, json=wanted).raise_for_status()
+
+
 _STEPS: dict[str, Callable[[Settings], None]] = {
     "databases": provision_databases,
     "buckets": provision_buckets,
+    "webhook": provision_webhook,
 }
 
 if __name__ == "__main__":

@@ -157,6 +157,11 @@ def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
                 "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
                 # Six job consumers of 260 MB each, for features that are not used here.
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                # Its webhook wakes the API, which is on this machine.
+                "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+                "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+                "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": credentials.mlflow_webhook_key,
+                "MLFLOW_WEBHOOK_REQUEST_TIMEOUT": "5",
                 "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 "GIT_PYTHON_REFRESH": "quiet",
@@ -167,6 +172,11 @@ def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
             port=ports.mlflow,
         ),
         Service(
+            name="webhook",
+            command=(sys.executable, "-m", "presagio.stack.provision", "webhook"),
+            needs=("mlflow",),
+        ),
+        Service(
             name="champion",
             command=(sys.executable, "-m", "presagio", "train", "--unless-champion", "--json"),
             needs=("mlflow",),
@@ -174,8 +184,7 @@ def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
         Service(
             name="api",
             command=(
-                sys.executable, "-m", "uvicorn", "presagio.serving.app:create_app", "--factory",
-                "--host", "127.0.0.1", "--port", str(ports.api), "--no-access-log",
+                sys.executable, "-m", "presagio", "serve", "--port", str(ports.api),
             ),
             needs=("champion",),
             check=answers(ports.api, "/health/ready"),

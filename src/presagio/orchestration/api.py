@@ -1,0 +1,72 @@
+"""The inference API as its client: a token for commands and DAGs, and what they ask with it."""
+
+from typing import Any
+
+import httpx
+
+from presagio.settings import Settings, reveal
+
+_TOKEN_LIMIT_S = 10.0
+_RELOAD_LIMIT_S = 60.0
+
+
+def fetch_token(settings: Settings, scope: str = "") -> dict[str, Any]:
+    """Ask the API for a token, as the client that the settings name.
+
+    Parameters
+    ----------
+    settings
+        The API's address, the client's name and secret.
+    scope
+        Scopes with spaces between; all that the client has when empty.
+
+    Returns
+    -------
+    dict
+        ``access_token``, ``expires_in`` in seconds, ``scope``.
+
+    Raises
+    ------
+    httpx.HTTPError
+        If the API does not answer, or refuses.
+    SettingsError
+        If there is no client secret.
+    """
+    secret = reveal(settings.client_secret, "PRESAGIO_CLIENT_SECRET")
+    form = {"grant_type": "client_credentials", "scope": scope}
+    answer = httpx.post(
+        f"{settings.api_url}/token",
+        data=form,
+        auth=(settings.client_id, secret),
+        timeout=_TOKEN_LIMIT_S,
+    )
+    return dict(answer.raise_for_status().json())
+
+
+def authorization(settings: Settings, scope: str = "") -> dict[str, str]:
+    """Return the header that a request to the API needs; none where the API asks for none.
+
+    Raises
+    ------
+    httpx.HTTPError, SettingsError
+        As of :func:`fetch_token`.
+    """
+    if settings.auth == "off":
+        return {}
+    return {"Authorization": f"Bearer {fetch_token(settings, scope)['access_token']}"}
+
+
+def reload_champion(settings: Settings) -> dict[str, Any]:
+    """Have the API look at the champion's alias now, and return what it serves then.
+
+    Raises
+    ------
+    httpx.HTTPError, SettingsError
+        As of :func:`fetch_token`.
+    """
+    answer = httpx.post(
+        f"{settings.api_url}/model/reload",
+        headers=authorization(settings, "admin"),
+        timeout=_RELOAD_LIMIT_S,
+    )
+    return dict(answer.raise_for_status().json())

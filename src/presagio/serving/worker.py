@@ -1,0 +1,55 @@
+"""The processes of the API: one, or several side by side that are started again when they die."""
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import uvicorn
+
+from presagio.serving import board, metrics
+from presagio.serving.connections import TimedProtocol
+from presagio.serving.edge import Asgi
+from presagio.serving.logs import configure_logs
+from presagio.settings import Settings
+
+# Idle connections stay open so long; clients that ask now and then need no new one.
+_KEEP_ALIVE_S = 30
+# What is being answered when a worker is told to stop may take so long.
+_GRACE_S = 20
+
+
+def make_app() -> Asgi:
+    """Make the application of one worker: what uvicorn calls in each process."""
+    configure_logs()
+    # Imported after the logs are set, so that nothing is said in another form.
+    from presagio.serving.app import create_app  # noqa: PLC0415
+
+    return create_app()
+
+
+def serve(settings: Settings, *, host: str, port: int) -> None:
+    """Serve until told to stop.
+
+    Parameters
+    ----------
+    settings
+        How many workers; they read the rest themselves.
+    host, port
+        Where to listen.
+    """
+    workers = settings.api_workers
+    with ExitStack() as stack:
+        if workers > 1:
+            shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="presagio-api-")))
+            for variable, name in (
+                (board.FOLDER_VARIABLE, "workers"), (metrics.FOLDER_VARIABLE, "metrics"),
+            ):  # fmt: skip
+                (shared / name).mkdir()
+                os.environ[variable] = str(shared / name)
+        uvicorn.run(
+            "presagio.serving.worker:make_app", factory=True, host=host, port=port,
+            workers=workers, http=TimedProtocol, loop="uvloop", ws="none", lifespan="on",
+            log_config=None, access_log=False, server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=_GRACE_S,
+        )  # fmt: skip
