@@ -1,4 +1,8 @@
-"""Answers are kept in the data bucket, as Parquet, for drift and audit; no answer waits for it."""
+"""Answers are kept in the data bucket, as Parquet, for drift and audit; no answer waits for it.
+
+They are written into arrays as they come: to build a table of many small objects would hold the
+interpreter's lock, and so all answers, for a tenth of a second at a time.
+"""
 
 import io
 import itertools
@@ -7,7 +11,6 @@ import os
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -30,19 +33,68 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PREFIX = "predictions/"
-_FILE_ROWS = 50_000
+_BLOCK_ROWS = 10_000
+_CLOSE_LIMIT_S = 10.0
+_NO_ID = np.iinfo(np.int64).min
+# What answers beside themselves name, in the order of a block's numbers.
+_NUMBERS = ("score", "probability", "label")
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """The answers to one request."""
+class _Block:
+    """Room for rows, filled from the front."""
 
-    at: float
-    request: str
-    request_id: int | None
-    inputs: NDArray[np.float64]
-    said: Prediction
-    served: Served
+    def __init__(self, width: int) -> None:
+        self.rows = 0
+        self.inputs = np.empty((_BLOCK_ROWS, width))
+        self.said = np.empty((_BLOCK_ROWS, len(_NUMBERS)))
+        self.at = np.empty(_BLOCK_ROWS)
+        self.request_id = np.empty(_BLOCK_ROWS, dtype=np.int64)
+        self.which = np.empty(_BLOCK_ROWS, dtype=np.int64)
+        self.requests: list[str] = []
+        self.served: list[Served] = []
+
+    def place(self, served: Served, rows: int) -> slice:
+        """Return where the next rows go, which this model has answered."""
+        if not self.served or self.served[-1] is not served:
+            self.served.append(served)
+        place = slice(self.rows, self.rows + rows)
+        self.which[place] = len(self.served) - 1
+        self.at[place] = time.time()
+        self.rows += rows
+        return place
+
+
+def _table(block: _Block, spec: MachineSpec) -> "pl.DataFrame":
+    import polars as pl  # noqa: PLC0415 - half a second, for the thread that writes
+
+    n = block.rows
+    request_id = pl.Series(block.request_id[:n])
+    models = pl.DataFrame(
+        {
+            "model": [own.model for own in block.served],
+            "version": [own.version for own in block.served],
+            "degraded": [own.degraded for own in block.served],
+        }
+    )
+    score, probability, label = block.said[:n].T
+    numbers = len(spec.feature_names)
+    columns = {
+        "at": pl.Series((block.at[:n] * 1e6).astype(np.int64)).cast(pl.Datetime("us", "UTC")),
+        "request": block.requests,
+        "request_id": request_id.set(request_id == _NO_ID, None),
+        "score": score,
+        "probability": probability,
+        "label": label != 0.0,
+    }
+    for i, name in enumerate(spec.input_names):
+        columns[name] = block.inputs[:n, i] if i < numbers else block.inputs[:n, i] != 0.0
+    return pl.DataFrame(columns).hstack(models[block.which[:n]])
+
+
+def _parquet(table: "pl.DataFrame") -> bytes:
+    body = io.BytesIO()
+    table.write_parquet(body)
+    return body.getvalue()
 
 
 class Recorder:
@@ -50,125 +102,104 @@ class Recorder:
 
     def __init__(self, settings: Settings, spec: MachineSpec, metrics: Metrics) -> None:
         self._settings, self._spec, self._metrics = settings, spec, metrics
-        self._waiting: deque[tuple[int, _Answers]] = deque()
-        self._rows = 0
+        self._on, self._width = settings.record_predictions, len(spec.input_names)
+        self._block, self._full = _Block(self._width), deque[_Block]()
         self._lock = threading.Lock()
-        self._wake, self._ending = threading.Event(), False
+        self._wake, self._ending, self._held = threading.Event(), False, False
         self._store: ObjectStore | None = None
         self._numbers, self._name = itertools.count(), f"{os.getpid()}-{uuid4().hex[:8]}"
         self._thread = threading.Thread(target=self._run, name="record-predictions", daemon=True)
-        if settings.record_predictions:
+        if self._on:
             self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many answers wait."""
+        return len(self._full) * _BLOCK_ROWS + self._block.rows
 
     def one(
         self, request: str, request_id: int, inputs: NDArray[np.float64], said: Prediction,
         served: Served,
     ) -> None:  # fmt: skip
         """Keep the answer to one reading, ``inputs`` of shape ``(1, k)``."""
-        self._put(1, _Answers(time.time(), request, request_id, inputs, said, served))
+        self._keep([request], request_id, inputs, said, served)
 
     def many(
         self, request: str, inputs: NDArray[np.float64], said: Prediction, served: Served
     ) -> None:
         """Keep the answers to the readings of a file."""
-        self._put(len(inputs), _Answers(time.time(), request, None, inputs, said, served))
+        self._keep([request] * len(inputs), _NO_ID, inputs, said, served)
 
-    def _put(self, rows: int, entry: _Answers) -> None:
-        if not self._settings.record_predictions:
+    def _keep(
+        self, requests: list[str], request_id: int, inputs: NDArray[np.float64], said: Prediction,
+        served: Served,
+    ) -> None:  # fmt: skip
+        if not self._on:
             return
         with self._lock:
-            full = self._rows + rows > self._settings.record_queue_rows
-            if not full:
-                self._rows += rows
-                self._waiting.append((rows, entry))
-        if full:
-            self._metrics.dropped.inc(rows)
-        elif self._rows >= _FILE_ROWS:
+            rows = min(len(inputs), self._settings.record_queue_rows - self.waiting)
+            done = 0
+            while done < rows:
+                part = min(rows - done, _BLOCK_ROWS - self._block.rows)
+                place, own = self._block.place(served, part), slice(done, done + part)
+                self._block.inputs[place] = inputs[own]
+                self._block.request_id[place] = request_id
+                for i, name in enumerate(_NUMBERS):
+                    self._block.said[place, i] = getattr(said, name)[own]
+                self._block.requests += requests[own]
+                done += part
+                if self._block.rows == _BLOCK_ROWS:
+                    self._full.append(self._block)
+                    self._block = _Block(self._width)
+        if rows < len(inputs):
+            self._metrics.dropped.inc(len(inputs) - max(rows, 0))
+        if self._full and not self._held:
             self._wake.set()
-
-    @property
-    def waiting(self) -> int:
-        """How many answers wait."""
-        return self._rows
 
     def close(self) -> None:
         """Write what waits, and end."""
         self._ending = True
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=10.0)
+            self._thread.join(timeout=_CLOSE_LIMIT_S)
 
     def _run(self) -> None:
+        self._store = self._open_store()
         while True:
-            self._wake.wait(self._settings.record_seconds)
+            timely = not self._wake.wait(self._settings.record_seconds)
             self._wake.clear()
             try:
-                while self._waiting and self._write():
-                    pass
+                while self._full or ((timely or self._ending) and self._block.rows):
+                    self._write()
+                self._held = False
             except PresagioError as err:
-                # They wait on; when the queue is full, new ones are dropped and counted.
-                _log.warning("%d answers cannot be kept yet: %s", self._rows, err)
+                # They wait on, until the next time; when the queue is full, new ones are dropped.
+                self._held = True
+                _log.warning("%d answers cannot be kept yet: %s", self.waiting, err)
+            self._metrics.queue.set(self.waiting)
             if self._ending:
                 return
 
     def _open_store(self) -> "ObjectStore":
-        from presagio.storage.objects import open_store  # noqa: PLC0415 - a third of a second
+        # What takes long to import is imported now, before there is much to answer.
+        import polars  # noqa: PLC0415, F401, ICN001
+
+        from presagio.storage.objects import open_store  # noqa: PLC0415
 
         return open_store(self._settings)
 
-    def _write(self) -> bool:
+    def _write(self) -> None:
         """Write one file of what waits; what cannot be written goes on waiting."""
-        taken: list[tuple[int, _Answers]] = []
-        rows = 0
-        while self._waiting and rows < _FILE_ROWS:
-            taken.append(self._waiting.popleft())
-            rows += taken[-1][0]
-        try:
-            body = _parquet(_table([entry for _, entry in taken], self._spec))
-            key = (
-                f"{PREFIX}date={datetime.now(UTC):%Y-%m-%d}/{self._name}-{next(self._numbers):06d}"
-            )
-            self._store = self._store or self._open_store()
-            self._store.write(self._settings.data_bucket, f"{key}.parquet", body)
-        except PresagioError:
-            self._waiting.extendleft(reversed(taken))
-            raise
         with self._lock:
-            self._rows -= rows
-        self._metrics.recorded.inc(rows)
-        return rows >= _FILE_ROWS
-
-
-def _table(answers: list[_Answers], spec: MachineSpec) -> "pl.DataFrame":
-    """Put answers side by side: first what is the same for all rows of each, then the rows."""
-    # Half a second to import, for the thread that writes.
-    import polars as pl  # noqa: PLC0415
-
-    same = pl.DataFrame(
-        {
-            "at": pl.Series([datetime.fromtimestamp(a.at, UTC) for a in answers]),
-            "request": [a.request for a in answers],
-            "request_id": pl.Series([a.request_id for a in answers], dtype=pl.Int64),
-            "model": [a.served.model for a in answers],
-            "version": [a.served.version for a in answers],
-            "degraded": [a.served.degraded for a in answers],
-        }
-    )
-    inputs = np.concatenate([a.inputs for a in answers])
-    numbers = len(spec.feature_names)
-    own = {
-        name: np.concatenate([getattr(a.said, name) for a in answers])
-        for name in ("score", "probability", "label")
-    }
-    read = {
-        name: inputs[:, i] if i < numbers else inputs[:, i] != 0.0
-        for i, name in enumerate(spec.input_names)
-    }
-    which = np.repeat(np.arange(len(answers)), [len(a.inputs) for a in answers])
-    return same[which].hstack(pl.DataFrame(own | read))
-
-
-def _parquet(frame: "pl.DataFrame") -> bytes:
-    body = io.BytesIO()
-    frame.write_parquet(body)
-    return body.getvalue()
+            if not self._full:
+                self._full.append(self._block)
+                self._block = _Block(self._width)
+            block = self._full[0]
+        name = f"{self._name}-{next(self._numbers):06d}.parquet"
+        key = f"{PREFIX}date={datetime.now(UTC):%Y-%m-%d}/{name}"
+        body = _parquet(_table(block, self._spec))
+        if self._store is not None:
+            self._store.write(self._settings.data_bucket, key, body)
+        with self._lock:
+            self._full.popleft()
+        self._metrics.recorded.inc(block.rows)

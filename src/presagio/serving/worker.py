@@ -1,6 +1,7 @@
 """The processes of the API: one, or several side by side that are started again when they die."""
 
 import os
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,11 +18,14 @@ from presagio.settings import Settings
 _KEEP_ALIVE_S = 30
 # What is being answered when a worker is told to stop may take so long.
 _GRACE_S = 20
+_SWITCH_S = 0.001
 
 
 def make_app() -> Asgi:
     """Make the application of one worker: what uvicorn calls in each process."""
     configure_logs()
+    # Threads that write or explain leave the interpreter's lock to the next answer sooner.
+    sys.setswitchinterval(_SWITCH_S)
     # Imported after the logs are set, so that nothing is said in another form.
     from presagio.serving.app import create_app  # noqa: PLC0415
 

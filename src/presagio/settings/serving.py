@@ -83,7 +83,7 @@ class ServingSettings(BaseSettings):
     ] = 30.0
     record_queue_rows: Annotated[
         int, Field(description="Recorded answers that may wait; more are dropped, counted.", ge=1)
-    ] = 200_000
+    ] = 100_000
     allow_pickle: Annotated[
         tuple[str, ...],
         Field(
