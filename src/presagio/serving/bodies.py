@@ -59,22 +59,39 @@ async def stream_bytes(scope: Scope, receive: Receive, most: int) -> AsyncIterat
         If the client goes away.
     """
     _refuse_by_headers(scope, most)
-    got, more = 0, True
-    while more:
-        message = await receive()
+    async for part in _parts(await receive(), receive, most):
+        yield part
+
+
+async def _parts(
+    message: MutableMapping[str, Any], receive: Receive, most: int
+) -> AsyncIterator[bytes]:
+    got = 0
+    while True:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         part: bytes = message.get("body", b"")
         got += len(part)
         if got > most:
             raise _too_large(most)
-        more = message.get("more_body", False)
         yield part
+        if not message.get("more_body", False):
+            return
+        message = await receive()
 
 
 async def read_bytes(scope: Scope, receive: Receive, most: int) -> bytes:
     """Read a body whole; refusals as of :func:`stream_bytes`."""
-    return b"".join([part async for part in stream_bytes(scope, receive, most)])
+    _refuse_by_headers(scope, most)
+    message = await receive()
+    if not message.get("more_body", False):
+        whole: bytes = message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        if len(whole) > most:
+            raise _too_large(most)
+        return whole
+    return b"".join([part async for part in _parts(message, receive, most)])
 
 
 async def read_model(

@@ -4,14 +4,15 @@ They are written into arrays as they come: to build a table of many small object
 interpreter's lock, and so all answers, for a tenth of a second at a time.
 """
 
-import io
 import itertools
 import logging
 import os
+import tempfile
 import threading
 import time
 from collections import deque
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -53,14 +54,21 @@ class _Block:
         self.requests: list[str] = []
         self.served: list[Served] = []
 
-    def place(self, served: Served, rows: int) -> slice:
-        """Return where the next rows go, which this model has answered."""
+    def next_row(self, served: Served) -> int:
+        """Return where the next row goes, which this model has answered."""
         if not self.served or self.served[-1] is not served:
             self.served.append(served)
-        place = slice(self.rows, self.rows + rows)
-        self.which[place] = len(self.served) - 1
-        self.at[place] = time.time()
-        self.rows += rows
+        i = self.rows
+        self.which[i], self.at[i] = len(self.served) - 1, time.time()
+        self.rows = i + 1
+        return i
+
+    def next_rows(self, served: Served, rows: int) -> slice:
+        """Return where the next rows go."""
+        first = self.next_row(served)
+        place = slice(first, first + rows)
+        self.which[place], self.at[place] = self.which[first], self.at[first]
+        self.rows = first + rows
         return place
 
 
@@ -91,12 +99,6 @@ def _table(block: _Block, spec: MachineSpec) -> "pl.DataFrame":
     return pl.DataFrame(columns).hstack(models[block.which[:n]])
 
 
-def _parquet(table: "pl.DataFrame") -> bytes:
-    body = io.BytesIO()
-    table.write_parquet(body)
-    return body.getvalue()
-
-
 class Recorder:
     """Takes answers into a bounded queue, and writes them from a thread of its own."""
 
@@ -122,39 +124,51 @@ class Recorder:
         served: Served,
     ) -> None:  # fmt: skip
         """Keep the answer to one reading, ``inputs`` of shape ``(1, k)``."""
-        self._keep([request], request_id, inputs, said, served)
+        # As many() does, without slices: this is done for each request.
+        if not self._on:
+            return
+        with self._lock:
+            full = self.waiting >= self._settings.record_queue_rows
+            if not full:
+                block = self._block
+                i = block.next_row(served)
+                block.inputs[i] = inputs
+                block.request_id[i] = request_id
+                block.said[i] = said.score[0], said.probability[0], said.label[0]
+                block.requests.append(request)
+                self._replace_full()
+        if full:
+            self._metrics.dropped.inc()
 
     def many(
         self, request: str, inputs: NDArray[np.float64], said: Prediction, served: Served
     ) -> None:
         """Keep the answers to the readings of a file."""
-        self._keep([request] * len(inputs), _NO_ID, inputs, said, served)
-
-    def _keep(
-        self, requests: list[str], request_id: int, inputs: NDArray[np.float64], said: Prediction,
-        served: Served,
-    ) -> None:  # fmt: skip
         if not self._on:
             return
         with self._lock:
-            rows = min(len(inputs), self._settings.record_queue_rows - self.waiting)
-            done = 0
+            room = max(self._settings.record_queue_rows - self.waiting, 0)
+            rows, done = min(len(inputs), room), 0
             while done < rows:
-                part = min(rows - done, _BLOCK_ROWS - self._block.rows)
-                place, own = self._block.place(served, part), slice(done, done + part)
-                self._block.inputs[place] = inputs[own]
-                self._block.request_id[place] = request_id
+                block = self._block
+                part = min(rows - done, _BLOCK_ROWS - block.rows)
+                place, own = block.next_rows(served, part), slice(done, done + part)
+                block.inputs[place] = inputs[own]
+                block.request_id[place] = _NO_ID
                 for i, name in enumerate(_NUMBERS):
-                    self._block.said[place, i] = getattr(said, name)[own]
-                self._block.requests += requests[own]
+                    block.said[place, i] = getattr(said, name)[own]
+                block.requests += [request] * part
                 done += part
-                if self._block.rows == _BLOCK_ROWS:
-                    self._full.append(self._block)
-                    self._block = _Block(self._width)
+                self._replace_full()
         if rows < len(inputs):
-            self._metrics.dropped.inc(len(inputs) - max(rows, 0))
-        if self._full and not self._held:
-            self._wake.set()
+            self._metrics.dropped.inc(len(inputs) - rows)
+
+    def _replace_full(self) -> None:
+        if self._block.rows == _BLOCK_ROWS:
+            self._full.append(self._block)
+            self._block = _Block(self._width)
+            if not self._held:
+                self._wake.set()
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -197,9 +211,12 @@ class Recorder:
             block = self._full[0]
         name = f"{self._name}-{next(self._numbers):06d}.parquet"
         key = f"{PREFIX}date={datetime.now(UTC):%Y-%m-%d}/{name}"
-        body = _parquet(_table(block, self._spec))
-        if self._store is not None:
-            self._store.write(self._settings.data_bucket, key, body)
+        # By a file, which is written without the interpreter's lock.
+        with tempfile.TemporaryDirectory(prefix="presagio-predictions-") as folder:
+            path = Path(folder) / name
+            _table(block, self._spec).write_parquet(path)
+            if self._store is not None:
+                self._store.upload(self._settings.data_bucket, key, path)
         with self._lock:
             self._full.popleft()
         self._metrics.recorded.inc(block.rows)
