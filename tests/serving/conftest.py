@@ -10,17 +10,34 @@ from contextlib import AbstractContextManager
 import httpx
 import pytest
 import uvicorn
+from pydantic import SecretStr
 
 from presagio.serving.app import create_app
+from presagio.serving.connections import TimedProtocol
+from presagio.serving.tokens import SCOPES, Authority
 from presagio.settings import Settings
 
 Serve = Callable[[Settings], AbstractContextManager[httpx.Client]]
 
+SECRETS = {
+    "token_secret": SecretStr("a key for tests, 32 characters or more"),
+    "admin_password": SecretStr("the admin's password"),
+    "client_secret": SecretStr("the client's secret"),
+}
+
+
+def with_secrets(settings: Settings) -> Settings:
+    return settings.model_copy(update=SECRETS)
+
 
 @contextlib.contextmanager
 def serve_app(settings: Settings) -> Iterator[httpx.Client]:
+    """Serve, and give a client that has a token for everything."""
+    settings = with_secrets(settings)
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings), log_config=None, lifespan="on")
+    config = uvicorn.Config(
+        create_app(settings), http=TimedProtocol, log_config=None, lifespan="on", ws="none"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -28,7 +45,11 @@ def serve_app(settings: Settings) -> Iterator[httpx.Client]:
         while not server.started and thread.is_alive():
             time.sleep(0.01)
         port = listener.getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0) as client:
+        token, _ = Authority(settings).issue("tests", list(SCOPES))
+        headers = {"Authorization": f"Bearer {token}"} if settings.auth == "on" else {}
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", timeout=30.0, headers=headers
+        ) as client:
             yield client
     finally:
         server.should_exit = True
