@@ -166,8 +166,7 @@ def token_router(settings: Settings, authority: Authority) -> APIRouter:
         if scopes is None:
             return _refused("invalid_scope", "not one that the account has")  # type: ignore[return-value]
         made, holds = authority.issue(account.name, scopes)
-        answer = Token(access_token=made, expires_in=holds, scope=" ".join(scopes))
-        return JSONResponse(answer.model_dump(), headers={"Cache-Control": "no-store"})  # type: ignore[return-value]
+        return Token(access_token=made, expires_in=holds, scope=" ".join(scopes))
 
     return router
 

@@ -38,7 +38,7 @@ class OidcIssuer:
 
         Raises
         ------
-        jwt.InvalidTokenError
+        jwt.PyJWTError
             If it is not good, or its issuer's keys cannot be had.
         """
         kid = str(jwt.get_unverified_header(token).get("kid"))

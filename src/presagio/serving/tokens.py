@@ -66,7 +66,7 @@ class OutsideIssuer(Protocol):
     issuer: str
 
     async def claims(self, token: str) -> dict[str, Any]:
-        """Return what a token says, or raise :class:`jwt.InvalidTokenError`."""
+        """Return what a token says, or raise :class:`jwt.PyJWTError`."""
         ...
 
 
@@ -121,7 +121,7 @@ class Authority:
             principal = _principal(await self._claims(token))
         except jwt.ExpiredSignatureError as err:
             raise invalid_token("the token has expired") from err
-        except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError) as err:
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError, RecursionError) as err:
             raise invalid_token("the token is not good") from err
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
