@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from presagio.inference.diagnosis import explain, minutes_left, smallest_change
 from presagio.inference.predictor import Predictor, fallback_folder, load_predictor
@@ -23,8 +24,9 @@ def predictor() -> Predictor:
     return load_predictor(fallback_folder())
 
 
-def _row(predictor: Predictor, **changes: float) -> np.ndarray:
-    return predictor.arrange([predictor.artifact.spec.example | changes])[0]
+def _row(predictor: Predictor, **changes: float) -> NDArray[np.float64]:
+    rows = predictor.arrange([predictor.artifact.spec.example | changes])
+    return rows.reshape(-1)
 
 
 _READINGS = st.fixed_dictionaries(
@@ -103,9 +105,7 @@ def test_a_limit_that_is_broken_has_no_minutes_left(predictor: Predictor) -> Non
 
 def test_what_never_wears_has_no_minutes(spec: MachineSpec, predictor: Predictor) -> None:
     steady = spec.model_copy(
-        update={
-            "features": tuple(f.model_copy(update={"per_minute": None}) for f in spec.features)
-        }
+        update={"features": tuple(f.model_copy(update={"per_minute": None}) for f in spec.features)}
     )
     assert minutes_left(steady, _row(predictor)) == {}
 

@@ -20,7 +20,7 @@ from presagio.settings import Settings
 Serve = Callable[[Settings], AbstractContextManager[httpx.Client]]
 
 SECRETS = {
-    "token_secret": SecretStr("a key for tests, with as many characters as SHA-512 wants: 64 or more"),
+    "token_secret": SecretStr("a key for tests, " * 4),
     "admin_password": SecretStr("the admin's password"),
     "client_secret": SecretStr("the client's secret"),
 }

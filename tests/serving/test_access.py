@@ -288,7 +288,7 @@ class _Issuer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *args: Any) -> None:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -353,9 +353,7 @@ def test_tokens_of_an_outside_issuer_are_taken(
         coded = base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
         assert status(f"{header}.{payload}.{coded}") == 401
         # A new key is found, though not sooner than every now and then.
-        issuer.private = {
-            "two": rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        }
+        issuer.private = {"two": rsa.generate_private_key(public_exponent=65537, key_size=2048)}
         assert status(issuer.token("two")) == 401
         monkeypatch.setattr("presagio.serving.issuers._RENEWED_S", 0.0)
         assert status(issuer.token("two")) == 200

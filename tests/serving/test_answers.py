@@ -68,9 +68,7 @@ def test_what_clears_the_alarm_does(client: httpx.Client, healthy: dict[str, Any
 
 
 @pytest.mark.parametrize("query", ["explain=maybe", "explain=%ff", "a=1&" * 30])
-def test_an_odd_query_is_refused(
-    client: httpx.Client, body: dict[str, Any], query: str
-) -> None:
+def test_an_odd_query_is_refused(client: httpx.Client, body: dict[str, Any], query: str) -> None:
     answer = client.post(f"/predict?{query}", json=body)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "explain"

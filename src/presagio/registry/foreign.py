@@ -8,6 +8,7 @@ A pickle runs whatever its author wants, so it is refused unless a setting names
 import json
 import logging
 import pickle
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from presagio.inference.artifact import (
 )
 from presagio.inference.predictor import Predictor, load_predictor
 from presagio.machine.spec import MachineSpec
+from presagio.registry.conversion import ForeignEstimator, convert
 from presagio.registry.reader import RegistryReader
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import Settings
@@ -136,45 +138,10 @@ def _probes(spec: MachineSpec) -> Floats:
     return np.stack(mixed, axis=1)
 
 
-class _Estimator:
-    """A scikit-learn model as score and probability of a row being a failure."""
-
-    def __init__(
-        self, model: Any, columns: Sequence[str], spec: MachineSpec, version: RegisteredVersion
-    ) -> None:
-        self.model, self.columns = model, list(columns)
-        self._order = [spec.input_names.index(name) for name in columns]
-        self._named = hasattr(model, "feature_names_in_")
-        self.has_probability = hasattr(model, "predict_proba")
-        if not (self.has_probability or hasattr(model, "decision_function")):
-            raise _refuse(version, "it has neither decision_function nor predict_proba")
-
-    def _given(self, rows: Floats) -> Any:
-        own = rows[:, self._order]
-        if not self._named:
-            return own
-        import pandas as pd  # noqa: PLC0415 - of the extra `foreign`
-
-        return pd.DataFrame(own, columns=self.columns)
-
-    def judge(self, rows: Floats) -> tuple[Floats, Floats]:
-        """Return score (log odds where the model gives probabilities) and probability."""
-        if self.has_probability:
-            probability = np.asarray(self.model.predict_proba(self._given(rows)))[:, 1]
-            inside = np.clip(probability, 1e-12, 1 - 1e-12)
-            return np.log(inside / (1 - inside)), probability.astype(np.float64)
-        score = np.asarray(self.model.decision_function(self._given(rows)), dtype=np.float64)
-        return score, 1 / (1 + np.exp(-score))
-
-    def labels(self, rows: Floats) -> NDArray[np.bool_]:
-        """Return the model's own labels."""
-        return np.asarray(self.model.predict(self._given(rows))).astype(bool)
-
-
 class ScikitLearnPredictor(Predictor):
     """A model that ONNX Runtime cannot run."""
 
-    def __init__(self, artifact: ArtifactFiles, estimator: _Estimator) -> None:
+    def __init__(self, artifact: ArtifactFiles, estimator: ForeignEstimator) -> None:
         super().__init__(artifact, None)
         self._estimator = estimator
 
@@ -184,64 +151,6 @@ class ScikitLearnPredictor(Predictor):
             return [np.empty(0) for _ in outputs]
         found = dict(zip(("score", "probability"), self._estimator.judge(rows), strict=True))
         return [found[name] for name in outputs]
-
-
-def _graph(estimator: _Estimator, spec: MachineSpec) -> bytes:
-    """Convert a model with probabilities: inputs in the spec's order in, ours out."""
-    import onnx  # noqa: PLC0415 - of the extra `foreign`
-    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415
-    from skl2onnx import to_onnx  # noqa: PLC0415
-    from skl2onnx.common.data_types import DoubleTensorType  # noqa: PLC0415
-
-    per_column = [(name, DoubleTensorType([None, 1])) for name in estimator.columns]
-    whole = [("own_order", DoubleTensorType([None, len(estimator.columns)]))]
-    options = {id(estimator.model): {"zipmap": False}}
-    try:
-        converted = to_onnx(estimator.model, initial_types=whole, options=options, target_opset=17)
-    except Exception:  # noqa: BLE001 - whatever it is, one input a column is tried next
-        converted = to_onnx(
-            estimator.model, initial_types=per_column, options=options, target_opset=17
-        )
-    graph = converted.graph
-    order = np.array([spec.input_names.index(name) for name in estimator.columns], dtype=np.int64)
-    before = [helper.make_node("Gather", ["inputs", "own_places"], ["own_all"], axis=1)]
-    if len(graph.input) == 1:
-        before.append(helper.make_node("Identity", ["own_all"], [graph.input[0].name]))
-    else:
-        names = [entry.name for entry in graph.input]
-        before.append(
-            helper.make_node("Split", ["own_all"], names, axis=1, num_outputs=len(names))
-            if converted.opset_import[0].version >= 18  # noqa: PLR2004
-            else helper.make_node("Split", ["own_all"], names, axis=1)
-        )
-    probabilities = graph.output[1].name
-    after = [
-        helper.make_node("Cast", [probabilities], ["own_double"], to=TensorProto.DOUBLE),
-        helper.make_node("Gather", ["own_double", "own_one"], ["probability"], axis=1),
-        helper.make_node("Clip", ["probability", "own_low", "own_high"], ["own_inside"]),
-        helper.make_node("Sub", ["own_unit", "own_inside"], ["own_rest"]),
-        helper.make_node("Div", ["own_inside", "own_rest"], ["own_ratio"]),
-        helper.make_node("Log", ["own_ratio"], ["score"]),
-    ]
-    constants = {
-        "own_places": order, "own_one": np.array(1, dtype=np.int64),
-        "own_low": np.array(1e-12), "own_high": np.array(1 - 1e-12), "own_unit": np.array(1.0),
-    }  # fmt: skip
-    row = ["n"]
-    made = helper.make_model(
-        helper.make_graph(
-            [*before, *graph.node, *after], "foreign",
-            [helper.make_tensor_value_info("inputs", TensorProto.DOUBLE, ["n", len(order)])],
-            [
-                helper.make_tensor_value_info(name, TensorProto.DOUBLE, row)
-                for name in ("score", "probability")
-            ],
-            [*graph.initializer, *(numpy_helper.from_array(v, k) for k, v in constants.items())],
-        ),
-        opset_imports=converted.opset_import, ir_version=8, producer_name="presagio",
-    )  # fmt: skip
-    onnx.checker.check_model(made)
-    return bytes(made.SerializeToString())
 
 
 def _card(version: RegisteredVersion, file: Path, run_by: str) -> dict[str, Any]:
@@ -254,7 +163,11 @@ def _card(version: RegisteredVersion, file: Path, run_by: str) -> dict[str, Any]
 
 
 def _converted(
-    estimator: _Estimator, spec: MachineSpec, version: RegisteredVersion, file: Path, folder: Path
+    estimator: ForeignEstimator,
+    spec: MachineSpec,
+    version: RegisteredVersion,
+    file: Path,
+    folder: Path,
 ) -> Predictor:
     rows = _probes(spec)
     score, probability = estimator.judge(rows)
@@ -267,7 +180,7 @@ def _converted(
         for i in clear
     )  # fmt: skip
     digest = write_artifact(
-        folder, graph=_graph(estimator, spec), spec=spec, threshold=0.0, examples=examples,
+        folder, graph=convert(estimator, spec), spec=spec, threshold=0.0, examples=examples,
         card=_card(version, file, "ONNX Runtime"),
     )  # fmt: skip
     predictor = load_predictor(folder, digest=digest)
@@ -280,7 +193,7 @@ def _converted(
 
 
 def _by_scikit_learn(
-    estimator: _Estimator, spec: MachineSpec, version: RegisteredVersion, file: Path
+    estimator: ForeignEstimator, spec: MachineSpec, version: RegisteredVersion, file: Path
 ) -> Predictor:
     manifest = Manifest(files={}, inputs=spec.input_names, threshold=0.0, examples=())
     card = _card(version, file, "scikit-learn")
@@ -328,14 +241,16 @@ def load_foreign(
             model, file = _load_estimator(folder, said["sklearn"], version, settings)
         except ImportError as err:
             raise _refuse(version, f"{err.name} is missing; install presagio[foreign]") from err
-        estimator = _Estimator(model, columns, spec, version)
+        estimator = ForeignEstimator(model, columns, spec)
+        if not estimator.judges:
+            raise _refuse(version, "it has neither decision_function nor predict_proba")
         rows = _probes(spec)
         if (estimator.labels(rows) != (estimator.judge(rows)[0] >= 0)).any():
             raise _refuse(version, "its labels are not those of its scores")
-        if estimator.has_probability:
-            into = cache / f"{version.name}-{version.version}-{version.run_id or 'foreign'}"
-            try:
-                return _converted(estimator, spec, version, file, into)
-            except Exception as err:  # noqa: BLE001 - a converter may fail in any way
-                _log.warning("%s cannot be converted, scikit-learn runs it: %s", version.name, err)
+        into = cache / f"{version.name}-{version.version}-{version.run_id or 'foreign'}"
+        try:
+            return _converted(estimator, spec, version, file, into)
+        except Exception as err:  # noqa: BLE001 - a converter may fail in any way
+            shutil.rmtree(into, ignore_errors=True)
+            _log.warning("%s cannot be converted, scikit-learn runs it: %s", version.name, err)
         return _by_scikit_learn(estimator, spec, version, file)

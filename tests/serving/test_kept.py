@@ -1,0 +1,154 @@
+"""What the API keeps in the object store: its answers, and what it answered under a key."""
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import polars as pl
+import pytest
+
+from presagio.machine.spec import MachineSpec
+from presagio.serving.metrics import Metrics
+from presagio.serving.recording import PREFIX, Recorder
+from presagio.settings import Settings
+from presagio.storage.objects import ObjectStore, open_store
+from tests.conftest import RunningServices, free_ports
+from tests.serving.conftest import Serve
+
+pytestmark = pytest.mark.integration
+
+_CSV = (
+    "Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],"
+    "Tool wear [min]\nL,300,310,1500,40,10\nQ,300,310,1500,40,10\nM,300,310,1500,70,10\n"
+)
+
+
+@pytest.fixture
+def settings(services: RunningServices, tmp_path: Path) -> Settings:
+    bucket = f"data-{uuid4().hex[:8]}"
+    settings = services.settings.model_copy(
+        update={
+            "home": tmp_path, "data_bucket": bucket, "model_name": bucket, "record_seconds": 0.2,
+        }
+    )  # fmt: skip
+    open_store(settings).create_bucket(bucket)
+    return settings
+
+
+@pytest.fixture
+def store(settings: Settings) -> ObjectStore:
+    return open_store(settings)
+
+
+def _kept(store: ObjectStore, settings: Settings) -> pl.DataFrame:
+    frames = []
+    for found in store.list(settings.data_bucket, PREFIX):
+        read = store.read(settings.data_bucket, found.key)
+        assert read is not None
+        frames.append(pl.read_parquet(io.BytesIO(read[0])))
+    return pl.concat(frames).sort("at") if frames else pl.DataFrame()
+
+
+def test_answers_are_kept_with_model_and_request(
+    serve: Serve, settings: Settings, store: ObjectStore, spec: MachineSpec
+) -> None:
+    body = {"request_id": 41, "features": dict(spec.example)}
+    with serve(settings) as client:
+        one = client.post("/predict", json=body, headers={"X-Request-ID": "one"}).json()
+        client.post(
+            "/predict/batch", content=_CSV,
+            headers={"X-Request-ID": "many", "Content-Type": "text/csv"},
+        ).raise_for_status()  # fmt: skip
+        time.sleep(0.6)
+    kept = _kept(store, settings)
+    assert kept["request"].to_list() == ["one", "many", "many"]
+    assert kept["request_id"].to_list() == [41, None, None]
+    assert kept["version"].unique().to_list() == [one["version"]]
+    assert kept["probability"][0] == one["probability"]
+    assert kept["label"].to_list() == [True, False, False] or kept["label"][0]
+    assert {name: kept[name][0] for name in spec.input_names} == spec.example
+
+
+def test_a_full_queue_drops_and_counts_and_never_waits(
+    settings: Settings, serve: Serve, spec: MachineSpec
+) -> None:
+    away = settings.model_copy(
+        update={"s3_endpoint": free_ports().url("s3"), "record_queue_rows": 5, "s3_timeout_s": 1}
+    )
+    body = {"request_id": 1, "features": dict(spec.example)}
+    with serve(away) as client:
+        for _ in range(8):
+            assert client.post("/predict", json=body).status_code == 200
+        text = client.get("/metrics").text
+    assert "presagio_dropped_predictions_total 3.0" in text
+
+
+def test_what_waits_is_kept_when_the_store_is_back(
+    settings: Settings, store: ObjectStore, spec: MachineSpec
+) -> None:
+    from presagio.serving.champion import load_fallback
+
+    served, metrics = load_fallback(spec), Metrics()
+    recorder = Recorder(settings.model_copy(update={"record_seconds": 3600.0}), spec, metrics)
+    rows = served.predictor.arrange([spec.example] * 25_000)
+    recorder.many("r", rows, served.predictor.predict(rows), served)
+    recorder.close()
+    assert recorder.waiting == 0
+    assert len(_kept(store, settings)) == 25_000
+
+
+def _outcomes(spec: MachineSpec, *, failure: bool = True) -> dict[str, Any]:
+    return {"outcomes": [{"features": spec.example, "failure": failure, "mode": "osf"}]}
+
+
+def test_outcomes_under_one_key_are_taken_once(
+    serve: Serve, settings: Settings, spec: MachineSpec
+) -> None:
+    headers = {"Idempotency-Key": uuid4().hex}
+    with serve(settings) as client:
+        first = client.post("/feedback", json=_outcomes(spec), headers=headers)
+        again = client.post("/feedback", json=_outcomes(spec), headers=headers)
+        other = client.post("/feedback", json=_outcomes(spec, failure=False), headers=headers)
+        empty = client.post("/feedback", json=_outcomes(spec), headers={"Idempotency-Key": ""})
+    assert first.status_code == again.status_code == 202
+    assert first.json() == again.json()
+    assert other.status_code == 422
+    assert other.json()["type"] == "urn:presagio:problem:idempotency-key-reused"
+    assert empty.status_code == 400
+
+
+def test_a_file_under_one_key_is_judged_once(
+    serve: Serve, settings: Settings, store: ObjectStore
+) -> None:
+    headers = {"Idempotency-Key": uuid4().hex, "Content-Type": "text/csv"}
+
+    def ask(client: httpx.Client, text: str = _CSV) -> httpx.Response:
+        return client.post("/predict/batch", content=text, headers=headers)
+
+    with serve(settings) as client:
+        first, again = ask(client), ask(client)
+        assert first.content == again.content
+        assert (first.headers.get("idempotent-replayed"), again.headers["idempotent-replayed"]) == (
+            None, "true",
+        )  # fmt: skip
+        assert ask(client, _CSV + "L,300,310,1500,40,10\n").status_code == 422
+        # Nobody gets the answers of somebody else.
+        client.post("/token", data={
+            "grant_type": "client_credentials", "client_id": "presagio",
+            "client_secret": "the client's secret"}).raise_for_status()  # fmt: skip
+        time.sleep(0.5)
+    assert len(_kept(store, settings)) == 2
+
+
+def test_without_the_store_a_key_cannot_be_kept_and_says_so(
+    serve: Serve, settings: Settings, spec: MachineSpec
+) -> None:
+    away = settings.model_copy(update={"s3_endpoint": free_ports().url("s3"), "s3_timeout_s": 1})
+    with serve(away) as client:
+        answer = client.post("/feedback", json=_outcomes(spec), headers={"Idempotency-Key": "k"})
+        plain = client.post("/predict/batch", content=_CSV, headers={"Content-Type": "text/csv"})
+    assert (answer.status_code, plain.status_code) == (503, 200)
+    assert answer.json()["type"] == "urn:presagio:problem:store-unavailable"
