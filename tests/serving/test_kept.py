@@ -115,7 +115,7 @@ def test_outcomes_under_one_key_are_taken_once(
         empty = client.post("/feedback", json=_outcomes(spec), headers={"Idempotency-Key": ""})
     assert first.status_code == again.status_code == 202
     assert first.json() == again.json()
-    assert other.status_code == 422
+    assert other.status_code == 409
     assert other.json()["type"] == "urn:presagio:problem:idempotency-key-reused"
     assert empty.status_code == 400
 
@@ -134,7 +134,7 @@ def test_a_file_under_one_key_is_judged_once(
         assert (first.headers.get("idempotent-replayed"), again.headers["idempotent-replayed"]) == (
             None, "true",
         )  # fmt: skip
-        assert ask(client, _CSV + "L,300,310,1500,40,10\n").status_code == 422
+        assert ask(client, _CSV + "L,300,310,1500,40,10\n").status_code == 409
         # Nobody gets the answers of somebody else.
         client.post("/token", data={
             "grant_type": "client_credentials", "client_id": "presagio",

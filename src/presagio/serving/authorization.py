@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from presagio.serving import bodies
 from presagio.serving.accounts import Account, Accounts, Attempts, Kind
-from presagio.serving.problems import RefusedError
+from presagio.serving.problems import RefusedError, problems
 from presagio.serving.tokens import SCOPES, Authority, Principal, Scope, invalid_token
 from presagio.settings import Settings
 
@@ -203,4 +203,9 @@ def _oauth_answer(about: str) -> dict[str, Any]:
 _TOKEN_ANSWERS: dict[int | str, dict[str, Any]] = {
     HTTPStatus.BAD_REQUEST.value: _oauth_answer("Not a grant, or not the right password."),
     HTTPStatus.UNAUTHORIZED.value: _oauth_answer("Not the client's secret."),
+    **problems(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    ),
 }

@@ -165,6 +165,7 @@ def _responses() -> dict[int | str, dict[str, Any]]:
         HTTPStatus.OK.value: {"description": "A row for each row, in order.", "content": tables},
         **problems(
             HTTPStatus.BAD_REQUEST,
+            HTTPStatus.CONFLICT,
             HTTPStatus.UNPROCESSABLE_ENTITY,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             HTTPStatus.NOT_ACCEPTABLE,

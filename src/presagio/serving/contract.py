@@ -2,20 +2,29 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, create_model
 from pydantic.json_schema import models_json_schema
 
 from presagio.machine.spec import Feature, MachineSpec
 
 _INT64 = 2**63
+# One-hot columns come as 0 and 1 from many an export.
+_Indicator = StrictBool | Literal[0, 1]
+
+
+def _whole(value: object) -> object:
+    """Take 7.0 for 7, as JSON does; text and booleans are no numbers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_RequestId = Annotated[int, Field(strict=True, ge=-_INT64, lt=_INT64), BeforeValidator(_whole)]
 
 
 class PredictRequest(BaseModel):
     """One reading to judge; ``features`` is given its fields by :func:`request_model`."""
 
     request_id: Annotated[
-        int,
-        Field(ge=-_INT64, lt=_INT64, description="Comes back as response_id.", examples=[123]),
+        _RequestId, Field(description="Comes back as response_id.", examples=[123])
     ]
     features: BaseModel
 
@@ -98,16 +107,16 @@ class Outcome(BaseModel):
     """What became of one reading; ``features`` is given its fields by :func:`feedback_model`."""
 
     request_id: Annotated[
-        int | None,
-        Field(ge=-_INT64, lt=_INT64, description="The request that the reading was judged by."),
+        _RequestId | None,
+        Field(description="The request that the reading was judged by."),
     ] = None
     features: BaseModel
-    failure: Annotated[bool, Field(description="Whether the machine failed.")]
+    failure: Annotated[StrictBool, Field(description="Whether the machine failed.")]
     mode: Annotated[
         str | None, Field(description="Which failure mode it was, where that is known.")
     ] = None
     said_alarm: Annotated[
-        bool | None,
+        StrictBool | None,
         Field(description="The label that was answered; the model is asked again if not given."),
     ] = None
     said_version: Annotated[
@@ -240,12 +249,6 @@ def schemas_of(*models: type[BaseModel]) -> dict[str, Any]:
     return schemas
 
 
-def _refuse_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("a number is needed")  # noqa: TRY004 - pydantic turns it into a fault
-    return value
-
-
 def allowed_range(feature: Feature) -> str:
     """Say what values of a feature are allowed, in words."""
     low, high = feature.range
@@ -257,6 +260,8 @@ def _number(feature: Feature) -> Any:
     return Annotated[
         float,
         Field(
+            # Neither text nor a boolean is a number; a whole number is.
+            strict=True,
             allow_inf_nan=False,
             ge=low,
             le=high,
@@ -264,8 +269,6 @@ def _number(feature: Feature) -> Any:
             description=f"{feature.title}, {allowed_range(feature)}.",
             json_schema_extra={"unit": feature.unit},
         ),
-        # Outside the field: the range would not be in the documentation otherwise.
-        BeforeValidator(_refuse_boolean),
     ]
 
 
@@ -274,7 +277,7 @@ def _features_model(spec: MachineSpec) -> type[BaseModel]:
     for category in spec.categories:
         for value, indicator in category.indicators.items():
             about = Field(description=f"{category.title} is {value}.")
-            fields[indicator] = (Annotated[bool, about], ...)
+            fields[indicator] = (Annotated[_Indicator, about], ...)
     return create_model(
         "Features",
         __config__=ConfigDict(json_schema_extra={"examples": [dict[str, Any](spec.example)]}),

@@ -94,7 +94,7 @@ def feedback_router(
     }
     key_header: dict[str, Any] = {
         "name": "Idempotency-Key", "in": "header", "required": False,
-        "schema": {"type": "string", "maxLength": 200},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
         "description": "What is sent again under the same key is taken once.",
     }  # fmt: skip
 
@@ -111,6 +111,8 @@ def feedback_router(
         "/feedback",
         status_code=HTTPStatus.ACCEPTED,
         responses=problems(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.CONFLICT,
             HTTPStatus.UNPROCESSABLE_ENTITY,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

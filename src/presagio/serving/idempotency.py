@@ -84,7 +84,7 @@ class Idempotency:
         said = json.loads(found[0])
         if said["digest"] != digest:
             raise RefusedError(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused",
+                HTTPStatus.CONFLICT, "idempotency-key-reused",
                 "This Idempotency-Key was used for another body", "take a new key for a new body",
             )  # fmt: skip
         return said["answer"]

@@ -128,7 +128,11 @@ def webhook_router(board: Board, champion: Champion, settings: Settings) -> APIR
     @router.post(
         "/model/webhook",
         status_code=HTTPStatus.ACCEPTED,
-        responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+        responses=problems(
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ),
     )
     async def webhook(request: Request) -> dict[str, str]:
         """Look at the champion's alias soon: MLflow says that something has changed.

@@ -93,6 +93,9 @@ def feature_fault(feature: Feature, field: str, got: str) -> Fault:
 
 def _fault(error: Any, spec: MachineSpec) -> Fault:
     place = [str(part) for part in error["loc"]]
+    # What stands behind an indicator is which of its two forms was tried.
+    ends = [i for i, part in enumerate(place) if part in spec.indicator_names]
+    place = place[: ends[0] + 1] if ends else place
     field = shown(".".join(place))[1:-1] or "body"
     got = "nothing" if error["type"] == "missing" else shown(error["input"])
     for feature in spec.features:
@@ -122,7 +125,10 @@ def invalid(faults: Sequence[Fault]) -> RefusedError:
 
 def invalid_request(err: ValidationError, spec: MachineSpec) -> RefusedError:
     """Turn a validation error into the refusal that names all faults."""
-    return invalid([_fault(error, spec) for error in err.errors(include_url=False)])
+    told = {
+        fault.field: fault for fault in (_fault(e, spec) for e in err.errors(include_url=False))
+    }
+    return invalid(list(told.values()))
 
 
 def problem_response(err: RefusedError) -> JSONResponse:

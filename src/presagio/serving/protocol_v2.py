@@ -31,8 +31,6 @@ from presagio.settings import Settings
 _ALL = "inputs"
 _OUTPUTS = {"label": "BOOL", "probability": "FP64", "score": "FP64"}
 _JSON_LENGTH = b"inference-header-content-length"
-_NAME = Annotated[str, Path(max_length=200, description="Name of the registered model.")]
-_VERSION = Annotated[str, Path(max_length=200, description="The version that is served.")]
 
 
 class ServerMetadata(BaseModel):
@@ -115,6 +113,11 @@ class Inference:
                 f"version {version[:80]!r} is not served; {served.version!r} is",
             )  # fmt: skip
         return served
+
+    @property
+    def name(self) -> str:
+        """Name of the registered model."""
+        return self._settings.model_name
 
     def metadata(self, name: str, version: str | None) -> ModelMetadata:
         """Return what the model takes and gives."""
@@ -251,6 +254,9 @@ def _model_routes(
     router: APIRouter, path: str, inference: Inference, anybody: list[Any], missing: Any
 ) -> None:
     versioned = path.endswith("{version}")
+    about = "Name of the registered model."
+    Name = Annotated[str, Path(max_length=200, description=about, examples=[inference.name])]  # noqa: N806
+    Version = Annotated[str, Path(max_length=200, description="The version that is served.")]  # noqa: N806
     body = {
         "required": True,
         "content": {
@@ -265,29 +271,29 @@ def _model_routes(
         **problems(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     }
 
-    async def metadata(name: _NAME, version: _VERSION) -> ModelMetadata:
+    async def metadata(name: Name, version: Version) -> ModelMetadata:
         """Say what the model takes and gives."""
         return inference.metadata(name, version)
 
-    async def metadata_of_any(name: _NAME) -> ModelMetadata:
+    async def metadata_of_any(name: Name) -> ModelMetadata:
         """Say what the model takes and gives."""
         return inference.metadata(name, None)
 
-    async def ready(name: _NAME, version: _VERSION) -> Ready:
+    async def ready(name: Name, version: Version) -> Ready:
         """Say that the model answers."""
         inference.served(name, version)
         return Ready(name=name, ready=True)
 
-    async def ready_of_any(name: _NAME) -> Ready:
+    async def ready_of_any(name: Name) -> Ready:
         """Say that the model answers."""
         inference.served(name, None)
         return Ready(name=name, ready=True)
 
-    async def infer(request: Request, name: _NAME, version: _VERSION) -> Response:
+    async def infer(request: Request, name: Name, version: Version) -> Response:
         """Judge rows that come as tensors."""
         return await inference.infer(request, name, version)
 
-    async def infer_by_any(request: Request, name: _NAME) -> Response:
+    async def infer_by_any(request: Request, name: Name) -> Response:
         """Judge rows that come as tensors."""
         return await inference.infer(request, name, None)
 

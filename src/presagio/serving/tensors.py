@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from presagio.errors import DataError
 
@@ -22,7 +22,11 @@ _MOST_DIMENSIONS = 2
 _MOST_NUMBER = 1 << 31
 
 
-class Parameters(BaseModel):
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class Parameters(_Strict):
     """What of a tensor's or a request's parameters is looked at."""
 
     binary_data_size: Annotated[int, Field(ge=0)] | None = None
@@ -30,7 +34,7 @@ class Parameters(BaseModel):
     binary_data_output: bool = False
 
 
-class InputTensor(BaseModel):
+class InputTensor(_Strict):
     """A tensor that is sent; its data stand here, or behind the JSON as bytes."""
 
     name: Annotated[str, Field(max_length=200)]
@@ -43,14 +47,14 @@ class InputTensor(BaseModel):
     parameters: Parameters = Parameters()
 
 
-class WantedOutput(BaseModel):
+class WantedOutput(_Strict):
     """An output that is asked for."""
 
     name: Annotated[str, Field(max_length=200)]
     parameters: Parameters = Parameters()
 
 
-class InferenceRequest(BaseModel):
+class InferenceRequest(_Strict):
     """A request of the Open Inference Protocol."""
 
     id: Annotated[str | None, Field(max_length=200)] = None
