@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from bench import cleaning, intake, models, stack, training, watching
+from bench import cleaning, intake, models, serving, stack, training, watching
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "stack": stack.run,
@@ -12,6 +12,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "intake": intake.run,
     "models": models.run,
     "training": training.run,
+    "serving": serving.run,
 }
 
 for name in sys.argv[1:] or BENCHMARKS:

@@ -13,6 +13,7 @@ import pytest
 from presagio.ingest.upload import upload, wait_for_receipt
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
+from presagio.orchestration.api import authorization
 from presagio.registry.recording import open_registry
 from tests.e2e.conftest import Stack, eventually
 from tests.readings import HEADER
@@ -165,6 +166,7 @@ def test_the_contract_of_the_described_system(stack: Stack, spec: MachineSpec) -
     settings = stack.settings
     assert set(httpx.get(settings.api_url).json()) == {"message"}
     body = {"request_id": 5, "features": spec.example}
-    answer = httpx.post(f"{settings.api_url}/predict", json=body).json()
+    asked = authorization(settings, "predict")
+    answer = httpx.post(f"{settings.api_url}/predict", json=body, headers=asked).json()
     assert (answer["response_id"], answer["label"]) == (5, True)
     assert answer["model"] == "svm_prod"

@@ -9,6 +9,7 @@ import polars as pl
 from presagio.ingest.upload import upload, wait_for_receipt
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
+from presagio.orchestration.api import authorization
 from tests.e2e.conftest import Stack, eventually
 
 
@@ -48,7 +49,8 @@ def test_new_rows_train_a_judged_challenger_and_the_api_is_told(
     decision = next(d for d in stack.decisions() if d["who"] == "train_champion")
     assert decision["newest_receipt"] == receipt.id
     assert run in decision["why"]
-    served = httpx.get(f"{stack.settings.api_url}/model").json()
+    asked = authorization(stack.settings)
+    served = httpx.get(f"{stack.settings.api_url}/model", headers=asked).json()
     assert served["version"] == stack.ready()["version"]
     assert set(served["card"]) >= {"data", "costs", "test", "limits", "reproduce"}
     # Nothing is new now.
@@ -89,7 +91,10 @@ def test_outcomes_come_back_by_file_and_over_the_api(
     sent = json.loads(done.stdout)
     assert sent["receipt"]["rows_processed"] == sent["outcomes"] == 1000
     body = {"outcomes": [{"request_id": 7, "features": spec.example, "failure": True}]}
-    answer = httpx.post(f"{stack.settings.api_url}/feedback", json=body, timeout=30)
+    asked = authorization(stack.settings, "feedback")
+    answer = httpx.post(
+        f"{stack.settings.api_url}/feedback", json=body, headers=asked, timeout=30
+    )
     (key,) = answer.raise_for_status().json()["keys"]
     assert eventually(lambda: stack.intake.ledger.receipts(key=key))
     version = stack.ready()["version"]

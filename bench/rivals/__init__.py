@@ -1,0 +1,1 @@
+"""The model behind other servers, as each of their documentations has it."""
