@@ -92,9 +92,7 @@ def test_outcomes_come_back_by_file_and_over_the_api(
     assert sent["receipt"]["rows_processed"] == sent["outcomes"] == 1000
     body = {"outcomes": [{"request_id": 7, "features": spec.example, "failure": True}]}
     asked = authorization(stack.settings, "feedback")
-    answer = httpx.post(
-        f"{stack.settings.api_url}/feedback", json=body, headers=asked, timeout=30
-    )
+    answer = httpx.post(f"{stack.settings.api_url}/feedback", json=body, headers=asked, timeout=30)
     (key,) = answer.raise_for_status().json()["keys"]
     assert eventually(lambda: stack.intake.ledger.receipts(key=key))
     version = stack.ready()["version"]

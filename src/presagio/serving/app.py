@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from presagio import __version__
-from presagio.errors import RegistryError, StorageError
+from presagio.errors import RegistryError, SettingsError, StorageError
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.serving import problems
 from presagio.serving.authorization import Guard, token_router
@@ -131,6 +131,16 @@ def _routers(parts: _Parts, outcomes: Any, predictions: Predictions) -> list[API
     return routers
 
 
+def _traced(app: Asgi, endpoint: str) -> Asgi:
+    try:
+        from presagio.serving.tracing import Traced  # noqa: PLC0415 - an extra
+    except ImportError as err:
+        raise SettingsError(
+            f"PRESAGIO_OTLP_ENDPOINT is set and {err.name} is missing; install presagio[traces]"
+        ) from err
+    return Traced(app, endpoint)
+
+
 def create_app(settings: Settings | None = None) -> Asgi:
     """Build the API.
 
@@ -167,6 +177,8 @@ def create_app(settings: Settings | None = None) -> Asgi:
         app.include_router(router)
     app.openapi = cache(lambda: _openapi(app, wanted, outcomes, InferenceRequest))  # type: ignore[method-assign]
     edge: Asgi = Edge(app, {("POST", "/predict"): predictions}, parts.settings, parts.metrics)
+    if parts.settings.otlp_endpoint is not None:
+        edge = _traced(edge, parts.settings.otlp_endpoint)
     if parts.settings.cors_origins:
         return CORSMiddleware(
             edge, allow_origins=parts.settings.cors_origins, allow_methods=["GET", "POST"],
