@@ -94,7 +94,9 @@ def _wrk(
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
-    found = {name: _milliseconds(value) for name, value in re.findall(r"(50|99)%\s+(\S+)", said)}
+    found = {
+        name: _milliseconds(value) for name, value in re.findall(r"(?m)^ +(50|99)% +(\S+)$", said)
+    }
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
     assert rate is not None, said
     return Load(float(rate[1]), found["50"], found["99"], int(failed[1]) if failed else 0)

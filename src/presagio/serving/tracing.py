@@ -34,11 +34,9 @@ class Traced:
             if scope["type"] == "lifespan":
                 self._provider.shutdown()
             return
-        carrier = {
-            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
-        }
+        carrier = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         with self._tracer.start_as_current_span(
-            scope["method"], context=extract(dict(headers)), kind=SpanKind.SERVER
+            scope["method"], context=extract(carrier), kind=SpanKind.SERVER
         ) as span:
 
             async def answer(message: dict[str, Any]) -> None:
