@@ -48,7 +48,7 @@ _READING = {
 }  # fmt: skip
 _LUA = """
 wrk.method = "POST"
-wrk.body = [[{body}]]
+wrk.body = [==[{body}]==]
 {headers}
 """
 

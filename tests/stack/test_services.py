@@ -26,7 +26,8 @@ def test_every_service_of_the_design_is_there(built: tuple[list[Service], Layout
     names = {service.name for service in built[0]}
     assert names == {
         "postgres", "s3", "databases", "buckets", "mlflow", "airflow-db", "airflow-apiserver",
-        "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "webhook", "champion", "api",
+        "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "webhook", "champion",
+        "api",
     }  # fmt: skip
 
 
