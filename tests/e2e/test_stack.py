@@ -58,6 +58,8 @@ def test_a_killed_service_comes_back_with_nothing_lost(
     assert eventually(is_back, limit_s=120)
     done = stack.call("ingest", file, "--wait", "--json")
     assert json.loads(done.stdout)["receipt"]["rows_processed"] == 1, done.stderr
+    # Whatever was away, the API is back on the champion without a restart.
+    assert eventually(lambda: not stack.ready()["degraded"], limit_s=30)
     assert open_registry(stack.settings).resolve() == champion
     assert eventually(lambda: stack.ready()["version"] == champion.version)
 

@@ -133,13 +133,9 @@ class Edge:
         seconds = time.perf_counter() - began
         route = scope["path"] if direct else getattr(scope.get("route"), "path", "none")
         self._metrics.answered(route, status, seconds)
+        self._metrics.in_flight.set(self._in_flight)
         if status >= self._log_from:
             _log.info(
                 "%s %s %d", scope["method"], scope["path"], status,
                 extra={"fields": {"status": status, "milliseconds": round(seconds * 1e3, 3)}},
             )  # fmt: skip
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests are being answered."""
-        return self._in_flight
