@@ -11,7 +11,7 @@ from presagio.errors import SettingsError, StackError
 from presagio.serving.accounts import Accounts, read_accounts
 from presagio.settings import Settings, load_settings
 from tests.conftest import free_ports
-from tests.serving.conftest import SECRETS, Serve
+from tests.serving.conftest import SECRETS, serve_app
 
 pytestmark = pytest.mark.unit
 
@@ -47,7 +47,7 @@ def test_names_of_the_apis_own_and_unknown_ones_are_refused(tmp_path: Path) -> N
 
 
 def test_a_token_is_printed_by_a_running_api(
-    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(
         home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
@@ -55,7 +55,7 @@ def test_a_token_is_printed_by_a_running_api(
     )  # fmt: skip
     secret = SECRETS["client_secret"].get_secret_value()
     monkeypatch.setenv("PRESAGIO_CLIENT_SECRET", secret)
-    with serve(settings) as client:
+    with serve_app(settings) as client:
         monkeypatch.setenv("PRESAGIO_API_URL", str(client.base_url).rstrip("/"))
         token = _run(tmp_path, "token", "--scope", "predict").strip()
         headers = {"Authorization": f"Bearer {token}"}
