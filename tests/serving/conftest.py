@@ -34,6 +34,9 @@ def with_secrets(settings: Settings) -> Settings:
 def serve_app(settings: Settings) -> Iterator[httpx.Client]:
     """Serve, and give a client that has a token for everything."""
     settings = with_secrets(settings)
+    if settings.s3_endpoint is None:
+        # Or answers would be recorded into a store somewhere else.
+        settings = settings.model_copy(update={"record_predictions": False})
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         create_app(settings), http=TimedProtocol, log_config=None, lifespan="on", ws="none"

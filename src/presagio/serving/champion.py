@@ -32,6 +32,7 @@ _FIRST_LOOK_S = 6.0
 # The others may be loading; one that cannot is left behind.
 _TOGETHER_S = 5.0
 _WOKEN_POLL_S = 0.25
+_REFUSED_S = 60.0
 _LAST_GOOD = "last-good.json"
 _WARM_ROWS = 512
 
@@ -51,6 +52,7 @@ class Served:
     version: str
     source: Literal["registry", "cache", "fallback"]
     confirmed: bool
+    run_id: str = ""
 
     @property
     def degraded(self) -> bool:
@@ -108,7 +110,7 @@ class Champion:
         self._reader: RegistryReader | None = None
         self._board, self._metrics = board or Board(None), metrics or Metrics()
         self.reason: str | None = "the registry has not been asked yet"
-        self._refused: str | None = None
+        self._refused: tuple[str, float] | None = None
         # A reload that is asked for and the next look may meet; one after the other they may not.
         self._looking = threading.Lock()
         self.served = self._last_good() or load_fallback(spec)
@@ -155,7 +157,7 @@ class Champion:
             version = self._reader.resolve("champion")
             if self._is_served(version):
                 self._confirm(version)
-            elif _names(version) != self._refused:
+            elif not self._is_refused(version):
                 self._swap(self._reader, version)
         except PresagioError as err:
             if self.reason != str(err):
@@ -168,9 +170,16 @@ class Champion:
 
     def _is_served(self, version: RegisteredVersion) -> bool:
         served = self.served
-        return served.source != "fallback" and (served.model, served.version) == (
-            version.name, version.version,
+        # Not by its number alone: a registry that was made anew counts from 1 again.
+        return served.source != "fallback" and (served.model, served.version, served.run_id) == (
+            version.name, version.version, version.run_id,
         )  # fmt: skip
+
+    def _is_refused(self, version: RegisteredVersion) -> bool:
+        refused = self._refused
+        return (
+            refused is not None and refused[0] == _names(version) and time.monotonic() < refused[1]
+        )
 
     def _confirm(self, version: RegisteredVersion) -> None:
         self._refused, self.reason = None, None
@@ -185,15 +194,22 @@ class Champion:
             _check_inputs(predictor, self._spec)
             _warm_up(predictor, self._spec)
         except InvalidArtifactError:
-            # Refused once is refused until the alias moves; no use in loading it every poll.
-            self._refused = _names(version)
+            # No use in loading it at every poll; now and then, since a disk may have been full.
+            self._refused = _names(version), time.monotonic() + _REFUSED_S
             self._metrics.swap("refused")
             raise
         # All workers change over at one moment, as far as they can.
         self._board.post(prepared=_names(version))
         self._board.wake()
         self._board.wait_prepared(_names(version), _TOGETHER_S)
-        self.served = Served(predictor, version.name, version.version, "registry", confirmed=True)
+        self.served = Served(
+            predictor,
+            version.name,
+            version.version,
+            "registry",
+            confirmed=True,
+            run_id=version.run_id,
+        )
         self.reason, self._refused = None, None
         self._board.post(since=time.time())
         self._post()
@@ -216,7 +232,7 @@ class Champion:
     def _keep(self, version: RegisteredVersion, predictor: Predictor) -> None:
         """Remember what was served last, for a start without the registry."""
         said = {
-            "name": version.name, "version": version.version,
+            "name": version.name, "version": version.version, "run_id": version.run_id,
             "folder": predictor.artifact.folder.name, "digest": predictor.artifact.digest,
         }  # fmt: skip
         path = self._settings.model_cache / _LAST_GOOD
@@ -239,7 +255,10 @@ class Champion:
             return None
         if said["name"] != self._settings.model_name:
             return None
-        return Served(predictor, said["name"], said["version"], "cache", confirmed=False)
+        return Served(
+            predictor, said["name"], said["version"], "cache", confirmed=False,
+            run_id=said["run_id"],
+        )  # fmt: skip
 
 
 async def start_following(champion: Champion) -> asyncio.Task[None]:

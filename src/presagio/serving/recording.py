@@ -178,13 +178,13 @@ class Recorder:
             self._thread.join(timeout=_CLOSE_LIMIT_S)
 
     def _run(self) -> None:
-        self._store = self._open_store()
         while True:
             timely = not self._wake.wait(self._settings.record_seconds)
             self._wake.clear()
             try:
+                self._store = self._store or self._open_store()
                 while self._full or ((timely or self._ending) and self._block.rows):
-                    self._write()
+                    self._write(self._store)
                 self._held = False
             except PresagioError as err:
                 # They wait on, until the next time; when the queue is full, new ones are dropped.
@@ -195,14 +195,14 @@ class Recorder:
                 return
 
     def _open_store(self) -> "ObjectStore":
-        # What takes long to import is imported now, before there is much to answer.
+        # What takes long to import is imported before there is much to write.
         import polars  # noqa: PLC0415, F401, ICN001
 
         from presagio.storage.objects import open_store  # noqa: PLC0415
 
         return open_store(self._settings)
 
-    def _write(self) -> None:
+    def _write(self, store: "ObjectStore") -> None:
         """Write one file of what waits; what cannot be written goes on waiting."""
         with self._lock:
             if not self._full:
@@ -215,8 +215,7 @@ class Recorder:
         with tempfile.TemporaryDirectory(prefix="presagio-predictions-") as folder:
             path = Path(folder) / name
             _table(block, self._spec).write_parquet(path)
-            if self._store is not None:
-                self._store.upload(self._settings.data_bucket, key, path)
+            store.upload(self._settings.data_bucket, key, path)
         with self._lock:
             self._full.popleft()
         self._metrics.recorded.inc(block.rows)
