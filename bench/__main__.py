@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from bench import cleaning, intake, models, serving, stack, training, watching
+from bench import cleaning, intake, models, serving, stack, swapping, training, watching
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "stack": stack.run,
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "models": models.run,
     "training": training.run,
     "serving": serving.run,
+    "swapping": swapping.run,
 }
 
 for name in sys.argv[1:] or BENCHMARKS:
