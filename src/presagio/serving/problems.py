@@ -186,7 +186,8 @@ class Handlers:
         away = HTTPStatus.SERVICE_UNAVAILABLE
         if isinstance(err, StorageError):
             _log.warning("the object store does not answer: %s", err)
-            title, said = "The object store does not answer", "nothing was stored; try again later"
+            title = "The object store does not answer"
+            said = "nothing was stored; send it again later"
             return RefusedError(away, "store-unavailable", title, said, headers=_AWAY)
         if isinstance(err, RegistryError):
             _log.warning("the registry does not answer: %s", err)
