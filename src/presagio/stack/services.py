@@ -162,7 +162,8 @@ def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
                 "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
                 "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": credentials.mlflow_webhook_key,
                 "MLFLOW_WEBHOOK_REQUEST_TIMEOUT": "5",
-                "MLFLOW_WEBHOOK_CACHE_TTL": "5",
+                # An event is not sent again, so who wants it is looked up for each.
+                "MLFLOW_WEBHOOK_CACHE_TTL": "0",
                 "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 "GIT_PYTHON_REFRESH": "quiet",
