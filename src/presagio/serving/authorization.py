@@ -61,7 +61,7 @@ class Guard:
         kind, _, token = (said or "").partition(" ")
         if kind.lower() != "bearer" or not token:
             raise invalid_token("the request has no bearer token")
-        principal = self.authority.remembered(token) or await self.authority.verify(token)
+        principal = await self.authority.verify(token)
         if needed is not None and needed not in principal.scopes:
             raise RefusedError(
                 HTTPStatus.FORBIDDEN,
@@ -87,15 +87,13 @@ _SCHEME = OAuth2(
 )
 
 
-async def _admitted(
+async def admitted(
     request: Request, wanted: SecurityScopes, _scheme: Annotated[Any, Depends(_SCHEME)]
 ) -> Principal:
+    """Let a request through, or refuse it, by the scope that its route names."""
     guard: Guard = request.app.state.guard
     needed: Any = next(iter(wanted.scopes), None)
     return await guard.admit(request.scope, needed)
-
-
-admitted = _admitted
 
 
 def _refused(error: str, why: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> JSONResponse:

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,32 +205,31 @@ class _Drain(io.RawIOBase):
         return found
 
 
-def _write_parquet(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - see _read_arrow
-
+def _write_tables(
+    frames: Iterable[pl.DataFrame], open_writer: Callable[[Any, Any], Any]
+) -> Iterator[bytes]:
+    """Yield what a writer of Arrow tables makes of them; it is opened with sink and schema."""
     sink, writer = _Drain(), None
     for frame in frames:
         table = frame.to_arrow()
-        writer = writer or pq.ParquetWriter(sink, table.schema, compression="zstd")
+        writer = writer or open_writer(sink, table.schema)
         writer.write_table(table)
         yield sink.taken()
     if writer is not None:
         writer.close()
     yield sink.taken()
+
+
+def _write_parquet(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - see _read_arrow
+
+    return _write_tables(frames, partial(pq.ParquetWriter, compression="zstd"))
 
 
 def _write_arrow(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
     import pyarrow as pa  # noqa: PLC0415 - see _read_arrow
 
-    sink, writer = _Drain(), None
-    for frame in frames:
-        table = frame.to_arrow()
-        writer = writer or pa.ipc.new_stream(sink, table.schema)
-        writer.write_table(table)
-        yield sink.taken()
-    if writer is not None:
-        writer.close()
-    yield sink.taken()
+    return _write_tables(frames, pa.ipc.new_stream)
 
 
 FORMATS = (
