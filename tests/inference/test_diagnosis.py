@@ -83,7 +83,7 @@ def test_a_model_without_background_has_no_contributions(predictor: Predictor) -
         predictor.artifact.model_copy(update={"manifest": manifest}), predictor._session
     )
     assert attribute(bare, _row(predictor)) is None
-    assert explain(bare, _row(predictor)).limits
+    assert explain(bare, _row(predictor), alarm=False).limits
 
 
 def test_minutes_are_those_at_which_the_limit_is_reached(predictor: Predictor) -> None:
@@ -140,8 +140,8 @@ def test_the_weather_is_not_among_what_can_be_changed(predictor: Predictor) -> N
 
 def test_an_explanation_names_the_mode(predictor: Predictor) -> None:
     heat = _row(predictor, torque_nm=40.0, rotational_speed_rpm=1300.0, tool_wear_min=10.0)
-    assert explain(predictor, heat).mode == "hdf"
+    assert explain(predictor, heat, alarm=True).mode == "hdf"
     power = _row(predictor, torque_nm=75.0, rotational_speed_rpm=1500.0, tool_wear_min=10.0)
-    assert explain(predictor, power).mode == "pwf"
-    calm = explain(predictor, _row(predictor, **_HEALTHY))
+    assert explain(predictor, power, alarm=True).mode == "pwf"
+    calm = explain(predictor, _row(predictor, **_HEALTHY), alarm=False)
     assert calm.clearing is None

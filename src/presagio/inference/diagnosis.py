@@ -170,15 +170,32 @@ def smallest_change(predictor: Predictor, inputs: Floats) -> Change | None:
     return min(found, key=lambda own: own[0])[1] if found else None
 
 
-def _likeliest(spec: MachineSpec, inputs: Floats, odds: dict[str, float]) -> str | None:
+def _likeliest(spec: MachineSpec, rows: Floats, odds: dict[str, Floats]) -> list[str | None]:
     known = {mode.name for mode in spec.modes}
-    if own := {name: value for name, value in odds.items() if name in known}:
-        return max(own, key=lambda name: own[name])
-    broken = failing_modes(spec, _named(spec, inputs[None]))
-    return next((mode for mode, happens in broken.items() if happens[0]), None)
+    if own := {name: values for name, values in odds.items() if name in known}:
+        names = list(own)
+        return [names[i] for i in np.argmax(np.stack(list(own.values())), axis=0)]
+    broken = failing_modes(spec, _named(spec, rows))
+    return [
+        next((mode for mode, happens in broken.items() if happens[i]), None)
+        for i in range(len(rows))
+    ]
 
 
-def explain(predictor: Predictor, inputs: Floats) -> Explanation:
+def likeliest_modes(predictor: Predictor, inputs: Floats) -> list[str | None]:
+    """Name the likeliest failure mode of each row, as :attr:`Explanation.mode` does.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    inputs
+        Shape ``(n, k)``.
+    """
+    return _likeliest(predictor.artifact.spec, inputs, predictor.diagnose(inputs).modes)
+
+
+def explain(predictor: Predictor, inputs: Floats, *, alarm: bool) -> Explanation:
     """Explain the answer to one row.
 
     Parameters
@@ -187,10 +204,11 @@ def explain(predictor: Predictor, inputs: Floats) -> Explanation:
         The model; its artifact says the machine spec and the background.
     inputs
         Shape ``(k,)``, as for :meth:`Predictor.predict`.
+    alarm
+        Whether the answer was an alarm, which is to be cleared.
     """
     spec = predictor.artifact.spec
     found = predictor.diagnose(inputs[None])
-    odds = {name: float(values[0]) for name, values in found.modes.items()}
     measured = signed_distances(spec, _named(spec, inputs[None]))
     minutes = minutes_left(spec, inputs)
     limits = tuple(
@@ -199,10 +217,9 @@ def explain(predictor: Predictor, inputs: Floats) -> Explanation:
         )
         for own in distances_of(spec)
     )
-    alarm = bool(predictor.predict(inputs[None]).label[0])
     return Explanation(
-        _likeliest(spec, inputs, odds),
-        odds,
+        _likeliest(spec, inputs[None], found.modes)[0],
+        {name: float(values[0]) for name, values in found.modes.items()},
         limits,
         attribute(predictor, inputs),
         smallest_change(predictor, inputs) if alarm else None,

@@ -12,6 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import GRAPH, ArtifactFiles, Example, read_artifact
+from presagio.machine.spec import MachineSpec
 
 # Larger calls fall out of the processor's cache: 200,000 rows at once ran 7 times slower a row.
 _CHUNK_ROWS = 512
@@ -178,6 +179,21 @@ def load_predictor(folder: Path, *, digest: str | None = None) -> Predictor:
         raise InvalidArtifactError(f"{folder}: the manifest records no examples")
     predictor.check_examples(examples)
     return predictor
+
+
+def check_inputs(predictor: Predictor, spec: MachineSpec) -> None:
+    """Check that a model takes the readings of a machine.
+
+    Raises
+    ------
+    InvalidArtifactError
+        If its inputs are others, or in another order.
+    """
+    inputs = predictor.artifact.manifest.inputs
+    if inputs != spec.input_names:
+        raise InvalidArtifactError(
+            f"the model takes {inputs}, the machine spec {spec.name} has {spec.input_names}"
+        )
 
 
 def fallback_folder() -> Path:

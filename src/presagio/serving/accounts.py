@@ -1,6 +1,5 @@
 """Who may ask for a token: users and clients, by Argon2 hashes of their secrets."""
 
-import json
 import os
 import threading
 import time
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from presagio.errors import SettingsError
 from presagio.serving.tokens import SCOPES, Scope
 from presagio.settings import Settings
+from presagio.settings.private import write_private
 
 Kind = Literal["user", "client"]
 _WINDOW_S = 60.0
@@ -52,14 +52,8 @@ def read_accounts(path: Path) -> tuple[Account, ...]:
 
 
 def write_accounts(path: Path, accounts: tuple[Account, ...]) -> None:
-    """Write the accounts, for their owner only; readers see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.unlink(missing_ok=True)
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(_ACCOUNTS.dump_python(accounts, mode="json"), file, indent=1)
-    scratch.replace(path)
+    """Write the accounts, for their owner only."""
+    write_private(path, _ACCOUNTS.dump_json(accounts, indent=1).decode())
 
 
 def make_account(name: str, kind: Kind, secret: str, scopes: tuple[Scope, ...]) -> Account:

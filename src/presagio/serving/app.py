@@ -21,20 +21,23 @@ from presagio import __version__
 from presagio.errors import RegistryError, SettingsError, StorageError
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.serving import problems
+from presagio.serving.answers import Problem
 from presagio.serving.authorization import Guard, token_router
 from presagio.serving.batch import Batches, batch_router
 from presagio.serving.board import Board, open_board
 from presagio.serving.champion import Champion, start_following
-from presagio.serving.contract import Problem, feedback_model, request_model, schemas_of
 from presagio.serving.edge import Asgi, Edge
 from presagio.serving.feedback import feedback_router
 from presagio.serving.health import health_router, metrics_router
 from presagio.serving.idempotency import Idempotency
+from presagio.serving.judgement import Judge
 from presagio.serving.metrics import Metrics
 from presagio.serving.models import model_router, webhook_router
+from presagio.serving.openapi import schemas_of
 from presagio.serving.predictions import Predictions, predict_router
 from presagio.serving.protocol_v2 import Inference, v2_router
 from presagio.serving.recording import Recorder
+from presagio.serving.requests import feedback_model, request_model
 from presagio.serving.tensors import InferenceRequest
 from presagio.serving.tokens import OutsideIssuer, open_authority
 from presagio.settings import Settings, load_settings
@@ -114,8 +117,8 @@ def _lifespan(parts: _Parts) -> Any:
 
 def _routers(parts: _Parts, outcomes: Any, predictions: Predictions) -> list[APIRouter]:
     settings, spec, champion, board = parts.settings, parts.spec, parts.champion, parts.board
-    metrics, recorder, idempotency = parts.metrics, parts.recorder, parts.idempotency
-    batches = Batches(spec, settings, champion, metrics, recorder, idempotency)
+    idempotency, judge = parts.idempotency, Judge(parts.metrics, parts.recorder)
+    batches = Batches(spec, settings, champion, judge, idempotency)
     routers = [
         health_router(champion, settings),
         predict_router(spec, predictions),
@@ -123,8 +126,8 @@ def _routers(parts: _Parts, outcomes: Any, predictions: Predictions) -> list[API
         model_router(champion, board, settings),
         webhook_router(board, champion, settings),
         feedback_router(spec, outcomes, settings, champion, idempotency),
-        metrics_router(metrics, board),
-        v2_router(Inference(spec, settings, champion, metrics, recorder)),
+        metrics_router(parts.metrics, board),
+        v2_router(Inference(spec, settings, champion, judge)),
     ]
     if parts.guard.authority is not None:
         routers.insert(1, token_router(settings, parts.guard.authority))

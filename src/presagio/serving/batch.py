@@ -19,11 +19,9 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving import bodies
 from presagio.serving.authorization import admitted
 from presagio.serving.champion import Champion
-from presagio.serving.idempotency import Answer, Idempotency
-from presagio.serving.logs import request_id
-from presagio.serving.metrics import Metrics
+from presagio.serving.idempotency import Answer, Idempotency, documented_key
+from presagio.serving.judgement import Judge
 from presagio.serving.problems import RefusedError, problems
-from presagio.serving.recording import Recorder
 from presagio.serving.tokens import Principal
 from presagio.settings import Settings
 
@@ -91,8 +89,7 @@ class Batches:
     spec: MachineSpec
     settings: Settings
     champion: Champion
-    metrics: Metrics
-    recorder: Recorder
+    judge: Judge
     idempotency: Idempotency
 
     async def answer(self, request: Request, subject: str) -> StreamingResponse:
@@ -132,7 +129,7 @@ class Batches:
             if (before := self.idempotency.find(key, digest, folder)) is not None:
                 return before
         served = self.champion.served
-        judge = FileJudge(served, self.spec, self.metrics, self.recorder, request_id.get() or "")
+        judge = FileJudge(served, self.spec, self.judge)
         headers = {
             "Content-Type": wanted,
             "X-Presagio-Model": served.model,
@@ -185,11 +182,7 @@ def _documented(spec: MachineSpec) -> dict[str, Any]:
     content[_JSON] = {"schema": reading, "example": [example]}
     content["text/csv"] = {**text, "example": f"{','.join(example)}\n{line}\n"}
     content["application/x-ndjson"] = {**text, "example": json.dumps(example) + "\n"}
-    key = {
-        "name": "Idempotency-Key", "in": "header", "required": False,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
-        "description": "The same file under the same key is judged once.",
-    }  # fmt: skip
+    key = documented_key("The same file under the same key is judged once.")
     return {"requestBody": {"required": True, "content": content}, "parameters": [key]}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from presagio.errors import InvalidArtifactError, PresagioError
 from presagio.inference.diagnosis import explain
-from presagio.inference.predictor import Predictor, fallback_folder, load_predictor
+from presagio.inference.predictor import Predictor, check_inputs, fallback_folder, load_predictor
 from presagio.machine.spec import MachineSpec
 
 if TYPE_CHECKING:
@@ -60,14 +60,6 @@ class Served:
         return not self.confirmed
 
 
-def _check_inputs(predictor: Predictor, spec: MachineSpec) -> None:
-    if predictor.artifact.manifest.inputs != spec.input_names:
-        raise InvalidArtifactError(
-            f"the model takes {predictor.artifact.manifest.inputs}, "
-            f"the machine spec {spec.name} has {spec.input_names}"
-        )
-
-
 def load_fallback(spec: MachineSpec) -> Served:
     """Load the artifact that ships with the package.
 
@@ -77,7 +69,7 @@ def load_fallback(spec: MachineSpec) -> Served:
         If it is damaged, or was made for other inputs than the machine spec's.
     """
     predictor = load_predictor(fallback_folder())
-    _check_inputs(predictor, spec)
+    check_inputs(predictor, spec)
     digest = predictor.artifact.digest[:12]
     return Served(predictor, "fallback", digest, "fallback", confirmed=False)
 
@@ -87,7 +79,7 @@ def _warm_up(predictor: Predictor, spec: MachineSpec) -> None:
     row = predictor.arrange([spec.example])
     predictor.predict(row)
     predictor.predict(np.repeat(row, _WARM_ROWS, axis=0))
-    explain(predictor, row[0])
+    explain(predictor, row[0], alarm=True)
 
 
 def _names(version: RegisteredVersion) -> str:
@@ -191,7 +183,7 @@ class Champion:
     def _swap(self, reader: "RegistryReader", version: RegisteredVersion) -> None:
         try:
             predictor = self._load(reader, version)
-            _check_inputs(predictor, self._spec)
+            check_inputs(predictor, self._spec)
             _warm_up(predictor, self._spec)
         except InvalidArtifactError:
             # No use in loading it at every poll; now and then, since a disk may have been full.
@@ -247,7 +239,7 @@ class Champion:
         try:
             said = json.loads((cache / _LAST_GOOD).read_bytes())
             predictor = load_predictor(cache / Path(said["folder"]).name, digest=said["digest"])
-            _check_inputs(predictor, self._spec)
+            check_inputs(predictor, self._spec)
         except FileNotFoundError:
             return None
         except (InvalidArtifactError, OSError, ValueError, KeyError, TypeError) as err:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Security
 
@@ -17,16 +17,13 @@ from presagio.inference.outcomes import (
 )
 from presagio.machine.spec import MachineSpec
 from presagio.serving import bodies
+from presagio.serving.answers import FeedbackResponse
 from presagio.serving.authorization import admitted
 from presagio.serving.champion import Champion, Served
-from presagio.serving.contract import (
-    FeedbackRequest,
-    FeedbackResponse,
-    Outcome,
-    schema_reference,
-)
-from presagio.serving.idempotency import Idempotency
+from presagio.serving.idempotency import Idempotency, documented_key
+from presagio.serving.openapi import schema_reference
 from presagio.serving.problems import problems
+from presagio.serving.requests import FeedbackRequest, Outcome
 from presagio.serving.tokens import Principal
 from presagio.settings import Settings
 
@@ -92,11 +89,7 @@ def feedback_router(
             }
         },
     }
-    key_header: dict[str, Any] = {
-        "name": "Idempotency-Key", "in": "header", "required": False,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
-        "description": "What is sent again under the same key is taken once.",
-    }  # fmt: skip
+    key = documented_key("What is sent again under the same key is taken once.")
 
     def take(read: FeedbackRequest, key: str | None, digest: str) -> FeedbackResponse:
         if key is not None and (before := idempotency.recall(key, digest)) is not None:
@@ -118,7 +111,7 @@ def feedback_router(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
-        openapi_extra={"requestBody": body, "parameters": [key_header]},
+        openapi_extra={"requestBody": body, "parameters": [key]},
     )
     async def feedback(
         request: Request, asker: Annotated[Principal, Security(admitted, scopes=["feedback"])]

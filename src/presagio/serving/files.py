@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from presagio.machine.spec import MachineSpec
 from presagio.serving.champion import Served
 from presagio.serving.formats import FORMATS
-from presagio.serving.metrics import Metrics
+from presagio.serving.judgement import Judge
 from presagio.serving.readings import ReadingsTable
-from presagio.serving.recording import Recorder
 
 _BY_TYPE = {form.media_type: form for form in FORMATS}
 
@@ -29,13 +28,11 @@ def _at_good(values: NDArray[Any], good: NDArray[np.bool_], kind: Any) -> pl.Ser
 
 @dataclass(frozen=True)
 class FileJudge:
-    """Judges one file: one model for all of it, and where its answers are counted and kept."""
+    """Judges one file: one model for all of it."""
 
     served: Served
     spec: MachineSpec
-    metrics: Metrics
-    recorder: Recorder
-    request: str
+    judge: Judge
 
     def answer(self, path: Path, sent: str, wanted: str, *, most_rows: int) -> Iterator[bytes]:
         """Return the answer, whose first part is made already.
@@ -68,18 +65,12 @@ class FileJudge:
         table, rows = None, 0
         for frame in frames:
             table = table or ReadingsTable(frame.schema, self.spec)
-            yield self._judge(table, frame, rows)
+            yield self._judged(table, frame, rows)
             rows += frame.height
 
-    def _judge(self, table: ReadingsTable, frame: pl.DataFrame, first: int) -> pl.DataFrame:
+    def _judged(self, table: ReadingsTable, frame: pl.DataFrame, first: int) -> pl.DataFrame:
         checked = table.check(frame)
-        said = self.served.predictor.predict(checked.inputs)
-        self.metrics.rows.inc(len(checked.inputs))
-        if alarms := int(said.label.sum()):
-            # Which mode each is would take an explanation each.
-            self.metrics.alarm(None, alarms)
-        if len(checked.inputs):
-            self.recorder.many(self.request, checked.inputs, said, self.served)
+        said = self.judge.judge(self.served, checked.inputs)
         columns = {
             "row": pl.arange(first, first + frame.height, eager=True),
             "label": _at_good(said.label, checked.good, pl.Boolean),

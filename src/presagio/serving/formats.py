@@ -41,7 +41,6 @@ class Format:
         Yields the bytes of a file.
     """
 
-    name: str
     media_type: str
     read: Reader
     write: Writer
@@ -233,9 +232,9 @@ def _write_arrow(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
 
 
 FORMATS = (
-    Format("JSON", "application/json", _read_json, _write_json),
-    Format("CSV", "text/csv", _read_csv, _write_csv),
-    Format("NDJSON", "application/x-ndjson", _read_ndjson, _write_ndjson),
-    Format("Parquet", "application/vnd.apache.parquet", _read_parquet, _write_parquet),
-    Format("Arrow stream", "application/vnd.apache.arrow.stream", _read_arrow, _write_arrow),
+    Format("application/json", _read_json, _write_json),
+    Format("text/csv", _read_csv, _write_csv),
+    Format("application/x-ndjson", _read_ndjson, _write_ndjson),
+    Format("application/vnd.apache.parquet", _read_parquet, _write_parquet),
+    Format("application/vnd.apache.arrow.stream", _read_arrow, _write_arrow),
 )

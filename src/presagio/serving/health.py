@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Response, Security
 
 from presagio.serving import metrics as figures
+from presagio.serving.answers import Readiness
 from presagio.serving.authorization import admitted
 from presagio.serving.board import Board
 from presagio.serving.champion import Champion
-from presagio.serving.contract import Readiness
 from presagio.serving.metrics import Metrics
 from presagio.settings import Settings
 

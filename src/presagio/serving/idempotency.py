@@ -33,6 +33,15 @@ def _parts(path: Path) -> Iterator[bytes]:
             yield part
 
 
+def documented_key(description: str) -> dict[str, Any]:
+    """Return the header as a parameter of an operation in the OpenAPI document."""
+    return {
+        "name": "Idempotency-Key", "in": "header", "required": False,
+        "schema": {"type": "string", "minLength": 1, "maxLength": _LONGEST_KEY},
+        "description": description,
+    }  # fmt: skip
+
+
 class Idempotency:
     """Finds what was answered before, and keeps what is answered now."""
 

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections import Counter as Counts
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
@@ -104,9 +105,10 @@ class Metrics:
         found[0].inc()
         found[1].observe(seconds)
 
-    def alarm(self, mode: str | None, number: int = 1) -> None:
-        """Count alarms of a mode."""
-        self._alarms.labels(mode or "unknown").inc(number)
+    def alarms(self, modes: Sequence[str | None]) -> None:
+        """Count alarms, each by its likeliest failure mode."""
+        for mode, number in Counts(modes).items():
+            self._alarms.labels(mode or "unknown").inc(number)
 
     def swap(self, result: str) -> None:
         """Count a champion that was taken (``swapped``) or a candidate that was ``refused``."""

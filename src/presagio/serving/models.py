@@ -13,16 +13,16 @@ from fastapi.responses import HTMLResponse
 
 from presagio.pages import card_title, page, sections
 from presagio.serving import bodies
-from presagio.serving.authorization import admitted
-from presagio.serving.board import Board
-from presagio.serving.champion import Champion
-from presagio.serving.contract import (
+from presagio.serving.answers import (
     ModelDescription,
     ModelVersion,
     ModelVersions,
     Reloaded,
     WorkerState,
 )
+from presagio.serving.authorization import admitted
+from presagio.serving.board import Board
+from presagio.serving.champion import Champion
 from presagio.serving.problems import RefusedError, problems
 from presagio.settings import Settings
 

@@ -11,22 +11,22 @@ from pydantic import TypeAdapter, ValidationError
 from presagio.inference.diagnosis import Explanation, explain
 from presagio.machine.spec import MachineSpec
 from presagio.serving import bodies
-from presagio.serving.authorization import Guard, admitted
-from presagio.serving.champion import Champion
-from presagio.serving.contract import (
+from presagio.serving.answers import (
     ClearingChange,
     Diagnosis,
     Fault,
     LimitDistance,
-    PredictRequest,
     PredictResponse,
-    schema_reference,
 )
+from presagio.serving.authorization import Guard, admitted
+from presagio.serving.champion import Champion
 from presagio.serving.edge import Send
 from presagio.serving.logs import request_id
 from presagio.serving.metrics import Metrics
+from presagio.serving.openapi import schema_reference
 from presagio.serving.problems import invalid, problems, shown
 from presagio.serving.recording import Recorder
+from presagio.serving.requests import PredictRequest
 from presagio.settings import Settings
 
 _BOOLEAN = TypeAdapter(bool)
@@ -93,10 +93,10 @@ class Predictions:
         diagnosis = None
         if label or explained:
             # A millisecond: other requests do not wait for it.
-            found = await asyncio.to_thread(explain, served.predictor, inputs[0])
+            found = await asyncio.to_thread(explain, served.predictor, inputs[0], alarm=label)
             diagnosis = _diagnosis(self._spec, found)
             if label:
-                self._metrics.alarm(found.mode)
+                self._metrics.alarms([found.mode])
         self._metrics.rows.inc()
         self._metrics.scores.observe(probability)
         self._recorder.one(request_id.get() or "", read.request_id, inputs, said, served)

@@ -17,7 +17,9 @@ from starlette.exceptions import HTTPException
 
 from presagio.errors import RegistryError, StorageError
 from presagio.machine.spec import Feature, MachineSpec
-from presagio.serving.contract import Fault, Problem, allowed_range, schema_reference
+from presagio.serving.answers import Fault, Problem
+from presagio.serving.openapi import schema_reference
+from presagio.serving.requests import allowed_range
 
 _log = logging.getLogger(__name__)
 _LONGEST_ECHO = 80

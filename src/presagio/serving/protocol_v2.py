@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Path, Request, Response, Security
+from fastapi import APIRouter, Depends, Path, Request, Response, Security
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
@@ -14,11 +14,9 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving import bodies
 from presagio.serving.authorization import admitted
 from presagio.serving.champion import Champion, Served
-from presagio.serving.contract import schema_reference
-from presagio.serving.logs import request_id
-from presagio.serving.metrics import Metrics
+from presagio.serving.judgement import Judge
+from presagio.serving.openapi import schema_reference
 from presagio.serving.problems import RefusedError, feature_fault, invalid_request, problems
-from presagio.serving.recording import Recorder
 from presagio.serving.tensors import (
     InferenceRequest,
     InferenceResponse,
@@ -87,11 +85,9 @@ class Inference:
     """Judges rows that come as tensors."""
 
     def __init__(
-        self, spec: MachineSpec, settings: Settings, champion: Champion, metrics: Metrics,
-        recorder: Recorder,
-    ) -> None:  # fmt: skip
-        self._spec, self._settings, self._champion = spec, settings, champion
-        self._metrics, self._recorder = metrics, recorder
+        self, spec: MachineSpec, settings: Settings, champion: Champion, judge: Judge
+    ) -> None:
+        self._spec, self._settings, self._champion, self._judge = spec, settings, champion, judge
 
     def served(self, name: str, version: str | None) -> Served:
         """Return the model that answers, if it is the one that is asked for.
@@ -119,9 +115,9 @@ class Inference:
         """Name of the registered model."""
         return self._settings.model_name
 
-    def metadata(self, name: str, version: str | None) -> ModelMetadata:
+    def metadata(self, name: str, served: Served) -> ModelMetadata:
         """Return what the model takes and gives."""
-        served, width = self.served(name, version), len(self._spec.input_names)
+        width = len(self._spec.input_names)
         return ModelMetadata(
             name=name,
             versions=[served.version],
@@ -196,19 +192,14 @@ class Inference:
             raise _bad(f"there is no output {min(unknown)[:80]!r}; there are {[*_OUTPUTS]}")
         return wanted
 
-    async def infer(self, request: Request, name: str, version: str | None) -> Response:
+    async def infer(self, request: Request, name: str, served: Served) -> Response:
         """Answer a request for predictions."""
-        served = self.served(name, version)
         read, binary = await self._read(request)
         try:
             rows = self._rows(decode(read, binary))
         except DataError as err:
             raise _bad(str(err)) from err
-        wanted, said = self._wanted(read), served.predictor.predict(rows)
-        self._metrics.rows.inc(len(rows))
-        if alarms := int(said.label.sum()):
-            self._metrics.alarm("batch", alarms)
-        self._recorder.many(request_id.get() or "", rows, said, served)
+        wanted, said = self._wanted(read), self._judge.judge(served, rows)
         outputs = [
             Output(output, _OUTPUTS[output], getattr(said, output), own)
             for output, own in wanted.items()
@@ -253,10 +244,20 @@ def v2_router(inference: Inference) -> APIRouter:
 def _model_routes(
     router: APIRouter, path: str, inference: Inference, anybody: list[Any], missing: Any
 ) -> None:
-    versioned = path.endswith("{version}")
     about = "Name of the registered model."
     Name = Annotated[str, Path(max_length=200, description=about, examples=[inference.name])]  # noqa: N806
-    Version = Annotated[str, Path(max_length=200, description="The version that is served.")]  # noqa: N806
+    version: dict[str, Any] = {
+        "name": "version", "in": "path", "required": True,
+        "schema": {"type": "string", "maxLength": 200},
+        "description": "The version that is served.",
+    }  # fmt: skip
+    parameters = {"parameters": [version]} if path.endswith("{version}") else {}
+
+    async def asked_for(request: Request, name: Name) -> Served:
+        # The framework has no path parameter that may be missing.
+        return inference.served(name, request.path_params.get("version"))
+
+    Asked = Annotated[Served, Depends(asked_for)]  # noqa: N806
     body = {
         "required": True,
         "content": {
@@ -271,41 +272,25 @@ def _model_routes(
         **problems(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     }
 
-    async def metadata(name: Name, version: Version) -> ModelMetadata:
+    async def metadata(name: Name, served: Asked) -> ModelMetadata:
         """Say what the model takes and gives."""
-        return inference.metadata(name, version)
+        return inference.metadata(name, served)
 
-    async def metadata_of_any(name: Name) -> ModelMetadata:
-        """Say what the model takes and gives."""
-        return inference.metadata(name, None)
-
-    async def ready(name: Name, version: Version) -> Ready:
+    async def ready(name: Name) -> Ready:
         """Say that the model answers."""
-        inference.served(name, version)
         return Ready(name=name, ready=True)
 
-    async def ready_of_any(name: Name) -> Ready:
-        """Say that the model answers."""
-        inference.served(name, None)
-        return Ready(name=name, ready=True)
-
-    async def infer(request: Request, name: Name, version: Version) -> Response:
+    async def infer(request: Request, name: Name, served: Asked) -> Response:
         """Judge rows that come as tensors."""
-        return await inference.infer(request, name, version)
+        return await inference.infer(request, name, served)
 
-    async def infer_by_any(request: Request, name: Name) -> Response:
-        """Judge rows that come as tensors."""
-        return await inference.infer(request, name, None)
-
+    anybody = [*anybody, Depends(asked_for)]
+    for end, endpoint in (("", metadata), ("/ready", ready)):
+        router.add_api_route(
+            path + end, endpoint, dependencies=anybody, responses=missing, openapi_extra=parameters
+        )
     router.add_api_route(
-        path, metadata if versioned else metadata_of_any, dependencies=anybody, responses=missing
-    )
-    router.add_api_route(
-        f"{path}/ready", ready if versioned else ready_of_any, dependencies=anybody,
-        responses=missing,
-    )  # fmt: skip
-    router.add_api_route(
-        f"{path}/infer", infer if versioned else infer_by_any, methods=["POST"],
+        f"{path}/infer", infer, methods=["POST"],
         dependencies=[Security(admitted, scopes=["predict"])], responses=answers,
-        openapi_extra={"requestBody": body}, response_class=Response,
+        openapi_extra={"requestBody": body, **parameters}, response_class=Response,
     )  # fmt: skip

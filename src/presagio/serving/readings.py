@@ -14,7 +14,7 @@ from presagio.errors import DataError
 from presagio.machine.columns import match_columns
 from presagio.machine.spec import Category, Feature, MachineSpec
 from presagio.machine.units import convert, find_unit
-from presagio.serving.contract import allowed_range
+from presagio.serving.requests import allowed_range
 
 _TRUE, _FALSE = ("true", "1", "1.0"), ("false", "0", "0.0")
 # Where a reader leaves what it found wrong with a row before its values are looked at.

@@ -2,13 +2,13 @@
 
 import base64
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from presagio.errors import StackError
 from presagio.settings import ADDRESSES_FILE, CREDENTIALS_FILE
+from presagio.settings.private import write_private
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
 
@@ -71,16 +71,6 @@ class Credentials:
     def database_password(self, role: str) -> str:
         """Return the password of a database role."""
         return str(asdict(self)[f"{role}_db_password"])
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from the first byte on."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.unlink(missing_ok=True)
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    scratch.replace(path)
 
 
 def _variable(name: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 
 from presagio.errors import InvalidArtifactError, NoChampionError, RegistryError
-from presagio.inference.predictor import Predictor, load_predictor
+from presagio.inference.predictor import Predictor, check_inputs, load_predictor
 from presagio.machine.spec import MachineSpec
 from presagio.registry.recording import Registry, open_registry
 from presagio.registry.versions import DATA_TAG, HOLDOUT, NEWEST_RECEIPT_TAG, RegisteredVersion
@@ -63,10 +63,7 @@ def load_version(
         If it cannot be fetched.
     """
     predictor = load_predictor(registry.fetch(version, cache), digest=version.digest)
-    if predictor.artifact.manifest.inputs != spec.input_names:
-        raise InvalidArtifactError(
-            f"version {version.version} takes other inputs than machine spec {spec.name}"
-        )
+    check_inputs(predictor, spec)
     return predictor
 
 
