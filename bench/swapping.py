@@ -133,21 +133,22 @@ def _api(home: Path, headers: dict[str, str] | None = None) -> Iterator[psutil.P
         process.wait(30)
 
 
-def _first_answer_s(home: Path, settings: Settings) -> float:
+def _first_answer_s(home: Path, headers: dict[str, str]) -> float:
     """Time the way from a new process to its first answered prediction."""
-    with _api(home):
-        headers = authorization(settings)
     began = time.monotonic()
-    with _api(home, headers) as _:
+    with _api(home, headers):
         return time.monotonic() - began
 
 
 def _swap_again_and_again(
-    client: mlflow.MlflowClient, settings: Settings, versions: tuple[str, str, str]
-) -> None:
+    client: mlflow.MlflowClient, settings: Settings, versions: tuple[str, str, str],
+    process: psutil.Process, resident: list[float],
+) -> None:  # fmt: skip
     first, second, broken = versions
     for i in range(_SWAPS):
         time.sleep(_SECONDS / (_SWAPS + 1))
+        if i % 4 == 0:
+            resident.append(process.memory_info().rss / 2**20)
         wanted = broken if i % 4 == 3 else (second if i % 2 == 0 else first)
         client.set_registered_model_alias(settings.model_name, "champion", wanted)
 
@@ -166,9 +167,12 @@ def run() -> None:
             )
             client.set_registered_model_alias(settings.model_name, "champion", versions[0])
             with _api(home) as process:
-                said, before, after = _measure(Path(folder), client, settings, versions, process)
-            # The last good model is on disk now.
-            starts = sorted(_first_answer_s(home, settings) for _ in range(5))
+                headers = authorization(settings)
+                said, resident = _measure(
+                    Path(folder), client, settings, versions, process, headers
+                )
+            # The last good model is on disk now, and the alias names a broken one.
+            starts = sorted(_first_answer_s(home, headers) for _ in range(5))
     failed = sum(int(number) for number in re.findall(r"failed (\d+)", said))
     sockets = re.search(r"Socket errors: (.*)", said)
     seen = {version: int(count) for version, count in re.findall(r"seen (\w+) (\d+)", said)}
@@ -180,7 +184,10 @@ def run() -> None:
         ("failed requests", failed),
         ("broken connections", sockets[1] if sockets else 0),
         ("swaps, broken ones among them", f"{_SWAPS}, {_SWAPS // 4}"),
-        ("resident MiB before and after", f"{before:.0f}, {after:.0f}"),
+        (
+            f"resident MiB, before the first swap, after each {_SWAPS // 5}, and at the end",
+            ", ".join(f"{mib:.0f}" for mib in resident),
+        ),
         ("from start to first answer with the cached model, median of 5", f"{starts[2]:.2f} s"),
     ]
     write("swapping", table(("champions that change under load", ""), list(rows)))
@@ -189,19 +196,20 @@ def run() -> None:
 
 def _measure(
     folder: Path, client: mlflow.MlflowClient, settings: Settings,
-    versions: tuple[str, str, str], process: psutil.Process,
-) -> tuple[str, float, float]:  # fmt: skip
+    versions: tuple[str, str, str], process: psutil.Process, headers: dict[str, str],
+) -> tuple[str, list[float]]:  # fmt: skip
     body = json.dumps({"request_id": 1, "features": _READING})
     script = folder / "ask.lua"
-    token = authorization(settings)["Authorization"]
-    script.write_text(_LUA.format(body=body, token=token), encoding="utf-8")
+    script.write_text(_LUA.format(body=body, token=headers["Authorization"]), encoding="utf-8")
     command = ["wrk", "-t1", "-c10", "-s", str(script), f"{settings.api_url}/predict"]
     subprocess.run([*command, "-d5s"], check=True, capture_output=True)
-    before = process.memory_info().rss / 2**20
-    swaps = threading.Thread(target=_swap_again_and_again, args=(client, settings, versions))
+    resident: list[float] = []
+    swaps = threading.Thread(
+        target=_swap_again_and_again, args=(client, settings, versions, process, resident)
+    )
     swaps.start()
     said = subprocess.run(
         [*command, f"-d{_SECONDS}s"], check=True, capture_output=True, text=True
     ).stdout
     swaps.join()
-    return said, before, process.memory_info().rss / 2**20
+    return said, [*resident, process.memory_info().rss / 2**20]
