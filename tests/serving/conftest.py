@@ -31,8 +31,8 @@ def with_secrets(settings: Settings) -> Settings:
 
 
 @contextlib.contextmanager
-def serve_app(settings: Settings) -> Iterator[httpx.Client]:
-    """Serve, and give a client that has a token for everything."""
+def serve_app(settings: Settings, *, ready: bool = True) -> Iterator[httpx.Client]:
+    """Serve, and give a client that has a token for everything, once it is ready."""
     settings = with_secrets(settings)
     if settings.s3_endpoint is None:
         # Or answers would be recorded into a store somewhere else.
@@ -53,6 +53,8 @@ def serve_app(settings: Settings) -> Iterator[httpx.Client]:
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}", timeout=30.0, headers=headers
         ) as client:
+            while ready and client.get("/health/ready").status_code != 200:
+                time.sleep(0.05)
             yield client
     finally:
         server.should_exit = True

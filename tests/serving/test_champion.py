@@ -6,6 +6,7 @@ import hmac
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ from presagio.training.registration import register_model
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports
-from tests.serving.conftest import Serve
+from tests.serving.conftest import Serve, serve_app
 
 pytestmark = pytest.mark.integration
 
@@ -316,6 +317,24 @@ def test_no_registry_is_ready_within_ten_seconds(serve: Serve, settings: Setting
     with serve(away) as client:
         assert client.get("/health/ready").json()["degraded"] is True
         assert time.monotonic() - began < 10
+
+
+def test_a_registry_that_says_nothing_keeps_the_api_from_ready_not_from_live(
+    settings: Settings,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        with serve_app(settings.model_copy(update={"mlflow_url": url}), ready=False) as client:
+            assert client.get("/health/live").json() == {"status": "live"}
+            starting = client.get("/health/ready")
+            assert starting.status_code == 503
+            assert starting.json()["type"] == "urn:presagio:problem:starting"
+            assert client.get("/v2/health/ready").status_code == 503
+            began = time.monotonic()
+            while (ready := client.get("/health/ready")).status_code == 503:
+                time.sleep(0.05)
+                assert time.monotonic() - began < 10
+            assert (ready.json()["source"], ready.json()["degraded"]) == ("fallback", True)
 
 
 def test_the_model_says_what_it_is(serve: Serve, settings: Settings) -> None:

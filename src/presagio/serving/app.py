@@ -25,7 +25,7 @@ from presagio.serving.answers import Problem
 from presagio.serving.authorization import Guard, token_router
 from presagio.serving.batch import Batches, batch_router
 from presagio.serving.board import Board, open_board
-from presagio.serving.champion import Champion, start_following
+from presagio.serving.champion import Champion
 from presagio.serving.edge import Asgi, Edge
 from presagio.serving.feedback import feedback_router
 from presagio.serving.health import health_router, metrics_router
@@ -104,7 +104,7 @@ def _lifespan(parts: _Parts) -> Any:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if parts.guard.authority is None:
             _log.warning("PRESAGIO_AUTH is off: everybody who reaches this API may ask everything")
-        following = await start_following(parts.champion)
+        following = await parts.champion.start()
         yield
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):

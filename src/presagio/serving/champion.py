@@ -27,7 +27,9 @@ from presagio.serving.metrics import Metrics
 from presagio.settings import Settings
 
 _log = logging.getLogger(__name__)
-# A registry that is slow keeps the first answer waiting no longer.
+# The registry answers within this when it is well, and no request gets another model's answer.
+_START_S = 0.4
+# One that is slow keeps the API from being ready no longer.
 _FIRST_LOOK_S = 6.0
 # The others may be loading; one that cannot is left behind.
 _TOGETHER_S = 5.0
@@ -103,6 +105,7 @@ class Champion:
         self._board, self._metrics = board or Board(None), metrics or Metrics()
         self.reason: str | None = "the registry has not been asked yet"
         self._refused: tuple[str, float] | None = None
+        self._looked, self._began = asyncio.Event(), time.monotonic()
         # A reload that is asked for and the next look may meet; one after the other they may not.
         self._looking = threading.Lock()
         self.served = self._last_good() or load_fallback(spec)
@@ -116,12 +119,29 @@ class Champion:
             reason=self.reason,
         )  # fmt: skip
 
-    async def follow(self, first_look: asyncio.Event) -> None:
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what to serve: the registry has been asked, or is slow to answer."""
+        waited = time.monotonic() - self._began
+        return self.served.source == "cache" or self._looked.is_set() or waited > _FIRST_LOOK_S
+
+    async def start(self) -> asyncio.Task[None]:
+        """Start to follow the alias; return when it is known what to serve, or after a moment.
+
+        With the last good model at hand there is no wait: it answers until the registry does.
+        """
+        task = asyncio.create_task(self._follow(), name="follow-champion")
+        if not self.settled:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._looked.wait(), _START_S)
+        return task
+
+    async def _follow(self) -> None:
         """Look at the alias again and again, until cancelled."""
         while True:
             woken = self._board.woken()
             await asyncio.to_thread(self.refresh)
-            first_look.set()
+            self._looked.set()
             until = time.monotonic() + self._settings.registry_poll_s
             while time.monotonic() < until and self._board.woken() == woken:
                 await asyncio.sleep(min(_WOKEN_POLL_S, self._settings.registry_poll_s))
@@ -251,19 +271,3 @@ class Champion:
             predictor, said["name"], said["version"], "cache", confirmed=False,
             run_id=said["run_id"],
         )  # fmt: skip
-
-
-async def start_following(champion: Champion) -> asyncio.Task[None]:
-    """Start to follow the alias; return after the first look, or when it takes too long.
-
-    With the last good model at hand there is no wait: it answers until the registry does.
-    """
-    first_look = asyncio.Event()
-    task = asyncio.create_task(champion.follow(first_look), name="follow-champion")
-    if champion.served.source == "cache":
-        return task
-    try:
-        await asyncio.wait_for(first_look.wait(), _FIRST_LOOK_S)
-    except TimeoutError:
-        _log.warning("the registry is slow; serving the fallback model until it answers")
-    return task

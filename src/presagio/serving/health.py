@@ -1,5 +1,7 @@
 """Routes that say how the service is, and its figures."""
 
+from http import HTTPStatus
+
 from fastapi import APIRouter, Response, Security
 
 from presagio.serving import metrics as figures
@@ -8,7 +10,24 @@ from presagio.serving.authorization import admitted
 from presagio.serving.board import Board
 from presagio.serving.champion import Champion
 from presagio.serving.metrics import Metrics
+from presagio.serving.problems import RefusedError, problems
 from presagio.settings import Settings
+
+
+def check_settled(champion: Champion) -> None:
+    """Check that the registry has been asked, or is slow to answer.
+
+    Raises
+    ------
+    RefusedError
+        503, if not.
+    """
+    if not champion.settled:
+        raise RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "starting", "The API is starting",
+            "the registry has not said yet which model is the champion",
+            headers={"Retry-After": "1"},
+        )  # fmt: skip
 
 
 def health_router(champion: Champion, settings: Settings) -> APIRouter:
@@ -25,9 +44,10 @@ def health_router(champion: Champion, settings: Settings) -> APIRouter:
         """Say that the process answers."""
         return {"status": "live"}
 
-    @router.get("/health/ready")
+    @router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
     async def ready() -> Readiness:
         """Say which model answers, and whether it is the champion."""
+        check_settled(champion)
         served = champion.served
         return Readiness(
             status="ready",

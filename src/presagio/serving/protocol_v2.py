@@ -14,6 +14,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving import bodies
 from presagio.serving.authorization import admitted
 from presagio.serving.champion import Champion, Served
+from presagio.serving.health import check_settled
 from presagio.serving.judgement import Judge
 from presagio.serving.openapi import schema_reference
 from presagio.serving.problems import RefusedError, feature_fault, invalid_request, problems
@@ -109,6 +110,10 @@ class Inference:
                 f"version {version[:80]!r} is not served; {served.version!r} is",
             )  # fmt: skip
         return served
+
+    def check_settled(self) -> None:
+        """Refuse while it is not known yet which model is the champion."""
+        check_settled(self._champion)
 
     @property
     def name(self) -> str:
@@ -231,9 +236,10 @@ def v2_router(inference: Inference) -> APIRouter:
         """Say that the server lives."""
         return Live(live=True)
 
-    @router.get("/health/ready")
+    @router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
     async def ready() -> Ready:
         """Say that the server answers predictions."""
+        inference.check_settled()
         return Ready(ready=True)
 
     for path in ("/models/{name}", "/models/{name}/versions/{version}"):
