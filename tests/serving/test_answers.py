@@ -67,7 +67,9 @@ def test_what_clears_the_alarm_does(client: httpx.Client, healthy: dict[str, Any
     assert client.post("/predict", json=healthy).json()["label"] is False
 
 
-@pytest.mark.parametrize("query", ["explain=maybe", "explain=%ff", "a=1&" * 30])
+@pytest.mark.parametrize(
+    "query", ["explain=maybe", "explain=1", "explain=", "explain=%ff", "a=1&" * 30]
+)
 def test_an_odd_query_is_refused(client: httpx.Client, body: dict[str, Any], query: str) -> None:
     answer = client.post(f"/predict?{query}", json=body)
     assert answer.status_code == 422

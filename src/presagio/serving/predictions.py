@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response, Security
-from pydantic import TypeAdapter, ValidationError
 
 from presagio.inference.diagnosis import Explanation, explain
 from presagio.machine.spec import MachineSpec
@@ -29,7 +28,7 @@ from presagio.serving.recording import Recorder
 from presagio.serving.requests import PredictRequest
 from presagio.settings import Settings
 
-_BOOLEAN = TypeAdapter(bool)
+_BOOLEANS = {"true": True, "false": False}
 _MOST_PARAMETERS = 20
 
 
@@ -56,12 +55,12 @@ def _diagnosis(spec: MachineSpec, found: Explanation) -> Diagnosis:
 def _wants_explanation(query: bytes) -> bool:
     if not query:
         return False
+    text = query.decode("latin-1")
     try:
-        asked = parse_qs(query.decode("latin-1"), max_num_fields=_MOST_PARAMETERS)
-        return _BOOLEAN.validate_python(asked.get("explain", ["false"])[-1])
-    except (ValidationError, ValueError) as err:
-        said = shown(query.decode("latin-1"))
-        raise invalid([Fault(field="explain", got=said, allowed="true or false")]) from err
+        asked = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        return _BOOLEANS[asked.get("explain", ["false"])[-1]]
+    except (KeyError, ValueError) as err:
+        raise invalid([Fault(field="explain", got=shown(text), allowed="true or false")]) from err
 
 
 class Predictions:
