@@ -113,6 +113,9 @@ class Stack:
         lines = self.call("models", "--history", "--json").stdout.splitlines()
         return [json.loads(line) for line in lines]
 
+    def live(self) -> bool:
+        return httpx.get(f"{self.settings.api_url}/health/live", timeout=2).is_success
+
     def ready(self) -> dict[str, Any]:
         return dict(httpx.get(f"{self.settings.api_url}/health/ready", timeout=10).json())
 

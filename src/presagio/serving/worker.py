@@ -16,8 +16,9 @@ from presagio.settings import Settings
 
 # Idle connections stay open so long; clients that ask now and then need no new one.
 _KEEP_ALIVE_S = 30
-# What is being answered when a worker is told to stop may take so long.
-_GRACE_S = 20
+# What is being answered when a worker is told to stop may take so long; container engines kill
+# after 10 s.
+_GRACE_S = 8
 _SWITCH_S = 0.001
 
 
