@@ -17,7 +17,11 @@ OPTIONS = [
     "--no-header",
     "--quiet",
 ]
-SERVICES = {"api": ["api"], "airflow": ["orchestration"], "mlflow": ["tracking"]}
+SERVICES = {
+    "api": ["api", "traces"],
+    "airflow": ["orchestration", "accounts", "train"],
+    "mlflow": ["tracking"],
+}
 
 
 def compile_requirements(name: str, *arguments: str) -> None:

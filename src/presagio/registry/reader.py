@@ -89,10 +89,14 @@ class RegistryReader:
     Safe to use from several threads.
     """
 
-    def __init__(self, url: str, model_name: str, *, timeout_s: float) -> None:
+    def __init__(
+        self, url: str, model_name: str, *, timeout_s: float, account: tuple[str, str] | None
+    ) -> None:
         # Without connections that stay open: it is asked seldom, and nobody has to close it.
         transport = httpx.HTTPTransport(retries=1, limits=httpx.Limits(max_keepalive_connections=0))
-        self._http = httpx.Client(base_url=url, timeout=timeout_s, transport=transport)
+        self._http = httpx.Client(
+            base_url=url, timeout=timeout_s, transport=transport, auth=account
+        )
         self._name = model_name
 
     @property
@@ -271,5 +275,8 @@ class RegistryReader:
 def open_reader(settings: Settings) -> RegistryReader:
     """Open the registry that the settings name, to read it; nothing is asked of it yet."""
     return RegistryReader(
-        settings.mlflow_url, settings.model_name, timeout_s=settings.mlflow_timeout_s
+        settings.mlflow_url,
+        settings.model_name,
+        timeout_s=settings.mlflow_timeout_s,
+        account=settings.mlflow_account,
     )

@@ -18,6 +18,8 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.environment_variables import (
     MLFLOW_HTTP_REQUEST_MAX_RETRIES,
     MLFLOW_HTTP_REQUEST_TIMEOUT,
+    MLFLOW_TRACKING_PASSWORD,
+    MLFLOW_TRACKING_USERNAME,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
@@ -78,8 +80,11 @@ def _translated(action: str) -> Iterator[None]:
 class Registry(RegistryReader):
     """A registered model in MLflow, to write; failures are :class:`RegistryError`."""
 
-    def __init__(self, url: str, experiment: str, model_name: str, *, timeout_s: float) -> None:
-        super().__init__(url, model_name, timeout_s=timeout_s)
+    def __init__(
+        self, url: str, experiment: str, model_name: str, *, timeout_s: float,
+        account: tuple[str, str] | None,
+    ) -> None:  # fmt: skip
+        super().__init__(url, model_name, timeout_s=timeout_s, account=account)
         self._client = MlflowClient(tracking_uri=url, registry_uri=url)
         self._url, self._experiment = url, experiment
 
@@ -198,10 +203,16 @@ def open_registry(settings: Settings) -> Registry:
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     # A line a candidate would drown what the command itself has to say.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    if settings.mlflow_account is not None:
+        # MLflow's client takes them from nowhere else.
+        name, password = settings.mlflow_account
+        MLFLOW_TRACKING_USERNAME.set(name)
+        MLFLOW_TRACKING_PASSWORD.set(password)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     return Registry(
         settings.mlflow_url,
         settings.experiment,
         settings.model_name,
         timeout_s=settings.mlflow_timeout_s,
+        account=settings.mlflow_account,
     )

@@ -91,6 +91,12 @@ class Settings(ServingSettings):
     mlflow_timeout_s: Annotated[
         int, Field(description="Seconds that one request to MLflow may take.", gt=0)
     ] = 5
+    mlflow_username: Annotated[
+        str | None, Field(description="Who asks MLflow, where it wants to know; none: nobody.")
+    ] = None
+    mlflow_password: Annotated[
+        SecretStr | None, Field(description="The password of that MLflow user.")
+    ] = None
     experiment: Annotated[str, Field(description="MLflow experiment that runs are logged to.")] = (
         "machine_failure_prediction_svc"
     )
@@ -159,6 +165,19 @@ class Settings(ServingSettings):
     watch_poll_s: Annotated[
         float, Field(description="Seconds between looks at the incoming prefix.", gt=0)
     ] = 1.0
+
+    @property
+    def mlflow_account(self) -> tuple[str, str] | None:
+        """Who asks MLflow, with the password.
+
+        Raises
+        ------
+        SettingsError
+            If there is a name and no password.
+        """
+        if self.mlflow_username is None:
+            return None
+        return self.mlflow_username, reveal(self.mlflow_password, "PRESAGIO_MLFLOW_PASSWORD")
 
     @property
     def prefixes(self) -> Prefixes:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from presagio.settings import ADDRESSES_FILE, CREDENTIALS_FILE
 from presagio.settings.private import write_private
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
+from presagio.stack.postgres import SUPERUSER
 
 AIRFLOW_USER = "admin"
 # Secrets that came with a later version, and lock nobody out when they are made anew.
@@ -105,6 +107,18 @@ def load_credentials(layout: Layout) -> Credentials:
         raise StackError(f"{path} lacks {', '.join(missing)}; restore the file or remove the home")
     path.chmod(0o600)
     return Credentials(**{name: found[_variable(name)] for name in names})
+
+
+def database_passwords(layout: Layout) -> dict[str, str]:
+    """Return the password of each database role and of the superuser.
+
+    From the environment where it has them, as in compose; else from the stack's own secrets.
+    """
+    names = {role: f"{role}_db_password" for role in DATABASES} | {SUPERUSER: "postgres_password"}
+    if _variable(names[SUPERUSER]) in os.environ:
+        return {role: os.environ[_variable(name)] for role, name in names.items()}
+    found = asdict(load_credentials(layout))
+    return {role: found[name] for role, name in names.items()}
 
 
 def write_addresses(layout: Layout, ports: Ports, credentials: Credentials) -> dict[str, str]:

@@ -1,19 +1,22 @@
 """What has to exist before services can use it: roles, databases, migrations, buckets.
 
-Run by the supervisor as steps of their own (``python -m presagio.stack.provision STEP``), so that
-the libraries they need do not stay in the supervisor's memory. Every step can be repeated.
+Run by the supervisor and by compose as steps of their own (``python -m presagio.stack.provision
+STEP``), so that the libraries they need do not stay in the supervisor's memory. Every step can be
+repeated, and gives accounts the passwords that are set now.
 """
 
+import json
 import os
 import sys
 from collections.abc import Callable
+from http import HTTPStatus
 
 import httpx
 import psycopg
 from psycopg import sql
 
 from presagio.settings import Settings, load_settings, reveal
-from presagio.stack.credentials import DATABASES, load_credentials
+from presagio.stack.credentials import DATABASES, database_passwords
 from presagio.stack.layout import Layout
 from presagio.stack.postgres import SUPERUSER
 from presagio.storage.database import open_database
@@ -21,6 +24,8 @@ from presagio.storage.migration import migrate
 from presagio.storage.objects import open_store
 
 _WEBHOOKS, _WEBHOOK = "/api/2.0/mlflow/webhooks", "presagio-api"
+_MODELS = "/api/2.0/mlflow/registered-models/create"
+_USERS = "/api/2.0/mlflow/users"
 _OTHER_BUCKETS = ("mlflow", "data")
 
 
@@ -49,17 +54,17 @@ def _ensure_database(connection: psycopg.Connection, database: str, owner: str) 
 
 def provision_databases(settings: Settings) -> None:
     """Create one role and one database a service, and bring the ledger to its newest schema."""
-    credentials = load_credentials(Layout(settings.home))
+    passwords = database_passwords(Layout(settings.home))
     with psycopg.connect(
-        host="127.0.0.1",
-        port=int(os.environ["PRESAGIO_POSTGRES_PORT"]),
+        host=os.environ.get("PRESAGIO_POSTGRES_HOST", "127.0.0.1"),
+        port=int(os.environ.get("PRESAGIO_POSTGRES_PORT", "5432")),
         user=SUPERUSER,
-        password=credentials.postgres_password,
+        password=passwords[SUPERUSER],
         dbname="postgres",
         autocommit=True,
     ) as connection:
         for role, database in DATABASES.items():
-            _ensure_role(connection, role, credentials.database_password(role))
+            _ensure_role(connection, role, passwords[role])
             _ensure_database(connection, database, role)
     migrate(open_database(settings))
 
@@ -71,10 +76,47 @@ def provision_buckets(settings: Settings) -> None:
         store.create_bucket(bucket)
 
 
+def _mlflow(settings: Settings) -> httpx.Client:
+    return httpx.Client(
+        base_url=settings.mlflow_url,
+        timeout=settings.mlflow_timeout_s,
+        auth=settings.mlflow_account,
+    )
+
+
+def provision_mlflow_users(settings: Settings) -> None:
+    """Create the MLflow users of ``PRESAGIO_MLFLOW_USERS``, as MLflow's admin.
+
+    Its JSON object gives each name a password. Who created a model may change it; others read.
+    """
+    with _mlflow(settings) as client:
+        for name, password in json.loads(os.environ["PRESAGIO_MLFLOW_USERS"]).items():
+            account = {"username": name, "password": password}
+            found = client.get(f"{_USERS}/get", params={"username": name})
+            if found.status_code == HTTPStatus.NOT_FOUND:
+                answer = client.post(f"{_USERS}/create", json=account)
+            else:
+                found.raise_for_status()
+                answer = client.patch(f"{_USERS}/update-password", json=account)
+            answer.raise_for_status()
+
+
+def provision_model(settings: Settings) -> None:
+    """Create the registered model, which belongs to who does it.
+
+    MLflow refuses a name that it does not know (403) to all but its admin, so nobody else could ask
+    for the champion of a model that is still to come.
+    """
+    with _mlflow(settings) as client:
+        answer = client.post(_MODELS, json={"name": settings.model_name})
+        if answer.is_error and answer.json().get("error_code") != "RESOURCE_ALREADY_EXISTS":
+            answer.raise_for_status()
+
+
 def provision_webhook(settings: Settings) -> None:
     """Have MLflow tell the API when an alias changes; the API also looks by itself."""
     secret = reveal(settings.mlflow_webhook_secret, "PRESAGIO_MLFLOW_WEBHOOK_SECRET")
-    with httpx.Client(base_url=settings.mlflow_url, timeout=settings.mlflow_timeout_s) as client:
+    with _mlflow(settings) as client:
         found = client.get(_WEBHOOKS).raise_for_status().json().get("webhooks", [])
         # Ports may have moved since, and the secret may be another one.
         for old in found:
@@ -96,8 +138,11 @@ def provision_webhook(settings: Settings) -> None:
 _STEPS: dict[str, Callable[[Settings], None]] = {
     "databases": provision_databases,
     "buckets": provision_buckets,
+    "mlflow-users": provision_mlflow_users,
+    "model": provision_model,
     "webhook": provision_webhook,
 }
 
 if __name__ == "__main__":
-    _STEPS[sys.argv[1]](load_settings())
+    for step in sys.argv[1:]:
+        _STEPS[step](load_settings())

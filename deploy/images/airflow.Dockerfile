@@ -1,0 +1,43 @@
+# Airflow with the DAGs, and everything that they and one-shot steps call: intake, training, drift.
+# syntax: nothing beyond what the classic builder knows.
+# The base is an argument, so that a release pins it by digest (python@sha256:...).
+ARG PYTHON_IMAGE=python:3.12.12-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+WORKDIR /build
+ENV PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
+COPY requirements/bootstrap.txt requirements/airflow.txt requirements/
+RUN python3 -m venv tools \
+ && tools/bin/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt \
+ && tools/bin/uv venv --quiet --python "$(command -v python3)" /opt/presagio \
+ && tools/bin/uv pip sync --quiet --python /opt/presagio/bin/python --require-hashes requirements/airflow.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY src src
+RUN tools/bin/uv build --quiet --wheel --no-build-isolation --python tools/bin/python --out-dir dist . \
+ && tools/bin/uv pip install --quiet --python /opt/presagio/bin/python --no-deps dist/*.whl
+
+FROM ${PYTHON_IMAGE}
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Presagio Airflow" \
+      org.opencontainers.image.description="Airflow with Presagio's DAGs, training and intake" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+RUN groupadd --gid 10001 presagio \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/presagio presagio \
+ && install -d -o presagio -g presagio /var/lib/presagio
+RUN install -d -o presagio -g presagio /var/lib/airflow /var/lib/airflow/logs
+COPY --from=build /opt/presagio /opt/presagio
+COPY airflow/dags /opt/presagio/dags
+ENV PATH=/opt/presagio/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    MALLOC_ARENA_MAX=2 \
+    AIRFLOW_HOME=/var/lib/airflow \
+    PRESAGIO_HOME=/var/lib/presagio \
+    PRESAGIO_DAGS_FOLDER=/opt/presagio/dags
+USER 10001:10001
+WORKDIR /var/lib/presagio
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+CMD ["airflow", "api-server"]

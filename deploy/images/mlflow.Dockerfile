@@ -1,0 +1,36 @@
+# The MLflow server, with accounts of its own.
+# syntax: nothing beyond what the classic builder knows.
+# The base is an argument, so that a release pins it by digest (python@sha256:...).
+ARG PYTHON_IMAGE=python:3.12.12-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+WORKDIR /build
+ENV PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
+COPY requirements/bootstrap.txt requirements/mlflow.txt requirements/
+RUN python3 -m venv tools \
+ && tools/bin/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt \
+ && tools/bin/uv venv --quiet --python "$(command -v python3)" /opt/presagio \
+ && tools/bin/uv pip sync --quiet --python /opt/presagio/bin/python --require-hashes requirements/mlflow.txt
+
+FROM ${PYTHON_IMAGE}
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Presagio MLflow" \
+      org.opencontainers.image.description="MLflow's tracking server and registry" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+RUN groupadd --gid 10001 presagio \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/presagio presagio \
+ && install -d -o presagio -g presagio /var/lib/presagio
+COPY --from=build /opt/presagio /opt/presagio
+COPY deploy/mlflow/start.sh /opt/presagio/etc/
+ENV PATH=/opt/presagio/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_ARENA_MAX=2
+USER 10001:10001
+WORKDIR /var/lib/presagio
+EXPOSE 5000
+STOPSIGNAL SIGTERM
+CMD ["/bin/sh", "/opt/presagio/etc/start.sh"]

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Stand-ins for the base images, where no container registry can be reached: same names, variables,
+# ports and health checks, made of Debian's packages and of PyPI's. For tests only.
+#
+# Needs root, a Docker engine, and debootstrap. What each one replaces is said at the end.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=${here%/deploy/standins}
+work=${1:-$(mktemp -d)}
+python_image=$(sed -n 's/^ARG PYTHON_IMAGE=//p' "$root/deploy/images/api.Dockerfile")
+image_of() { sed -n "s|^    image: \($1:.*\)|\1|p" "$root/compose.yaml"; }
+postgres_image=$(image_of postgres)
+s3_image=$(image_of chrislusf/seaweedfs)
+
+if ! docker image inspect "$python_image" >/dev/null 2>&1; then
+  if [ ! -x "$work/base/usr/bin/python3" ]; then
+    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,libgomp1 \
+      bookworm "$work/base" >"$work/debootstrap.log"
+  fi
+  # The machine's own authorities: its way to the package registries may have one more.
+  cp /etc/ssl/certs/ca-certificates.crt "$work/base/etc/ssl/certs/ca-certificates.crt"
+  rm -rf "$work"/base/var/cache/apt/* "$work"/base/var/lib/apt/lists/* "$work"/base/usr/share/{doc,man,locale}/*
+  bundle=/etc/ssl/certs/ca-certificates.crt
+  ln -sf python3 "$work/base/usr/bin/python"
+  tar -C "$work/base" --numeric-owner -c . | docker import \
+    --change "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+    --change "ENV SSL_CERT_FILE=$bundle PIP_CERT=$bundle" - "$python_image" >/dev/null
+fi
+# The engine is asked for these by the names that compose.yaml and the Dockerfiles have.
+build() { docker build --quiet --network host --build-arg "BASE=$python_image" --tag "$1" \
+  --file "$here/$2.Dockerfile" "$here" >/dev/null; }
+build "$postgres_image" postgres
+build "$s3_image" s3
+
+cat <<SAID
+stand-ins, for images that cannot be pulled here:
+  $python_image: Debian 12 with $(docker run --rm "$python_image" python3 --version)
+  $postgres_image: $(docker run --rm --entrypoint /usr/lib/postgresql/15/bin/postgres "$postgres_image" --version)
+  $s3_image: $(docker run --rm --entrypoint rclone "$s3_image" version | head -1) (serve s3): every key may read and write all buckets
+SAID

@@ -1,0 +1,213 @@
+"""compose.yaml against the stack without Docker, and against what is promised of containers."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from presagio.settings import load_settings
+from presagio.stack.credentials import Credentials
+from presagio.stack.layout import Layout
+from presagio.stack.ports import Ports
+from presagio.stack.services import Service, build_services
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+STEPS = {"create-databases", "create-buckets", "mlflow-init", "bootstrap", "airflow-init"}
+# What a service is called without Docker.
+SAME = {
+    "mlflow": "mlflow",
+    "airflow-apiserver": "airflow-apiserver",
+    "airflow-scheduler": "airflow-scheduler",
+    "airflow-dag-processor": "airflow-dag-processor",
+    "airflow-triggerer": "airflow-triggerer",
+}
+# Where compose has another value: it is an address, a path or a secret, or it has real accounts.
+OTHERWISE = re.compile(
+    r"AIRFLOW_HOME|AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_.*|AIRFLOW__API__(HOST|PORT|BASE_URL)"
+    r"|AIRFLOW__CORE__(DAGS_FOLDER|EXECUTION_API_SERVER_URL|FERNET_KEY)"
+    r"|AIRFLOW__API__SECRET_KEY|AIRFLOW__API_AUTH__JWT_SECRET|.*_CONN|.*_STORE_URI"
+    r"|AIRFLOW__LOGGING__BASE_LOG_FOLDER|MLFLOW_S3_ENDPOINT_URL|.*_ENCRYPTION_KEY|AWS_.*KEY.*"
+)
+_PREFIXES = ("AIRFLOW", "MLFLOW", "AWS", "GIT")
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Service]:
+    layout = Layout(tmp_path_factory.mktemp("home"))
+    layout.create()
+    built = build_services(load_settings(layout.home), layout, Ports(), Credentials.generate())
+    return {service.name: service for service in built}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_both_worlds_give_a_service_the_same_settings(name: str, local: dict[str, Service]) -> None:
+    there = SERVICES[name]["environment"]
+    # Without what it has from whoever runs the tests.
+    here = dict(local[SAME[name]].env.items() - os.environ.items())
+    wanted = {
+        key: value for key, value in here.items()
+        if key.startswith(_PREFIXES) and not OTHERWISE.fullmatch(key)
+    }  # fmt: skip
+    assert len(wanted) >= 8
+    assert {key: there.get(key) for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("name", [name for name in SAME if name != "mlflow"])
+def test_both_worlds_run_the_same_command(name: str, local: dict[str, Service]) -> None:
+    program, *arguments = local[SAME[name]].command
+    assert SERVICES[name]["command"] == [Path(program).name, *arguments]
+
+
+def test_both_worlds_start_in_the_same_order(local: dict[str, Service]) -> None:
+    called = {"databases": "create-databases", "buckets": "create-buckets",
+              "webhook": "mlflow-init", "champion": "bootstrap", "api": "inference_api",
+              "airflow-db": "airflow-init"}  # fmt: skip
+
+    def before(name: str) -> set[str]:
+        needs = set(SERVICES[name].get("depends_on", {}))
+        return needs.union(*(before(need) for need in needs)) if needs else needs
+
+    for service in local.values():
+        own = called.get(service.name, service.name)
+        assert {called.get(need, need) for need in service.needs} <= before(own), own
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_has_no_rights_that_it_does_not_need(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert "cap_add" not in service
+    assert service["mem_limit"]
+    assert service["logging"]["options"]["max-size"]
+    assert service["stop_grace_period"] == "10s"
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - STEPS))
+def test_what_runs_on_is_watched_and_started_again(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_everything_waits_for_what_it_needs(name: str) -> None:
+    for need, how in SERVICES[name].get("depends_on", {}).items():
+        step = need in STEPS
+        assert how["condition"] == ("service_completed_successfully" if step else "service_healthy")
+
+
+def test_ports_are_those_of_the_contract_and_on_loopback() -> None:
+    found = {
+        name: re.fullmatch(
+            r"\$\{PRESAGIO_BIND:-127\.0\.0\.1\}:\$\{PRESAGIO_\w+_PORT:-(\d+)\}:\d+", port
+        )
+        for name, service in SERVICES.items()
+        for port in service.get("ports", ())
+    }
+    ports = {name: int(match[1]) for name, match in found.items() if match}
+    assert ports == {
+        "inference_api": 8000, "airflow-apiserver": 8080, "mlflow": 5000, "s3": 9010,
+        "postgres": 5432,
+    }  # fmt: skip
+    assert len(ports) == len(found)
+
+
+def test_images_of_others_are_pinned() -> None:
+    for service in SERVICES.values():
+        image = service["image"]
+        if not image.startswith("${PRESAGIO_REGISTRY"):
+            assert re.search(r":\d+\.\d+", image), image
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    for service in SERVICES.values():
+        for key, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|SECRET|FERNET|(ACCESS|ENCRYPTION)_KEY$", key):
+                assert str(value).startswith("${"), key
+
+
+def _env(path: Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
+
+
+def _make_env(path: Path) -> str:
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "deploy/make_env.py"), "--output", str(path)],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return made.stdout
+
+
+def test_make_env_makes_every_secret_that_compose_demands(tmp_path: Path) -> None:
+    _make_env(tmp_path / ".env")
+    made = _env(tmp_path / ".env")
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    demanded = set(re.findall(r"\$\{(\w+):\?", text))
+    assert len(demanded) > 20
+    assert all(made[name] for name in demanded)
+    # Nothing is asked for that the example does not explain.
+    optional = set(re.findall(r"\$\{(\w+)[:}]", text)) - demanded
+    assert optional - set(made) <= {
+        "PRESAGIO_REVISION", "PRESAGIO_TOKEN_SECRET_PREVIOUS", "PRESAGIO_CORS_ORIGINS",
+    }  # fmt: skip
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+
+
+def test_make_env_keeps_what_is_there_and_adds_what_is_not(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("PRESAGIO_API_PORT=8123\nPRESAGIO_ADMIN_PASSWORD=mine\nOWN=1\n", "utf-8")
+    assert "added" in _make_env(path)
+    first = path.read_text(encoding="utf-8")
+    assert "nothing was missing" in _make_env(path)
+    assert path.read_text(encoding="utf-8") == first
+    made = _env(path)
+    assert (made["PRESAGIO_API_PORT"], made["PRESAGIO_ADMIN_PASSWORD"]) == ("8123", "mine")
+    assert made["OWN"] == "1"
+
+
+def test_secrets_are_new_each_time(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        _make_env(tmp_path / name)
+    one, two = _env(tmp_path / "one"), _env(tmp_path / "two")
+    same = {name for name in one if one[name] == two[name]}
+    assert not [name for name in same if re.search("PASSWORD|SECRET|KEY", name)]
+
+
+def _compose() -> list[str]:
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if (
+            shutil.which(command[0])
+            and not subprocess.run(
+                [*command, "version"], check=False, capture_output=True
+            ).returncode
+        ):
+            return command
+    pytest.skip("there is no docker compose")
+
+
+def test_compose_takes_the_file_and_says_what_is_missing(tmp_path: Path) -> None:
+    command = [*_compose(), "-f", str(ROOT / "compose.yaml"), "--env-file"]
+    _make_env(tmp_path / ".env")
+    fine = subprocess.run(
+        [*command, str(tmp_path / ".env"), "config", "-q"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert fine.returncode == 0, fine.stderr
+    (tmp_path / "none").write_text("", "utf-8")
+    bare = subprocess.run(
+        [*command, str(tmp_path / "none"), "config", "-q"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert bare.returncode != 0
+    assert "run make env" in bare.stderr
