@@ -19,7 +19,7 @@ from presagio.ingest.verify import verify
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.storage.ledger import Receipt
-from tests.e2e.conftest import Stack, eventually
+from tests.e2e.stack import Stack, eventually
 from tests.readings import HEADER
 
 _ROWS = 1_500_000
@@ -39,8 +39,10 @@ def _working(stack: Stack) -> list[psutil.Process]:
     found = []
     for process in stack.processes:
         try:
-            paths = [file.path for file in process.open_files()]
-        except psutil.Error:
+            # As Linux has it: psutil leaves out what is in a container's own file system.
+            files = Path(f"/proc/{process.pid}/fd").iterdir()
+            paths = [str(file.readlink()) for file in files]
+        except OSError:
             continue
         if any("presagio-spool-" in path for path in paths):
             found.append(process)

@@ -15,7 +15,7 @@ from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.orchestration.api import authorization
 from presagio.registry.recording import open_registry
-from tests.e2e.conftest import Stack, eventually
+from tests.e2e.stack import Stack, eventually
 from tests.readings import HEADER
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from presagio.ingest.upload import upload, wait_for_receipt
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.orchestration.api import authorization
-from tests.e2e.conftest import Stack, eventually
+from tests.e2e.stack import Stack, eventually
 
 
 def _ends(stack: Stack, dag: str, run_id: str) -> bool:

@@ -12,8 +12,10 @@ import psutil
 import pytest
 
 from presagio.registry.recording import open_registry
-from tests.e2e.conftest import Stack, eventually
+from tests.e2e.stack import Stack, eventually
 from tests.readings import HEADER
+
+pytestmark = pytest.mark.local
 
 
 def test_secrets_are_private(stack: Stack) -> None:

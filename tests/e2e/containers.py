@@ -1,0 +1,111 @@
+"""The stack in containers, spoken to as the one without Docker is."""
+
+import json
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.e2e.stack import Stack
+
+# Set by `make compose-test`: the command with its files, such as docker-compose -f compose.yaml.
+COMMAND = "E2E_COMPOSE"
+_ENV_FILE = "E2E_COMPOSE_ENV"
+_USERS = {"PRESAGIO_MLFLOW_USERNAME": "presagio"}
+
+
+def _variables(path: Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
+
+
+@dataclass(frozen=True)
+class ContainerStack(Stack):
+    """What ``docker compose up`` started; its home here holds addresses and secrets only."""
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """What compose was given."""
+        return _variables(Path(os.environ[_ENV_FILE]))
+
+    def connect(self) -> None:
+        """Write where the services are, as ``presagio up`` does."""
+        said = self.variables
+        port = {name: said[f"PRESAGIO_{name}_PORT"]
+                for name in ("API", "AIRFLOW", "MLFLOW", "S3", "POSTGRES")}  # fmt: skip
+        password = said["PRESAGIO_DB_PASSWORD"]
+        addresses = {
+            "PRESAGIO_API_URL": f"http://127.0.0.1:{port['API']}",
+            "PRESAGIO_AIRFLOW_URL": f"http://127.0.0.1:{port['AIRFLOW']}",
+            "PRESAGIO_MLFLOW_URL": f"http://127.0.0.1:{port['MLFLOW']}",
+            "PRESAGIO_S3_ENDPOINT": f"http://127.0.0.1:{port['S3']}",
+            "PRESAGIO_DATABASE_URL":
+                f"postgresql+psycopg://presagio:{password}@127.0.0.1:{port['POSTGRES']}/presagio",
+            # As an operator: the tests look into every bucket.
+            "PRESAGIO_S3_ACCESS_KEY": said["PRESAGIO_S3_ADMIN_ACCESS_KEY"],
+            "PRESAGIO_S3_SECRET_KEY": said["PRESAGIO_S3_ADMIN_SECRET_KEY"],
+        }  # fmt: skip
+        both = said | _USERS | addresses
+        text = "".join(f"{name}={value}\n" for name, value in both.items())
+        (self.home / "credentials.env").touch(mode=0o600)
+        (self.home / "credentials.env").write_text(text, encoding="utf-8")
+
+    @cached_property
+    def _environment(self) -> dict[str, str]:
+        """What compose itself reads: nothing of the tests' settings."""
+        return {name: value for name, value in os.environ.items() if "PRESAGIO_" not in name}
+
+    def compose(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*shlex.split(os.environ[COMMAND]), *arguments],
+            check=False, capture_output=True, text=True, timeout=580, env=self._environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def up(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 0, self.compose("up", "-d"), "")
+
+    def _inspected(self) -> list[dict[str, Any]]:
+        running = self.compose("ps", "-q").split()
+        if not running:
+            return []
+        found = subprocess.run(
+            ["docker", "inspect", *running], check=True, capture_output=True, text=True
+        )
+        return list(json.loads(found.stdout))
+
+    def status(self) -> dict[str, Any]:
+        services = []
+        for found in self._inspected():
+            state = found["State"]
+            step = "Health" not in state
+            services.append({
+                "name": found["Config"]["Labels"]["com.docker.compose.service"],
+                "pid": state["Pid"],
+                "restarts": found["RestartCount"],
+                "id": found["Id"],
+                "state": ("done" if state["ExitCode"] == 0 and not state["Running"] else "failed")
+                if step else state["Health"]["Status"] if state["Running"] else "stopped",
+            })  # fmt: skip
+        well = all(service["state"] in {"healthy", "done"} for service in services)
+        phase = "stopped" if not services else "healthy" if well else "starting"
+        return {"phase": phase, "services": services}
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """Every process in a container, seen from outside."""
+        found = []
+        for service in self.status()["services"]:
+            if service["pid"]:
+                own = psutil.Process(service["pid"])
+                found += [own, *own.children(recursive=True)]
+        return found
+
+    def down(self) -> None:
+        self.compose("down")

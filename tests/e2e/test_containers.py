@@ -1,0 +1,139 @@
+"""The stack in containers: started again after a kill, stopped in time, with least rights."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from presagio.registry.recording import open_registry
+from tests.e2e.containers import ContainerStack
+from tests.e2e.stack import Stack, eventually
+from tests.readings import HEADER
+
+pytestmark = pytest.mark.containers
+
+_RUNNING = (
+    "inference_api", "s3", "postgres", "mlflow", "airflow-apiserver", "airflow-scheduler",
+    "airflow-dag-processor", "airflow-triggerer",
+)  # fmt: skip
+
+
+@pytest.fixture
+def containers(stack: Stack) -> ContainerStack:
+    assert isinstance(stack, ContainerStack)
+    return stack
+
+
+def _inspect(stack: ContainerStack, name: str) -> dict[str, Any]:
+    found = subprocess.run(
+        ["docker", "inspect", stack.service(name)["id"]], check=True, capture_output=True, text=True
+    )
+    return dict(json.loads(found.stdout)[0])
+
+
+def _inside(stack: ContainerStack, name: str, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["docker", "exec", stack.service(name)["id"], *command],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def _file_one_row(stack: Stack, folder: Path, wear: int) -> None:
+    file = folder / f"after {wear}.csv"
+    file.write_bytes(HEADER + f"\nL,300,310,1500,40.{os.getpid()},{wear}\n".encode())
+    done = stack.call("ingest", file, "--wait", "--json")
+    assert json.loads(done.stdout)["receipt"]["rows_processed"] == 1, done.stderr
+
+
+@pytest.mark.parametrize("name", _RUNNING)
+def test_a_killed_service_comes_back_with_nothing_lost(
+    containers: ContainerStack, name: str, tmp_path: Path
+) -> None:
+    before = containers.service(name)
+    champion = open_registry(containers.settings).resolve()
+    os.kill(before["pid"], signal.SIGKILL)
+
+    def is_back() -> bool:
+        now = containers.service(name)
+        return bool(now["state"] == "healthy" and now["restarts"] > before["restarts"])
+
+    assert eventually(is_back, limit_s=180)
+    _file_one_row(containers, tmp_path, _RUNNING.index(name) + 1)
+    assert eventually(lambda: not containers.ready()["degraded"], limit_s=30)
+    assert open_registry(containers.settings).resolve() == champion
+    assert eventually(lambda: containers.ready()["version"] == champion.version)
+
+
+@pytest.mark.parametrize("name", _RUNNING)
+def test_a_container_can_do_nothing_that_it_need_not(containers: ContainerStack, name: str) -> None:
+    assert _inside(containers, name, "id", "-u").stdout.strip() != "0"
+    assert _inside(containers, name, "touch", "/usr/bin/evil").returncode != 0
+    status = _inside(containers, name, "cat", "/proc/1/status").stdout
+    rights = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert int(rights["CapEff"], 16) == 0
+    assert rights["NoNewPrivs"] == "1"
+    # No compiler, in what is ours.
+    assert _inside(containers, name, "sh", "-c", "command -v gcc cc make").returncode != 0
+
+
+def test_the_api_carries_neither_airflow_nor_mlflow(containers: ContainerStack) -> None:
+    code = (
+        "from importlib.util import find_spec; "
+        "print([n for n in ('airflow', 'mlflow', 'sklearn', 'pandas') if find_spec(n)])"
+    )
+    assert _inside(containers, "inference_api", "python", "-c", code).stdout.strip() == "[]"
+    labels = _inspect(containers, "inference_api")["Config"]["Labels"]
+    assert labels["org.opencontainers.image.version"]
+    assert labels["org.opencontainers.image.revision"]
+
+
+def test_secrets_are_in_no_image(containers: ContainerStack) -> None:
+    secrets = [
+        value for name, value in containers.variables.items()
+        if name.endswith(("PASSWORD", "SECRET", "_KEY"))
+    ]  # fmt: skip
+    assert len(secrets) > 15
+    for name in ("inference_api", "mlflow", "airflow-scheduler"):
+        image = _inspect(containers, name)["Image"]
+        found = subprocess.run(
+            ["docker", "history", "--no-trunc", image], check=True, capture_output=True, text=True
+        ).stdout
+        found += subprocess.run(
+            ["docker", "image", "inspect", image], check=True, capture_output=True, text=True
+        ).stdout
+        assert not [secret for secret in secrets if secret in found]
+
+
+def test_down_and_up_again_keep_everything(containers: ContainerStack) -> None:
+    receipts = containers.intake.ledger.receipts(limit=None)
+    champion = open_registry(containers.settings).resolve()
+    containers.intake.ledger.close()
+    began = time.monotonic()
+    containers.down()
+    # All told to stop at once or one after another: none had to be killed after its 10 s.
+    assert time.monotonic() - began < 60
+    containers.up()
+    assert eventually(lambda: containers.status()["phase"] == "healthy", limit_s=240)
+    assert containers.intake.ledger.receipts(limit=None) == receipts
+    assert open_registry(containers.settings).resolve() == champion
+    assert eventually(lambda: containers.ready()["version"] == champion.version)
+
+
+@pytest.mark.parametrize("name", _RUNNING)
+def test_a_service_stops_when_told_within_ten_seconds(
+    containers: ContainerStack, name: str
+) -> None:
+    container = containers.service(name)["id"]
+    subprocess.run(["docker", "stop", "--time", "10", container], check=True, capture_output=True)
+    found = subprocess.run(
+        ["docker", "inspect", "--format", "{{.State.ExitCode}}", container],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    subprocess.run(["docker", "start", container], check=True, capture_output=True)
+    # 137 is what the engine leaves of one that it had to kill.
+    assert found.stdout.strip() != "137"
