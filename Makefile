@@ -5,10 +5,10 @@ BIN := .venv/bin
 # Arguments for the command, such as: make up ARGS="--port-offset 100"
 ARGS ?=
 
-.PHONY: help setup up down demo test e2e lint format bench lock fallback docs clean
+.PHONY: help setup up down demo env backup restore test e2e compose-test lint format bench lock fallback docs clean
 
 help: ## Show the tasks
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## Install everything into .venv (nothing else is touched)
 
@@ -31,11 +31,29 @@ down: setup ## Stop the stack; its data stay
 demo: setup ## Walk the whole loop on a running stack
 	@$(BIN)/presagio demo $(ARGS)
 
+env: ## Write .env with new secrets, for docker compose
+	@$(PYTHON) deploy/make_env.py
+
+backup: ## Save databases and buckets of docker compose: make backup ARGS=FOLDER
+	@bash deploy/backup.sh save $(ARGS)
+
+restore: ## Put a backup back in place of what is there: make restore ARGS=FOLDER
+	@bash deploy/backup.sh restore $(ARGS)
+
 test: setup ## Unit and integration tests (real PostgreSQL, S3, MLflow)
 	$(BIN)/pytest -m "unit or integration" --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 e2e: setup ## End-to-end tests: the whole stack, Airflow included
 	$(BIN)/pytest -m e2e $(ARGS)
+
+compose-backup: ## Save databases and buckets of docker compose: make backup ARGS=FOLDER
+	@bash deploy/backup.sh save $(ARGS)
+
+restore: ## Put a backup back in place of what is there: make restore ARGS=FOLDER
+	@bash deploy/backup.sh restore $(ARGS)
+
+test: setup ## The same end-to-end tests against docker compose (77: no engine to be had)
+	bash deploy/compose_test.sh $(ARGS)
 
 lint: setup ## Style, types, rooms
 	$(BIN)/ruff check .

@@ -26,7 +26,7 @@ from presagio.storage.objects import open_store
 _WEBHOOKS, _WEBHOOK = "/api/2.0/mlflow/webhooks", "presagio-api"
 _MODELS = "/api/2.0/mlflow/registered-models/create"
 _USERS = "/api/2.0/mlflow/users"
-_OTHER_BUCKETS = ("mlflow", "data")
+_MLFLOW_BUCKET = "mlflow"
 
 
 def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
@@ -72,7 +72,7 @@ def provision_databases(settings: Settings) -> None:
 def provision_buckets(settings: Settings) -> None:
     """Create the buckets."""
     store = open_store(settings)
-    for bucket in (settings.s3_bucket, *_OTHER_BUCKETS):
+    for bucket in (settings.s3_bucket, settings.data_bucket, _MLFLOW_BUCKET):
         store.create_bucket(bucket)
 
 

@@ -97,6 +97,18 @@ class ObjectStore:
                 raise
         return StoredObject(key, answer["ContentLength"], answer["ETag"].strip('"'))
 
+    def metadata(self, bucket: str, key: str) -> dict[str, str]:
+        """Return what was said of an object when it was stored; nothing for one that is gone."""
+        with _translated(f"look up {bucket}/{key}"):
+            try:
+                said = self._client.head_object(Bucket=bucket, Key=key)["Metadata"]
+            except ClientError as err:
+                if _code(err) in _GONE:
+                    return {}
+                raise
+        # They travel as headers, which some servers write with capitals.
+        return {name.lower(): value for name, value in said.items()}
+
     def read(self, bucket: str, key: str) -> tuple[bytes, StoredObject] | None:
         """Return the bytes under a key with their ETag, or None when there is no such object."""
         with _translated(f"read {bucket}/{key}"):
