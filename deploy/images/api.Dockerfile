@@ -11,10 +11,14 @@ RUN python3 -m venv tools \
  && tools/bin/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt \
  && tools/bin/uv venv --quiet --python "$(command -v python3)" /opt/presagio \
  && tools/bin/uv pip sync --quiet --python /opt/presagio/bin/python --require-hashes requirements/api.txt
-# Headers, tests and the parts of Arrow that nothing here speaks.
+# Headers, tests, copies of libraries, and what nothing here speaks: Arrow's Flight, other services
+# of Amazon's than S3.
 RUN cd /opt/presagio/lib/python3*/site-packages \
- && rm -rf pyarrow/include pyarrow/tests pyarrow/src numpy/*/tests \
- && find . -name '*.pyi' -delete && find pyarrow -name '*.pxd' -delete
+ && rm -rf pyarrow/include pyarrow/tests pyarrow/src pyarrow/*flight* pyarrow/*cpp_tests* numpy/*/tests \
+ && find pyarrow -name 'libarrow*.so' -delete && find pyarrow -name 'lib*.so.*.*' -delete \
+ && find . -name '*.pyi' -delete && find pyarrow -name '*.pxd' -delete \
+ && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts -exec rm -r {} + \
+ && /opt/presagio/bin/python -c "import boto3, polars, pyarrow.ipc, pyarrow.parquet; boto3.client('s3', 'us-east-1')"
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN tools/bin/uv build --quiet --wheel --no-build-isolation --python tools/bin/python --out-dir dist . \

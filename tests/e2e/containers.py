@@ -107,5 +107,15 @@ class ContainerStack(Stack):
                 found += [own, *own.children(recursive=True)]
         return found
 
+    def backup(self, what: str, folder: Path) -> None:
+        """Save or restore with the script of ``make backup`` and ``make restore``."""
+        script = Path(__file__).parents[2] / "deploy" / "backup.sh"
+        done = subprocess.run(
+            ["bash", str(script), what, str(folder)],
+            check=False, capture_output=True, text=True, timeout=580,
+            env=self._environment | {"COMPOSE": os.environ[COMMAND]},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def down(self) -> None:
         self.compose("down")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from presagio.registry.recording import open_registry
 from tests.e2e.containers import ContainerStack
@@ -137,3 +138,27 @@ def test_a_service_stops_when_told_within_ten_seconds(
     subprocess.run(["docker", "start", container], check=True, capture_output=True)
     # 137 is what the engine leaves of one that it had to kill.
     assert found.stdout.strip() != "137"
+
+
+def test_a_backup_brings_back_what_was_lost(containers: ContainerStack, tmp_path: Path) -> None:
+    _file_one_row(containers, tmp_path, 101)
+    champion = open_registry(containers.settings).resolve()
+    receipts = containers.intake.ledger.receipts(limit=None)
+    folder = tmp_path / "backup"
+    containers.backup("save", folder)
+    assert (folder / "SHA256SUMS").stat().st_mode & 0o077 == 0
+    assert not containers.ready()["degraded"]
+    # Lost: what came later, the alias, and an original.
+    _file_one_row(containers, tmp_path, 102)
+    registry = containers.settings.mlflow_url
+    MlflowClient(registry, registry).delete_registered_model_alias(champion.name, "champion")
+    (lost, *_) = containers.intake.store.list("csv-data", "archive/")
+    containers.intake.store.delete_unchanged("csv-data", lost)
+    containers.intake.ledger.close()
+    containers.backup("restore", folder)
+    assert eventually(lambda: containers.status()["phase"] == "healthy", limit_s=240)
+    assert containers.intake.ledger.receipts(limit=None) == receipts
+    assert containers.intake.store.head("csv-data", lost.key) is not None
+    assert open_registry(containers.settings).resolve() == champion
+    assert containers.call("ingest", "verify").returncode == 0
+    assert eventually(lambda: not containers.ready()["degraded"], limit_s=60)
