@@ -46,13 +46,7 @@ test: setup ## Unit and integration tests (real PostgreSQL, S3, MLflow)
 e2e: setup ## End-to-end tests: the whole stack, Airflow included
 	$(BIN)/pytest -m e2e $(ARGS)
 
-compose-backup: ## Save databases and buckets of docker compose: make backup ARGS=FOLDER
-	@bash deploy/backup.sh save $(ARGS)
-
-restore: ## Put a backup back in place of what is there: make restore ARGS=FOLDER
-	@bash deploy/backup.sh restore $(ARGS)
-
-test: setup ## The same end-to-end tests against docker compose (77: no engine to be had)
+compose-test: setup ## The same end-to-end tests against docker compose (77: no engine to be had)
 	bash deploy/compose_test.sh $(ARGS)
 
 lint: setup ## Style, types, rooms

@@ -211,3 +211,14 @@ def test_compose_takes_the_file_and_says_what_is_missing(tmp_path: Path) -> None
     )  # fmt: skip
     assert bare.returncode != 0
     assert "run make env" in bare.stderr
+
+
+def test_make_takes_each_task_once_and_only() -> None:
+    tasks = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert len(tasks) == len(set(tasks))
+    said = subprocess.run(
+        ["make", "--no-print-directory", "-C", str(ROOT), "help"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert said.stderr == ""
+    assert set(tasks) == {line.split()[0] for line in said.stdout.splitlines()}
