@@ -75,7 +75,7 @@ compose="${tool[*]} ${files[*]} --env-file $env_file --project-name presagio-tes
 began=$SECONDS
 $compose build >"$scratch/build.log" 2>&1 || { tail -40 "$scratch/build.log"; exit 1; }
 echo "built in $((SECONDS - began)) s:"
-docker images --format '  {{.Repository}}:{{.Tag}} {{.Size}}' | grep '^  presagio/'
+docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | sed -n 's|^presagio/|  &|p'
 began=$SECONDS
 $compose up -d >"$scratch/up.log" 2>&1 || { tail -40 "$scratch/up.log"; exit 1; }
 echo "up in $((SECONDS - began)) s, the first champion trained"
