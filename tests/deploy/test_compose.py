@@ -16,6 +16,7 @@ from presagio.stack.credentials import Credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
 from presagio.stack.services import Service, build_services
+from tests.env_files import read_env
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -136,11 +137,6 @@ def test_no_secret_stands_in_the_file() -> None:
                 assert str(value).startswith("${"), key
 
 
-def _env(path: Path) -> dict[str, str]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
-
-
 def _make_env(path: Path) -> str:
     made = subprocess.run(
         [sys.executable, str(ROOT / "deploy/make_env.py"), "--output", str(path)],
@@ -151,7 +147,7 @@ def _make_env(path: Path) -> str:
 
 def test_make_env_makes_every_secret_that_compose_demands(tmp_path: Path) -> None:
     _make_env(tmp_path / ".env")
-    made = _env(tmp_path / ".env")
+    made = read_env(tmp_path / ".env")
     text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
     demanded = set(re.findall(r"\$\{(\w+):\?", text))
     assert len(demanded) > 20
@@ -171,7 +167,7 @@ def test_make_env_keeps_what_is_there_and_adds_what_is_not(tmp_path: Path) -> No
     first = path.read_text(encoding="utf-8")
     assert "nothing was missing" in _make_env(path)
     assert path.read_text(encoding="utf-8") == first
-    made = _env(path)
+    made = read_env(path)
     assert (made["PRESAGIO_API_PORT"], made["PRESAGIO_ADMIN_PASSWORD"]) == ("8123", "mine")
     assert made["OWN"] == "1"
 
@@ -179,7 +175,7 @@ def test_make_env_keeps_what_is_there_and_adds_what_is_not(tmp_path: Path) -> No
 def test_secrets_are_new_each_time(tmp_path: Path) -> None:
     for name in ("one", "two"):
         _make_env(tmp_path / name)
-    one, two = _env(tmp_path / "one"), _env(tmp_path / "two")
+    one, two = read_env(tmp_path / "one"), read_env(tmp_path / "two")
     same = {name for name in one if one[name] == two[name]}
     assert not [name for name in same if re.search("PASSWORD|SECRET|KEY", name)]
 

@@ -12,16 +12,12 @@ from typing import Any
 import psutil
 
 from tests.e2e.stack import Stack
+from tests.env_files import read_env
 
 # Set by `make compose-test`: the command with its files, such as docker-compose -f compose.yaml.
 COMMAND = "E2E_COMPOSE"
 _ENV_FILE = "E2E_COMPOSE_ENV"
 _USERS = {"PRESAGIO_MLFLOW_USERNAME": "presagio"}
-
-
-def _variables(path: Path) -> dict[str, str]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class ContainerStack(Stack):
     @cached_property
     def variables(self) -> dict[str, str]:
         """What compose was given."""
-        return _variables(Path(os.environ[_ENV_FILE]))
+        return read_env(Path(os.environ[_ENV_FILE]))
 
     def connect(self) -> None:
         """Write where the services are, as ``presagio up`` does."""

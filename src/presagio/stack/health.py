@@ -13,8 +13,8 @@ Check = Callable[[datetime], bool]
 _TIMEOUT_S = 3.0
 
 
-def _get(port: int, path: str) -> tuple[int, bytes] | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+def _get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, bytes] | None:
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -45,11 +45,11 @@ def accepts_connections(port: int) -> Check:
     return check
 
 
-def airflow_component(port: int, component: str) -> Check:
+def airflow_component(port: int, component: str, host: str = "127.0.0.1") -> Check:
     """Check that Airflow's API server has a heartbeat of a component that is not an old one's."""
 
     def check(started: datetime) -> bool:
-        got = _get(port, "/api/v2/monitor/health")
+        got = _get(port, "/api/v2/monitor/health", host)
         if got is None or got[0] != http.HTTPStatus.OK:
             return False
         entry = json.loads(got[1]).get(component) or {}

@@ -1,25 +1,18 @@
 """Ask a service in a container how it is: ``python -m presagio.stack.probe PART``.
 
-For the parts of Airflow that have no port of their own: the API server knows their heartbeats.
+For the parts of Airflow that have no port of their own: the API server, which
+``PRESAGIO_AIRFLOW_URL`` names, knows their heartbeats.
 """
 
-import json
 import os
 import sys
-import urllib.request
-from http import HTTPStatus
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
-_TIMEOUT_S = 5
-
-
-def is_healthy(url: str, component: str) -> bool:
-    """Say whether Airflow's API server has a fresh heartbeat of one of its parts."""
-    with urllib.request.urlopen(  # noqa: S310 - the address is ours
-        f"{url}/api/v2/monitor/health", timeout=_TIMEOUT_S
-    ) as answer:
-        entry = json.load(answer).get(component) or {}
-        return answer.status == HTTPStatus.OK and entry.get("status") == "healthy"
-
+from presagio.stack.health import airflow_component
 
 if __name__ == "__main__":
-    sys.exit(not is_healthy(os.environ["PRESAGIO_AIRFLOW_URL"], sys.argv[1]))
+    where = urlsplit(os.environ["PRESAGIO_AIRFLOW_URL"])
+    check = airflow_component(where.port or 80, sys.argv[1], where.hostname or "127.0.0.1")
+    # Of whatever age: the engine waits after a start by itself.
+    sys.exit(not check(datetime.min.replace(tzinfo=UTC)))
