@@ -41,7 +41,7 @@ restore: ## Put a backup back in place of what is there: make restore ARGS=FOLDE
 	@bash deploy/backup.sh restore $(ARGS)
 
 test: setup ## Unit and integration tests (real PostgreSQL, S3, MLflow)
-	$(BIN)/pytest -m "unit or integration" --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+	$(BIN)/pytest -m "unit or integration" --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 e2e: setup ## End-to-end tests: the whole stack, Airflow included
 	$(BIN)/pytest -m e2e $(ARGS)

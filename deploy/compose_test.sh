@@ -16,7 +16,7 @@ stop() {
   trap - EXIT
   if [ -n "${compose:-}" ]; then
     if [ "$status" -ne 0 ]; then $compose logs --no-color --tail 40 || true; fi
-    $compose down --volumes --timeout 10 >/dev/null 2>&1 || true
+    $compose --profile monitoring down --volumes --timeout 10 >/dev/null 2>&1 || true
   fi
   if [ -n "$started" ]; then kill "$started" 2>/dev/null && wait "$started" 2>/dev/null || true; fi
   rm -rf "$scratch"
@@ -60,16 +60,19 @@ fi
 env_file=$scratch/env
 python3 deploy/make_env.py --output "$env_file"
 # Beside whatever else runs here; below the range that outgoing connections take their ports from.
-for port in API=18900 AIRFLOW=18980 MLFLOW=15900 S3=19910 POSTGRES=16332; do
+for port in API=18900 AIRFLOW=18980 MLFLOW=15900 S3=19910 POSTGRES=16332 GRAFANA=13000; do
   sed -i "s/^PRESAGIO_${port%%=*}_PORT=.*/PRESAGIO_${port%%=*}_PORT=${port#*=}/" "$env_file"
 done
 # Trained when a test asks for it, not whenever one has filed labelled rows.
 sed -i 's/^PRESAGIO_TRAIN_MIN_NEW_ROWS=.*/PRESAGIO_TRAIN_MIN_NEW_ROWS=10000000/' "$env_file"
 
 for override in "" deploy/compose.*.yaml; do
-  "${tool[@]}" -f compose.yaml ${override:+-f "$override"} --env-file "$env_file" config >/dev/null
+  for profile in "" monitoring; do
+    "${tool[@]}" -f compose.yaml ${override:+-f "$override"} ${profile:+--profile "$profile"} \
+      --env-file "$env_file" config >/dev/null
+  done
 done
-echo "compose config: fine, with and without each override"
+echo "compose config: fine, with and without each override and profile"
 
 compose="${tool[*]} ${files[*]} --env-file $env_file --project-name presagio-test"
 began=$SECONDS

@@ -47,7 +47,9 @@ hypothesis_settings.load_profile("presagio")
 def pytest_configure() -> None:
     """Leave the settings of whoever runs the tests out of them."""
     for name in [name for name in os.environ if name.startswith("PRESAGIO_")]:
-        del os.environ[name]
+        # Where the real rows are is asked for again, by each process that tests run in.
+        if name != REAL_ROWS:
+            del os.environ[name]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

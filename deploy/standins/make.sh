@@ -11,6 +11,7 @@ python_image=$(sed -n 's/^ARG PYTHON_IMAGE=//p' "$root/deploy/images/api.Dockerf
 image_of() { sed -n "s|^    image: \($1:.*\)|\1|p" "$root/compose.yaml"; }
 postgres_image=$(image_of postgres)
 s3_image=$(image_of chrislusf/seaweedfs)
+prometheus_image=$(image_of prom/prometheus)
 
 if ! docker image inspect "$python_image" >/dev/null 2>&1; then
   if [ ! -x "$work/base/usr/bin/python3" ]; then
@@ -31,10 +32,13 @@ build() { docker build --quiet --network host --build-arg "BASE=$python_image" -
   --file "$here/$2.Dockerfile" "$here" >/dev/null; }
 build "$postgres_image" postgres
 build "$s3_image" s3
+build "$prometheus_image" prometheus
 
 cat <<SAID
 stand-ins, for images that cannot be pulled here:
   $python_image: Debian 12 with $(docker run --rm "$python_image" python3 --version)
   $postgres_image: $(docker run --rm --entrypoint /usr/lib/postgresql/15/bin/postgres "$postgres_image" --version)
   $s3_image: $(docker run --rm --entrypoint rclone "$s3_image" version | head -1) (serve s3): every key may read and write all buckets
+  $prometheus_image: $(docker run --rm --entrypoint prometheus "$prometheus_image" --version 2>&1 | head -1)
+not replaced, and so not run: $(image_of grafana/grafana)
 SAID

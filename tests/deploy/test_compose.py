@@ -118,7 +118,7 @@ def test_ports_are_those_of_the_contract_and_on_loopback() -> None:
     ports = {name: int(match[1]) for name, match in found.items() if match}
     assert ports == {
         "inference_api": 8000, "airflow-apiserver": 8080, "mlflow": 5000, "s3": 9010,
-        "postgres": 5432,
+        "postgres": 5432, "grafana": 3000,
     }  # fmt: skip
     assert len(ports) == len(found)
 
@@ -127,7 +127,7 @@ def test_images_of_others_are_pinned() -> None:
     for service in SERVICES.values():
         image = service["image"]
         if not image.startswith("${PRESAGIO_REGISTRY"):
-            assert re.search(r":\d+\.\d+", image), image
+            assert re.search(r":v?\d+\.\d+", image), image
 
 
 def test_no_secret_stands_in_the_file() -> None:

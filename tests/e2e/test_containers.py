@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from mlflow import MlflowClient
 
@@ -138,6 +141,66 @@ def test_a_service_stops_when_told_within_ten_seconds(
     subprocess.run(["docker", "start", container], check=True, capture_output=True)
     # 137 is what the engine leaves of one that it had to kill.
     assert found.stdout.strip() != "137"
+
+
+def test_a_request_in_flight_is_answered_before_the_api_ends(containers: ContainerStack) -> None:
+    rows = 200_000
+    body = HEADER + b"\n" + b"L,300,310,1500,40,10\n" * rows
+    token = containers.call("token").stdout.strip()
+    container = containers.service("inference_api")["id"]
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(
+            httpx.post, f"{containers.settings.api_url}/predict/batch", content=body, timeout=60,
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "text/csv"},
+        )  # fmt: skip
+        assert eventually(lambda: answer.done() or _in_flight(containers) > 0, limit_s=20)
+        assert not answer.done()
+        subprocess.run(["docker", "stop", "--time", "10", container], check=True)
+        assert answer.result().status_code == 200
+    assert answer.result().text.strip().count("\n") == rows
+    subprocess.run(["docker", "start", container], check=True, capture_output=True)
+    assert eventually(lambda: not containers.ready()["degraded"], limit_s=60)
+
+
+def _in_flight(containers: ContainerStack) -> int:
+    """How many connections the API has beside this one's: none is kept open otherwise."""
+    told = _inside(containers, "inference_api", "cat", "/proc/net/tcp").stdout
+    # Local port 8000 (1F40), established (01).
+    return sum(":1F40 " in line[:28] and " 01 " in line[28:46] for line in told.splitlines())
+
+
+def test_prometheus_gets_every_figure_and_takes_the_rules(containers: ContainerStack) -> None:
+    started = ("--profile", "monitoring")
+    containers.compose(*started, "up", "-d", "exporter", "prometheus")
+    try:
+        (container,) = containers.compose(*started, "ps", "-q", "prometheus").split()
+
+        def ask(expression: str) -> dict[str, float]:
+            done = subprocess.run(
+                ["docker", "exec", container, "promtool", "query", "instant", "-o", "json",
+                 "http://127.0.0.1:9090", expression],
+                check=False, capture_output=True, text=True,
+            )  # fmt: skip
+            found = json.loads(done.stdout or "[]")
+            return {json.dumps(one["metric"]): float(one["value"][1]) for one in found}
+
+        def is_up() -> bool:
+            return sorted(ask("up").values()) == [1, 1]
+
+        assert eventually(is_up, limit_s=120)
+        # One of the API's own, and one of each thing that the exporter asks.
+        for name in ("presagio_model_served", "presagio_files_total", "presagio_decisions_total",
+                     "presagio_incoming_files"):  # fmt: skip
+            assert eventually(partial(ask, name), limit_s=60), name
+        assert set(ask("presagio_source_up").values()) == {1}
+        for command in (
+            "config /etc/prometheus/prometheus.yaml",
+            "rules /etc/prometheus/rules.yaml",
+        ):
+            subprocess.run(["docker", "exec", container, "promtool", "check", *command.split()],
+                           check=True, capture_output=True)  # fmt: skip
+    finally:
+        containers.compose(*started, "rm", "--stop", "--force", "exporter", "prometheus")
 
 
 def test_a_backup_brings_back_what_was_lost(containers: ContainerStack, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from presagio.errors import SettingsError
 from presagio.machine.spec import MachineSpec
-from presagio.serving.accounts import make_account, read_accounts, write_accounts
+from presagio.serving.accounts import Accounts, make_account, read_accounts, write_accounts
 from presagio.serving.app import create_app
 from presagio.serving.tokens import Authority
 from presagio.settings import Settings
@@ -367,3 +367,12 @@ def test_an_issuer_that_is_away_refuses_and_does_not_break(
     with serve(away) as client:
         headers = {"Authorization": f"Bearer {issuer.token()}"}
         assert client.get("/model", headers=headers).status_code == 401
+
+
+def test_the_client_of_prometheus_may_read_figures_and_nothing_else(settings: Settings) -> None:
+    secret = SecretStr("read only, and long enough")
+    accounts = Accounts(settings.model_copy(update={"metrics_secret": secret}))
+    found = accounts.verify("client", "prometheus", secret.get_secret_value())
+    assert found is not None
+    assert found.scopes == ()
+    assert Accounts(settings).verify("client", "prometheus", secret.get_secret_value()) is None

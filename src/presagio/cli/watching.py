@@ -1,5 +1,7 @@
 """Commands on a model in service: feedback on what it said, drift of what it sees."""
 
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +10,7 @@ from rich.table import Table
 
 from presagio.cli.intake import describe, open_home_intake
 from presagio.cli.output import AsJson, Home, console, errors, print_json
+from presagio.errors import StackError
 from presagio.settings import load_settings
 
 if TYPE_CHECKING:
@@ -125,7 +128,36 @@ def drift(home: Home = None, as_json: AsJson = False) -> None:
         raise typer.Exit(_DRIFTED)
 
 
+def exporter(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 9108,
+    home: Home = None,
+) -> None:
+    """Give Prometheus figures of intake, champion and drift on /metrics, until Ctrl-C.
+
+    The API has its own figures. Whoever reaches the port may read these.
+    """
+    from presagio.monitoring.exporter import Figures, serve_figures  # noqa: PLC0415
+    from presagio.storage.database import open_database  # noqa: PLC0415
+    from presagio.storage.ledger import Ledger  # noqa: PLC0415
+    from presagio.storage.objects import open_store  # noqa: PLC0415
+    from presagio.storage.promotions import Promotions  # noqa: PLC0415
+
+    settings, stop = load_settings(home), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    engine = open_database(settings)
+    figures = Figures(settings, Ledger(engine), Promotions(engine), open_store(settings))
+    try:
+        serve_figures(figures, host, port, stop)
+    except OSError as err:
+        raise StackError(f"cannot listen on {host}:{port}: {err.strerror}") from err
+    finally:
+        engine.dispose()
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(feedback)
     app.command()(drift)
+    app.command()(exporter)

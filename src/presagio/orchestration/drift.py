@@ -1,8 +1,9 @@
 """Watch for drift: the newest readings against what the champion was trained on."""
 
+import json
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from presagio.monitoring.drift import (
     find_drift,
     newest_rows,
 )
+from presagio.monitoring.exporter import COLUMN_FIGURES, LATEST
 from presagio.monitoring.report import write_report
+from presagio.orchestration.feedback import alarm_figures
 from presagio.orchestration.sweep import open_intake
 from presagio.registry.recording import Registry, open_registry
 from presagio.registry.versions import REFERENCE, RegisteredVersion
@@ -120,6 +123,16 @@ def _publish(
         page = write_report(Path(scratch) / "drift.html", report, model=model, window=window)
         intake.store.write(settings.data_bucket, place, page.read_bytes())
         tags = {"presagio.version": champion.version, "presagio.drifted": ",".join(report.drifted)}
+        figures = {
+            "at": at.isoformat(),
+            "rows": report.window_rows,
+            "columns": {
+                column.name: {name: float(getattr(column, name)) for name in COLUMN_FIGURES}
+                for column in report.columns
+            },
+            "alarms": {one.version: asdict(one) for one in alarm_figures(intake)},
+        }
+        intake.store.write(settings.data_bucket, LATEST, json.dumps(figures).encode())
         registry.log_report(f"drift {at:%Y-%m-%d %H:%M}", report.metrics, tags, (page,))
     alerts, alerted = Alerts(settings, intake.store), False
     if report.drifted:

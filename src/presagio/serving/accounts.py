@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pwdlib import PasswordHash
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
 from presagio.errors import SettingsError
 from presagio.serving.tokens import SCOPES, Scope
@@ -68,19 +68,23 @@ class Accounts:
     def __init__(self, settings: Settings) -> None:
         self._hasher = PasswordHash.recommended()
         self._file = settings.accounts_file
-        own: list[tuple[str, Kind, str]] = []
-        if settings.admin_password is not None:
-            own.append(("admin", "user", settings.admin_password.get_secret_value()))
-        if settings.client_secret is not None:
-            own.append((settings.client_id, "client", settings.client_secret.get_secret_value()))
+        every, none = tuple(SCOPES), ()
+        own: list[tuple[str, Kind, SecretStr | None, tuple[Scope, ...]]] = [
+            ("admin", "user", settings.admin_password, every),
+            (settings.client_id, "client", settings.client_secret, every),
+            ("prometheus", "client", settings.metrics_secret, none),
+        ]
         self._named = tuple(own)
         # Each verification takes 64 MiB: one at a time.
         self._verifying = threading.Lock()
 
     @cached_property
     def _own(self) -> tuple[Account, ...]:
-        every = tuple(SCOPES)
-        return tuple(make_account(name, kind, secret, every) for name, kind, secret in self._named)
+        return tuple(
+            make_account(name, kind, secret.get_secret_value(), scopes)
+            for name, kind, secret, scopes in self._named
+            if secret is not None
+        )
 
     @cached_property
     def _nobody(self) -> str:

@@ -39,6 +39,10 @@ class ServingSettings(BaseSettings):
     client_secret: Annotated[
         SecretStr | None, Field(description="Its secret; it has every scope too.")
     ] = None
+    metrics_secret: Annotated[
+        SecretStr | None,
+        Field(description="Secret of the API's client `prometheus`, which may read figures only."),
+    ] = None
     oidc_issuer: Annotated[
         str | None,
         Field(description="An outside issuer whose tokens are taken, by OIDC discovery."),

@@ -27,6 +27,8 @@ _WEBHOOKS, _WEBHOOK = "/api/2.0/mlflow/webhooks", "presagio-api"
 _MODELS = "/api/2.0/mlflow/registered-models/create"
 _USERS = "/api/2.0/mlflow/users"
 _MLFLOW_BUCKET = "mlflow"
+# Reads the ledger for dashboards; where it has a password, as in compose.
+_MONITOR, _MONITOR_PASSWORD = "presagio_monitor", "PRESAGIO_MONITOR_DB_PASSWORD"
 
 
 def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
@@ -52,21 +54,45 @@ def _ensure_database(connection: psycopg.Connection, database: str, owner: str) 
     )
 
 
-def provision_databases(settings: Settings) -> None:
-    """Create one role and one database a service, and bring the ledger to its newest schema."""
-    passwords = database_passwords(Layout(settings.home))
-    with psycopg.connect(
+def _as_superuser(password: str, database: str) -> psycopg.Connection:
+    return psycopg.connect(
         host=os.environ.get("PRESAGIO_POSTGRES_HOST", "127.0.0.1"),
         port=int(os.environ.get("PRESAGIO_POSTGRES_PORT", "5432")),
         user=SUPERUSER,
-        password=passwords[SUPERUSER],
-        dbname="postgres",
+        password=password,
+        dbname=database,
         autocommit=True,
-    ) as connection:
+    )
+
+
+def _let_monitor_read(connection: psycopg.Connection, database: str) -> None:
+    _ensure_role(connection, _MONITOR, os.environ[_MONITOR_PASSWORD])
+    for grant in ("CONNECT ON DATABASE {}", "USAGE ON SCHEMA public",
+                  "SELECT ON ALL TABLES IN SCHEMA public"):  # fmt: skip
+        connection.execute(
+            sql.SQL("GRANT " + grant + " TO {role}").format(
+                sql.Identifier(database), role=sql.Identifier(_MONITOR)
+            )
+        )
+
+
+def provision_databases(settings: Settings) -> None:
+    """Create one role and one database a service, and bring the ledger to its newest schema."""
+    passwords = database_passwords(Layout(settings.home))
+    password = passwords[SUPERUSER]
+    with _as_superuser(password, "postgres") as connection:
         for role, database in DATABASES.items():
             _ensure_role(connection, role, passwords[role])
             _ensure_database(connection, database, role)
-    migrate(open_database(settings))
+    engine = open_database(settings)
+    try:
+        migrate(engine)
+    finally:
+        engine.dispose()
+    if os.environ.get(_MONITOR_PASSWORD):
+        ledger = DATABASES["presagio"]
+        with _as_superuser(password, ledger) as connection:
+            _let_monitor_read(connection, ledger)
 
 
 def provision_buckets(settings: Settings) -> None:

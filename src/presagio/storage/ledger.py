@@ -103,6 +103,27 @@ class Receipt:
     created_at: datetime
 
 
+@dataclass(frozen=True)
+class Totals:
+    """What all receipts come to.
+
+    Attributes
+    ----------
+    files
+        How many there are, by verdict.
+    reasons
+        How often each fault was found.
+    last
+        When the newest one was given; None where there is none.
+    """
+
+    files: Mapping[str, int]
+    rows_processed: int
+    rows_quarantined: int
+    reasons: Mapping[str, int]
+    last: datetime | None
+
+
 def _identity(fields: Mapping[str, Any]) -> ObjectIdentity:
     return ObjectIdentity(**{name: fields[name] for name in ObjectIdentity.__dataclass_fields__})
 
@@ -203,6 +224,33 @@ class Ledger:
                 query = query.where(RECEIPTS.c[column] == wanted)
         with translated(), self._engine.connect() as connection:
             return [_receipt(row) for row in connection.execute(query)]
+
+    def totals(self) -> Totals:
+        """Sum up all receipts."""
+        counted = sa.select(
+            RECEIPTS.c.verdict,
+            sa.func.count().label("files"),
+            sa.func.sum(RECEIPTS.c.rows_processed).label("processed"),
+            sa.func.sum(RECEIPTS.c.rows_quarantined).label("quarantined"),
+            sa.func.max(RECEIPTS.c.created_at).label("last"),
+        ).group_by(RECEIPTS.c.verdict)
+        each = sa.func.jsonb_each_text(RECEIPTS.c.reasons).table_valued("key", "value")
+        times = sa.func.sum(sa.cast(each.c.value, sa.BigInteger))
+        faults = (
+            sa.select(each.c.key, times)
+            .select_from(RECEIPTS.join(each, sa.true()))
+            .group_by(each.c.key)
+        )
+        with translated(), self._engine.connect() as connection:
+            found = connection.execute(counted).all()
+            reasons = {key: int(number) for key, number in connection.execute(faults)}
+        return Totals(
+            files={row.verdict: row.files for row in found},
+            rows_processed=sum(int(row.processed or 0) for row in found),
+            rows_quarantined=sum(int(row.quarantined or 0) for row in found),
+            reasons=reasons,
+            last=max((row.last for row in found), default=None),
+        )
 
     def open_claims(self, bucket: str | None = None) -> list[Claim]:
         """Return the claims without a receipt: being filed just now, or left by a run that died."""
