@@ -49,11 +49,13 @@ e2e: setup ## End-to-end tests: the whole stack, Airflow included
 compose-test: setup ## The same end-to-end tests against docker compose (77: no engine to be had)
 	bash deploy/compose_test.sh $(ARGS)
 
-lint: setup ## Style, types, rooms
+lint: setup ## Style, types, rooms, workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress --quiet .github
 
 format: setup ## Mend what can be mended by a tool
 	$(BIN)/ruff check --fix .

@@ -66,10 +66,14 @@ done
 # Trained when a test asks for it, not whenever one has filed labelled rows.
 sed -i 's/^PRESAGIO_TRAIN_MIN_NEW_ROWS=.*/PRESAGIO_TRAIN_MIN_NEW_ROWS=10000000/' "$env_file"
 
+# Digests as a release has them, for the override that pins by them.
+config_env=$scratch/config.env
+{ cat "$env_file"; PRESAGIO_REGISTRY=registry.test/presagio PRESAGIO_VERSION=0.0.0 DRY_RUN=1 \
+  bash deploy/release/images.sh digests; } >"$config_env"
 for override in "" deploy/compose.*.yaml; do
   for profile in "" monitoring; do
     "${tool[@]}" -f compose.yaml ${override:+-f "$override"} ${profile:+--profile "$profile"} \
-      --env-file "$env_file" config >/dev/null
+      --env-file "$config_env" config >/dev/null
   done
 done
 echo "compose config: fine, with and without each override and profile"

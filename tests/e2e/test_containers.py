@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 from presagio.registry.recording import open_registry
-from tests.e2e.containers import ContainerStack
+from tests.e2e.containers import COMMAND, ContainerStack
 from tests.e2e.stack import Stack, eventually
 from tests.readings import HEADER
 
@@ -201,6 +201,26 @@ def test_prometheus_gets_every_figure_and_takes_the_rules(containers: ContainerS
                            check=True, capture_output=True)  # fmt: skip
     finally:
         containers.compose(*started, "rm", "--stop", "--force", "exporter", "prometheus")
+
+
+def test_grafana_has_the_dashboards_and_reaches_prometheus(containers: ContainerStack) -> None:
+    if "standins" in os.environ[COMMAND]:
+        pytest.skip("Grafana's image has no stand-in")
+    started, said = ("--profile", "monitoring"), containers.variables
+    containers.compose(*started, "up", "-d")
+    address = f"http://127.0.0.1:{said['PRESAGIO_GRAFANA_PORT']}/api"
+    try:
+        assert eventually(lambda: httpx.get(f"{address}/health").is_success, limit_s=120)
+        with httpx.Client(auth=("admin", said["PRESAGIO_GRAFANA_ADMIN_PASSWORD"])) as client:
+            found = client.get(f"{address}/search", params={"type": "dash-db"}).json()
+            assert {board["uid"] for board in found} == {
+                f"presagio-{name}" for name in ("serving", "ingest", "model", "drift")
+            }
+            health = client.get(f"{address}/datasources/uid/prometheus/health").json()
+            assert health["status"] == "OK", health
+        assert httpx.get(f"{address}/search").status_code == 401
+    finally:
+        containers.compose(*started, "rm", "--stop", "--force", "exporter", "prometheus", "grafana")
 
 
 def test_a_backup_brings_back_what_was_lost(containers: ContainerStack, tmp_path: Path) -> None:

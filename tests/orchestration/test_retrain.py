@@ -1,5 +1,6 @@
 """From files in the bucket to a judged version, as the DAG train_champion does it."""
 
+import json
 from collections.abc import Iterator
 
 import polars as pl
@@ -10,6 +11,7 @@ from presagio.errors import DataError
 from presagio.ingest.filing import Intake, file_object
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
+from presagio.monitoring.exporter import LATEST, Figures
 from presagio.orchestration.drift import watch_drift
 from presagio.orchestration.retrain import count_new_rows, retrain, tell_api
 from presagio.orchestration.sweep import open_intake
@@ -110,6 +112,13 @@ def _drift_is_watched(plant: Settings, intake: Intake, rows: pl.DataFrame) -> No
     page = intake.store.read(plant.data_bucket, found.place or "")
     assert page is not None
     assert b"drift" in page[0].lower()
+    latest = intake.store.read(plant.data_bucket, LATEST)
+    assert latest is not None
+    said = json.loads(latest[0])
+    assert said["columns"]["torque_nm"]["drifted"] == 1
+    told = _exported(plant, intake)
+    assert told["presagio_drift_psi", "torque_nm"] > 0.2
+    assert told["presagio_drift_window_rows", ""] == found.report.window_rows
     client = MlflowClient(plant.mlflow_url)
     experiment = client.get_experiment_by_name(f"{plant.experiment}_monitoring")
     assert experiment is not None
@@ -120,3 +129,16 @@ def _drift_is_watched(plant: Settings, intake: Intake, rows: pl.DataFrame) -> No
 
 def test_without_a_champion_there_is_nothing_to_drift_from(plant: Settings) -> None:
     assert f"no version of {plant.model_name}" in watch_drift(plant).said
+
+
+def _exported(plant: Settings, intake: Intake) -> dict[tuple[str, str], float]:
+    """Return what Prometheus is told, by name and by the value of the first label."""
+    promotions = Promotions(open_database(plant))
+    try:
+        figures = Figures(plant, intake.ledger, promotions, intake.store)
+        samples = [sample for family in figures.collect() for sample in family.samples]
+    finally:
+        promotions.close()
+    return {
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value for sample in samples
+    }
