@@ -90,6 +90,7 @@ def test_a_container_has_no_rights_that_it_does_not_need(name: str) -> None:
     assert "privileged" not in service
     assert "cap_add" not in service
     assert service["mem_limit"]
+    assert service["cpus"]
     assert service["logging"]["options"]["max-size"]
     assert service["stop_grace_period"] == "10s"
 
