@@ -93,6 +93,9 @@ class ContainerStack(Stack):
         phase = "stopped" if not services else "healthy" if well else "starting"
         return {"phase": phase, "services": services}
 
+    def service(self, name: str) -> dict[str, Any]:
+        return super().service("inference_api" if name == "api" else name)
+
     @property
     def processes(self) -> list[psutil.Process]:
         """Every process in a container, seen from outside."""

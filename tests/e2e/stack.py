@@ -19,6 +19,7 @@ from presagio.orchestration.sweep import open_intake
 from presagio.settings import Settings, load_settings
 from presagio.stack.layout import Layout
 from presagio.stack.processes import left_over
+from tests.readings import HEADER
 
 Found = TypeVar("Found")
 
@@ -104,6 +105,14 @@ class Stack:
         """Who decided what about the champion, the newest first."""
         lines = self.call("models", "--history", "--json").stdout.splitlines()
         return [json.loads(line) for line in lines]
+
+    def file_one_row(self, folder: Path, number: int) -> None:
+        """Put a file with one row into the bucket, another each time, and see it filed."""
+        file = folder / f"row {number}.csv"
+        row = f"\nL,300,310,1500,40.{time.time_ns() % 10**6:06},{number % 200}\n"
+        file.write_bytes(HEADER + row.encode())
+        done = self.call("ingest", file, "--wait", "--json")
+        assert json.loads(done.stdout)["receipt"]["rows_processed"] == 1, done.stderr
 
     def live(self) -> bool:
         return httpx.get(f"{self.settings.api_url}/health/live", timeout=2).is_success

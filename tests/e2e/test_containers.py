@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -45,32 +44,6 @@ def _inside(stack: ContainerStack, name: str, *command: str) -> subprocess.Compl
         ["docker", "exec", stack.service(name)["id"], *command],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
-
-
-def _file_one_row(stack: Stack, folder: Path, wear: int) -> None:
-    file = folder / f"after {wear}.csv"
-    file.write_bytes(HEADER + f"\nL,300,310,1500,40.{os.getpid()},{wear}\n".encode())
-    done = stack.call("ingest", file, "--wait", "--json")
-    assert json.loads(done.stdout)["receipt"]["rows_processed"] == 1, done.stderr
-
-
-@pytest.mark.parametrize("name", _RUNNING)
-def test_a_killed_service_comes_back_with_nothing_lost(
-    containers: ContainerStack, name: str, tmp_path: Path
-) -> None:
-    before = containers.service(name)
-    champion = open_registry(containers.settings).resolve()
-    os.kill(before["pid"], signal.SIGKILL)
-
-    def is_back() -> bool:
-        now = containers.service(name)
-        return bool(now["state"] == "healthy" and now["restarts"] > before["restarts"])
-
-    assert eventually(is_back, limit_s=180)
-    _file_one_row(containers, tmp_path, _RUNNING.index(name) + 1)
-    assert eventually(lambda: not containers.ready()["degraded"], limit_s=30)
-    assert open_registry(containers.settings).resolve() == champion
-    assert eventually(lambda: containers.ready()["version"] == champion.version)
 
 
 @pytest.mark.parametrize("name", _RUNNING)
@@ -224,7 +197,7 @@ def test_grafana_has_the_dashboards_and_reaches_prometheus(containers: Container
 
 
 def test_a_backup_brings_back_what_was_lost(containers: ContainerStack, tmp_path: Path) -> None:
-    _file_one_row(containers, tmp_path, 101)
+    containers.file_one_row(tmp_path, 101)
     champion = open_registry(containers.settings).resolve()
     receipts = containers.intake.ledger.receipts(limit=None)
     folder = tmp_path / "backup"
@@ -232,7 +205,7 @@ def test_a_backup_brings_back_what_was_lost(containers: ContainerStack, tmp_path
     assert (folder / "SHA256SUMS").stat().st_mode & 0o077 == 0
     assert not containers.ready()["degraded"]
     # Lost: what came later, the alias, and an original.
-    _file_one_row(containers, tmp_path, 102)
+    containers.file_one_row(tmp_path, 102)
     registry = containers.settings.mlflow_url
     MlflowClient(registry, registry).delete_registered_model_alias(champion.name, "champion")
     (lost, *_) = containers.intake.store.list("csv-data", "archive/")
