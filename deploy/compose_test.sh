@@ -19,6 +19,7 @@ stop() {
     $compose --profile monitoring down --volumes --timeout 10 >/dev/null 2>&1 || true
   fi
   if [ -n "$started" ]; then kill "$started" 2>/dev/null && wait "$started" 2>/dev/null || true; fi
+  umount "$scratch/exec/netns/default" 2>/dev/null || true
   rm -rf "$scratch"
   exit "$status"
 }
@@ -88,4 +89,5 @@ $compose up -d >"$scratch/up.log" 2>&1 || { tail -40 "$scratch/up.log"; exit 1; 
 echo "up in $((SECONDS - began)) s, the first champion trained"
 docker stats --no-stream --format '  {{.Name}} {{.MemUsage}}'
 
-E2E_COMPOSE=$compose E2E_COMPOSE_ENV=$env_file .venv/bin/pytest -m e2e "$@"
+# A folder of its own: pytest closes the common one to others, and PostgreSQL of tests beside this is one of them.
+E2E_COMPOSE=$compose E2E_COMPOSE_ENV=$env_file .venv/bin/pytest -m e2e --basetemp="$scratch/pytest" "$@"
