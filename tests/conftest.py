@@ -44,11 +44,12 @@ hypothesis_settings.register_profile("presagio", deadline=None)
 hypothesis_settings.load_profile("presagio")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Leave the settings of whoever runs the tests out of them."""
+    # Runs no test itself, but starts the processes that do, which ask where the real rows are.
+    distributes = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     for name in [name for name in os.environ if name.startswith("PRESAGIO_")]:
-        # Where the real rows are is asked for again, by each process that tests run in.
-        if name != REAL_ROWS:
+        if not (distributes and name == REAL_ROWS):
             del os.environ[name]
 
 
