@@ -113,6 +113,20 @@ def test_a_file_of_several_parts_is_answered_in_order(
     assert (said["label"].to_numpy() == own.label).all()
 
 
+def test_a_file_that_breaks_off_is_refused_where_the_answer_is_whole_before_it_is_sent(
+    client: httpx.Client, readings: pl.DataFrame
+) -> None:
+    sink, table = io.BytesIO(), readings.to_arrow()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=10_000)
+    answer = client.post(
+        "/predict/batch", content=sink.getvalue()[:-100_000],
+        headers={"Content-Type": _ARROW, "Accept": _PARQUET},
+    )  # fmt: skip
+    assert (answer.status_code, answer.json()["title"]) == (422, "The file cannot be judged")
+    assert "ends within a message" in answer.json()["detail"]
+
+
 def _csv(client: httpx.Client, text: str | bytes) -> list[dict[str, Any]]:
     answer = client.post(
         "/predict/batch", content=text, headers={"Content-Type": _CSV, "Accept": _JSON}

@@ -1,25 +1,30 @@
 """Kinds of files that `/predict/batch` takes and gives, read and written a part at a time."""
 
 import csv
-import io
+import itertools
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pydantic_core
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
+from polars.io.plugins import register_io_source
 
 from presagio.errors import DataError
+from presagio.serving import arrow_stream
 from presagio.serving.readings import FAULT
 
 _ROWS = 50_000
 _LINES = 10_000
 _LONGEST_HEADER = 1 << 16
+_PART_BYTES = 1 << 20
 _MORE = "__more"
+# Polars panics over some broken files: no Exception, but it goes on well afterwards.
+_UNREADABLE = (PolarsError, OSError, PanicException)
 
 # Takes the file and how many rows a JSON list may have.
 Reader = Callable[[Path, int], Iterator[pl.DataFrame]]
@@ -144,20 +149,15 @@ def _read_ndjson(path: Path, _most_rows: int) -> Iterator[pl.DataFrame]:
 def _read_parquet(path: Path, _most_rows: int) -> Iterator[pl.DataFrame]:
     try:
         yield from pl.scan_parquet(path).collect_batches(chunk_size=_ROWS)
-    except (PolarsError, OSError) as err:
+    except _UNREADABLE as err:
         raise DataError(f"the file cannot be read as Parquet: {err}") from err
 
 
 def _read_arrow(path: Path, _most_rows: int) -> Iterator[pl.DataFrame]:
-    import pyarrow as pa  # noqa: PLC0415 - 40 MiB, for those who send this
-
     try:
-        with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
-            for batch in stream:
-                frame = pl.DataFrame(pl.from_arrow(batch))
-                for start in range(0, frame.height, _ROWS):
-                    yield frame.slice(start, _ROWS)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, PolarsError) as err:
+        for frame in arrow_stream.read_frames(path):
+            yield from frame.iter_slices(_ROWS)
+    except _UNREADABLE as err:
         raise DataError(f"the file cannot be read as an Arrow stream: {err}") from err
 
 
@@ -180,55 +180,17 @@ def _write_json(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
     yield b"[]" if before == b"[" else b"]"
 
 
-class _Drain(io.RawIOBase):
-    """What was written since it was last asked."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._written = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, part: Any) -> int:
-        self._parts.append(bytes(part))
-        self._written += len(part)
-        return len(part)
-
-    def tell(self) -> int:
-        return self._written
-
-    def taken(self) -> bytes:
-        found = b"".join(self._parts)
-        self._parts.clear()
-        return found
-
-
-def _write_tables(
-    frames: Iterable[pl.DataFrame], open_writer: Callable[[Any, Any], Any]
-) -> Iterator[bytes]:
-    """Yield what a writer of Arrow tables makes of them; it is opened with sink and schema."""
-    sink, writer = _Drain(), None
-    for frame in frames:
-        table = frame.to_arrow()
-        writer = writer or open_writer(sink, table.schema)
-        writer.write_table(table)
-        yield sink.taken()
-    if writer is not None:
-        writer.close()
-    yield sink.taken()
-
-
 def _write_parquet(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - see _read_arrow
-
-    return _write_tables(frames, partial(pq.ParquetWriter, compression="zstd"))
-
-
-def _write_arrow(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
-    import pyarrow as pa  # noqa: PLC0415 - see _read_arrow
-
-    return _write_tables(frames, pa.ipc.new_stream)
+    rest = iter(frames)
+    if (first := next(rest, None)) is None:
+        return
+    # Its index stands at its end, so it is written to a disk before it is sent.
+    source = register_io_source(lambda *_: itertools.chain([first], rest), schema=first.schema)
+    with tempfile.TemporaryFile(prefix="presagio-answer-") as file:
+        source.sink_parquet(file)
+        file.seek(0)
+        while part := file.read(_PART_BYTES):
+            yield part
 
 
 FORMATS = (
@@ -236,5 +198,5 @@ FORMATS = (
     Format("text/csv", _read_csv, _write_csv),
     Format("application/x-ndjson", _read_ndjson, _write_ndjson),
     Format("application/vnd.apache.parquet", _read_parquet, _write_parquet),
-    Format("application/vnd.apache.arrow.stream", _read_arrow, _write_arrow),
+    Format("application/vnd.apache.arrow.stream", _read_arrow, arrow_stream.write_frames),
 )
