@@ -49,13 +49,16 @@ e2e: setup ## End-to-end tests: the whole stack, Airflow included
 compose-test: setup ## The same end-to-end tests against docker compose (77: no engine to be had)
 	bash deploy/compose_test.sh $(ARGS)
 
-lint: setup ## Style, types, rooms, workflows
+lint: setup ## Style, types, rooms, workflows, scripts, images
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml deploy/compose.*.yaml deploy/standins/compose.yaml
 	$(BIN)/zizmor --offline --no-progress --quiet .github
+	$(BIN)/shellcheck .ci/run deploy/*.sh deploy/*/*.sh
+	$(BIN)/hadolint deploy/*/*.Dockerfile
 
 format: setup ## Mend what can be mended by a tool
 	$(BIN)/ruff check --fix .

@@ -12,6 +12,7 @@ image_of() { sed -n "s|^    image: \($1:.*\)|\1|p" "$root/compose.yaml"; }
 postgres_image=$(image_of postgres)
 s3_image=$(image_of chrislusf/seaweedfs)
 prometheus_image=$(image_of prom/prometheus)
+registry_image=${E2E_REGISTRY_IMAGE:?names the image of a registry}
 
 if ! docker image inspect "$python_image" >/dev/null 2>&1; then
   if [ ! -x "$work/base/usr/bin/python3" ]; then
@@ -33,6 +34,7 @@ build() { docker build --quiet --network host --build-arg "BASE=$python_image" -
 build "$postgres_image" postgres
 build "$s3_image" s3
 build "$prometheus_image" prometheus
+build "$registry_image" registry
 
 cat <<SAID
 stand-ins, for images that cannot be pulled here:
@@ -40,5 +42,6 @@ stand-ins, for images that cannot be pulled here:
   $postgres_image: $(docker run --rm --entrypoint /usr/lib/postgresql/15/bin/postgres "$postgres_image" --version)
   $s3_image: $(docker run --rm --entrypoint rclone "$s3_image" version | head -1) (serve s3): every key may read and write all buckets
   $prometheus_image: $(docker run --rm --entrypoint prometheus "$prometheus_image" --version 2>&1 | head -1)
+  $registry_image: $(docker run --rm "$registry_image" docker-registry --version)
 not replaced, and so not run: $(image_of grafana/grafana)
 SAID

@@ -16,6 +16,8 @@ from tests.env_files import read_env
 
 # Set by `make compose-test`: the command with its files, such as docker-compose -f compose.yaml.
 COMMAND = "E2E_COMPOSE"
+# The image of a registry, for the tests that run released images.
+REGISTRY_IMAGE = "E2E_REGISTRY_IMAGE"
 _ENV_FILE = "E2E_COMPOSE_ENV"
 _USERS = {"PRESAGIO_MLFLOW_USERNAME": "presagio"}
 
@@ -56,10 +58,12 @@ class ContainerStack(Stack):
         """What compose itself reads: nothing of the tests' settings."""
         return {name: value for name, value in os.environ.items() if "PRESAGIO_" not in name}
 
-    def compose(self, *arguments: str) -> str:
+    def compose(self, *arguments: str, **variables: str) -> str:
+        """Run compose; variables stand above those of its file."""
         done = subprocess.run(
             [*shlex.split(os.environ[COMMAND]), *arguments],
-            check=False, capture_output=True, text=True, timeout=580, env=self._environment,
+            check=False, capture_output=True, text=True, timeout=580,
+            env=self._environment | variables,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -68,7 +72,7 @@ class ContainerStack(Stack):
         return subprocess.CompletedProcess([], 0, self.compose("up", "-d"), "")
 
     def _inspected(self) -> list[dict[str, Any]]:
-        running = self.compose("ps", "-q").split()
+        running = self.compose("ps", "--all", "--quiet").split()
         if not running:
             return []
         found = subprocess.run(

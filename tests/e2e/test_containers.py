@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,13 @@ import pytest
 from mlflow import MlflowClient
 
 from presagio.registry.recording import open_registry
-from tests.e2e.containers import COMMAND, ContainerStack
+from tests.e2e.containers import COMMAND, REGISTRY_IMAGE, ContainerStack
 from tests.e2e.stack import Stack, eventually
 from tests.readings import HEADER
 
 pytestmark = pytest.mark.containers
+
+ROOT = Path(__file__).parents[2]
 
 _RUNNING = (
     "inference_api", "s3", "postgres", "mlflow", "airflow-apiserver", "airflow-scheduler",
@@ -32,11 +36,14 @@ def containers(stack: Stack) -> ContainerStack:
     return stack
 
 
+def _docker(*arguments: str) -> str:
+    done = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
 def _inspect(stack: ContainerStack, name: str) -> dict[str, Any]:
-    found = subprocess.run(
-        ["docker", "inspect", stack.service(name)["id"]], check=True, capture_output=True, text=True
-    )
-    return dict(json.loads(found.stdout)[0])
+    return dict(json.loads(_docker("inspect", stack.service(name)["id"]))[0])
 
 
 def _inside(stack: ContainerStack, name: str, *command: str) -> subprocess.CompletedProcess[str]:
@@ -77,12 +84,7 @@ def test_secrets_are_in_no_image(containers: ContainerStack) -> None:
     assert len(secrets) > 15
     for name in ("inference_api", "mlflow", "airflow-scheduler"):
         image = _inspect(containers, name)["Image"]
-        found = subprocess.run(
-            ["docker", "history", "--no-trunc", image], check=True, capture_output=True, text=True
-        ).stdout
-        found += subprocess.run(
-            ["docker", "image", "inspect", image], check=True, capture_output=True, text=True
-        ).stdout
+        found = _docker("history", "--no-trunc", image) + _docker("image", "inspect", image)
         assert not [secret for secret in secrets if secret in found]
 
 
@@ -106,14 +108,11 @@ def test_a_service_stops_when_told_within_ten_seconds(
     containers: ContainerStack, name: str
 ) -> None:
     container = containers.service(name)["id"]
-    subprocess.run(["docker", "stop", "--time", "10", container], check=True, capture_output=True)
-    found = subprocess.run(
-        ["docker", "inspect", "--format", "{{.State.ExitCode}}", container],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    subprocess.run(["docker", "start", container], check=True, capture_output=True)
+    _docker("stop", "--time", "10", container)
+    code = _docker("inspect", "--format", "{{.State.ExitCode}}", container)
+    _docker("start", container)
     # 137 is what the engine leaves of one that it had to kill.
-    assert found.stdout.strip() != "137"
+    assert code != "137"
 
 
 def test_a_request_in_flight_is_answered_before_the_api_ends(containers: ContainerStack) -> None:
@@ -128,10 +127,10 @@ def test_a_request_in_flight_is_answered_before_the_api_ends(containers: Contain
         )  # fmt: skip
         assert eventually(lambda: answer.done() or _in_flight(containers) > 0, limit_s=20)
         assert not answer.done()
-        subprocess.run(["docker", "stop", "--time", "10", container], check=True)
+        _docker("stop", "--time", "10", container)
         assert answer.result().status_code == 200
     assert answer.result().text.strip().count("\n") == rows
-    subprocess.run(["docker", "start", container], check=True, capture_output=True)
+    _docker("start", container)
     assert eventually(lambda: not containers.ready()["degraded"], limit_s=60)
 
 
@@ -142,7 +141,11 @@ def _in_flight(containers: ContainerStack) -> int:
     return sum(":1F40 " in line[:28] and " 01 " in line[28:46] for line in told.splitlines())
 
 
-def test_prometheus_gets_every_figure_and_takes_the_rules(containers: ContainerStack) -> None:
+def test_prometheus_gets_every_figure_and_takes_the_rules(
+    containers: ContainerStack, tmp_path: Path
+) -> None:
+    # There are figures of files from the first one on.
+    containers.file_one_row(tmp_path, 100)
     started = ("--profile", "monitoring")
     containers.compose(*started, "up", "-d", "exporter", "prometheus")
     try:
@@ -170,8 +173,7 @@ def test_prometheus_gets_every_figure_and_takes_the_rules(containers: ContainerS
             "config /etc/prometheus/prometheus.yaml",
             "rules /etc/prometheus/rules.yaml",
         ):
-            subprocess.run(["docker", "exec", container, "promtool", "check", *command.split()],
-                           check=True, capture_output=True)  # fmt: skip
+            _docker("exec", container, "promtool", "check", *command.split())
     finally:
         containers.compose(*started, "rm", "--stop", "--force", "exporter", "prometheus")
 
@@ -200,6 +202,7 @@ def test_a_backup_brings_back_what_was_lost(containers: ContainerStack, tmp_path
     containers.file_one_row(tmp_path, 101)
     champion = open_registry(containers.settings).resolve()
     receipts = containers.intake.ledger.receipts(limit=None)
+    (lost, *_) = containers.intake.store.list("csv-data", "archive/")
     folder = tmp_path / "backup"
     containers.backup("save", folder)
     assert (folder / "SHA256SUMS").stat().st_mode & 0o077 == 0
@@ -208,7 +211,6 @@ def test_a_backup_brings_back_what_was_lost(containers: ContainerStack, tmp_path
     containers.file_one_row(tmp_path, 102)
     registry = containers.settings.mlflow_url
     MlflowClient(registry, registry).delete_registered_model_alias(champion.name, "champion")
-    (lost, *_) = containers.intake.store.list("csv-data", "archive/")
     containers.intake.store.delete_unchanged("csv-data", lost)
     containers.intake.ledger.close()
     containers.backup("restore", folder)
@@ -218,3 +220,49 @@ def test_a_backup_brings_back_what_was_lost(containers: ContainerStack, tmp_path
     assert open_registry(containers.settings).resolve() == champion
     assert containers.call("ingest", "verify").returncode == 0
     assert eventually(lambda: not containers.ready()["degraded"], limit_s=60)
+
+
+@contextmanager
+def _registry() -> Iterator[str]:
+    """A registry for images on this machine, while it is wanted."""
+    address = "127.0.0.1:15055"
+    container = _docker("run", "--detach", "--rm", "--publish", f"{address}:5000",
+                        os.environ[REGISTRY_IMAGE])  # fmt: skip
+    try:
+        assert eventually(lambda: httpx.get(f"http://{address}/v2/").is_success)
+        yield address
+    finally:
+        _docker("stop", "--time", "2", container)
+
+
+def test_a_released_version_runs_by_its_url_and_by_its_digest(containers: ContainerStack) -> None:
+    built = _inspect(containers, "inference_api")["Image"]
+    with _registry() as address:
+        name = f"{address}/presagio/api"
+        released = {"PRESAGIO_REGISTRY": f"{address}/presagio", "PRESAGIO_VERSION": "9.8.7"}
+        _docker("tag", built, f"{name}:9.8.7")
+        _docker("push", "--quiet", f"{name}:9.8.7")
+        digest = _docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", built)
+        _docker("rmi", f"{name}:9.8.7")
+        said = _digests(released) | {"PRESAGIO_API_DIGEST": digest.partition("@")[2]}
+        by_digest = ("-f", str(ROOT / "deploy/compose.digest.yaml"))
+        try:
+            for files, reference in (((), f"{name}:9.8.7"), (by_digest, digest)):
+                containers.compose(*files, "pull", "inference_api", **said)
+                containers.compose(
+                    *files, "up", "-d", "--no-build", "--no-deps", "inference_api", **said
+                )
+                assert _inspect(containers, "inference_api")["Config"]["Image"] == reference
+                assert eventually(lambda: containers.ready()["source"] == "registry")
+                _docker("rmi", "--force", reference)
+        finally:
+            containers.compose("up", "-d", "--no-deps", "inference_api")
+
+
+def _digests(released: dict[str, str]) -> dict[str, str]:
+    """What the override by digests wants to know, as a release writes it."""
+    done = subprocess.run(
+        ["bash", str(ROOT / "deploy/release/images.sh"), "digests"],
+        check=True, capture_output=True, text=True, env=os.environ | released | {"DRY_RUN": "1"},
+    )  # fmt: skip
+    return dict(line.split("=", 1) for line in done.stdout.splitlines()) | released
