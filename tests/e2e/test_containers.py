@@ -169,11 +169,9 @@ def test_prometheus_gets_every_figure_and_takes_the_rules(
                      "presagio_incoming_files"):  # fmt: skip
             assert eventually(partial(ask, name), limit_s=60), name
         assert set(ask("presagio_source_up").values()) == {1}
-        for command in (
-            "config /etc/prometheus/prometheus.yaml",
-            "rules /etc/prometheus/rules.yaml",
-        ):
-            _docker("exec", container, "promtool", "check", *command.split())
+        for command in ("check config prometheus.yaml", "check rules rules.yaml",
+                        "test rules rules_test.yaml"):  # fmt: skip
+            _docker("exec", "--workdir", "/etc/prometheus", container, "promtool", *command.split())
     finally:
         containers.compose(*started, "rm", "--stop", "--force", "exporter", "prometheus")
 
