@@ -18,7 +18,7 @@ COPY src/presagio/inference/fallback/model.onnx /tmp/model.onnx
 # hadolint ignore=DL3003
 RUN cd /opt/presagio/lib/python3*/site-packages \
  && strip --strip-unneeded _polars_runtime_32/*.so uvloop/*.so cryptography/hazmat/bindings/*.so \
- && rm -rf numpy/*/tests onnxruntime/capi/libonnxruntime.so* \
+ && rm -rf numpy/*/tests numpy/f2py numpy/_core/include numpy/*/lib/*.a onnxruntime/capi/libonnxruntime.so* \
       onnxruntime/backend onnxruntime/datasets onnxruntime/quantization onnxruntime/tools onnxruntime/transformers \
  && find . -name '*.pyi' -delete \
  && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts -exec rm -r {} + \
@@ -28,6 +28,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN tools/bin/uv build --quiet --wheel --no-build-isolation --python tools/bin/python --out-dir dist . \
  && tools/bin/uv pip install --quiet --python /opt/presagio/bin/python --no-deps dist/*.whl
+# What every start imports is compiled here once: a container cannot write, and would compile it each time.
+RUN /opt/presagio/bin/python -c "import presagio.cli.main, presagio.serving.app, presagio.serving.worker, polars, boto3"
 
 # The base without what installs more, or lets a user become another one. Its list of packages stays, for scanners.
 FROM ${PYTHON_IMAGE} AS root

@@ -5,7 +5,8 @@ ARG PYTHON_IMAGE=python:3.12.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
-ENV PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
+# Compiled here once: a container cannot write, and would compile at each start.
+ENV PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 COPY requirements/bootstrap.txt requirements/mlflow.txt requirements/
 RUN python3 -m venv tools \
  && tools/bin/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt \

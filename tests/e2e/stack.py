@@ -122,13 +122,14 @@ class Stack:
 
 
 def eventually(found: Callable[[], Found], limit_s: float = 60.0) -> Found:
-    """Ask until the answer is true."""
+    """Ask until the answer is true, and rest as long as the asking took."""
     deadline = time.monotonic() + limit_s
     while True:
+        began = time.monotonic()
         try:
             if answer := found():
                 return answer
         except httpx.HTTPError:
             pass
         assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.2)
+        time.sleep(max(0.2, time.monotonic() - began))

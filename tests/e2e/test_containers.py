@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from presagio.registry.recording import open_registry
-from tests.e2e.containers import COMMAND, REGISTRY_IMAGE, ContainerStack
+from tests.e2e.containers import COMMAND, REGISTRY_IMAGE, ContainerStack, docker
 from tests.e2e.stack import Stack, eventually
 from tests.readings import HEADER
 
@@ -36,14 +36,8 @@ def containers(stack: Stack) -> ContainerStack:
     return stack
 
 
-def _docker(*arguments: str) -> str:
-    done = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
-
-
 def _inspect(stack: ContainerStack, name: str) -> dict[str, Any]:
-    return dict(json.loads(_docker("inspect", stack.service(name)["id"]))[0])
+    return dict(json.loads(docker("inspect", stack.service(name)["id"]))[0])
 
 
 def _inside(stack: ContainerStack, name: str, *command: str) -> subprocess.CompletedProcess[str]:
@@ -76,6 +70,21 @@ def test_the_api_carries_neither_airflow_nor_mlflow(containers: ContainerStack) 
     assert labels["org.opencontainers.image.revision"]
 
 
+def test_the_api_has_a_small_image_in_which_nothing_can_be_installed(
+    containers: ContainerStack,
+) -> None:
+    image = _inspect(containers, "inference_api")["Image"]
+    assert int(docker("image", "inspect", "--format", "{{.Size}}", image)) <= 400_000_000
+    for program in ("apt-get", "dpkg", "pip", "perl"):
+        assert (
+            _inside(containers, "inference_api", "sh", "-c", f"command -v {program}").stdout == ""
+        )
+    found = _inside(
+        containers, "inference_api", "find", "/", "-xdev", "-perm", "/6000", "-type", "f"
+    )
+    assert found.stdout == ""
+
+
 def test_secrets_are_in_no_image(containers: ContainerStack) -> None:
     secrets = [
         value for name, value in containers.variables.items()
@@ -84,7 +93,7 @@ def test_secrets_are_in_no_image(containers: ContainerStack) -> None:
     assert len(secrets) > 15
     for name in ("inference_api", "mlflow", "airflow-scheduler"):
         image = _inspect(containers, name)["Image"]
-        found = _docker("history", "--no-trunc", image) + _docker("image", "inspect", image)
+        found = docker("history", "--no-trunc", image) + docker("image", "inspect", image)
         assert not [secret for secret in secrets if secret in found]
 
 
@@ -108,9 +117,9 @@ def test_a_service_stops_when_told_within_ten_seconds(
     containers: ContainerStack, name: str
 ) -> None:
     container = containers.service(name)["id"]
-    _docker("stop", "--time", "10", container)
-    code = _docker("inspect", "--format", "{{.State.ExitCode}}", container)
-    _docker("start", container)
+    docker("stop", "--time", "10", container)
+    code = docker("inspect", "--format", "{{.State.ExitCode}}", container)
+    docker("start", container)
     # 137 is what the engine leaves of one that it had to kill.
     assert code != "137"
 
@@ -127,10 +136,10 @@ def test_a_request_in_flight_is_answered_before_the_api_ends(containers: Contain
         )  # fmt: skip
         assert eventually(lambda: answer.done() or _in_flight(containers) > 0, limit_s=20)
         assert not answer.done()
-        _docker("stop", "--time", "10", container)
+        docker("stop", "--time", "10", container)
         assert answer.result().status_code == 200
     assert answer.result().text.strip().count("\n") == rows
-    _docker("start", container)
+    docker("start", container)
     assert eventually(lambda: not containers.ready()["degraded"], limit_s=60)
 
 
@@ -171,7 +180,7 @@ def test_prometheus_gets_every_figure_and_takes_the_rules(
         assert set(ask("presagio_source_up").values()) == {1}
         for command in ("check config prometheus.yaml", "check rules rules.yaml",
                         "test rules rules_test.yaml"):  # fmt: skip
-            _docker("exec", "--workdir", "/etc/prometheus", container, "promtool", *command.split())
+            docker("exec", "--workdir", "/etc/prometheus", container, "promtool", *command.split())
     finally:
         containers.compose(*started, "rm", "--stop", "--force", "exporter", "prometheus")
 
@@ -224,13 +233,13 @@ def test_a_backup_brings_back_what_was_lost(containers: ContainerStack, tmp_path
 def _registry() -> Iterator[str]:
     """A registry for images on this machine, while it is wanted."""
     address = "127.0.0.1:15055"
-    container = _docker("run", "--detach", "--rm", "--publish", f"{address}:5000",
+    container = docker("run", "--detach", "--rm", "--publish", f"{address}:5000",
                         os.environ[REGISTRY_IMAGE])  # fmt: skip
     try:
         assert eventually(lambda: httpx.get(f"http://{address}/v2/").is_success)
         yield address
     finally:
-        _docker("stop", "--time", "2", container)
+        docker("stop", "--time", "2", container)
 
 
 def test_a_released_version_runs_by_its_url_and_by_its_digest(containers: ContainerStack) -> None:
@@ -238,10 +247,10 @@ def test_a_released_version_runs_by_its_url_and_by_its_digest(containers: Contai
     with _registry() as address:
         name = f"{address}/presagio/api"
         released = {"PRESAGIO_REGISTRY": f"{address}/presagio", "PRESAGIO_VERSION": "9.8.7"}
-        _docker("tag", built, f"{name}:9.8.7")
-        _docker("push", "--quiet", f"{name}:9.8.7")
-        digest = _docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", built)
-        _docker("rmi", f"{name}:9.8.7")
+        docker("tag", built, f"{name}:9.8.7")
+        docker("push", "--quiet", f"{name}:9.8.7")
+        digest = docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", built)
+        docker("rmi", f"{name}:9.8.7")
         said = _digests(released) | {"PRESAGIO_API_DIGEST": digest.partition("@")[2]}
         by_digest = ("-f", str(ROOT / "deploy/compose.digest.yaml"))
         try:
@@ -252,7 +261,7 @@ def test_a_released_version_runs_by_its_url_and_by_its_digest(containers: Contai
                 )
                 assert _inspect(containers, "inference_api")["Config"]["Image"] == reference
                 assert eventually(lambda: containers.ready()["source"] == "registry")
-                _docker("rmi", "--force", reference)
+                docker("rmi", "--force", reference)
         finally:
             containers.compose("up", "-d", "--no-deps", "inference_api")
 

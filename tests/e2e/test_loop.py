@@ -140,7 +140,9 @@ def test_a_model_is_traced_to_its_receipts(stack: Stack, spec: MachineSpec, tmp_
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     assert receipt.id in said["card"]["data"]["receipts"]
+    registry = open_registry(stack.settings)
     run = MlflowClient(stack.settings.mlflow_url).get_run(said["registered"]["run_id"])
+    assert registry.version(said["registered"]["version"]).run_id == run.info.run_id
     assert run.data.tags["presagio.newest_receipt"] == str(receipt.id)
 
 
