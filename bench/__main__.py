@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "models": models.run,
     "training": training.run,
     "serving": serving.run,
+    "files": serving.run_files,
     "swapping": swapping.run,
 }
 

@@ -36,7 +36,7 @@ FROM ${PYTHON_IMAGE} AS root
 # hadolint ignore=DL3003
 RUN groupadd --gid 10001 presagio \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/presagio presagio \
- && dpkg --purge --force-all apt libapt-pkg6.0 gpgv debian-archive-keyring e2fsprogs logsave mount perl-base >/dev/null 2>&1 \
+ && dpkg --purge --force-all apt libapt-pkg6.0 gpgv debian-archive-keyring e2fsprogs logsave mount perl-base >/dev/null \
  && cd "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
  && rm -rf ensurepip idlelib lib2to3 pydoc_data tkinter turtledemo config-3* site-packages/pip* \
       /usr/local/bin/pip* /usr/local/include /usr/share/python-wheels /usr/lib/*/gconv /usr/lib/*/perl-base \
