@@ -77,4 +77,4 @@ docs: setup ## Write the generated parts of the documents anew
 	$(BIN)/python docs/generate.py
 
 clean: ## Remove the environment and caches; data in .presagio stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis dist
