@@ -91,7 +91,7 @@ def _check_batch(batch: _Table, body: bytes) -> None:
             raise DataError("a column of the Arrow stream is outside its message")
         becomes = length
         if packed and length:
-            (said,) = struct.unpack_from("<q", body[: offset + length], offset)
+            (said,) = struct.unpack("<q", body[offset : offset + min(length, 8)])
             becomes = length if said == _NOT_PACKED else said
         if becomes < 0 or (unpacked := unpacked + becomes) > max(_LONGEST_UNPACKED, len(body)):
             raise DataError(f"a batch of the Arrow stream is over {_LONGEST_UNPACKED} bytes long")
