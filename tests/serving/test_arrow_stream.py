@@ -122,6 +122,13 @@ def test_a_batch_that_says_it_becomes_endless_is_refused(tmp_path: Path) -> None
         _read(tmp_path, raw.replace(said, more))
 
 
+def test_what_is_read_at_once_is_counted_as_it_is_when_it_is_unpacked(tmp_path: Path) -> None:
+    zeros = pl.DataFrame({"torque_nm": [0.0] * 600_000}).to_arrow()
+    raw = _stream(zeros, 5, compression="zstd")
+    assert len(raw) < 20_000
+    assert [frame.height for frame in _read(tmp_path, raw)] == [600_000] * 5
+
+
 def test_a_batch_has_no_more_rows_than_values(tmp_path: Path) -> None:
     raw = _stream(pa.table({"torque_nm": pa.nulls(12_345)}))
     with pytest.raises(DataError, match="more rows than values"):

@@ -24,8 +24,8 @@ _SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
 _LONGEST_METADATA = 1 << 24
 # Batches are read together until they are this long: each call has its price.
 _PART_BYTES = 1 << 22
-# How long one may become when it is unpacked.
-_LONGEST_UNPACKED = 1 << 28
+# How long one, or all dictionaries, may become when they are unpacked.
+_MOST_UNPACKED = 1 << 28
 _NOT_PACKED = -1
 
 
@@ -68,10 +68,11 @@ class _Table(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message as it stands in a stream."""
+    """A message as it stands in a stream, and how many bytes it has when it is unpacked."""
 
     kind: int
     raw: bytes
+    unpacked: int
 
 
 def _exactly(file: BinaryIO, length: int, most: int) -> bytes:
@@ -83,8 +84,8 @@ def _exactly(file: BinaryIO, length: int, most: int) -> bytes:
     return found
 
 
-def _check_batch(batch: _Table, body: bytes) -> None:
-    """Refuse a batch that is not where it says, or would become too long."""
+def _check_batch(batch: _Table, body: bytes) -> int:
+    """Return how long a batch becomes; refuse one that is elsewhere than it says, or too long."""
     packed, unpacked = batch.table(3) is not None, 0
     for offset, length in batch.pairs(2):
         if not (0 <= offset <= len(body) and 0 <= length <= len(body) - offset):
@@ -93,22 +94,22 @@ def _check_batch(batch: _Table, body: bytes) -> None:
         if packed and length:
             (said,) = struct.unpack("<q", body[offset : offset + min(length, 8)])
             becomes = length if said == _NOT_PACKED else said
-        if becomes < 0 or (unpacked := unpacked + becomes) > max(_LONGEST_UNPACKED, len(body)):
-            raise DataError(f"a batch of the Arrow stream is over {_LONGEST_UNPACKED} bytes long")
+        if becomes < 0 or (unpacked := unpacked + becomes) > max(_MOST_UNPACKED, len(body)):
+            raise DataError(f"a batch of the Arrow stream is over {_MOST_UNPACKED} bytes long")
     # A row has a bit or more.
     if not 0 <= batch.number(0, "<q") <= 8 * unpacked:
         raise DataError("a batch of the Arrow stream has more rows than values")
+    return unpacked
 
 
-def _message(metadata: bytes, file: BinaryIO, most: int) -> tuple[int, bytes]:
-    """Return the kind and the body of the message that has this metadata."""
+def _message(before: bytes, metadata: bytes, file: BinaryIO, most: int) -> Message:
+    """Read the body of the message that has this metadata, and what stands before it."""
     message = _Table(metadata, int.from_bytes(metadata[:4], "little"))
     kind, head = message.number(1, "<B"), message.table(2)
     body = _exactly(file, message.number(3, "<q"), most)
     batch = head.table(1) if head and kind == _DICTIONARY else head
-    if batch and kind in {_DICTIONARY, _BATCH}:
-        _check_batch(batch, body)
-    return kind, body
+    unpacked = _check_batch(batch, body) if batch and kind in {_DICTIONARY, _BATCH} else len(body)
+    return Message(kind, before + metadata + body, unpacked)
 
 
 def messages(file: BinaryIO, most: int) -> Iterator[Message]:
@@ -134,10 +135,10 @@ def messages(file: BinaryIO, most: int) -> Iterator[Message]:
             return
         metadata = _exactly(file, length, _LONGEST_METADATA)
         try:
-            kind, body = _message(metadata, file, most)
+            message = _message(head, metadata, file, most)
         except struct.error as err:
             raise DataError("a message of the Arrow stream has no readable head") from err
-        yield Message(kind, head + metadata + body)
+        yield message
 
 
 def _read(part: list[Message]) -> pl.DataFrame:
@@ -160,15 +161,17 @@ def read_frames(path: Path) -> Iterator[pl.DataFrame]:
         if schema is None or schema.kind != _SCHEMA:
             raise DataError("it does not begin with a schema")
         # Dictionaries hold for all batches after them, so each part begins with those before it.
-        before, part, room = [schema], list[Message](), _PART_BYTES
+        before, part, room, known = [schema], list[Message](), _PART_BYTES, 0
         for message in found:
             part.append(message)
-            room -= len(message.raw)
+            room -= message.unpacked
+            if message.kind == _DICTIONARY and (known := known + message.unpacked) > _MOST_UNPACKED:
+                raise DataError(f"the dictionaries are over {_MOST_UNPACKED} bytes long")
             if message.kind == _BATCH and room <= 0:
                 yield _read(before + part)
                 before += [own for own in part if own.kind == _DICTIONARY]
                 # No shorter than what it begins with: else that is read too often.
-                part, room = [], max(_PART_BYTES, sum(len(own.raw) for own in before))
+                part, room = [], max(_PART_BYTES, known)
         if part:
             yield _read(before + part)
 
