@@ -23,6 +23,9 @@ from tests.readings import HEADER
 
 Found = TypeVar("Found")
 
+# Of the real rows, where they are.
+REAL_ROWS = 3000
+
 
 @dataclass(frozen=True)
 class Stack:

@@ -15,7 +15,7 @@ from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.orchestration.api import authorization
 from presagio.registry.recording import open_registry
-from tests.e2e.stack import Stack, eventually
+from tests.e2e.stack import REAL_ROWS, Stack, eventually
 from tests.readings import HEADER
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +97,8 @@ def test_the_demonstration_walks_the_whole_loop(stack: Stack) -> None:
     assert "'label': True" in done.stdout
     assert "'label': False" in done.stdout
     if stack.ai4i_csv:
-        assert "8002 rows in = 8000 processed + 2 quarantined" in done.stdout
+        filed = f"{REAL_ROWS + 2} rows in = {REAL_ROWS} processed + 2 quarantined"
+        assert filed in done.stdout
     champion = open_registry(stack.settings).resolve()
     assert champion.version == after["version"]
 
