@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -110,14 +111,24 @@ class RunningServices:
 
 
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServices]:
-    home = tmp_path_factory.mktemp("stack")
-    layout, ports = Layout(home), free_ports()
+def stack_home() -> Iterator[Path]:
+    """A home for services, outside of pytest's own folder.
+
+    That one is closed to other users when tests start a second time; PostgreSQL runs as another
+    user where the tests are run by root, and would lose its data under way.
+    """
+    with tempfile.TemporaryDirectory(prefix="presagio-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def services(stack_home: Path) -> Iterator[RunningServices]:
+    layout, ports = Layout(stack_home), free_ports()
     layout.create()
     credentials = load_credentials(layout)
     create_cluster(layout, credentials.postgres_password)
     settings = Settings(
-        home=home,
+        home=stack_home,
         s3_endpoint=ports.url("s3"),
         s3_access_key=credentials.s3_access_key,
         s3_secret_key=credentials.s3_secret_key,

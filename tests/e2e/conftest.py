@@ -27,17 +27,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def session_stack(
-    tmp_path_factory: pytest.TempPathFactory, real_rows_or_none: Path | None
-) -> Iterator[Stack]:
-    home = tmp_path_factory.mktemp("e2e")
+def session_stack(stack_home: Path, real_rows_or_none: Path | None) -> Iterator[Stack]:
     if os.environ.get(COMMAND):
-        containers = ContainerStack(home, 0, real_rows_or_none)
+        containers = ContainerStack(stack_home, 0, real_rows_or_none)
         containers.connect()
         yield containers
         containers.intake.ledger.close()
         return
-    stack = Stack(home, PORT_OFFSET, real_rows_or_none)
+    stack = Stack(stack_home, PORT_OFFSET, real_rows_or_none)
     yield stack
     stack.intake.ledger.close()
     stack.down()
