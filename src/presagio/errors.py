@@ -25,6 +25,10 @@ class DataError(PresagioError):
     """There are no usable data for what was asked."""
 
 
+class HeaderLimitError(UnreadableFileError, DataError):
+    """A header has too many columns or too long a name; raised at every door alike."""
+
+
 class DownloadError(PresagioError):
     """A download broke off or brought other bytes than expected."""
 

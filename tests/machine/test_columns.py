@@ -87,3 +87,8 @@ def test_a_unit_that_cannot_be_converted_is_a_missing_column(
 def test_the_nearest_name_is_found(spec: MachineSpec) -> None:
     assert nearest_header("torque_nm", spec, ["Shift", "Torqe [Nm]"]) == "Torqe [Nm]"
     assert nearest_header("torque_nm", spec, ["Shift"]) is None
+
+
+def test_no_two_columns_that_are_not_known_get_one_name(spec: MachineSpec) -> None:
+    match = match_columns(["A (3)", "A", "A", "A (3)", *CONTRACT], spec)
+    assert match.extras == {0: "A (3)", 1: "A", 2: "A (3) (3)", 3: "A (3) (4)"}

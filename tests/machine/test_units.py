@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 
 from presagio.machine.units import alternatives, convert, find_unit, split_header
+from tests.growth import LINEAR, growth
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,29 @@ def test_other_units_of_the_same_kind() -> None:
     assert [unit.symbol for unit in alternatives("K")] == ["°C", "°F"]
     assert alternatives("Nm") == ()
     assert alternatives("bar") == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "parts"),
+    [
+        ("a [b [c]", ("a", "b [c")),
+        ("a [b] [c]", ("a [b]", "c")),
+        ("a [b)", ("a [b)", None)),
+        ("[K]", ("", "K")),
+        ("a\n\n[ K ]", ("a", "K")),
+        ("torque_ nm", ("torque_", "nm")),
+        ("torque__nm", ("torque_", "nm")),
+        ("_nm", ("_nm", None)),
+        ("", ("", None)),
+    ],
+)
+def test_odd_headers_are_split_at_the_last_unit(header: str, parts: tuple[str, str | None]) -> None:
+    assert split_header(header) == parts
+
+
+@pytest.mark.parametrize(
+    "part", ["[", "]", "(", ")", "[a", "[]", " ", "_", "a ", "a_", "a _", "K ", "·", "\u3000", "ﷺ"]
+)
+@pytest.mark.parametrize("end", ["", "x", "]", "K", "[K"])
+def test_time_is_linear_in_the_length_of_a_name(part: str, end: str) -> None:
+    assert growth(lambda n: "a" + part * n + end, split_header, 4000) < LINEAR

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from presagio.errors import UnreadableFileError
+from presagio.errors import HeaderLimitError, UnreadableFileError
 from presagio.machine.columns import (
     ColumnMatch,
     accepted_spellings,
     match_columns,
     nearest_header,
 )
+from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -63,7 +64,9 @@ def _delimiters(lines: Sequence[str]) -> tuple[Iterable[str], int]:
     return DELIMITERS, 0
 
 
-def read_dialect(lines: Sequence[str], spec: MachineSpec) -> Dialect:
+def read_dialect(
+    lines: Sequence[str], spec: MachineSpec, limits: HeaderLimits | None = None
+) -> Dialect:
     """Find delimiter and header: the delimiter is the one that gives most of the spec's columns.
 
     Parameters
@@ -72,6 +75,8 @@ def read_dialect(lines: Sequence[str], spec: MachineSpec) -> Dialect:
         The first lines of the file with their ends, its whole header at least.
     spec
         The machine spec.
+    limits
+        What the header may be; the defaults when not given.
 
     Returns
     -------
@@ -81,15 +86,21 @@ def read_dialect(lines: Sequence[str], spec: MachineSpec) -> Dialect:
     Raises
     ------
     UnreadableFileError
-        ``empty`` or ``malformed``.
+        ``empty``, ``malformed``, ``too_many_columns`` or ``name_too_long``.
     """
     candidates, passed = _delimiters(lines)
     found = []
     for delimiter in candidates:
         header, header_lines = _first_record(lines[passed:], delimiter)
-        match = match_columns(header, spec)
-        found.append(Dialect(delimiter, tuple(header), match, passed + header_lines))
-    return max(found, key=lambda it: (len(it.match.names), len(it.header)))
+        try:
+            names = len(match_columns(header, spec, limits).names)
+        except HeaderLimitError:
+            # With another delimiter it may be in order.
+            names = 0
+        found.append((names, len(header), delimiter, header, header_lines))
+    _, _, delimiter, header, header_lines = max(found, key=lambda it: it[:2])
+    match = match_columns(header, spec, limits)
+    return Dialect(delimiter, tuple(header), match, passed + header_lines)
 
 
 def _why_missing(name: str, match: ColumnMatch, spec: MachineSpec) -> str:
@@ -111,20 +122,20 @@ def require_columns(header: Sequence[str], match: ColumnMatch, spec: MachineSpec
         ``duplicated_columns``, or ``missing_columns`` with the nearest names in the file.
     """
     if match.duplicated:
-        claims = {
-            name: [header[i] for i, found in match.names.items() if found == name]
-            for name in match.duplicated
-        }
-        said = "; ".join(f"{name}: {', '.join(map(repr, c))}" for name, c in claims.items())
+        claims: dict[str, list[str]] = {name: [] for name in match.duplicated}
+        for i, name in match.names.items():
+            if name in claims:
+                claims[name].append(repr(header[i]))
+        said = "; ".join(f"{name}: {shown(claimed)}" for name, claimed in claims.items())
         raise UnreadableFileError(
             "duplicated_columns", f"more than one column says the same: {said}; keep one of each"
         )
     if match.missing:
         lacking = "; ".join(_why_missing(name, match, spec) for name in match.missing)
-        shown = ", ".join(header)
-        shown = f"{shown[:500]} …" if len(shown) > 500 else shown  # noqa: PLR2004
+        listed = ", ".join(header)
+        listed = f"{listed[:500]} …" if len(listed) > 500 else listed  # noqa: PLR2004
         raise UnreadableFileError(
-            "missing_columns", f"no column for {lacking}. The header has: {shown}"
+            "missing_columns", f"no column for {lacking}. The header has: {listed}"
         )
 
 

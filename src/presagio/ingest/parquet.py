@@ -12,6 +12,7 @@ from presagio.ingest.compression import Caps
 from presagio.ingest.dialect import require_columns
 from presagio.ingest.rules import RowCheck
 from presagio.machine.columns import match_columns
+from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 
 _ROWS = 50_000
@@ -34,7 +35,9 @@ class ParquetRows:
         ``corrupt``, ``too_large``, ``missing_columns``, ``duplicated_columns``.
     """
 
-    def __init__(self, file: BinaryIO, spec: MachineSpec, caps: Caps) -> None:
+    def __init__(
+        self, file: BinaryIO, spec: MachineSpec, caps: Caps, headers: HeaderLimits
+    ) -> None:
         # By name Polars reads what it needs; an open file it would read whole.
         name = getattr(file, "name", None)
         file.seek(0)
@@ -51,7 +54,7 @@ class ParquetRows:
                 f"{self._rows:,} rows of {len(self.header)} columns are more than "
                 f"{caps.max_bytes:,} bytes; split it, or raise PRESAGIO_INTAKE_MAX_BYTES",
             )
-        self.match = match_columns(self.header, spec)
+        self.match = match_columns(self.header, spec, headers)
         require_columns(self.header, self.match, spec)
         self._check = RowCheck(spec, self.match)
         self.notes: dict[str, str] = {"encoding": "parquet"}

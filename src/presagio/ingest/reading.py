@@ -17,6 +17,7 @@ from presagio.ingest.parquet import ParquetRows
 from presagio.ingest.rules import Fault
 from presagio.ingest.text import TextRows
 from presagio.ingest.verdict import Tally, file_fault
+from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
 
 _TEXT, _PARQUET = ".csv", ".parquet"
@@ -33,10 +34,13 @@ class Limits:
         A file with a larger share of bad rows is refused whole.
     caps
         What a compressed file may unpack to.
+    headers
+        How many columns a file may have, and how long their names may be.
     """
 
     max_bad_share: float = 0.2
     caps: Caps = field(default_factory=Caps)
+    headers: HeaderLimits = field(default_factory=HeaderLimits)
 
 
 def suffix_of(name: str) -> str | None:
@@ -82,10 +86,14 @@ class FileRows:
         self._spec = spec
         self._rows: TextRows | ParquetRows
         if suffix == _PARQUET:
-            self._rows = ParquetRows(file, spec, self._limits.caps)
+            self._rows = ParquetRows(file, spec, self._limits.caps, self._limits.headers)
         else:
             packing = PurePosixPath(suffix).suffix
-            self._rows = TextRows(lambda: open_unpacked(file, packing, self._limits.caps), spec)
+            self._rows = TextRows(
+                lambda: open_unpacked(file, packing, self._limits.caps),
+                spec,
+                headers=self._limits.headers,
+            )
         self._duplicates = DuplicateRows() if spec.duplicates == "reject" else None
         self.tally = Tally()
 
@@ -128,7 +136,7 @@ class FileRows:
         """What was taken, but should be known to whoever sends such files."""
         warnings, extras = list(self._rows.warnings), self._rows.match.extras
         if extras:
-            names = ", ".join(extras.values())
+            names = shown(extras.values())
             warnings.append(f"columns that the machine spec does not know are kept aside: {names}")
         return warnings
 
@@ -191,7 +199,8 @@ def check_file(
     ------
     UnreadableFileError
         If the file cannot be read as rows: ``empty``, ``encoding``, ``malformed``, ``corrupt``,
-        ``too_large``, ``missing_columns``, ``duplicated_columns``.
+        ``too_large``, ``missing_columns``, ``duplicated_columns``, ``too_many_columns``,
+        ``name_too_long``.
     """
     rows = FileRows(BytesIO(body) if isinstance(body, bytes) else body, suffix, spec, limits)
     chunks = list(rows)

@@ -14,6 +14,7 @@ from presagio.ingest.encoding import WINDOWS, Readable, find_form, utf8_blocks
 from presagio.ingest.quick import quick_check
 from presagio.ingest.records import Record, RecordReader
 from presagio.ingest.rules import RowCheck
+from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 
 CHUNK_BYTES = 16 << 20
@@ -64,6 +65,8 @@ class TextRows:
         Gives the unpacked file from its beginning; it is read twice or thrice.
     spec
         The machine spec.
+    headers
+        What the header may be; the defaults when not given.
     chunk_bytes
         About how much is held at once.
     quick
@@ -72,7 +75,8 @@ class TextRows:
     Raises
     ------
     UnreadableFileError
-        ``encoding``, ``empty``, ``malformed``, ``missing_columns``, ``duplicated_columns``.
+        ``encoding``, ``empty``, ``malformed``, ``missing_columns``, ``duplicated_columns``,
+        ``too_many_columns``, ``name_too_long``.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class TextRows:
         reopen: Callable[[], Readable],
         spec: MachineSpec,
         *,
+        headers: HeaderLimits | None = None,
         chunk_bytes: int = CHUNK_BYTES,
         quick: bool = True,
     ) -> None:
@@ -90,7 +95,7 @@ class TextRows:
         # The end of the header's last line may be that of the file.
         first = self._first.decode().split("\n", _HEADER_LINES)[:_HEADER_LINES]
         lines = [f"{line}\n" for line in first]
-        self.dialect: Dialect = read_dialect(lines, spec)
+        self.dialect: Dialect = read_dialect(lines, spec, headers)
         require_columns(self.dialect.header, self.dialect.match, spec)
         self.match = self.dialect.match
         self._spec = spec

@@ -1,11 +1,17 @@
 """From the header of a file to the spec's own column names."""
 
 import difflib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from presagio.machine.headers import HeaderLimits, check_header
 from presagio.machine.spec import Column, Feature, MachineSpec
 from presagio.machine.units import Unit, find_unit, split_header
+
+# A hint for people: comparing a name with every name of a hostile header takes minutes.
+_COMPARED_NAMES = 200
+_COMPARED_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -100,14 +106,36 @@ class _Header:
 
 def _extras(header: Sequence[str], names: dict[int, str]) -> dict[int, str]:
     extras: dict[int, str] = {}
+    taken: set[str] = set()
     for i, raw in enumerate(header):
         if i not in names:
             name = raw.strip() or f"column {i + 1}"
-            extras[i] = f"{name} ({i + 1})" if name in extras.values() else name
+            # Another column may have such a name itself.
+            while name in taken:
+                name = f"{name} ({i + 1})"
+            taken.add(name)
+            extras[i] = name
     return extras
 
 
-def match_columns(header: Sequence[str], spec: MachineSpec) -> ColumnMatch:
+def _missing(found: Collection[str], spec: MachineSpec) -> tuple[list[str], set[str]]:
+    """Return what a header lacks, and the categories that it has in both styles."""
+    missing = [name for name in spec.feature_names if name not in found]
+    doubled: set[str] = set()
+    for category in spec.categories:
+        lacking = [name for name in category.indicators.values() if name not in found]
+        if category.name in found and len(lacking) < len(category.indicators):
+            doubled.add(category.name)
+        elif category.name not in found and len(lacking) == len(category.indicators):
+            missing.append(category.name)
+        elif category.name not in found:
+            missing += lacking
+    return missing, doubled
+
+
+def match_columns(
+    header: Sequence[str], spec: MachineSpec, limits: HeaderLimits | None = None
+) -> ColumnMatch:
     """Match a header with a spec, by name and never by position.
 
     Case and spaces do not matter. A feature's column may name another unit than the spec's, or
@@ -120,26 +148,26 @@ def match_columns(header: Sequence[str], spec: MachineSpec) -> ColumnMatch:
         The column names as the file has them.
     spec
         The machine spec.
+    limits
+        What the header may be; the defaults when not given.
 
     Returns
     -------
     ColumnMatch
         What was found, and what is missing, duplicated or unknown.
+
+    Raises
+    ------
+    HeaderLimitError
+        See :func:`check_header`.
     """
+    check_header(header, limits or HeaderLimits())
     columns = _Header(spec)
     named = {i: columns.name(raw) for i, raw in enumerate(header)}
     names = {i: name for i, name in named.items() if name is not None}
-    found = list(names.values())
-    missing = [name for name in spec.feature_names if name not in found]
-    duplicated = {name for name in found if found.count(name) > 1}
-    for category in spec.categories:
-        lacking = [name for name in category.indicators.values() if name not in found]
-        if category.name in found and len(lacking) < len(category.indicators):
-            duplicated.add(category.name)
-        elif category.name not in found and len(lacking) == len(category.indicators):
-            missing.append(category.name)
-        elif category.name not in found:
-            missing += lacking
+    found = Counter(names.values())
+    missing, doubled = _missing(found, spec)
+    duplicated = doubled | {name for name, count in found.items() if count > 1}
     return ColumnMatch(
         names, tuple(missing), tuple(sorted(duplicated)), _extras(header, names),
         columns.units, columns.misfits,
@@ -154,7 +182,8 @@ def accepted_spellings(name: str, spec: MachineSpec) -> tuple[str, ...]:
 
 def nearest_header(name: str, spec: MachineSpec, headers: Sequence[str]) -> str | None:
     """Return the header of a file that comes nearest to a column that is missing, if any does."""
-    folded = {_fold(header): header for header in headers}
+    compared = [name for name in headers if len(name) <= _COMPARED_CHARACTERS][:_COMPARED_NAMES]
+    folded = {_fold(header): header for header in compared}
     for spelling in accepted_spellings(name, spec):
         if near := difflib.get_close_matches(_fold(spelling), folded, n=1):
             return folded[near[0]]

@@ -49,6 +49,20 @@ def find_unit(text: str) -> Unit | None:
     return _BY_SPELLING.get(_fold(text))
 
 
+def _split_brackets(text: str) -> tuple[str, str] | None:
+    """Split ``Torque [Nm]`` or ``Torque (Nm)``; None for a text that does not end in brackets.
+
+    Searches from fixed positions: a pattern with two open ends takes quadratic time.
+    """
+    for opening, closing in ("[]", "()"):
+        if text.endswith(closing):
+            earlier = text.rfind(closing, 0, -1)
+            start = text.find(opening, earlier + 1)
+            if start >= 0:
+                return text[:start].rstrip(), text[start + 1 : -1].strip()
+    return None
+
+
 def split_header(header: str) -> tuple[str, str | None]:
     """Split a column's header into its name and the unit that it names.
 
@@ -61,11 +75,14 @@ def split_header(header: str) -> tuple[str, str | None]:
         Name, and unit as it is written; None where no unit is named.
     """
     text = header.strip()
-    if found := re.fullmatch(r"(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))", text, re.DOTALL):
-        return found[1], (found[2] or found[3] or "").strip()
-    found = re.fullmatch(r"(.*\S)[\s_]+(\S+)", text, re.DOTALL)
-    if found and find_unit(found[2]):
-        return found[1], found[2]
+    if (parts := _split_brackets(text)) is not None:
+        return parts
+    # What follows the last separator: no spelling of a unit holds one.
+    words = text.rsplit(maxsplit=1)
+    unit = words[-1].rpartition("_")[2] if words else ""
+    name = text[: -len(unit) - 1].rstrip()
+    if name and find_unit(unit):
+        return name, unit
     return text, None
 
 

@@ -87,7 +87,7 @@ def _outcomes_of_lot(path: Path, intake: Intake, lot: int) -> pl.DataFrame:
         read = pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as err:
         raise DataError(f"{path} cannot be read as CSV: {err}") from err
-    names = match_columns(read.columns, spec).names
+    names = match_columns(read.columns, spec, intake.limits.headers).names
     read = read.rename({read.columns[i]: name for i, name in names.items()})
     keys = [column.name for column in spec.identifiers if column.name in read.columns]
     labels = [name for name in spec.label_names if name in read.columns]
@@ -111,9 +111,12 @@ def _outcomes_of_lot(path: Path, intake: Intake, lot: int) -> pl.DataFrame:
     return joined
 
 
-def _outcomes_with_readings(path: Path, spec: MachineSpec) -> pl.DataFrame:
+def _outcomes_with_readings(path: Path, intake: Intake) -> pl.DataFrame:
+    spec = intake.spec
     with path.open("rb") as file:
-        checked = check_file(file, spec, suffix=suffix_of(path.name) or ".csv")
+        checked = check_file(
+            file, spec, suffix=suffix_of(path.name) or ".csv", limits=intake.limits
+        )
     if checked.fault is not None:
         raise checked.fault
     if len(checked.rejected):
@@ -175,7 +178,7 @@ def send_feedback(
     spec = intake.spec
     try:
         rows = (
-            _outcomes_with_readings(path, spec)
+            _outcomes_with_readings(path, intake)
             if lot is None
             else _outcomes_of_lot(path, intake, lot)
         )

@@ -12,6 +12,7 @@ from presagio.ingest.compression import Caps
 from presagio.ingest.filing import Intake, Progress, file_object
 from presagio.ingest.incoming import Batch, plan_batches
 from presagio.ingest.reading import Limits
+from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import load_spec
 from presagio.settings import Prefixes, Settings
 from presagio.storage.database import open_database
@@ -45,7 +46,8 @@ class _ProgressLog:
 def intake_limits(settings: Settings) -> Limits:
     """Return what a file may be, as the settings say."""
     caps = Caps(settings.intake_max_bytes, settings.intake_max_ratio)
-    return Limits(settings.intake_max_bad_share, caps)
+    headers = HeaderLimits(settings.max_columns, settings.max_name_length)
+    return Limits(settings.intake_max_bad_share, caps, headers)
 
 
 def open_intake(settings: Settings, prefixes: Prefixes | None = None) -> Intake:

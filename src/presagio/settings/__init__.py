@@ -70,6 +70,12 @@ class Settings(ServingSettings):
     s3_bucket: Annotated[str, Field(description="Bucket that CSV files land in.")] = "csv-data"
     data_bucket: Annotated[str, Field(description="Bucket of the curated data set.")] = "data"
 
+    max_columns: Annotated[
+        int, Field(description="Most columns of a table, and most keys of a JSON reading.", ge=16)
+    ] = 4096
+    max_name_length: Annotated[
+        int, Field(description="Most characters of a column's name.", ge=32)
+    ] = 512
     intake_max_bad_share: Annotated[
         float,
         Field(description="A file with a larger share of bad rows is refused whole.", ge=0, le=1),

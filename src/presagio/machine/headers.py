@@ -1,0 +1,69 @@
+"""What the header of a table may be: how many columns, and how long a name."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from presagio.errors import HeaderLimitError
+
+_SHOWN_CHARACTERS = 80
+_SHOWN_NAMES = 20
+
+
+@dataclass(frozen=True)
+class HeaderLimits:
+    """What a header may be, at every door.
+
+    Attributes
+    ----------
+    columns
+        How many columns it may have.
+    name_length
+        How many characters the name of one may have.
+    """
+
+    columns: int = 4096
+    name_length: int = 512
+
+
+def shown(names: Iterable[str]) -> str:
+    """Join names for a message of bounded length; it says how many more there are."""
+    listed = list(names)
+    cut = [
+        name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…"
+        for name in listed[:_SHOWN_NAMES]
+    ]
+    more = len(listed) - len(cut)
+    return ", ".join(cut) + (f" and {more:,} more" if more else "")
+
+
+def check_header(names: Collection[str], limits: HeaderLimits) -> None:
+    """Refuse a header with too many columns or too long a name; takes linear time.
+
+    Call it before anything else is done with names from outside.
+
+    Parameters
+    ----------
+    names
+        The column names, or the keys of a JSON object.
+    limits
+        What a header may be.
+
+    Raises
+    ------
+    HeaderLimitError
+        ``too_many_columns`` or ``name_too_long``; the message names the limit and its setting.
+    """
+    if len(names) > limits.columns:
+        raise HeaderLimitError(
+            "too_many_columns",
+            f"there are {len(names):,} columns, and at most {limits.columns:,} are taken; send "
+            "fewer, or raise PRESAGIO_MAX_COLUMNS",
+        )
+    for position, name in enumerate(names, start=1):
+        if len(name) > limits.name_length:
+            raise HeaderLimitError(
+                "name_too_long",
+                f"the name of column {position:,} has {len(name):,} characters "
+                f"({name[:_SHOWN_CHARACTERS]!r}…), and at most {limits.name_length:,} are taken; "
+                "shorten it, or raise PRESAGIO_MAX_NAME_LENGTH",
+            )
