@@ -22,7 +22,7 @@ from presagio.training.evaluation import Bools, Figures, evaluate, mean_interval
 from presagio.training.judgement import predict
 from presagio.training.parity import export_model
 from presagio.training.rivals import Rival, rivals
-from presagio.training.search import Grid, search
+from presagio.training.search import search
 from presagio.training.splitting import Part, make_folds, split_dataset
 from presagio.training.train import TrainedModel, train_model
 
@@ -137,7 +137,7 @@ def _single(spec: MachineSpec, dataset: Dataset) -> TrainedModel:
     """Train a single SVC of some 600 support vectors, as where modes and limits are not known."""
     bare = spec.model_copy(update={"rules": (), "modes": ()})
     only = dataset.labels[[spec.target.name]]
-    grid: Grid = [{"kernel": ["rbf"], "C": [10.0], "gamma": [0.2]}]
+    grid = [{"kernel": ["rbf"], "C": [10.0], "gamma": [0.2]}]
     return train_model(replace(dataset, labels=only), bare, grid=grid)
 
 

@@ -63,8 +63,9 @@ def test_a_quarantine_alarm_blocks_training(intake: Intake, spec: MachineSpec) -
 
 
 def test_new_rows_make_a_judged_version_and_the_api_is_told(
-    plant: Settings, intake: Intake, spec: MachineSpec
+    plant: Settings, intake: Intake, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PRESAGIO_TRAIN_SEARCH", "small")
     rows = pl.concat(simulate(spec, 2000, seed=3))
     receipt = _file(intake, "new.csv", rows)
     done = retrain(run_id="run 7")
@@ -80,6 +81,8 @@ def test_new_rows_make_a_judged_version_and_the_api_is_told(
     assert recorded.decision.why.startswith("run 7; ")
     # Nothing is new now.
     assert count_new_rows() == {"new_rows": 0, "wanted": 1000, "after": receipt.id}
+    # The setting was heeded, and the card says so.
+    assert "small grid" in done["summary"]
     # Somebody who opens MLflow reads the same as in Airflow's log.
     version = MlflowClient(plant.mlflow_url).get_model_version(plant.model_name, "1")
     assert version.description == done["summary"]

@@ -3,13 +3,8 @@ import pytest
 
 from presagio.machine.spec import MachineSpec
 from presagio.training.dataset import generate_dataset
-from presagio.training.search import (
-    BASELINE_GRID,
-    Grid,
-    learnable_modes,
-    parameter_points,
-    search,
-)
+from presagio.training.grids import Grid
+from presagio.training.search import learnable_modes, search
 from presagio.training.splitting import FOLDS, Part, split_dataset
 from presagio.training.train import TrainedModel
 
@@ -19,13 +14,6 @@ SMALL: Grid = [{"kernel": ["rbf"], "C": [10.0, 100.0], "gamma": [0.5]}]
 @pytest.fixture(scope="module")
 def part(spec: MachineSpec) -> Part:
     return split_dataset(generate_dataset(spec, 4000)).train
-
-
-def test_the_described_grid_is_the_baseline() -> None:
-    points = list(parameter_points(BASELINE_GRID))
-    assert [(point["kernel"], point["C"]) for point in points] == [
-        ("linear", 0.01), ("linear", 0.11), ("linear", 10.0),
-    ]  # fmt: skip
 
 
 def test_progress_counts_every_fit(spec: MachineSpec, part: Part) -> None:

@@ -8,8 +8,8 @@ import pytest
 from presagio.errors import InvalidArtifactError
 from presagio.machine.spec import MachineSpec
 from presagio.training.dataset import generate_dataset, read_labelled_csv
+from presagio.training.grids import DEFAULT_GRID, GRIDS, Grid
 from presagio.training.parity import export_model
-from presagio.training.search import DEFAULT_GRID, Grid
 from presagio.training.train import TrainedModel, train_model
 
 SMALL: Grid = [{"kernel": ["rbf"], "C": [10.0], "gamma": [0.5]}]
@@ -18,6 +18,12 @@ SMALL: Grid = [{"kernel": ["rbf"], "C": [10.0], "gamma": [0.5]}]
 def test_the_same_run_gives_the_same_card(spec: MachineSpec) -> None:
     cards = [train_model(generate_dataset(spec, 2000), spec, grid=SMALL).card for _ in range(2)]
     assert json.dumps(cards[0], sort_keys=True) == json.dumps(cards[1], sort_keys=True)
+
+
+def test_the_card_names_the_grid_that_was_searched(spec: MachineSpec) -> None:
+    model = train_model(generate_dataset(spec, 2000), spec, grid=GRIDS["small"])
+    assert model.card["search"]["grid"] == "small"
+    assert "--search small" in model.card["reproduce"]
 
 
 def test_examples_of_both_kinds_are_recorded(artifact: Path) -> None:

@@ -34,6 +34,13 @@ class Method(StrEnum):
     streamed = "streamed"
 
 
+class Search(StrEnum):
+    """How many parameters are tried."""
+
+    full = "full"
+    small = "small"
+
+
 def _dataset(
     settings: Settings, spec: "MachineSpec", csv: Path | None, *, processed: bool
 ) -> "Dataset":
@@ -129,6 +136,13 @@ def train(
             "says (more than 40,000 to train on are streamed)."
         ),
     ] = Method.auto,
+    search: Annotated[
+        Search | None,
+        typer.Option(
+            help="How many parameters are tried; PRESAGIO_TRAIN_SEARCH when not given. `small` is "
+            "for tests."
+        ),
+    ] = None,
     rivals: Annotated[
         bool, typer.Option("--rivals", help="Judge other models too, for the report.")
     ] = False,
@@ -154,7 +168,8 @@ def train(
         else:
             console.print(f"{champion.name} version {champion.version} is champion already.")
         return
-    from presagio.training.registration import register_model  # noqa: PLC0415 - heavier still
+    from presagio.training.grids import GRIDS  # noqa: PLC0415 - heavier still
+    from presagio.training.registration import register_model  # noqa: PLC0415
 
     dataset = _dataset(settings, spec, csv, processed=processed)
     if not as_json:
@@ -165,6 +180,7 @@ def train(
     model = train_with_progress(
         dataset, spec, as_json=as_json, seed=seed, with_rivals=rivals,
         method=None if method is Method.auto else method.value,
+        grid=GRIDS[settings.train_search if search is None else search.value],
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         registered = register_model(model, registry, Path(scratch))

@@ -76,6 +76,7 @@ def _in_words(card: dict[str, Any], version: str, decided: str, why: str) -> str
         f"**Version {version}: {decided}.** {why}\n",
         f"- Data: {data['source']}: {data['rows']} rows, {data['failures']} failures",
         f"- Model: {model['shape']}, {model['method']}, {detectors}",
+        f"- Search: {card['search']['grid']} grid, {card['search']['candidates']} candidates",
         f"- On {data['test_rows']} rows that no choice has seen: {figures}",
         f"- Cost of 1,000 readings: {costs}",
     )
@@ -105,6 +106,7 @@ def retrain(*, run_id: str | None) -> dict[str, Any]:
     """
     from presagio.training.curated import read_curated  # noqa: PLC0415 - takes seconds
     from presagio.training.dataset import base_rows  # noqa: PLC0415
+    from presagio.training.grids import GRIDS  # noqa: PLC0415
     from presagio.training.promotion import open_promoter, promote  # noqa: PLC0415
     from presagio.training.registration import register_model  # noqa: PLC0415
     from presagio.training.train import train_model  # noqa: PLC0415
@@ -115,7 +117,7 @@ def retrain(*, run_id: str | None) -> dict[str, Any]:
     try:
         dataset = read_curated(intake, base_rows(settings, intake.spec))
         _log.info("training on %s: %d rows", dataset.source, len(dataset.target))
-        model = train_model(dataset, intake.spec)
+        model = train_model(dataset, intake.spec, grid=GRIDS[settings.train_search])
         with tempfile.TemporaryDirectory() as scratch:
             version = register_model(model, promoter.registry, Path(scratch))
         decided = promote(promoter, version, who="train_champion", why=run_id or "").decision

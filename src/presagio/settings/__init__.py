@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
@@ -127,6 +127,13 @@ class Settings(ServingSettings):
         str | None,
         Field(description="Cron expression (UTC) by which the DAG looks for new rows besides."),
     ] = None
+    train_search: Annotated[
+        Literal["full", "small"],
+        Field(
+            description="How many parameters a training tries; `small` is for tests: it gives a "
+            "model in little time, not a good one."
+        ),
+    ] = "full"
     drift_schedule: Annotated[
         str, Field(description="Cron expression (UTC) by which the DAG looks for drift.")
     ] = "17 * * * *"

@@ -12,6 +12,7 @@ import numpy as np
 from presagio.machine.spec import MachineSpec
 from presagio.pages import card_title, page, picture, sections
 from presagio.training.dataset import Dataset
+from presagio.training.grids import grid_name
 from presagio.training.judgement import Judgement
 from presagio.training.search import SearchResult
 from presagio.training.splitting import Split
@@ -86,6 +87,7 @@ def describe(
         "model": _model(result, seed),
         "costs": spec.costs.model_dump(),
         "search": {
+            "grid": grid_name(result.grid),
             "candidates": len(result.candidates),
             "shapes": compared,
             "features": result.best_by_features(),
@@ -106,7 +108,8 @@ def describe(
         "baseline": asdict(judgement.baseline),
         "limits": list(_LIMITS),
         "reproduce": (
-            f"presagio train --seed {seed} --method {result.method}, with these data and versions"
+            f"presagio train --seed {seed} --method {result.method} "
+            f"--search {grid_name(result.grid)}, with these data and versions"
         ),
         "versions": {
             "python": platform.python_version(),

@@ -1,8 +1,8 @@
 """The choice of a model, on the training part only: features, kernels, one machine or several."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import joblib
 import numpy as np
@@ -13,11 +13,11 @@ from sklearn.pipeline import Pipeline
 from presagio.machine.spec import MachineSpec
 from presagio.training.alarm import DetectorPlan, FailureAlarm, Method, build_detector
 from presagio.training.features import FeatureSet, feature_sets
+from presagio.training.grids import BASELINE_GRID, DEFAULT_GRID, Grid, parameter_points
 from presagio.training.race import Candidate, Counter, Progress, race, rounds
 from presagio.training.splitting import FOLDS, Folds, Part, make_folds, repeats
 from presagio.training.thresholds import Thresholds, choose_thresholds, row_costs
 
-Grid = Sequence[Mapping[str, Sequence[Any]]]
 Shape = Literal["per_mode", "single"]
 
 # Divisions into folds for out-of-fold scores of the chosen plans, where rows are few.
@@ -28,19 +28,6 @@ _RACE_ROWS = 10_000
 _FEWEST_FAILURES = 20
 # Of a mode's failures, the share that has to count as failures of the machine.
 _COUNTS = 0.5
-
-DEFAULT_GRID: Grid = (
-    {"kernel": ["linear"], "C": [0.1, 1.0, 10.0]},
-    {"kernel": ["rbf"], "C": [10.0, 100.0, 1000.0], "gamma": [0.1, 0.5, 2.0]},
-    {"kernel": ["poly"], "C": [10.0], "degree": [2, 3], "coef0": [1.0], "gamma": [0.1]},
-    {"kernel": ["linear"], "C": [1.0], "class_weight": ["balanced"]},
-    {"kernel": ["rbf"], "C": [1.0], "gamma": [0.5], "class_weight": ["balanced"]},
-)
-# The described system's: linear, on raw inputs. It oversampled failures to half of all rows, which
-# to a Support Vector Machine is the same as weighting them so.
-BASELINE_GRID: Grid = (
-    {"kernel": ["linear"], "C": [0.01, 0.11, 10.0], "class_weight": ["balanced"]},
-)
 
 
 @dataclass(frozen=True)
@@ -80,6 +67,8 @@ class SearchResult:
         The shapes that were compared; of a streamed model by exact ones on a sample.
     candidates
         All candidates of all labels.
+    grid
+        The parameters that were tried.
     baseline
         The described model, trained on the rows of the race; it alarms from a score of 0 on.
     """
@@ -89,6 +78,7 @@ class SearchResult:
     shape: Shape
     shapes: Mapping[Shape, ShapeFigures]
     candidates: tuple[Candidate, ...]
+    grid: Grid
     baseline: Pipeline
 
     @property
@@ -107,15 +97,6 @@ class SearchResult:
             found = best.setdefault(label, {})
             found[features] = max(candidate.value, found.get(features, 0.0))
         return best
-
-
-def parameter_points(grid: Grid) -> Iterator[dict[str, Any]]:
-    """Yield every point of a grid."""
-    for part in grid:
-        for values in np.ndindex(*(len(choices) for choices in part.values())):
-            yield {
-                name: choices[i] for (name, choices), i in zip(part.items(), values, strict=True)
-            }
 
 
 def _plans(label: str, sets: Sequence[FeatureSet], grid: Grid) -> list[DetectorPlan]:
@@ -232,5 +213,5 @@ def search(
     old = build_detector(text, described[0].plan).fit(sample.inputs, sample.target)
     candidates = [candidate for found in ranked.values() for candidate in found]
     return SearchResult(
-        chosen.alarm, chosen.thresholds, shape, shapes, (*candidates, *described), old
+        chosen.alarm, chosen.thresholds, shape, shapes, (*candidates, *described), grid, old
     )

@@ -10,10 +10,11 @@ from presagio.training.alarm import Method
 from presagio.training.card import describe
 from presagio.training.dataset import Dataset
 from presagio.training.evaluation import Figures
+from presagio.training.grids import DEFAULT_GRID, Grid
 from presagio.training.judgement import JUDGED_REPEATS, Judgement, judge, predict
 from presagio.training.race import Progress
 from presagio.training.rivals import judge_rivals
-from presagio.training.search import DEFAULT_GRID, Grid, SearchResult, search
+from presagio.training.search import SearchResult, search
 from presagio.training.splitting import FOLDS, Split, repeats, split_dataset
 
 # An exact Support Vector Machine takes time that grows with the square of its rows: up to so many
