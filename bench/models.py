@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import GridSearchCV
@@ -137,7 +138,7 @@ def _single(spec: MachineSpec, dataset: Dataset) -> TrainedModel:
     """Train a single SVC of some 600 support vectors, as where modes and limits are not known."""
     bare = spec.model_copy(update={"rules": (), "modes": ()})
     only = dataset.labels[[spec.target.name]]
-    grid = [{"kernel": ["rbf"], "C": [10.0], "gamma": [0.2]}]
+    grid: list[dict[str, list[Any]]] = [{"kernel": ["rbf"], "C": [10.0], "gamma": [0.2]}]
     return train_model(replace(dataset, labels=only), bare, grid=grid)
 
 
