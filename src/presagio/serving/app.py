@@ -27,6 +27,7 @@ from presagio.serving.batch import Batches, batch_router
 from presagio.serving.board import Board, open_board
 from presagio.serving.champion import Champion
 from presagio.serving.edge import Asgi, Edge
+from presagio.serving.executors import Executors
 from presagio.serving.feedback import feedback_router
 from presagio.serving.health import health_router, metrics_router
 from presagio.serving.idempotency import Idempotency
@@ -57,6 +58,7 @@ class _Parts:
     recorder: Recorder
     idempotency: Idempotency
     guard: Guard
+    executors: Executors
 
 
 def _outside_issuer(settings: Settings) -> OutsideIssuer | None:
@@ -80,7 +82,7 @@ def _make_parts(settings: Settings) -> _Parts:
     champion = Champion(settings, spec, reader, board, metrics)
     return _Parts(
         settings, spec, board, metrics, champion, Recorder(settings, spec, metrics),
-        Idempotency(settings), guard,
+        Idempotency(settings), guard, Executors(settings.api_max_concurrency),
     )  # fmt: skip
 
 
@@ -109,7 +111,8 @@ def _lifespan(parts: _Parts) -> Any:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
-        await asyncio.to_thread(parts.recorder.close)
+        await parts.executors.outcomes.resume(parts.recorder.close)
+        parts.executors.close()
         parts.board.leave()
 
     return lifespan
@@ -117,20 +120,21 @@ def _lifespan(parts: _Parts) -> Any:
 
 def _routers(parts: _Parts, outcomes: Any, predictions: Predictions) -> list[APIRouter]:
     settings, spec, champion, board = parts.settings, parts.spec, parts.champion, parts.board
+    executors = parts.executors
     idempotency, judge = parts.idempotency, Judge(parts.metrics, parts.recorder)
-    batches = Batches(spec, settings, champion, judge, idempotency)
+    batches = Batches(spec, settings, champion, judge, idempotency, executors.files)
     routers = [
         health_router(champion, settings),
         predict_router(spec, predictions),
         batch_router(batches),
-        model_router(champion, board, settings),
-        webhook_router(board, champion, settings),
-        feedback_router(spec, outcomes, settings, champion, idempotency),
-        metrics_router(parts.metrics, board),
+        model_router(champion, board, settings, executors.registry),
+        webhook_router(board, settings),
+        feedback_router(spec, outcomes, settings, champion, idempotency, executors.outcomes),
+        metrics_router(parts.metrics, board, executors.metrics),
         v2_router(Inference(spec, settings, champion, judge)),
     ]
     if parts.guard.authority is not None:
-        routers.insert(1, token_router(settings, parts.guard.authority))
+        routers.insert(1, token_router(settings, parts.guard.authority, executors.passwords))
     return routers
 
 
@@ -174,7 +178,7 @@ def create_app(settings: Settings | None = None) -> Asgi:
         app.add_exception_handler(kind, handlers.answer)
     predictions = Predictions(
         parts.spec, wanted, parts.settings, parts.guard, parts.champion, parts.metrics,
-        parts.recorder,
+        parts.recorder, parts.executors.explanations,
     )  # fmt: skip
     for router in _routers(parts, outcomes, predictions):
         app.include_router(router)

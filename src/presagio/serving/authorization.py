@@ -1,6 +1,5 @@
 """Who may ask what: bearer tokens with scopes, and the route that gives tokens out."""
 
-import asyncio
 import base64
 import binascii
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from presagio.serving import bodies
 from presagio.serving.accounts import Account, Accounts, Attempts, Kind
+from presagio.serving.executors import Executor
 from presagio.serving.problems import RefusedError, problems
 from presagio.serving.tokens import SCOPES, Authority, Principal, Scope, invalid_token
 from presagio.settings import Settings
@@ -120,7 +120,7 @@ def _wanted(account: Account, asked: str) -> list[Scope] | None:
     return granted or None
 
 
-def token_router(settings: Settings, authority: Authority) -> APIRouter:
+def token_router(settings: Settings, authority: Authority, passwords: Executor) -> APIRouter:
     """Make the route that gives tokens out."""
     router = APIRouter(tags=["token"])
     accounts, attempts = Accounts(settings), Attempts(settings.token_attempts)
@@ -152,7 +152,7 @@ def token_router(settings: Settings, authority: Authority) -> APIRouter:
                 HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong attempts",
                 "try again later", headers={"Retry-After": str(int(wait) + 1)},
             )  # fmt: skip
-        account = await asyncio.to_thread(accounts.verify, kind, name, secret)
+        account = await passwords.run(accounts.verify, kind, name, secret)
         if account is None:
             attempts.failed(*keys)
             if kind == "client":

@@ -1,10 +1,9 @@
 """The route that judges files: any kind in, any kind out, a part at a time, faults by row."""
 
-import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -19,6 +18,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving import bodies
 from presagio.serving.authorization import admitted
 from presagio.serving.champion import Champion
+from presagio.serving.executors import Executor
 from presagio.serving.idempotency import Answer, Idempotency, documented_key
 from presagio.serving.judgement import Judge
 from presagio.serving.problems import RefusedError, problems
@@ -74,10 +74,15 @@ def _type_wanted(request: Request, sent: str) -> str:
     )  # fmt: skip
 
 
-def _removing(parts: Iterator[bytes], folder: Path) -> Iterator[bytes]:
+def _next_part(parts: Iterator[bytes]) -> bytes | None:
+    return next(parts, None)
+
+
+async def _removing(parts: Iterator[bytes], folder: Path, files: Executor) -> AsyncIterator[bytes]:
     """Yield an answer, and remove its files, also when its reader goes away."""
     try:
-        yield from parts
+        while (part := await files.resume(_next_part, parts)) is not None:
+            yield part
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -91,6 +96,7 @@ class Batches:
     champion: Champion
     judge: Judge
     idempotency: Idempotency
+    files: Executor
 
     async def answer(self, request: Request, subject: str) -> StreamingResponse:
         """Return the answer to a file.
@@ -109,7 +115,7 @@ class Batches:
             with (folder / "sent").open("wb") as file:
                 async for part in bodies.stream_bytes(request.scope, request.receive, most):
                     file.write(part)
-            parts, headers = await asyncio.to_thread(self._judge, sent, wanted, folder, key)
+            parts, headers = await self.files.run(self._judge, sent, wanted, folder, key)
         except DataError as err:
             shutil.rmtree(folder, ignore_errors=True)
             status, title = HTTPStatus.UNPROCESSABLE_ENTITY, "The file cannot be judged"
@@ -117,7 +123,7 @@ class Batches:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return StreamingResponse(_removing(parts, folder), headers=headers)
+        return StreamingResponse(_removing(parts, folder, self.files), headers=headers)
 
     def _judge(self, sent: str, wanted: str, folder: Path, key: str | None) -> Answer:
         # Polars takes half a second to import: for the first file, not for the start.

@@ -58,6 +58,7 @@ class Board:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._own: Worker | None = None
+        self._wakes = 0
 
     def post(self, **changes: object) -> None:
         """Say something new of this worker: fields of :class:`Worker`."""
@@ -98,13 +99,14 @@ class Board:
 
     def wake(self) -> None:
         """Have every worker look at the registry now."""
+        self._wakes += 1
         if self._folder is not None:
             (self._folder / _WAKE).write_text(str(time.time_ns()), encoding="utf-8")
 
     def woken(self) -> int:
         """Return a number that grows each time that somebody wakes the workers."""
         if self._folder is None:
-            return 0
+            return self._wakes
         try:
             return (self._folder / _WAKE).stat().st_mtime_ns
         except FileNotFoundError:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from presagio.registry.reader import RegistryReader
 from presagio.registry.versions import RegisteredVersion
 from presagio.serving.board import Board
+from presagio.serving.executors import Executor
 from presagio.serving.metrics import Metrics
 from presagio.settings import Settings
 
@@ -108,6 +109,8 @@ class Champion:
         self._looked, self._began = asyncio.Event(), time.monotonic()
         # A reload that is asked for and the next look may meet; one after the other they may not.
         self._looking = threading.Lock()
+        # A thread of its own: whatever requests wait for, the champion is followed.
+        self._executor = Executor("champion", threads=1, waiting=1)
         self.served = self._last_good() or load_fallback(spec)
         _warm_up(self.served.predictor, spec)
         self._post()
@@ -140,7 +143,7 @@ class Champion:
         """Look at the alias again and again, until cancelled."""
         while True:
             woken = self._board.woken()
-            await asyncio.to_thread(self.refresh)
+            await self._executor.resume(self.refresh)
             self._looked.set()
             until = time.monotonic() + self._settings.registry_poll_s
             while time.monotonic() < until and self._board.woken() == woken:

@@ -1,6 +1,5 @@
 """The route that takes outcomes: they become a file below the incoming prefix."""
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -20,6 +19,7 @@ from presagio.serving import bodies
 from presagio.serving.answers import FeedbackResponse
 from presagio.serving.authorization import admitted
 from presagio.serving.champion import Champion, Served
+from presagio.serving.executors import Executor
 from presagio.serving.idempotency import Idempotency, documented_key
 from presagio.serving.openapi import schema_reference
 from presagio.serving.problems import problems
@@ -75,6 +75,7 @@ def feedback_router(
     settings: Settings,
     champion: Champion,
     idempotency: Idempotency,
+    outcomes: Executor,
 ) -> APIRouter:
     """Make the route that takes outcomes."""
     router = APIRouter(tags=["feedback"])
@@ -122,6 +123,6 @@ def feedback_router(
             request.scope, request.receive, wanted, spec, settings.api_max_body_bytes
         )
         digest = hashlib.sha256(read.model_dump_json().encode()).hexdigest()
-        return await asyncio.to_thread(take, read, key, digest)
+        return await outcomes.run(take, read, key, digest)
 
     return router

@@ -9,6 +9,7 @@ from presagio.serving.answers import Readiness
 from presagio.serving.authorization import admitted
 from presagio.serving.board import Board
 from presagio.serving.champion import Champion
+from presagio.serving.executors import Executor
 from presagio.serving.metrics import Metrics
 from presagio.serving.problems import RefusedError, problems
 from presagio.settings import Settings
@@ -62,13 +63,15 @@ def health_router(champion: Champion, settings: Settings) -> APIRouter:
     return router
 
 
-def metrics_router(metrics: Metrics, board: Board) -> APIRouter:
+def metrics_router(metrics: Metrics, board: Board, executor: Executor) -> APIRouter:
     """Make the route that Prometheus reads."""
     router = APIRouter(tags=["health"])
 
     @router.get("/metrics", dependencies=[Security(admitted)], response_class=Response)
-    def metrics_of_all() -> Response:
+    async def metrics_of_all() -> Response:
         """Give the figures of all workers, in Prometheus's text format."""
-        return Response(metrics.exposition(board), media_type=figures.CONTENT_TYPE)
+        # It reads a file of each worker.
+        text = await executor.run(metrics.exposition, board)
+        return Response(text, media_type=figures.CONTENT_TYPE)
 
     return router

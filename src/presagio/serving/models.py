@@ -1,12 +1,11 @@
 """Routes on models: the one that answers, all that there are, and a look for a new champion."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import time
 from http import HTTPStatus
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request, Security
 from fastapi.responses import HTMLResponse
@@ -23,8 +22,12 @@ from presagio.serving.answers import (
 from presagio.serving.authorization import admitted
 from presagio.serving.board import Board
 from presagio.serving.champion import Champion
+from presagio.serving.executors import Executor
 from presagio.serving.problems import RefusedError, problems
 from presagio.settings import Settings
+
+if TYPE_CHECKING:
+    from presagio.registry.versions import ListedVersion
 
 _RELOAD_LIMIT_S = 15.0
 # How old a webhook's signature may be: one that was overheard is of no use later.
@@ -41,7 +44,15 @@ def _states(board: Board) -> list[WorkerState]:
     ]  # fmt: skip
 
 
-def model_router(champion: Champion, board: Board, settings: Settings) -> APIRouter:
+def _listing(settings: Settings, limit: int) -> "list[ListedVersion]":
+    from presagio.registry.reader import open_reader  # noqa: PLC0415 - an HTTP client
+
+    return open_reader(settings).listing(limit=limit)
+
+
+def model_router(
+    champion: Champion, board: Board, settings: Settings, registry: Executor
+) -> APIRouter:
     """Make the routes on models."""
     router = APIRouter(tags=["model"])
 
@@ -71,13 +82,11 @@ def model_router(champion: Champion, board: Board, settings: Settings) -> APIRou
         dependencies=[Security(admitted)],
         responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
     )
-    def models(
+    async def models(
         limit: Annotated[int, Query(ge=1, le=100, description="How many of the newest.")] = 20,
     ) -> ModelVersions:
         """List the newest versions in the registry."""
-        from presagio.registry.reader import open_reader  # noqa: PLC0415 - an HTTP client
-
-        listed = open_reader(settings).listing(limit=limit)
+        listed = await registry.run(_listing, settings, limit)
         versions = [
             ModelVersion(
                 version=own.version.version,
@@ -94,7 +103,7 @@ def model_router(champion: Champion, board: Board, settings: Settings) -> APIRou
     async def reload() -> Reloaded:
         """Have all workers look at the champion's alias now, and say what is served then."""
         # Off the event loop: it may download and load a model.
-        await asyncio.to_thread(champion.refresh_all, _RELOAD_LIMIT_S)
+        await registry.run(champion.refresh_all, _RELOAD_LIMIT_S)
         served = champion.served
         return Reloaded(
             model=served.model,
@@ -119,11 +128,10 @@ def _signed(secret: str, request: Request, raw: bytes) -> bool:
     return hmac.compare_digest(said.encode("latin-1"), f"v1,{wanted}".encode())
 
 
-def webhook_router(board: Board, champion: Champion, settings: Settings) -> APIRouter:
+def webhook_router(board: Board, settings: Settings) -> APIRouter:
     """Make the route that MLflow's webhook calls."""
     router = APIRouter(tags=["model"])
     secret = settings.mlflow_webhook_secret
-    looking: set[asyncio.Task[None]] = set()
 
     @router.post(
         "/model/webhook",
@@ -146,9 +154,6 @@ def webhook_router(board: Board, champion: Champion, settings: Settings) -> APIR
                 "its secret is PRESAGIO_MLFLOW_WEBHOOK_SECRET, its clock at most 5 minutes off",
             )  # fmt: skip
         board.wake()
-        task = asyncio.create_task(asyncio.to_thread(champion.refresh))
-        looking.add(task)
-        task.add_done_callback(looking.discard)
         return {"status": "woken"}
 
     return router

@@ -1,6 +1,5 @@
 """The route that judges one reading."""
 
-import asyncio
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -20,6 +19,7 @@ from presagio.serving.answers import (
 from presagio.serving.authorization import Guard, admitted
 from presagio.serving.champion import Champion
 from presagio.serving.edge import Send
+from presagio.serving.executors import Executor
 from presagio.serving.logs import request_id
 from presagio.serving.metrics import Metrics
 from presagio.serving.openapi import schema_reference
@@ -68,11 +68,11 @@ class Predictions:
 
     def __init__(
         self, spec: MachineSpec, wanted: type[PredictRequest], settings: Settings, guard: Guard,
-        champion: Champion, metrics: Metrics, recorder: Recorder,
+        champion: Champion, metrics: Metrics, recorder: Recorder, explanations: Executor,
     ) -> None:  # fmt: skip
         self._spec, self._wanted, self._guard = spec, wanted, guard
         self._champion, self._metrics, self._recorder = champion, metrics, recorder
-        self._most = settings.api_max_body_bytes
+        self._most, self._explanations = settings.api_max_body_bytes, explanations
 
     async def answer(self, scope: bodies.Scope, receive: bodies.Receive) -> bytes:
         """Return the answer to a request, as JSON.
@@ -92,7 +92,7 @@ class Predictions:
         diagnosis = None
         if label or explained:
             # A millisecond: other requests do not wait for it.
-            found = await asyncio.to_thread(explain, served.predictor, inputs[0], alarm=label)
+            found = await self._explanations.run(explain, served.predictor, inputs[0], alarm=label)
             diagnosis = _diagnosis(self._spec, found)
             if label:
                 self._metrics.alarms([found.mode])
