@@ -29,6 +29,18 @@ class HeaderLimitError(UnreadableFileError, DataError):
     """A header has too many columns or too long a name; raised at every door alike."""
 
 
+class ReaderEndedError(PresagioError):
+    """A file ended the process that read it; ``reason`` is ``memory``, ``time`` or ``crash``."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ReadersBusyError(PresagioError):
+    """All reader processes are busy with other files."""
+
+
 class DownloadError(PresagioError):
     """A download broke off or brought other bytes than expected."""
 
