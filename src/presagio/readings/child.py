@@ -25,8 +25,6 @@ from presagio.readings.tasks import TASKS
 
 # Faults of the system, not of the file: the reading can be tried again.
 _SYSTEM = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO}
-_NO_MEMORY = 3
-_NO_CHILDREN = 10
 _Job = tuple[dict[str, Any], list[int]]
 
 
@@ -68,19 +66,19 @@ def _limit_time(seconds: float) -> None:
 def _fault(err: BaseException) -> dict[str, Any]:
     """Describe what went wrong with a file, as plain data."""
     first = (str(err) or type(err).__name__).partition("\n")[0][:500]
-    if isinstance(err, UnreadableFileError):
-        return {"fault": "unreadable", "reason": err.reason, "message": str(err)}
-    if isinstance(err, DataError):
-        return {"fault": "data", "message": str(err)}
-    if isinstance(err, MemoryError):
-        return {"fault": "memory", "message": first}
-    if isinstance(err, OSError) and err.errno == errno.ENOMEM:
-        return {"fault": "memory", "message": first}
-    if isinstance(err, OSError) and err.errno in _SYSTEM:
-        return {"fault": "system", "errno": err.errno, "message": first}
-    if isinstance(err, PolarsError | PanicException | OSError | RecursionError | OverflowError):
-        return {"fault": "broken", "message": first}
-    return {"fault": "unforeseen", "message": f"{type(err).__name__}: {first}"}
+    number = err.errno if isinstance(err, OSError) else None
+    if isinstance(err, UnreadableFileError | DataError):
+        kind = type(err).__name__
+        return {"fault": kind, "reason": getattr(err, "reason", ""), "message": str(err)}
+    if isinstance(err, MemoryError) or number == errno.ENOMEM:
+        kind = "memory"
+    elif number in _SYSTEM:
+        kind = "system"
+    elif isinstance(err, PolarsError | PanicException | OSError | RecursionError | OverflowError):
+        kind = "broken"
+    else:
+        kind, first = "unforeseen", f"{type(err).__name__}: {first}"
+    return {"fault": kind, "errno": number, "message": first}
 
 
 class _Reader:

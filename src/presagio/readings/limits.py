@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from presagio.settings import Settings
+
 
 @dataclass(frozen=True)
 class ReaderLimits:
@@ -23,3 +25,13 @@ class ReaderLimits:
     seconds: float = 30.0
     line_bytes: int = 1 << 20
     cell_bytes: int = 1 << 16
+
+
+def reader_limits(settings: Settings) -> ReaderLimits:
+    """Return what the reading of a file may take, as the settings say."""
+    return ReaderLimits(
+        settings.reader_memory_bytes,
+        settings.reader_seconds,
+        settings.max_line_bytes,
+        settings.max_cell_bytes,
+    )

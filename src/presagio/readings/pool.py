@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO
 
 from presagio.errors import ReadersBusyError
@@ -56,7 +56,7 @@ class ReaderPool:
 
     def read(
         self, task: str, file: BinaryIO, arguments: dict[str, Any], wait_s: float | None = None
-    ) -> Iterator[Part]:
+    ) -> Generator[Part]:
         """Yield the parts of a file, read by a task of :mod:`presagio.readings.tasks`.
 
         Parameters
@@ -124,7 +124,7 @@ class ReaderPool:
             raise
 
     def _give_back(self, reader: ReaderProcess) -> None:
-        """Take a reader back; one that ended, is old or has grown is replaced before it is missed."""
+        """Take a reader back; one that ended, is old or has grown is replaced at once."""
         try:
             if not reader.is_alive or reader.is_large or reader.files >= _MOST_FILES:
                 reader.close()

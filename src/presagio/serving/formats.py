@@ -15,7 +15,7 @@ from polars.exceptions import PanicException, PolarsError
 from polars.io.plugins import register_io_source
 
 from presagio.errors import DataError
-from presagio.serving import arrow_stream
+from presagio.readings import arrow_stream
 from presagio.serving.readings import FAULT
 
 _ROWS = 50_000

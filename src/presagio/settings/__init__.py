@@ -76,6 +76,25 @@ class Settings(ServingSettings):
     max_name_length: Annotated[
         int, Field(description="Most characters of a column's name.", ge=32)
     ] = 512
+    max_line_bytes: Annotated[
+        int, Field(description="Longest line of NDJSON, in bytes.", ge=1024, le=1 << 26)
+    ] = 1 << 20
+    max_cell_bytes: Annotated[
+        int, Field(description="Longest cell of a Parquet file, in bytes.", ge=256, le=1 << 24)
+    ] = 1 << 16
+    reader_memory_bytes: Annotated[
+        int,
+        Field(
+            description="Address space that the process which reads files may take for one.",
+            ge=1 << 26,
+        ),
+    ] = 1 << 30
+    reader_seconds: Annotated[
+        float, Field(description="Seconds that the next part of a file may take to read.", gt=0)
+    ] = 30.0
+    readers: Annotated[
+        int, Field(description="Files that a process reads at a time.", ge=1, le=16)
+    ] = 2
     intake_max_bad_share: Annotated[
         float,
         Field(description="A file with a larger share of bad rows is refused whole.", ge=0, le=1),

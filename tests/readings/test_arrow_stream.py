@@ -14,7 +14,7 @@ from polars.exceptions import PanicException, PolarsError
 from polars.testing import assert_frame_equal
 
 from presagio.errors import DataError
-from presagio.serving.arrow_stream import read_frames, write_frames
+from presagio.readings.arrow_stream import read_frames, write_frames
 
 pytestmark = pytest.mark.unit
 

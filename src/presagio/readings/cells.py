@@ -1,0 +1,87 @@
+"""Tables as cells of text, of bounded length, for the intake."""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from presagio.errors import UnreadableFileError
+
+# The name of the first column whose cell is too long, null in rows without one.
+TOO_LONG = "@too_long"
+_SHOWN = 40
+# Shorter cells are no bomb, however often they stand there.
+_SHORT_BYTES = 64
+_PART_BYTES = 16 << 20
+
+
+def cut(name: str, most_bytes: int) -> pl.Expr:
+    """Return a column of text in which what is too long is cut, and marked as cut."""
+    text = pl.col(name)
+    shown = pl.concat_str(text.str.slice(0, _SHOWN), pl.lit("…"))
+    return pl.when(text.str.len_bytes() > most_bytes).then(shown).otherwise(text)
+
+
+def _is_long(name: str, most_bytes: int) -> pl.Expr:
+    return pl.col(name).str.len_bytes() > most_bytes
+
+
+class CellBounds:
+    """Bounds the text of one file, a part at a time.
+
+    Parameters
+    ----------
+    cell_bytes
+        Longest cell.
+    text_bytes
+        How long all cells together may be, short ones left out.
+    """
+
+    def __init__(self, cell_bytes: int, text_bytes: int) -> None:
+        self._cell_bytes, self._text_bytes, self._seen = cell_bytes, text_bytes, 0
+
+    def bound(self, frame: pl.DataFrame, texts: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yield a frame in parts that are not too large, with the column ``@too_long``.
+
+        Parameters
+        ----------
+        frame
+            Rows; text is text, not categories.
+        texts
+            The columns whose length nobody knows before.
+
+        Raises
+        ------
+        UnreadableFileError
+            ``too_large``, if the file's text is longer than it may be.
+        """
+        first: list[pl.Expr] = [
+            pl.when(_is_long(name, self._cell_bytes)).then(pl.lit(name)) for name in texts
+        ] or [pl.lit(None, pl.String)]
+        bounded = frame.with_columns(
+            *(cut(name, self._cell_bytes).alias(name) for name in texts),
+            pl.coalesce(first).alias(TOO_LONG),
+        )
+        length = pl.sum_horizontal([pl.col(n).str.len_bytes().cast(pl.Int64) for n in texts] or [0])
+        lengths = bounded.select(length.alias("all"))["all"]
+        self._count(bounded, texts)
+        yield from _pieces(bounded, lengths)
+
+    def _count(self, frame: pl.DataFrame, texts: Sequence[str]) -> None:
+        for name in texts:
+            lengths = frame[name].str.len_bytes()
+            self._seen += int(lengths.filter(lengths > _SHORT_BYTES).sum() or 0)
+        if self._seen > self._text_bytes:
+            raise UnreadableFileError(
+                "too_large",
+                f"its text unpacks to more than {self._text_bytes:,} bytes; split it, or raise "
+                "PRESAGIO_INTAKE_MAX_BYTES or PRESAGIO_INTAKE_MAX_RATIO",
+            )
+
+
+def _pieces(frame: pl.DataFrame, lengths: pl.Series) -> Iterator[pl.DataFrame]:
+    if frame.height <= 1 or int(lengths.sum() or 0) <= _PART_BYTES:
+        yield frame
+        return
+    half = frame.height // 2
+    yield from _pieces(frame.head(half), lengths.head(half))
+    yield from _pieces(frame.slice(half), lengths.slice(half))

@@ -1,0 +1,56 @@
+"""Parquet files: the schema first, then the columns that are needed."""
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from presagio.machine.headers import HeaderLimits, check_header
+from presagio.readings.cells import CellBounds
+from presagio.readings.kinds import is_plain, is_text, is_value
+
+_ROWS = 50_000
+Parts = Iterator[tuple[dict[str, Any], list[bytes]]]
+
+
+def as_block(frame: pl.DataFrame) -> bytes:
+    """Write a table as an Arrow stream, for the parent."""
+    out = io.BytesIO()
+    frame.write_ipc_stream(out)
+    return out.getvalue()
+
+
+def scan(path: Path) -> pl.LazyFrame:
+    """Open a file without reading rows."""
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+
+
+def read_schema(path: Path, arguments: Mapping[str, Any]) -> Parts:
+    """Tell names and types of the columns and the number of rows, as the file has them."""
+    lazy = scan(path)
+    schema = lazy.collect_schema()
+    check_header(schema.names(), HeaderLimits(**arguments["headers"]))
+    about = {
+        "names": schema.names(),
+        "values": [is_value(kind) for kind in schema.dtypes()],
+        "plain": [is_plain(kind) for kind in schema.dtypes()],
+        "types": [str(kind.base_type()).lower() for kind in schema.dtypes()],
+        "rows": int(lazy.select(pl.len()).collect().item()),
+    }
+    yield about, []
+
+
+def read_cells(path: Path, arguments: Mapping[str, Any]) -> Parts:
+    """Read columns as cells of text: ``columns`` maps the file's names to those that are wanted."""
+    names: dict[str, str] = arguments["columns"]
+    lazy = scan(path)
+    schema = lazy.collect_schema()
+    texts = [names[name] for name in names if is_text(schema[name])]
+    bounds = CellBounds(arguments["cell_bytes"], arguments["text_bytes"])
+    kinds = {name: pl.String() if is_text(schema[name]) else schema[name] for name in names}
+    columns = [pl.col(name).cast(kind).alias(names[name]) for name, kind in kinds.items()]
+    for frame in lazy.select(columns).collect_batches(chunk_size=_ROWS):
+        for part in bounds.bound(frame, texts):
+            yield {"rows": part.height}, [as_block(part.cast(pl.String))]
