@@ -1,6 +1,7 @@
 """What the API keeps in the object store: its answers, and what it answered under a key."""
 
 import io
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 
 from presagio.machine.spec import MachineSpec
+from presagio.serving.board import Board
 from presagio.serving.metrics import Metrics
 from presagio.serving.recording import PREFIX, Recorder
 from presagio.settings import Settings
@@ -152,3 +154,29 @@ def test_without_the_store_a_key_cannot_be_kept_and_says_so(
         plain = client.post("/predict/batch", content=_CSV, headers={"Content-Type": "text/csv"})
     assert (answer.status_code, plain.status_code) == (503, 200)
     assert answer.json()["type"] == "urn:presagio:problem:store-unavailable"
+
+
+def test_the_thread_that_writes_outlives_any_fault(
+    settings: Settings, store: ObjectStore, spec: MachineSpec, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from presagio.serving.champion import load_fallback
+
+    served, metrics = load_fallback(spec), Metrics()
+    # Neither a disk that is gone nor anything else that is no error of ours may end it.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    recorder = Recorder(settings, spec, metrics)
+    inputs = list(map(float, spec.example.values()))
+    recorder.one("r", 7, inputs, (1.5, 0.75, True), served)
+    until = time.monotonic() + 30
+    while b"presagio_recording_failures_total 0.0" in metrics.exposition(Board(None)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    recorder.one("r", 8, inputs, (-1.5, 0.25, False), served)
+    recorder.close()
+    kept = _kept(store, settings)
+    assert kept["request_id"].to_list() == [7, 8]
+    assert kept["score"].to_list() == [1.5, -1.5]
+    assert kept["label"].to_list() == [True, False]
+    assert {name: kept[name][0] for name in spec.input_names} == spec.example

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -29,7 +30,7 @@ from presagio.serving.champion import Champion
 from presagio.serving.edge import Asgi, Edge
 from presagio.serving.executors import Executors
 from presagio.serving.feedback import feedback_router
-from presagio.serving.health import health_router, metrics_router
+from presagio.serving.health import check_ready, health_router, metrics_router
 from presagio.serving.idempotency import Idempotency
 from presagio.serving.judgement import Judge
 from presagio.serving.metrics import Metrics
@@ -41,6 +42,7 @@ from presagio.serving.recording import Recorder
 from presagio.serving.requests import feedback_model, request_model
 from presagio.serving.tensors import InferenceRequest
 from presagio.serving.tokens import OutsideIssuer, open_authority
+from presagio.serving.warmup import Warmup, import_what_waits, verify_a_token
 from presagio.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -101,16 +103,21 @@ def _openapi(app: FastAPI, *wanted: type[BaseModel]) -> dict[str, Any]:
     return document
 
 
-def _lifespan(parts: _Parts) -> Any:
+def _lifespan(parts: _Parts, warmup: Warmup) -> Any:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if parts.guard.authority is None:
             _log.warning("PRESAGIO_AUTH is off: everybody who reaches this API may ask everything")
         following = await parts.champion.start()
+        warming = asyncio.create_task(warmup.run(), name="warm-up")
+        if any(worker.pid != os.getpid() for worker in parts.board.workers()):
+            # They answer meanwhile; requests come to this worker when it is warm.
+            await warming
         yield
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        for task in (warming, following):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await parts.executors.outcomes.resume(parts.recorder.close)
         parts.executors.close()
         parts.board.leave()
@@ -118,20 +125,35 @@ def _lifespan(parts: _Parts) -> Any:
     return lifespan
 
 
-def _routers(parts: _Parts, outcomes: Any, predictions: Predictions) -> list[APIRouter]:
+def _warmup(parts: _Parts, predictions: Predictions) -> Warmup:
+    recorder = parts.recorder
+    steps = [
+        import_what_waits,
+        predictions.rehearse,
+        lambda: recorder.prepare(parts.champion.served),
+    ]
+    if parts.guard.authority is not None:
+        steps.append(partial(verify_a_token, parts.guard.authority))
+    return Warmup(*steps, remote=recorder.connect)
+
+
+def _routers(
+    parts: _Parts, outcomes: Any, predictions: Predictions, warmup: Warmup
+) -> list[APIRouter]:
     settings, spec, champion, board = parts.settings, parts.spec, parts.champion, parts.board
     executors = parts.executors
     idempotency, judge = parts.idempotency, Judge(parts.metrics, parts.recorder)
+    ready = partial(check_ready, champion, warmup)
     batches = Batches(spec, settings, champion, judge, idempotency, executors.files)
     routers = [
-        health_router(champion, settings),
+        health_router(champion, ready, settings),
         predict_router(spec, predictions),
         batch_router(batches),
         model_router(champion, board, settings, executors.registry),
         webhook_router(board, settings),
         feedback_router(spec, outcomes, settings, champion, idempotency, executors.outcomes),
         metrics_router(parts.metrics, board, executors.metrics),
-        v2_router(Inference(spec, settings, champion, judge)),
+        v2_router(Inference(spec, settings, champion, judge), ready),
     ]
     if parts.guard.authority is not None:
         routers.insert(1, token_router(settings, parts.guard.authority, executors.passwords))
@@ -164,23 +186,24 @@ def create_app(settings: Settings | None = None) -> Asgi:
     parts = _make_parts(settings or load_settings())
     wanted = request_model(parts.spec)
     outcomes = feedback_model(parts.spec, wanted)
+    predictions = Predictions(
+        parts.spec, wanted, parts.settings, parts.guard, parts.champion, parts.metrics,
+        parts.recorder, parts.executors.explanations,
+    )  # fmt: skip
+    warmup = _warmup(parts, predictions)
     # With its own copy of Swagger UI: a factory's network may not reach the usual one.
     app = FastAPIOffline(
         title="Presagio",
         version=__version__,
         description=f"Predicts failures of: {parts.spec.title}.",
-        lifespan=_lifespan(parts),
+        lifespan=_lifespan(parts, warmup),
     )
     app.state.guard = parts.guard
     handlers = problems.Handlers(parts.metrics.refused, parts.spec)
     for kind in (problems.RefusedError, StorageError, RegistryError, HTTPException,
                  RequestValidationError, Exception):  # fmt: skip
         app.add_exception_handler(kind, handlers.answer)
-    predictions = Predictions(
-        parts.spec, wanted, parts.settings, parts.guard, parts.champion, parts.metrics,
-        parts.recorder, parts.executors.explanations,
-    )  # fmt: skip
-    for router in _routers(parts, outcomes, predictions):
+    for router in _routers(parts, outcomes, predictions, warmup):
         app.include_router(router)
     app.openapi = cache(lambda: _openapi(app, wanted, outcomes, InferenceRequest))  # type: ignore[method-assign]
     edge: Asgi = Edge(app, {("POST", "/predict"): predictions}, parts.settings, parts.metrics)

@@ -1,5 +1,6 @@
-"""Routes that say how the service is, and its figures."""
+"""Routes that say how the service is, and its metrics."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response, Security
@@ -12,11 +13,12 @@ from presagio.serving.champion import Champion
 from presagio.serving.executors import Executor
 from presagio.serving.metrics import Metrics
 from presagio.serving.problems import RefusedError, problems
+from presagio.serving.warmup import Warmup
 from presagio.settings import Settings
 
 
-def check_settled(champion: Champion) -> None:
-    """Check that the registry has been asked, or is slow to answer.
+def check_ready(champion: Champion, warmup: Warmup) -> None:
+    """Check that it is known what to serve, and that the first answers are as fast as all others.
 
     Raises
     ------
@@ -29,9 +31,16 @@ def check_settled(champion: Champion) -> None:
             "the registry has not said yet which model is the champion",
             headers={"Retry-After": "1"},
         )  # fmt: skip
+    if not warmup.done:
+        raise RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "warming-up", "The API is warming up",
+            "it answers, but slowly as yet", headers={"Retry-After": "1"},
+        )  # fmt: skip
 
 
-def health_router(champion: Champion, settings: Settings) -> APIRouter:
+def health_router(
+    champion: Champion, check_ready: Callable[[], None], settings: Settings
+) -> APIRouter:
     """Make the routes that need no token."""
     router = APIRouter(tags=["health"])
 
@@ -48,7 +57,7 @@ def health_router(champion: Champion, settings: Settings) -> APIRouter:
     @router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
     async def ready() -> Readiness:
         """Say which model answers, and whether it is the champion."""
-        check_settled(champion)
+        check_ready()
         served = champion.served
         return Readiness(
             status="ready",

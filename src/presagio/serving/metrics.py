@@ -86,6 +86,9 @@ class Metrics:
         self.dropped = Counter(
             "presagio_dropped_predictions", "Answers that were not: the queue was full.", **own
         )
+        self.recording_failures = Counter(
+            "presagio_recording_failures", "Attempts to write recorded answers that failed.", **own
+        )
         self.in_flight = Gauge(
             "presagio_requests_in_flight", "Requests being answered.",
             multiprocess_mode="livesum", **own,
@@ -96,12 +99,15 @@ class Metrics:
         )  # fmt: skip
         self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
 
+    def prepare(self, route: str, status: int) -> tuple[Any, Any]:
+        """Make the counters of a route and status, which count nothing yet."""
+        found = self._requests.labels(route, status), self._seconds.labels(route)
+        self._known[route, status] = found
+        return found
+
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
-        found = self._known.get((route, status))
-        if found is None:
-            found = self._requests.labels(route, status), self._seconds.labels(route)
-            self._known[route, status] = found
+        found = self._known.get((route, status)) or self.prepare(route, status)
         found[0].inc()
         found[1].observe(seconds)
 

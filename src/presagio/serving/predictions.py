@@ -1,10 +1,13 @@
 """The route that judges one reading."""
 
+import json
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
+import numpy as np
 from fastapi import APIRouter, Request, Response, Security
+from numpy.typing import NDArray
 
 from presagio.inference.diagnosis import Explanation, explain
 from presagio.machine.spec import MachineSpec
@@ -17,7 +20,7 @@ from presagio.serving.answers import (
     PredictResponse,
 )
 from presagio.serving.authorization import Guard, admitted
-from presagio.serving.champion import Champion
+from presagio.serving.champion import Champion, Served
 from presagio.serving.edge import Send
 from presagio.serving.executors import Executor
 from presagio.serving.logs import request_id
@@ -30,6 +33,8 @@ from presagio.settings import Settings
 
 _BOOLEANS = {"true": True, "false": False}
 _MOST_PARAMETERS = 20
+# Score, probability and label of one reading.
+Answer = tuple[float, float, bool]
 
 
 def _diagnosis(spec: MachineSpec, found: Explanation) -> Diagnosis:
@@ -63,6 +68,31 @@ def _wants_explanation(query: bytes) -> bool:
         raise invalid([Fault(field="explain", got=shown(text), allowed="true or false")]) from err
 
 
+def _predict(served: Served, inputs: NDArray[np.float64]) -> Answer:
+    prediction = served.predictor.predict(inputs)
+    return (
+        float(prediction.score[0]), float(prediction.probability[0]), bool(prediction.label[0])
+    )  # fmt: skip
+
+
+def _as_json(
+    response_id: int, answer: Answer, served: Served, diagnosis: Diagnosis | None
+) -> bytes:
+    score, probability, label = answer
+    response = PredictResponse(
+        response_id=response_id,
+        label=label,
+        probability=probability,
+        score=score,
+        threshold=served.predictor.artifact.manifest.threshold,
+        model=served.model,
+        version=served.version,
+        degraded=served.degraded,
+        diagnosis=diagnosis,
+    )
+    return response.__pydantic_serializer__.to_json(response)
+
+
 class Predictions:
     """Judges one reading a request; as plain ASGI, which is called thousands of times a second."""
 
@@ -87,8 +117,8 @@ class Predictions:
         read = await bodies.read_model(scope, receive, self._wanted, self._spec, self._most)
         served = self._champion.served
         inputs = served.predictor.arrange([vars(read.features)])
-        said = served.predictor.predict(inputs)
-        label, probability = bool(said.label[0]), float(said.probability[0])
+        answer = _predict(served, inputs)
+        _, probability, label = answer
         diagnosis = None
         if label or explained:
             # A millisecond: other requests do not wait for it.
@@ -98,19 +128,21 @@ class Predictions:
                 self._metrics.alarms([found.mode])
         self._metrics.rows.inc()
         self._metrics.scores.observe(probability)
-        self._recorder.one(request_id.get() or "", read.request_id, inputs, said, served)
-        answer = PredictResponse(
-            response_id=read.request_id,
-            label=label,
-            probability=probability,
-            score=float(said.score[0]),
-            threshold=served.predictor.artifact.manifest.threshold,
-            model=served.model,
-            version=served.version,
-            degraded=served.degraded,
-            diagnosis=diagnosis,
+        self._recorder.one(
+            request_id.get() or "", read.request_id, inputs[0].tolist(), answer, served
         )
-        return answer.__pydantic_serializer__.to_json(answer)
+        return _as_json(read.request_id, answer, served, diagnosis)
+
+    def rehearse(self) -> None:
+        """Do what a request has done, once, and neither count nor keep it: first times are slow."""
+        example = {"request_id": 0, "features": dict(self._spec.example)}
+        read = self._wanted.model_validate_json(json.dumps(example))
+        served = self._champion.served
+        inputs = served.predictor.arrange([vars(read.features)])
+        answer = _predict(served, inputs)
+        found = explain(served.predictor, inputs[0], alarm=True)
+        _as_json(read.request_id, answer, served, _diagnosis(self._spec, found))
+        self._metrics.prepare("/predict", HTTPStatus.OK)
 
     async def __call__(self, scope: bodies.Scope, receive: bodies.Receive, send: Send) -> None:
         """Answer as ASGI."""

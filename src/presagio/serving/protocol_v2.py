@@ -1,5 +1,6 @@
 """The Open Inference Protocol, version 2, over REST: for clients that know nothing of Presagio."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,7 +15,6 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving import bodies
 from presagio.serving.authorization import admitted
 from presagio.serving.champion import Champion, Served
-from presagio.serving.health import check_settled
 from presagio.serving.judgement import Judge
 from presagio.serving.openapi import schema_reference
 from presagio.serving.problems import RefusedError, feature_fault, invalid_request, problems
@@ -110,10 +110,6 @@ class Inference:
                 f"version {version[:80]!r} is not served; {served.version!r} is",
             )  # fmt: skip
         return served
-
-    def check_settled(self) -> None:
-        """Refuse while it is not known yet which model is the champion."""
-        check_settled(self._champion)
 
     @property
     def name(self) -> str:
@@ -218,7 +214,7 @@ class Inference:
         return Response(body, headers=headers, media_type="application/octet-stream")
 
 
-def v2_router(inference: Inference) -> APIRouter:
+def v2_router(inference: Inference, check_ready: Callable[[], None]) -> APIRouter:
     """Make the protocol's routes."""
     router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
     anybody = [Security(admitted)]
@@ -239,7 +235,7 @@ def v2_router(inference: Inference) -> APIRouter:
     @router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
     async def ready() -> Ready:
         """Say that the server answers predictions."""
-        inference.check_settled()
+        check_ready()
         return Ready(ready=True)
 
     for path in ("/models/{name}", "/models/{name}/versions/{version}"):

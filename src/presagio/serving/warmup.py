@@ -1,0 +1,72 @@
+"""What a worker does once before it is ready, so that its first answers are as fast as all others.
+
+Imports and first calls hold the interpreter's lock for most of a second in all. The process answers
+meanwhile, slowly; ``/health/ready`` says that it is warming up.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from starlette.concurrency import run_in_threadpool
+
+from presagio.serving.tokens import Authority
+
+_log = logging.getLogger(__name__)
+# A store that hangs keeps a worker from being ready no longer.
+_LIMIT_S = 5.0
+
+
+class Warmup:
+    """Runs steps in a thread, each whatever became of the others.
+
+    Parameters
+    ----------
+    steps
+        What this process does by itself.
+    remote
+        What a server has to answer; it is not waited for longer than ``limit_s``.
+    """
+
+    def __init__(
+        self, *steps: Callable[[], object], remote: Callable[[], object], limit_s: float = _LIMIT_S
+    ) -> None:
+        self._steps, self._remote, self._limit_s = steps, remote, limit_s
+        self.done = False
+
+    async def run(self) -> None:
+        """Run everything; ``done`` is true afterwards, whatever happened."""
+        began = time.monotonic()
+        try:
+            # What the framework runs its synchronous routes in, /metrics among them.
+            await run_in_threadpool(int)
+            await asyncio.to_thread(_run_steps, *self._steps)
+            await asyncio.wait_for(asyncio.to_thread(_run_steps, self._remote), self._limit_s)
+            _log.info("warm after %.2f s", time.monotonic() - began)
+        except TimeoutError:
+            _log.warning("ready, though the store has not answered for %g s", self._limit_s)
+        finally:
+            self.done = True
+
+
+def _run_steps(*steps: Callable[[], object]) -> None:
+    for step in steps:
+        try:
+            step()
+        except Exception as err:  # noqa: BLE001 - a cold worker is better than none
+            _log.warning("a part of this worker is not warm: %s", err)
+
+
+def import_what_waits() -> None:
+    """Import what routes and threads import at their first use, while all others would wait."""
+    # ruff: noqa: PLC0415 - an HTTP client, an S3 client and Polars: not before the process answers
+    import presagio.registry.reader
+    import presagio.serving.files
+    import presagio.storage.objects  # noqa: F401
+
+
+def verify_a_token(authority: Authority) -> None:
+    """Verify a token, as for the first request."""
+    token, _ = authority.issue("warm-up", [])
+    asyncio.run(authority.verify(token))
