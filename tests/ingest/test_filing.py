@@ -11,12 +11,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from presagio.errors import StorageError
 from presagio.ingest.filing import STEPS, Intake, Progress, Step, file_object
 from presagio.storage.ledger import Receipt
 from presagio.storage.objects import ObjectStore, StoredObject
+from tests.bombs import structs_within_each_other
 from tests.ingest.intake_state import BODY, KEY, State, curated, drop, read, state
 from tests.readings import HEADER
 
@@ -116,6 +119,16 @@ def test_a_refused_file_goes_to_quarantine_whole(
         "quarantine/line 1/readings.csv",
         "quarantine/line 1/readings.csv.reason.json",
     }
+
+
+def test_a_file_that_ends_its_reader_gets_a_receipt_and_is_out_of_the_way(intake: Intake) -> None:
+    body = io.BytesIO()
+    pq.write_table(pa.table({"deep": structs_within_each_other(1000)}), body)
+    drop(intake, "incoming/deep.parquet", body.getvalue())
+    outcome = _file(intake, "incoming/deep.parquet").outcome
+    assert (outcome.verdict, outcome.notes["refused"]) == ("quarantined", "reader_ended")
+    assert read(intake, "quarantine/deep.parquet") == body.getvalue()
+    assert not list(intake.store.list(intake.prefixes.bucket, intake.prefixes.incoming))
 
 
 def test_a_file_without_rows_is_processed(intake: Intake) -> None:

@@ -229,8 +229,9 @@ def test_what_is_no_table_in_parquet_is_refused(spec: MachineSpec) -> None:
     body = io.BytesIO()
     frame = {name: [1.0] for name in spec.input_names} | {"torque_nm": [[1.0]]}
     pl.DataFrame(frame).write_parquet(body)
-    with pytest.raises(UnreadableFileError, match="cannot be read"):
+    with pytest.raises(UnreadableFileError, match="'torque_nm' is of type list") as refused:
         check_file(body.getvalue(), spec, suffix=".parquet")
+    assert refused.value.reason == "column_type"
 
 
 def _celsius(header: str) -> bytes:

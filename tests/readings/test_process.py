@@ -21,6 +21,7 @@ from presagio.machine.headers import HeaderLimits
 from presagio.readings.limits import ReaderLimits
 from presagio.readings.pool import ReaderPool
 from presagio.readings.process import Part
+from tests.bombs import structs_within_each_other
 
 pytestmark = pytest.mark.unit
 
@@ -84,15 +85,8 @@ def test_a_schema_is_told_without_rows(pool: ReaderPool) -> None:
     assert part.about["rows"] == 1
 
 
-def _nested(depth: int) -> pa.Table:
-    column = pa.array([1])
-    for _ in range(depth):
-        column = pa.StructArray.from_arrays([column], ["a"])
-    return pa.table({"deep": column})
-
-
 def test_a_thousand_structs_within_each_other_end_no_more_than_a_reader(pool: ReaderPool) -> None:
-    body = _parquet(_nested(1000))
+    body = _parquet(pa.table({"deep": structs_within_each_other(1000)}))
     with pytest.raises((ReaderEndedError, UnreadableFileError)):
         list(pool.read("parquet_schema", body, _HEADERS))
     assert _is_usable(pool)
@@ -100,7 +94,7 @@ def test_a_thousand_structs_within_each_other_end_no_more_than_a_reader(pool: Re
 
 def test_a_reader_that_dies_is_replaced(pool: ReaderPool) -> None:
     before = _idle(pool)
-    parts = _cells(pool, _good(), "n")
+    parts = _cells(pool, _large(), "n")
     next(parts)
     os.kill(before, signal.SIGSEGV)
     with pytest.raises(ReaderEndedError, match="SIGSEGV") as ended:

@@ -35,6 +35,10 @@ class Caps:
     max_bytes: int = 8 << 30
     max_ratio: float = 200.0
 
+    def most_bytes(self, packed_bytes: int) -> int:
+        """Return how many bytes a file of a size may unpack to."""
+        return min(self.max_bytes, max(_HARMLESS_BYTES, int(packed_bytes * self.max_ratio)))
+
 
 class _Capped:
     """A decompressing file that refuses to give more than its caps."""
@@ -42,7 +46,7 @@ class _Capped:
     def __init__(self, inner: BinaryIO, packed_bytes: int, caps: Caps) -> None:
         self._inner = inner
         self._caps = caps
-        self._by_ratio = max(_HARMLESS_BYTES, int(packed_bytes * caps.max_ratio))
+        self._most = caps.most_bytes(packed_bytes)
         self._given = 0
 
     def read(self, size: int, /) -> bytes:
@@ -53,10 +57,10 @@ class _Capped:
                 "corrupt", f"the compressed file is broken or cut off ({err}); send it again"
             ) from err
         self._given += len(block)
-        if self._given > min(self._caps.max_bytes, self._by_ratio):
+        if self._given > self._most:
             raise UnreadableFileError(
                 "too_large",
-                f"it unpacks to more than {min(self._caps.max_bytes, self._by_ratio):,} bytes "
+                f"it unpacks to more than {self._most:,} bytes "
                 f"(at most {self._caps.max_bytes:,}, and {self._caps.max_ratio:g} for each packed "
                 "byte); split it, or raise PRESAGIO_INTAKE_MAX_BYTES or PRESAGIO_INTAKE_MAX_RATIO",
             )

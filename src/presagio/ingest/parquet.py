@@ -1,29 +1,32 @@
-"""Rows of a Parquet file, put through the same checks as text."""
+"""Rows of a Parquet file, put through the same checks as text; read by a reader process."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any, BinaryIO
 
 import polars as pl
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.checking import LINE, RAW, CheckedRows, check_cells, extra_cells, extra_column
+from presagio.ingest.checking import (
+    LINE,
+    RAW,
+    CheckedRows,
+    check_cells,
+    extra_cells,
+    extra_column,
+    rejected_rows,
+)
 from presagio.ingest.compression import Caps
 from presagio.ingest.dialect import require_columns
-from presagio.ingest.rules import RowCheck
+from presagio.ingest.reader import FileReader
+from presagio.ingest.rules import Fault, RowCheck
 from presagio.machine.columns import match_columns
-from presagio.machine.headers import HeaderLimits
+from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
+from presagio.readings.cells import TOO_LONG
+from presagio.readings.pool import ReaderPool
 
-_ROWS = 50_000
 _CELL_BYTES = 8
-# A hostile file can make the reader panic, which is no Exception.
-_BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
-
-
-def _broken(err: BaseException) -> UnreadableFileError:
-    first = str(err).partition("\n")[0]
-    return UnreadableFileError("corrupt", f"the Parquet file cannot be read ({first})")
 
 
 class ParquetRows:
@@ -32,21 +35,25 @@ class ParquetRows:
     Raises
     ------
     UnreadableFileError
-        ``corrupt``, ``too_large``, ``missing_columns``, ``duplicated_columns``.
+        ``corrupt``, ``too_large``, ``missing_columns``, ``duplicated_columns``, ``column_type``,
+        ``reader_ended``.
+    OSError
+        If the system lacks something: it is not the file's fault.
     """
 
     def __init__(
-        self, file: BinaryIO, spec: MachineSpec, caps: Caps, headers: HeaderLimits
+        self,
+        file: BinaryIO,
+        spec: MachineSpec,
+        caps: Caps,
+        headers: HeaderLimits,
+        readers: ReaderPool,
     ) -> None:
-        # By name Polars reads what it needs; an open file it would read whole.
-        name = getattr(file, "name", None)
-        file.seek(0)
-        try:
-            self._scan = pl.scan_parquet(name if isinstance(name, str | Path) else file)
-            self.header = tuple(self._scan.collect_schema().names())
-            self._rows = int(self._scan.select(pl.len()).collect().item())
-        except _BROKEN as err:
-            raise _broken(err) from err
+        self._reader, self._cell_bytes = FileReader(readers, file), readers.limits.cell_bytes
+        about = self._reader.about("parquet_schema", {"headers": asdict(headers)})
+        self.header = tuple(about["names"])
+        self._rows = int(about["rows"])
+        self._text_bytes = caps.most_bytes(file.seek(0, 2))
         unpacked = self._rows * max(1, len(self.header)) * _CELL_BYTES
         if unpacked > caps.max_bytes:
             raise UnreadableFileError(
@@ -54,28 +61,77 @@ class ParquetRows:
                 f"{self._rows:,} rows of {len(self.header)} columns are more than "
                 f"{caps.max_bytes:,} bytes; split it, or raise PRESAGIO_INTAKE_MAX_BYTES",
             )
+        self.warnings: list[str] = []
         self.match = match_columns(self.header, spec, headers)
         require_columns(self.header, self.match, spec)
+        self._require_types(about, spec)
+        self._leave_out(about)
         self._check = RowCheck(spec, self.match)
         self.notes: dict[str, str] = {"encoding": "parquet"}
-        self.warnings: list[str] = []
+
+    def _require_types(self, about: Mapping[str, Any], spec: MachineSpec) -> None:
+        """Refuse columns that are needed and hold no values; an identifier may be a time too."""
+        identifiers = {column.name for column in spec.identifiers}
+        wrong = [
+            f"{self.header[i]!r} is of type {about['types'][i]}"
+            for i, name in self.match.names.items()
+            if not about["plain" if name in identifiers else "values"][i]
+        ]
+        if wrong:
+            raise UnreadableFileError(
+                "column_type",
+                f"{shown(wrong)}; write numbers, booleans or text in these columns",
+            )
+
+    def _leave_out(self, about: Mapping[str, Any]) -> None:
+        """Leave columns out that nobody needs and that are no values; they are not read."""
+        plain = {i: name for i, name in self.match.extras.items() if about["plain"][i]}
+        if left := [name for i, name in self.match.extras.items() if i not in plain]:
+            self.warnings.append(
+                "columns that the machine spec does not know and that hold no plain values are "
+                f"left in the original only: {shown(left)}"
+            )
+        self.match = replace(self.match, extras=plain)
 
     def __iter__(self) -> Iterator[CheckedRows]:
         """Yield the rows of one slice after the other; each row once."""
-        for start in range(0, self._rows, _ROWS):
-            try:
-                cells = self._cells(start)
-            except _BROKEN as err:
-                raise _broken(err) from err
-            yield check_cells(cells, self._check)
+        named = {self.header[i]: name for i, name in self.match.names.items()}
+        named |= {self.header[i]: extra_column(i) for i in self.match.extras}
+        arguments = {
+            "columns": named, "cell_bytes": self._cell_bytes, "text_bytes": self._text_bytes,
+        }  # fmt: skip
+        found = 0
+        for frame in self._reader.frames("parquet_cells", arguments):
+            yield self._checked(self._cells(frame, found))
+            found += frame.height
+        if found != self._rows:
+            raise UnreadableFileError(
+                "corrupt", f"the file says that it has {self._rows:,} rows and has {found:,}"
+            )
 
-    def _cells(self, start: int) -> pl.DataFrame:
-        text = self._scan.slice(start, _ROWS).select(pl.all().cast(pl.String).fill_null(""))
-        raw = pl.concat_str(pl.all(), separator=",").alias(RAW)
-        columns = [pl.col(self.header[i]).alias(name) for i, name in self.match.names.items()]
-        columns += [pl.col(self.header[i]).alias(extra_column(i)) for i in self.match.extras]
-        lines = pl.int_range(start + 1, start + 1 + pl.len(), dtype=pl.Int64).alias(LINE)
-        cells = text.select(*columns, lines, raw)
-        if self.match.extras:
-            cells = cells.with_columns(extra_cells(self.match))
-        return cells.collect()
+    def _cells(self, frame: pl.DataFrame, first: int) -> pl.DataFrame:
+        """Add line and text of each row; the columns of the file stand in its order."""
+        order = {**self.match.names, **{i: extra_column(i) for i in self.match.extras}}
+        inside = [order[i] for i in sorted(order)]
+        lines = pl.int_range(first + 1, first + 1 + pl.len(), dtype=pl.Int64).alias(LINE)
+        cells = frame.with_columns(pl.col(inside).fill_null(""))
+        raw = pl.concat_str(inside, separator=",").alias(RAW)
+        return cells.with_columns(
+            lines, raw, *([extra_cells(self.match)] if self.match.extras else [])
+        )
+
+    def _checked(self, cells: pl.DataFrame) -> CheckedRows:
+        fits = cells[TOO_LONG].is_null()
+        checked = check_cells(cells.filter(fits).drop(TOO_LONG), self._check)
+        if fits.all():
+            return checked
+        long = cells.filter(~fits)
+        extras = {extra_column(i): name for i, name in self.match.extras.items()}
+        names = [extras.get(name, name) for name in long[TOO_LONG]]
+        faults = [(row, self._too_long(name)) for row, name in enumerate(names)]
+        rows = rejected_rows(long[LINE].to_list(), long[RAW].to_list(), faults)
+        return replace(checked, rejected=pl.concat([checked.rejected, rows]).sort("line"))
+
+    def _too_long(self, name: str) -> Fault:
+        message = f"{name} is longer than {self._cell_bytes:,} bytes"
+        return Fault(name, "too_long", message)

@@ -19,6 +19,8 @@ from presagio.ingest.text import TextRows
 from presagio.ingest.verdict import Tally, file_fault
 from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
+from presagio.readings.limits import ReaderLimits
+from presagio.readings.pool import open_pool
 
 _TEXT, _PARQUET = ".csv", ".parquet"
 SUFFIXES = (_TEXT, *(_TEXT + packing for packing in COMPRESSED_SUFFIXES), _PARQUET)
@@ -36,11 +38,17 @@ class Limits:
         What a compressed file may unpack to.
     headers
         How many columns a file may have, and how long their names may be.
+    reader
+        What reading a file may take where a reader process reads it.
+    readers
+        How many files are read so at a time.
     """
 
     max_bad_share: float = 0.2
     caps: Caps = field(default_factory=Caps)
     headers: HeaderLimits = field(default_factory=HeaderLimits)
+    reader: ReaderLimits = field(default_factory=ReaderLimits)
+    readers: int = 2
 
 
 def suffix_of(name: str) -> str | None:
@@ -86,7 +94,8 @@ class FileRows:
         self._spec = spec
         self._rows: TextRows | ParquetRows
         if suffix == _PARQUET:
-            self._rows = ParquetRows(file, spec, self._limits.caps, self._limits.headers)
+            readers = open_pool(self._limits.reader, self._limits.readers)
+            self._rows = ParquetRows(file, spec, self._limits.caps, self._limits.headers, readers)
         else:
             packing = PurePosixPath(suffix).suffix
             self._rows = TextRows(

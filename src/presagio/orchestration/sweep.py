@@ -14,6 +14,7 @@ from presagio.ingest.incoming import Batch, plan_batches
 from presagio.ingest.reading import Limits
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import load_spec
+from presagio.readings.limits import reader_limits
 from presagio.settings import Prefixes, Settings
 from presagio.storage.database import open_database
 from presagio.storage.ledger import Ledger, Receipt
@@ -47,7 +48,8 @@ def intake_limits(settings: Settings) -> Limits:
     """Return what a file may be, as the settings say."""
     caps = Caps(settings.intake_max_bytes, settings.intake_max_ratio)
     headers = HeaderLimits(settings.max_columns, settings.max_name_length)
-    return Limits(settings.intake_max_bad_share, caps, headers)
+    share = settings.intake_max_bad_share
+    return Limits(share, caps, headers, reader_limits(settings), settings.readers)
 
 
 def open_intake(settings: Settings, prefixes: Prefixes | None = None) -> Intake:

@@ -25,6 +25,24 @@ def _is_long(name: str, most_bytes: int) -> pl.Expr:
     return pl.col(name).str.len_bytes() > most_bytes
 
 
+def as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Turn columns of categories into text in which rows with one name share it.
+
+    A cast would make the text of each row anew: a small file of many rows with one long name takes
+    gigabytes then.
+    """
+    return frame.with_columns(
+        _texts(column) for column in frame if isinstance(column.dtype, pl.Categorical | pl.Enum)
+    )
+
+
+def _texts(column: pl.Series) -> pl.Series:
+    names = column.drop_nulls().unique()
+    return column.to_physical().replace_strict(
+        names.to_physical(), names.cast(pl.String), default=None, return_dtype=pl.String
+    )
+
+
 class CellBounds:
     """Bounds the text of one file, a part at a time.
 
@@ -68,7 +86,7 @@ class CellBounds:
 
     def _count(self, frame: pl.DataFrame, texts: Sequence[str]) -> None:
         for name in texts:
-            lengths = frame[name].str.len_bytes()
+            lengths = frame[name].str.len_bytes().cast(pl.Int64)
             self._seen += int(lengths.filter(lengths > _SHORT_BYTES).sum() or 0)
         if self._seen > self._text_bytes:
             raise UnreadableFileError(

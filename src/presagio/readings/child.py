@@ -63,7 +63,7 @@ def _limit_time(seconds: float) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (int(most) + 1, hard))
 
 
-def _fault(err: BaseException) -> dict[str, Any]:
+def _fault(err: BaseException, form: str) -> dict[str, Any]:
     """Describe what went wrong with a file, as plain data."""
     first = (str(err) or type(err).__name__).partition("\n")[0][:500]
     number = err.errno if isinstance(err, OSError) else None
@@ -75,7 +75,7 @@ def _fault(err: BaseException) -> dict[str, Any]:
     elif number in _SYSTEM:
         kind = "system"
     elif isinstance(err, PolarsError | PanicException | OSError | RecursionError | OverflowError):
-        kind = "broken"
+        kind, first = "broken", f"it cannot be read as {form}: {first}"
     else:
         kind, first = "unforeseen", f"{type(err).__name__}: {first}"
     return {"fault": kind, "errno": number, "message": first}
@@ -112,7 +112,7 @@ class _Reader:
         _limit_time(job["seconds"])
         # By this name the open file is read wherever it lies, also when it has no name any more.
         path = Path(f"/dev/fd/{files[0]}")
-        for about, blocks in TASKS[job["task"]](path, job["arguments"]):
+        for about, blocks in TASKS[job["task"]].run(path, job["arguments"]):
             places = ring.write(blocks)
             channel.send(self._channel, {"part": about, "blocks": places})
             _limit_time(job["seconds"])
@@ -129,7 +129,7 @@ class _Reader:
             except (SystemExit, channel.ChannelClosedError):
                 raise
             except BaseException as err:  # noqa: BLE001 - a panic is no Exception
-                answer = _fault(err)
+                answer = _fault(err, TASKS[job["task"]].form)
             for file in files:
                 os.close(file)
             answer["bytes"] = _status("VmSize:")

@@ -1,6 +1,7 @@
 """Parquet files: the schema first, then the columns that are needed."""
 
 import io
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from presagio.machine.headers import HeaderLimits, check_header
-from presagio.readings.cells import CellBounds
+from presagio.readings.cells import CellBounds, as_text
 from presagio.readings.kinds import is_plain, is_text, is_value
 
 _ROWS = 50_000
@@ -49,8 +50,13 @@ def read_cells(path: Path, arguments: Mapping[str, Any]) -> Parts:
     schema = lazy.collect_schema()
     texts = [names[name] for name in names if is_text(schema[name])]
     bounds = CellBounds(arguments["cell_bytes"], arguments["text_bytes"])
-    kinds = {name: pl.String() if is_text(schema[name]) else schema[name] for name in names}
-    columns = [pl.col(name).cast(kind).alias(names[name]) for name, kind in kinds.items()]
-    for frame in lazy.select(columns).collect_batches(chunk_size=_ROWS):
-        for part in bounds.bound(frame, texts):
+    columns = [pl.col(name).alias(own) for name, own in names.items()]
+    wanted = lazy.select(columns)
+    # A file without rows has no batch.
+    frames = wanted.collect_batches(chunk_size=_ROWS)
+    first = next(frames, None)
+    if first is None:
+        first = wanted.head(0).collect()
+    for frame in itertools.chain([first], frames):
+        for part in bounds.bound(as_text(frame), texts):
             yield {"rows": part.height}, [as_block(part.cast(pl.String))]

@@ -6,13 +6,19 @@ what there is to say of one, as plain data, and blocks of bytes.
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from presagio.readings import parquet
 
-Task = Callable[[Path, Mapping[str, Any]], Iterator[tuple[dict[str, Any], list[bytes]]]]
 
-TASKS: dict[str, Task] = {
-    "parquet_schema": parquet.read_schema,
-    "parquet_cells": parquet.read_cells,
+class Task(NamedTuple):
+    """A way to read a file, and what such a file is called in messages."""
+
+    run: Callable[[Path, Mapping[str, Any]], Iterator[tuple[dict[str, Any], list[bytes]]]]
+    form: str
+
+
+TASKS = {
+    "parquet_schema": Task(parquet.read_schema, "a Parquet file"),
+    "parquet_cells": Task(parquet.read_cells, "a Parquet file"),
 }
