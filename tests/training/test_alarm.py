@@ -1,10 +1,19 @@
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from presagio.machine.spec import MachineSpec
-from presagio.training.alarm import DetectorPlan, FailureAlarm, fit_sigmoid
+from presagio.training.alarm import (
+    DetectorPlan,
+    FailureAlarm,
+    build_detector,
+    decide,
+    fit_detector,
+)
+from presagio.training.calibration import fit_sigmoid
 from presagio.training.dataset import generate_dataset
-from presagio.training.features import FeatureSet, feature_sets
+from presagio.training.features import FeatureSet, FeatureTable, feature_sets
+from presagio.training.parallel import one_thread_a_fit
 from presagio.training.splitting import Part, make_folds, split_dataset
 
 
@@ -71,3 +80,21 @@ def test_a_sigmoid_makes_log_odds() -> None:
     slope, offset = fit_sigmoid(score, target)
     assert slope == pytest.approx(2.0, abs=0.1)
     assert offset == pytest.approx(-1.0, abs=0.1)
+
+
+def test_a_detector_is_the_same_from_computed_features(spec: MachineSpec, part: Part) -> None:
+    text, rows = spec.model_dump_json(), np.arange(0, len(part), 3)
+    table = FeatureTable(text, part.inputs)
+    for features in feature_sets(spec):
+        plan = DetectorPlan("machine_failure", features, {"C": 10.0, "gamma": 0.5})
+        computed = fit_detector(table, plan, part.target, rows)
+        whole = build_detector(text, plan).fit(part.inputs.iloc[rows], part.target[rows])
+        expected = whole.decision_function(part.inputs)
+        np.testing.assert_array_equal(computed.decision_function(part.inputs), expected)
+        everything = decide(computed, table, plan, slice(None))
+        np.testing.assert_array_equal(everything, expected)
+
+
+def test_linear_algebra_takes_one_thread_in_each_fit() -> None:
+    with one_thread_a_fit():
+        assert {pool["num_threads"] for pool in threadpool_info()} == {1}

@@ -81,14 +81,38 @@ def test_a_better_version_takes_over_and_a_worse_one_does_not(
     assert [recorded.decision.kind for recorded in history] == ["refusal", "promotion", "promotion"]
 
 
+def _gate_tags(settings: Settings, version: RegisteredVersion) -> dict[str, str]:
+    found = MlflowClient(settings.mlflow_url).get_model_version(version.name, version.version)
+    return {name: value for name, value in found.tags.items() if name.startswith("presagio.gate")}
+
+
 def test_the_gate_can_be_overruled_and_it_is_written_down(
-    promoter: Promoter, trained: TrainedModel, tmp_path: Path
+    promoter: Promoter, trained: TrainedModel, settings: Settings, tmp_path: Path
 ) -> None:
-    promote(promoter, _register(promoter, trained, tmp_path), who="ana")
+    good = _register(promoter, trained, tmp_path)
+    promote(promoter, good, who="ana")
+    assert _gate_tags(settings, good)["presagio.gate"] == "passed"
     deaf = _register(promoter, _worse(trained), tmp_path)
-    decision = promote(promoter, deaf, who="ana", why="a drill", force=True).decision
+    promote(promoter, deaf, who="ana")
+    assert _gate_tags(settings, deaf)["presagio.gate"] == "refused"
+    decision = promote(promoter, deaf, who="bea", why="a drill", force=True).decision
     assert (decision.kind, decision.forced) == ("promotion", True)
     assert promoter.registry.resolve() == deaf
+    # The tags say who overruled the gate, and both reasons: the person's and the gate's.
+    tags = _gate_tags(settings, deaf)
+    assert (tags["presagio.gate"], tags["presagio.gate_who"]) == ("forced", "bea")
+    assert tags["presagio.gate_why"].startswith("a drill; its expected cost")
+    assert [found.tags["presagio.gate"] for found in promoter.registry.listing()] == [
+        "forced", "passed",
+    ]  # fmt: skip
+
+
+def test_force_that_was_not_needed_is_no_force(
+    promoter: Promoter, trained: TrainedModel, settings: Settings, tmp_path: Path
+) -> None:
+    first = _register(promoter, trained, tmp_path)
+    assert not promote(promoter, first, who="ana", why="at once", force=True).decision.forced
+    assert _gate_tags(settings, first)["presagio.gate"] == "passed"
 
 
 def test_a_version_that_cannot_be_served_is_refused(

@@ -174,9 +174,8 @@ class RegistryReader:
         own = tuple(sorted(alias for alias, number in named if number == version.version))
         created = datetime.fromtimestamp(int(found["creation_timestamp"]) / 1000, UTC)
         data = self._run(version)["data"] if version.run_id else {}
-        return ListedVersion(
-            version, own, created, _pairs(data.get("metrics")), _pairs(data.get("tags"))
-        )
+        tags = _pairs(data.get("tags")) | _pairs(found.get("tags"))
+        return ListedVersion(version, own, created, _pairs(data.get("metrics")), tags)
 
     def _run(self, version: RegisteredVersion) -> dict[str, Any]:
         run: dict[str, Any] = self._get("runs/get", run_id=version.run_id)["run"]

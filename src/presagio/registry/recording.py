@@ -26,7 +26,15 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from presagio.errors import RegistryError
 from presagio.registry.reader import RegistryReader
-from presagio.registry.versions import ARTIFACT, DIGEST_TAG, TRUSTED_TYPES, Alias, RegisteredVersion
+from presagio.registry.versions import (
+    ARTIFACT,
+    DIGEST_TAG,
+    GATE_TAG,
+    TRUSTED_TYPES,
+    Alias,
+    GateOutcome,
+    RegisteredVersion,
+)
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
@@ -116,12 +124,16 @@ class Registry(RegistryReader):
             self._client.set_terminated(run.info.run_id)
         return str(run.info.run_id)
 
-    def log_decision(self, version: RegisteredVersion, *, passed: bool, why: str) -> None:
-        """Write the gate's decision beside a version."""
+    def log_decision(
+        self, version: RegisteredVersion, outcome: GateOutcome, *, who: str, why: str
+    ) -> None:
+        """Write what the gate decided beside a version, or who overruled it."""
+        tags = {"": outcome, "_who": who, "_why": why}
         with _translated(f"mark {version.name} version {version.version}"):
-            for key, value in (("presagio.gate", "passed" if passed else "refused"),
-                               ("presagio.gate_why", why[:_LONGEST_TAG])):  # fmt: skip
-                self._client.set_model_version_tag(version.name, version.version, key, value)
+            for part, value in tags.items():
+                self._client.set_model_version_tag(
+                    version.name, version.version, GATE_TAG + part, value[:_LONGEST_TAG]
+                )
 
     def assign(self, alias: Alias, version: RegisteredVersion) -> None:
         """Point an alias at a version."""

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Literal
 
 Alias = Literal["champion", "challenger"]
+# What became of a version at the gate: ``forced`` was refused, and somebody overruled that.
+GateOutcome = Literal["passed", "refused", "forced"]
 
 # Folders beside a version: what serving loads, what the gate judges by, what drift is told from.
 ARTIFACT = "artifact"
@@ -16,6 +18,9 @@ DIGEST_TAG = "presagio.artifact_sha256"
 DATA_TAG = "presagio.data_sha256"
 # The highest id among the receipts that a version was trained on.
 NEWEST_RECEIPT_TAG = "presagio.newest_receipt"
+
+# The outcome at the gate; with ``_who`` and ``_why`` behind it, who asked and the reasons.
+GATE_TAG = "presagio.gate"
 
 # What a scikit-learn copy of a model of ours may be made of besides what skops itself trusts.
 TRUSTED_TYPES = (
@@ -48,7 +53,7 @@ class RegisteredVersion:
 
 @dataclass(frozen=True)
 class ListedVersion:
-    """A version with what a list of versions shows: aliases, figures and tags of its run."""
+    """A version with what a list of versions shows: aliases, metrics of its run, tags of both."""
 
     version: RegisteredVersion
     aliases: tuple[str, ...]

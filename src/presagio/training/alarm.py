@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
+from presagio.training.calibration import fit_log_odds, fit_sigmoid
 from presagio.training.expansion import expand
-from presagio.training.features import FeatureSet, build_features
+from presagio.training.features import FeatureSet, FeatureTable, build_features
 from presagio.training.mapped import Positions
 from presagio.training.splitting import Folds
 from presagio.training.streamed import StreamedSVM
@@ -27,14 +25,13 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Method = Literal["exact", "streamed"]
 Detector: TypeAlias = Pipeline | StreamedSVM
+Rows: TypeAlias = Positions | slice
 
 _KERNEL_CACHE_MB = 500
 # Some kernels on some rows make libsvm go on for ever; most fits need a hundredth of this.
 _MOST_STEPS = 200_000
 # Such a candidate is ranked by what it has come to, and seldom wins.
 warnings.filterwarnings("ignore", "Solver terminated early", ConvergenceWarning)
-# From this F1 on its own mode a detector's own boundary is good; below, it only ranks readings.
-_DETECTS = 0.5
 
 
 @dataclass(frozen=True)
@@ -67,38 +64,24 @@ def build_detector(spec: str, plan: DetectorPlan) -> Detector:
     return Pipeline([("features", build_features(spec, plan.features)), ("svc", svc)])
 
 
-class _Scores(ClassifierMixin, BaseEstimator):
-    """An estimator whose features are its scores, so that scikit-learn calibrates any scores."""
+def fit_detector(table: FeatureTable, plan: DetectorPlan, target: Bools, rows: Rows) -> Pipeline:
+    """Train an exact detector on some rows of a table.
 
-    def fit(self, scores: Floats, target: Bools) -> Self:  # noqa: ARG002
-        self.classes_ = np.array([False, True])
-        return self
-
-    def decision_function(self, scores: Floats) -> Floats:
-        return scores[:, 0]
-
-    def predict(self, scores: Floats) -> Bools:
-        return scores[:, 0] >= 0.0
-
-
-def fit_sigmoid(scores: Floats, target: Bools) -> tuple[float, float]:
-    """Fit ``1 / (1 + exp(-(slope * score + offset)))`` (Platt, 1999).
-
-    Parameters
-    ----------
-    scores, target
-        Shape ``(n,)``; scores of rows that the scoring model has not learned from.
-
-    Returns
-    -------
-    tuple of float
-        Slope and offset: they make log odds of scores.
+    The same as fitting :func:`build_detector` on the rows' inputs, but their features are computed
+    once for all detectors and folds.
     """
-    column = scores.reshape(-1, 1)
-    frozen = FrozenEstimator(_Scores().fit(column, target))
-    calibrated = CalibratedClassifierCV(frozen, ensemble=False).fit(column, target)
-    sigmoid = calibrated.calibrated_classifiers_[0].calibrators[0]
-    return -float(sigmoid.a_), -float(sigmoid.b_)
+    detector = build_detector(table.spec, plan)
+    # The first step computes features and learns nothing; these are computed.
+    scaled = detector["features"][1:].fit_transform(table.of(plan.features)[rows])
+    detector["svc"].fit(scaled, target[rows])
+    return detector
+
+
+def decide(detector: Pipeline, table: FeatureTable, plan: DetectorPlan, rows: Rows) -> Floats:
+    """Return an exact detector's decision function of some rows of a table."""
+    scaled = detector["features"][1:].transform(table.of(plan.features)[rows])
+    decision: Floats = detector["svc"].decision_function(scaled)
+    return decision
 
 
 class FailureAlarm(ClassifierMixin, BaseEstimator):
@@ -150,16 +133,34 @@ class FailureAlarm(ClassifierMixin, BaseEstimator):
             Several divisions into folds, for out-of-fold scores.
         """
         self.judged_ = judged_rows(folds)
-        self.detectors_, unseen = self._learn(inputs, labels, folds)
+        detectors, unseen = self._learn(inputs, labels, folds)
+        return self.combine(detectors, unseen, labels.iloc[self.judged_])
+
+    def combine(
+        self, detectors: Sequence[Detector], unseen: Sequence[Floats], labels: pd.DataFrame
+    ) -> Self:
+        """Calibrate trained detectors against each other.
+
+        Parameters
+        ----------
+        detectors
+            One a plan.
+        unseen
+            For each plan the decision function of ``m`` rows, by detectors that have not learned
+            from them, shape ``(repeats, m)``.
+        labels
+            Of these rows, as in :meth:`fit`.
+        """
+        self.detectors_ = list(detectors)
         slopes, offsets, odds = [], [], []
         for plan, scores in zip(self.plans, unseen, strict=True):
-            slope, offset = _log_odds(scores, _target(labels, plan)[self.judged_])
+            slope, offset = fit_log_odds(scores, _target(labels, plan))
             slopes.append(slope)
             offsets.append(offset)
             odds.append(slope * scores + offset)
         self.slopes_, self.offsets_ = np.array(slopes), np.array(offsets)
         self.out_of_fold_ = np.logaddexp.reduce(np.stack(odds), axis=0)
-        failed = labels.iloc[:, 0].to_numpy(dtype=bool)[self.judged_]
+        failed = labels.iloc[:, 0].to_numpy(dtype=bool)
         repeated = np.tile(failed, len(self.out_of_fold_))
         self.calibration_ = fit_sigmoid(self.out_of_fold_.ravel(), repeated)
         self.threshold_ = 0.0
@@ -171,17 +172,18 @@ class FailureAlarm(ClassifierMixin, BaseEstimator):
     ) -> tuple[list[Detector], list[Floats]]:
         """Train every detector; and return the scores of the judged rows by some that have not."""
         parts = [(i, *fold) for i, division in enumerate(folds) for fold in division]
+        table = FeatureTable(self.spec, inputs)
 
         def learn(plan: DetectorPlan, part: tuple[int, Positions, Positions] | None) -> Any:
-            detector, target = build_detector(self.spec, plan), _target(labels, plan)
+            target = _target(labels, plan)
+            if plan.method == "streamed":
+                streamed = build_detector(self.spec, plan)
+                if part is None:
+                    return streamed.fit(inputs, target)
+                return streamed.fit(inputs, target, part[1]).decision_function(inputs, part[2])
             if part is None:
-                return detector.fit(inputs, target)
-            _, train, test = part
-            if isinstance(detector, StreamedSVM):
-                return detector.fit(inputs, target, train).decision_function(inputs, test)
-            return detector.fit(inputs.iloc[train], target[train]).decision_function(
-                inputs.iloc[test]
-            )
+                return fit_detector(table, plan, target, slice(None))
+            return decide(fit_detector(table, plan, target, part[1]), table, plan, part[2])
 
         jobs = [(plan, part) for plan in self.plans for part in (*parts, None)]
         found = iter(joblib.Parallel()(joblib.delayed(learn)(*job) for job in jobs))
@@ -237,10 +239,3 @@ def judged_rows(folds: Sequence[Folds]) -> Positions:
 
 def _target(labels: pd.DataFrame, plan: DetectorPlan) -> Bools:
     return labels[plan.label].to_numpy(dtype=bool)
-
-
-def _log_odds(unseen: Floats, target: Bools) -> tuple[float, float]:
-    repeated = np.tile(target, len(unseen))
-    slope, offset = fit_sigmoid(unseen.ravel(), repeated)
-    detects = f1_score(repeated, unseen.ravel() >= 0.0, zero_division=0.0) >= _DETECTS
-    return (slope, 0.0) if detects else (slope, offset)

@@ -44,6 +44,11 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
+def f1_of(target: Bools, label: Bools) -> float:
+    """Return the F1 of labels, 0 where there is neither a failure nor an alarm."""
+    return _ratio(2 * int(np.sum(target & label)), int(target.sum()) + int(label.sum()))
+
+
 def evaluate(target: Bools, score: Floats, probability: Floats, label: Bools) -> Figures:
     """Judge predictions; every array has shape ``(n,)``.
 
@@ -61,7 +66,7 @@ def evaluate(target: Bools, score: Floats, probability: Floats, label: Bools) ->
     return Figures(
         precision=_ratio(found, found + false),
         recall=_ratio(found, found + missed),
-        f1=_ratio(2 * found, 2 * found + false + missed),
+        f1=f1_of(target, label),
         mcc=_ratio(found * healthy - false * missed, float(sides) ** 0.5),
         average_precision=float(ordered[0]),
         roc_auc=float(ordered[1]),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import Self
 
 import numpy as np
@@ -89,6 +90,33 @@ def compute_features(spec: MachineSpec, inputs: pd.DataFrame, columns: Sequence[
     if not pool.keys() >= set(columns):
         pool |= signed_distances(spec, values)
     return np.column_stack([pool[name] for name in columns])
+
+
+class FeatureTable:
+    """Features of the same rows for many machines; each set is computed once.
+
+    Parameters
+    ----------
+    spec
+        The machine spec as JSON.
+    inputs
+        ``n`` rows, the spec's inputs as columns.
+    """
+
+    def __init__(self, spec: str, inputs: pd.DataFrame) -> None:
+        self.spec = spec
+        self._inputs = inputs
+        self._computed: dict[tuple[str, ...], Floats] = {}
+        self._lock = Lock()
+
+    def of(self, features: FeatureSet) -> Floats:
+        """Return a set of features, not yet scaled, shape ``(n, k)``."""
+        with self._lock:
+            found = self._computed.get(features.columns)
+            if found is None:
+                found = compute_features(_parsed(self.spec), self._inputs, features.columns)
+                self._computed[features.columns] = found
+        return found
 
 
 class SpecFeatures(TransformerMixin, BaseEstimator):

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, f1_score
+from sklearn.metrics import average_precision_score
 
 from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
-from presagio.training.evaluation import rows_by_category
+from presagio.training.evaluation import f1_of, rows_by_category
 from presagio.training.thresholds import row_costs
 
 Bools = NDArray[np.bool_]
@@ -77,7 +77,7 @@ def _side(
     return Side(
         version,
         _PER * float(costs.mean()),
-        float(f1_score(target, said.label, zero_division=0.0)),
+        f1_of(target, said.label),
         float(average_precision_score(target, said.score)),
         {name: _PER * float(costs[rows].mean()) for name, rows in groups.items()},
     )

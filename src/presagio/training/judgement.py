@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import joblib
 import numpy as np
 
 from presagio.inference.predictor import Prediction
 from presagio.machine.limits import distances_of, signed_distances
 from presagio.machine.spec import MachineSpec
-from presagio.training.alarm import DetectorPlan, FailureAlarm
+from presagio.training.alarm import FailureAlarm
 from presagio.training.evaluation import (
     Bools,
     Figures,
@@ -21,10 +20,12 @@ from presagio.training.evaluation import (
     mean_intervals,
     rows_by_category,
 )
+from presagio.training.nested import cross_validate
+from presagio.training.parallel import one_thread_a_fit
 from presagio.training.race import Progress
-from presagio.training.search import REPEATS, SearchResult
+from presagio.training.search import SearchResult
 from presagio.training.splitting import Part, make_folds, repeats
-from presagio.training.thresholds import choose_thresholds, total_cost
+from presagio.training.thresholds import total_cost
 
 _PER = 1000
 # How often the training part is divided into folds to judge what was chosen, where rows are few.
@@ -43,7 +44,7 @@ class Judgement:
         With 95 % of its resamples.
     cross_validation
         Mean figures of repeated cross-validation on the training part, features and parameters
-        as chosen, thresholds and calibration chosen anew in each fold. Empty for a streamed
+        as chosen, thresholds and calibration chosen anew for each fold. Empty for a streamed
         model: of so many rows the held-out part says more than folds would.
     cross_validation_sd
         Standard deviation over the folds.
@@ -101,40 +102,6 @@ def name_modes(spec: MachineSpec, alarm: FailureAlarm, part: Part) -> Strings:
     return nearest
 
 
-def _cross_validate(
-    spec: MachineSpec,
-    part: Part,
-    plans: tuple[DetectorPlan, ...],
-    *,
-    divided_by: str | None,
-    times: int,
-    seed: int,
-    progress: Progress,
-) -> list[Figures]:
-    text = spec.model_dump_json()
-
-    def one(train: Part, test: Part) -> Figures:
-        divisions = range(repeats(len(train), REPEATS))
-        inner = [make_folds(train, divided_by, seed=seed + i) for i in divisions]
-        alarm = FailureAlarm(text, plans).fit(train.inputs, train.labels, folds=inner)
-        chosen = choose_thresholds(train.target[alarm.judged_], alarm.out_of_fold_, spec.costs)
-        alarm.threshold_ = chosen.cost
-        said = predict(alarm, test)
-        return evaluate(test.target, said.score, said.probability, said.label)
-
-    parts = [
-        (part.take(train), part.take(test))
-        for repeat in range(times)
-        for train, test in make_folds(part, divided_by, seed=seed + 1000 + repeat)
-    ]
-    found: list[Figures] = []
-    with joblib.Parallel(n_jobs=-1, backend="threading", return_as="generator") as pool:
-        for figures in pool(joblib.delayed(one)(train, test) for train, test in parts):
-            found.append(figures)
-            progress(len(found), len(parts))
-    return found
-
-
 def judge(
     spec: MachineSpec,
     train: Part,
@@ -163,10 +130,9 @@ def judge(
         Called with (folds done, folds in all).
     """
     times = repeats(len(train), JUDGED_REPEATS) if result.method == "exact" else 0
-    folds = _cross_validate(
-        spec, train, result.alarm.plans,
-        divided_by=divided_by, times=times, seed=seed, progress=progress,
-    )  # fmt: skip
+    divisions = [make_folds(train, divided_by, seed=seed + 1000 + i) for i in range(times)]
+    with one_thread_a_fit():
+        folds = list(cross_validate(spec, train, result.alarm.plans, divisions, progress))
     said = predict(result.alarm, test)
     old = result.baseline.decision_function(test.inputs)
     described = old >= 0.0

@@ -13,7 +13,13 @@ from presagio.errors import InvalidArtifactError, NoChampionError, RegistryError
 from presagio.inference.predictor import Predictor, check_inputs, load_predictor
 from presagio.machine.spec import MachineSpec
 from presagio.registry.recording import Registry, open_registry
-from presagio.registry.versions import DATA_TAG, HOLDOUT, NEWEST_RECEIPT_TAG, RegisteredVersion
+from presagio.registry.versions import (
+    DATA_TAG,
+    HOLDOUT,
+    NEWEST_RECEIPT_TAG,
+    GateOutcome,
+    RegisteredVersion,
+)
 from presagio.settings import Settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Decision, DecisionMaker, Promotions, RecordedDecision
@@ -188,7 +194,8 @@ def promote(
             forced=force and not gate.passed, figures=_figures(gate),
             data_sha256=tags.get(DATA_TAG), newest_receipt=_number(tags.get(NEWEST_RECEIPT_TAG)),
         )  # fmt: skip
-        promoter.registry.log_decision(version, passed=passed, why=decision.why)
+        outcome: GateOutcome = "passed" if gate.passed else "forced" if force else "refused"
+        promoter.registry.log_decision(version, outcome, who=who, why=decision.why)
         if not passed:
             return maker.record(decision)
         return _assign(promoter, maker, version, decision)

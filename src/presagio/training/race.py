@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, f1_score
+from sklearn.metrics import average_precision_score
 
-from presagio.training.alarm import DetectorPlan, build_detector
+from presagio.training.alarm import DetectorPlan, decide, fit_detector
+from presagio.training.evaluation import f1_of
 from presagio.training.expansion import expand
-from presagio.training.splitting import FOLDS, Folds, Part
+from presagio.training.features import FeatureTable
+from presagio.training.mapped import Positions
+from presagio.training.splitting import FOLDS, Folds
 
 Bools = NDArray[np.bool_]
 Progress = Callable[[int, int], None]
 
 FINALISTS = 6
-# Of candidates, this share goes on from one fold to the next; the last ones see all folds.
+# Of candidates, this share goes on from one look to the next; the last ones see all folds.
 _GO_ON = 1 / 4
+# The first look learns from as many rows as have so many failures.
+_ENOUGH_FAILURES = 80
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,10 @@ class Candidate:
     Attributes
     ----------
     folds
-        As many as it has come through: weak candidates see the first only.
+        As many as it has come through: weak candidates see the first only, and learn from some of
+        its rows.
     fit_seconds
-        Mean time of one fit.
+        Processor time of its last fit.
     vectors
         Support vectors that each answer is computed from; a linear machine needs none.
     """
@@ -77,11 +83,12 @@ class Candidate:
         }
 
 
-def rounds(candidates: int, finalists: int = FINALISTS) -> list[int]:
-    """Return how many candidates see each fold."""
-    counts = [candidates]
-    while len(counts) < FOLDS:
-        counts.append(min(counts[-1], max(finalists, round(counts[-1] * _GO_ON))))
+def rounds(candidates: int, folds: int = FOLDS, finalists: int = FINALISTS) -> list[int]:
+    """Return how many candidates see each fold, after the first look that all have."""
+    counts, left = [], candidates
+    for _ in range(folds):
+        left = min(left, max(finalists, round(left * _GO_ON)))
+        counts.append(left)
     return counts
 
 
@@ -104,41 +111,62 @@ class _Runner:
     """A candidate in the race."""
 
     plan: DetectorPlan
+    look: list[FoldScore] = field(default_factory=list)
     folds: list[FoldScore] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    seconds: float = 0.0
     vectors: int = 0
 
-    def run(self, spec: str, part: Part, target: Bools, fold: int, folds: Folds) -> None:
-        train, test = folds[fold]
-        began = time.perf_counter()
-        detector = build_detector(spec, self.plan).fit(part.inputs.iloc[train], target[train])
-        self.seconds.append(time.perf_counter() - began)
-        scores = detector.decision_function(part.inputs.iloc[test])
+    def run(
+        self, scores: list[FoldScore], table: FeatureTable, target: Bools, train: Positions,
+        test: Positions,
+    ) -> None:  # fmt: skip
+        """Learn from some rows, be judged on others, and add how that went to the scores."""
+        # Of this thread: others take their turns meanwhile.
+        began = time.thread_time()
+        detector = fit_detector(table, self.plan, target, train)
+        self.seconds = time.thread_time() - began
+        decision = decide(detector, table, self.plan, test)
         self.vectors = expand(detector).vector_count
-        f1 = f1_score(target[test], scores >= 0.0, zero_division=0.0)
-        precision = average_precision_score(target[test], scores)
-        self.folds.append(FoldScore(float(precision), float(f1)))
+        precision = average_precision_score(target[test], decision)
+        scores.append(FoldScore(float(precision), f1_of(target[test], decision >= 0.0)))
 
     @property
     def rank(self) -> tuple[float, int]:
         """Best first; of equals the one that needs fewer features."""
-        value = float(np.mean([fold.value for fold in self.folds]))
-        return (-round(value, 6), len(self.plan.features.columns))
+        return (-round(self.candidate().value, 6), len(self.plan.features.columns))
 
     def candidate(self) -> Candidate:
-        seconds = float(np.mean(self.seconds))
-        return Candidate(self.plan, tuple(self.folds), seconds, self.vectors)
+        scores = tuple(self.folds or self.look)
+        return Candidate(self.plan, scores, self.seconds, self.vectors)
+
+
+def first_rows(target: Bools, train: Positions, seed: int) -> Positions:
+    """Return what a first look learns from: rows with enough failures among them, not all.
+
+    Fits grow with the square of the rows, and three of four candidates are gone after the first.
+    """
+    share = _ENOUGH_FAILURES / max(int(target[train].sum()), 1)
+    if share >= 1.0:
+        return train
+    rng = np.random.default_rng(seed)
+    kinds = (train[target[train]], train[~target[train]])
+    chosen = [rng.choice(k, size=round(share * len(k)), replace=False) for k in kinds]
+    return np.sort(np.concatenate(chosen))
 
 
 def race(
-    spec: str,
-    part: Part,
+    table: FeatureTable,
     plans: Sequence[DetectorPlan],
+    target: Bools,
     folds: Folds,
     counter: Counter,
+    *,
     finalists: int = FINALISTS,
+    seed: int = 0,
 ) -> list[Candidate]:
-    """Let candidates see fold after fold, fewer each time (successive halving); the best first.
+    """Let candidates see more and more rows, fewer each time (successive halving); the best first.
+
+    All have a first look at some rows, a quarter of them at the first fold, and so on.
 
     Of those that see all folds and come within one standard error of the highest value, the best
     has the fewest features, and of these the fewest hundreds of support vectors: a mode with few
@@ -146,33 +174,46 @@ def race(
 
     Parameters
     ----------
-    spec
-        The machine spec as JSON.
-    part
-        The rows to learn from and to judge by.
+    table
+        Features of the rows.
     plans
         The candidates, all for one label.
+    target
+        That label of each row.
     folds
         How the rows are divided.
     counter
         Told of each fit.
     finalists
         How many see all folds.
+    seed
+        Of the rows of the first look.
 
-    Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification", 2016, with folds for
-    the resource.
+    Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification", 2016, with rows
+    and folds for the resource.
     """
-    target = part.labels[plans[0].label].to_numpy(dtype=bool)
     running, out = [_Runner(plan) for plan in plans], []
-    # libsvm releases the interpreter's lock: threads use every core without copies of the data.
-    with joblib.Parallel(n_jobs=-1, backend="threading", return_as="generator_unordered") as pool:
-        for fold, count in enumerate(rounds(len(plans), finalists)):
-            ranked = sorted(running, key=lambda runner: runner.rank) if fold else running
-            running, gone = ranked[:count], ranked[count:]
-            out += gone
-            jobs = (joblib.delayed(r.run)(spec, part, target, fold, folds) for r in running)
+    with joblib.Parallel(return_as="generator_unordered") as pool:
+
+        def run(
+            runners: Sequence[_Runner], train: Positions, test: Positions, *, look: bool
+        ) -> None:
+            jobs = (
+                joblib.delayed(r.run)(r.look if look else r.folds, table, target, train, test)
+                for r in runners
+            )
             for _ in pool(jobs):
                 counter.one()
+
+        train, test = folds[0]
+        run(running, first_rows(target, train, seed), test, look=True)
+        for (train, test), count in zip(
+            folds, rounds(len(plans), len(folds), finalists), strict=True
+        ):
+            ranked = sorted(running, key=lambda runner: runner.rank)
+            running, gone = ranked[:count], ranked[count:]
+            out += gone
+            run(running, train, test, look=False)
     ranked_last = [runner.candidate() for runner in sorted(running, key=lambda r: r.rank)]
     highest = ranked_last[0]
     near = [c for c in ranked_last if c.value >= highest.value - highest.error]

@@ -2,23 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-import joblib
-import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, f1_score
 from sklearn.pipeline import Pipeline
 
 from presagio.machine.spec import MachineSpec
-from presagio.training.alarm import DetectorPlan, FailureAlarm, Method, build_detector
-from presagio.training.features import FeatureSet, feature_sets
+from presagio.training.alarm import DetectorPlan, FailureAlarm, Method, fit_detector
+from presagio.training.features import FeatureSet, FeatureTable, feature_sets
 from presagio.training.grids import BASELINE_GRID, DEFAULT_GRID, Grid, parameter_points
-from presagio.training.race import Candidate, Counter, Progress, race, rounds
-from presagio.training.splitting import FOLDS, Folds, Part, make_folds, repeats
-from presagio.training.thresholds import Thresholds, choose_thresholds, row_costs
-
-Shape = Literal["per_mode", "single"]
+from presagio.training.parallel import one_thread_a_fit
+from presagio.training.race import FINALISTS, Candidate, Counter, Progress, race, rounds
+from presagio.training.shapes import Shape, ShapeFigures, choose_shape, train_shape
+from presagio.training.splitting import Folds, Part, make_folds, repeats
+from presagio.training.thresholds import Thresholds
 
 # Divisions into folds for out-of-fold scores of the chosen plans, where rows are few.
 REPEATS = 3
@@ -28,27 +24,6 @@ _RACE_ROWS = 10_000
 _FEWEST_FAILURES = 20
 # Of a mode's failures, the share that has to count as failures of the machine.
 _COUNTS = 0.5
-
-
-@dataclass(frozen=True)
-class ShapeFigures:
-    """How one shape of model does on out-of-fold scores.
-
-    Attributes
-    ----------
-    thresholds
-        The best by each measure.
-    costs
-        Expected cost of 1,000 readings, fold by fold.
-    average_precision, f1
-        Means over the folds.
-    """
-
-    alarm: FailureAlarm
-    thresholds: Thresholds
-    costs: tuple[float, ...]
-    average_precision: float
-    f1: float
 
 
 @dataclass(frozen=True)
@@ -119,33 +94,38 @@ def learnable_modes(spec: MachineSpec, labels: pd.DataFrame) -> tuple[str, ...]:
     )
 
 
-def _shape_figures(
-    spec: MachineSpec, plans: tuple[DetectorPlan, ...], part: Part, divisions: Sequence[Folds]
-) -> ShapeFigures:
-    with joblib.parallel_config(backend="threading", n_jobs=-1):
-        alarm = FailureAlarm(spec.model_dump_json(), plans)
-        alarm.fit(part.inputs, part.labels, folds=divisions)
-    thresholds = choose_thresholds(part.target[alarm.judged_], alarm.out_of_fold_, spec.costs)
-    alarm.threshold_ = thresholds.cost
-    costs, precision, f1 = [], [], []
-    for scores, division in zip(alarm.out_of_fold_, divisions, strict=True):
-        for _, test in division:
-            target, score = part.target[test], scores[np.searchsorted(alarm.judged_, test)]
-            label = score >= thresholds.cost
-            costs.append(1000 * float(row_costs(target, label, spec.costs).mean()))
-            precision.append(average_precision_score(target, score))
-            f1.append(f1_score(target, label, zero_division=0.0))
-    means = float(np.mean(precision)), float(np.mean(f1))
-    return ShapeFigures(alarm, thresholds, tuple(costs), *means)
+class _Races:
+    """The races of all labels on the same rows, and that of the described model's parameters."""
 
+    def __init__(
+        self, spec: MachineSpec, sample: Part, folds: Folds, grid: Grid, seed: int
+    ) -> None:
+        target = spec.target.name
+        self.table = FeatureTable(spec.model_dump_json(), sample.inputs)
+        self._sample, self._folds, self._seed = sample, folds, seed
+        self._plans = {target: _plans(target, feature_sets(spec), grid)}
+        for mode in learnable_modes(spec, sample.labels):
+            self._plans[mode] = _plans(mode, feature_sets(spec, mode), grid)
+        raw = FeatureSet("raw", spec.input_names)
+        self._described = _plans(target, [raw], BASELINE_GRID)
 
-def _choose(shapes: Mapping[Shape, ShapeFigures]) -> Shape:
-    """Prefer a detector a mode, which names the cause, unless one for all is clearly cheaper."""
-    if "per_mode" not in shapes:
-        return "single"
-    saved = np.subtract(shapes["per_mode"].costs, shapes["single"].costs)
-    error = saved.std() / np.sqrt(FOLDS)
-    return "single" if saved.mean() > error else "per_mode"
+    def run(self, progress: Progress) -> tuple[dict[str, list[Candidate]], list[Candidate]]:
+        """Return the candidates of each label, the best first, and those of the described model."""
+        plans = [*self._plans.values()]
+        fits = sum(len(own) + sum(rounds(len(own))) for own in plans)
+        fits += len(self._described) + sum(rounds(len(self._described), 1, 1))
+        counter = Counter(fits, progress)
+        ranked = {
+            label: self._race(own, self._folds, counter) for label, own in self._plans.items()
+        }
+        # It is for the report only: one fold will do.
+        return ranked, self._race(self._described, self._folds[:1], counter, 1)
+
+    def _race(
+        self, plans: list[DetectorPlan], folds: Folds, counter: Counter, finalists: int = FINALISTS
+    ) -> list[Candidate]:
+        target = self._sample.labels[plans[0].label].to_numpy(dtype=bool)
+        return race(self.table, plans, target, folds, counter, finalists=finalists, seed=self._seed)
 
 
 def search(
@@ -183,34 +163,28 @@ def search(
     SearchResult
         The winner, trained on all rows given.
     """
-    text, target = spec.model_dump_json(), spec.target.name
+    target = spec.target.name
     sample = part.sample(_RACE_ROWS, seed=seed)
-    folds = make_folds(sample, divided_by, seed=seed)
-    races = {target: _plans(target, feature_sets(spec), grid)}
-    for mode in learnable_modes(spec, sample.labels):
-        races[mode] = _plans(mode, feature_sets(spec, mode), grid)
-    baseline = _plans(target, [FeatureSet("raw", spec.input_names)], BASELINE_GRID)
-    fits = sum(sum(rounds(len(plans))) for plans in races.values())
-    counter = Counter(fits + sum(rounds(len(baseline), 1)), progress)
-    ranked = {label: race(text, sample, plans, folds, counter) for label, plans in races.items()}
-    described = race(text, sample, baseline, folds, counter, 1)
-    compared = part if method == "exact" else sample
-    divisions = [
-        make_folds(compared, divided_by, seed=seed + i)
-        for i in range(repeats(len(compared), REPEATS))
-    ]
-    shapes: dict[Shape, ShapeFigures] = {
-        "single": _shape_figures(spec, (ranked[target][0].plan,), compared, divisions)
-    }
-    if len(ranked) > 1:
-        plans = tuple(found[0].plan for label, found in ranked.items() if label != target)
-        shapes["per_mode"] = _shape_figures(spec, plans, compared, divisions)
-    shape = _choose(shapes)
-    chosen = shapes[shape]
-    if method == "streamed":
-        large = tuple(replace(plan, method=method) for plan in chosen.alarm.plans)
-        chosen = _shape_figures(spec, large, part, [make_folds(part, divided_by, seed=seed)[:1]])
-    old = build_detector(text, described[0].plan).fit(sample.inputs, sample.target)
+    with one_thread_a_fit():
+        races = _Races(spec, sample, make_folds(sample, divided_by, seed=seed), grid, seed)
+        ranked, described = races.run(progress)
+        compared = part if method == "exact" else sample
+        divisions = [
+            make_folds(compared, divided_by, seed=seed + i)
+            for i in range(repeats(len(compared), REPEATS))
+        ]
+        shapes: dict[Shape, ShapeFigures] = {
+            "single": train_shape(spec, (ranked[target][0].plan,), compared, divisions)
+        }
+        if len(ranked) > 1:
+            plans = tuple(found[0].plan for label, found in ranked.items() if label != target)
+            shapes["per_mode"] = train_shape(spec, plans, compared, divisions)
+        shape = choose_shape(shapes)
+        chosen = shapes[shape]
+        if method == "streamed":
+            large = tuple(replace(plan, method=method) for plan in chosen.alarm.plans)
+            chosen = train_shape(spec, large, part, [make_folds(part, divided_by, seed=seed)[:1]])
+        old = fit_detector(races.table, described[0].plan, sample.target, slice(None))
     candidates = [candidate for found in ranked.values() for candidate in found]
     return SearchResult(
         chosen.alarm, chosen.thresholds, shape, shapes, (*candidates, *described), grid, old
