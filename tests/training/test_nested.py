@@ -5,7 +5,7 @@ import pytest
 
 from presagio.machine.spec import MachineSpec
 from presagio.training import nested
-from presagio.training.alarm import DetectorPlan, FailureAlarm
+from presagio.training.alarm import DetectorPlan, FailureAlarm, fit_detector
 from presagio.training.dataset import generate_dataset
 from presagio.training.evaluation import evaluate
 from presagio.training.features import feature_sets
@@ -53,11 +53,11 @@ def test_each_fold_is_judged_by_a_model_made_without_it(
 def test_fits_are_shared_between_folds(
     spec: MachineSpec, part: Part, plans: tuple[DetectorPlan, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitted, fit = [], nested.fit_detector
+    fitted = list[object]()
 
     def counted(*arguments: object) -> object:
         fitted.append(arguments)
-        return fit(*arguments)  # type: ignore[arg-type]
+        return fit_detector(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(nested, "fit_detector", counted)
     progress: list[tuple[int, int]] = []
