@@ -13,8 +13,8 @@ import uvicorn
 from pydantic import SecretStr
 
 from presagio.serving.app import create_app
-from presagio.serving.connections import TimedProtocol
 from presagio.serving.tokens import SCOPES, Authority
+from presagio.serving.worker import server_options
 from presagio.settings import Settings
 
 Serve = Callable[[Settings], AbstractContextManager[httpx.Client]]
@@ -38,9 +38,7 @@ def serve_app(settings: Settings, *, ready: bool = True) -> Iterator[httpx.Clien
         # Or answers would be recorded into a store somewhere else.
         settings = settings.model_copy(update={"record_predictions": False})
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(settings), http=TimedProtocol, log_config=None, lifespan="on", ws="none"
-    )
+    config = uvicorn.Config(create_app(settings), **server_options(settings))
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

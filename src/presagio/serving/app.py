@@ -35,6 +35,7 @@ from presagio.serving.idempotency import Idempotency
 from presagio.serving.judgement import Judge
 from presagio.serving.metrics import Metrics
 from presagio.serving.models import model_router, webhook_router
+from presagio.serving.open_connections import STATE_KEY, OpenConnections
 from presagio.serving.openapi import schemas_of
 from presagio.serving.predictions import Predictions, predict_router
 from presagio.serving.protocol_v2 import Inference, v2_router
@@ -105,7 +106,7 @@ def _openapi(app: FastAPI, *wanted: type[BaseModel]) -> dict[str, Any]:
 
 def _lifespan(parts: _Parts, warmup: Warmup) -> Any:
     @contextlib.asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, OpenConnections]]:
         if parts.guard.authority is None:
             _log.warning("PRESAGIO_AUTH is off: everybody who reaches this API may ask everything")
         following = await parts.champion.start()
@@ -113,7 +114,7 @@ def _lifespan(parts: _Parts, warmup: Warmup) -> Any:
         if any(worker.pid != os.getpid() for worker in parts.board.workers()):
             # They answer meanwhile; requests come to this worker when it is warm.
             await warming
-        yield
+        yield {STATE_KEY: OpenConnections(parts.settings)}
         for task in (warming, following):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

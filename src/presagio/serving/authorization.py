@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import parse_qs, unquote_plus
@@ -13,14 +14,16 @@ from fastapi.security import OAuth2, SecurityScopes
 from pydantic import BaseModel, Field
 
 from presagio.serving import bodies
-from presagio.serving.accounts import Account, Accounts, Attempts, Kind
+from presagio.serving.accounts import Account, Accounts, Kind
+from presagio.serving.attempts import Attempts, TooManyAttemptsError
 from presagio.serving.executors import Executor
 from presagio.serving.problems import RefusedError, problems
 from presagio.serving.tokens import SCOPES, Authority, Principal, Scope, invalid_token
 from presagio.settings import Settings
 
-_LONGEST_FORM = 16_384
 _MOST_FIELDS = 20
+_LONGEST_NAME = 200
+_BUSY_S = 1.0
 _EVERYBODY = Principal("everybody", frozenset(SCOPES), float("inf"))
 _GRANTS: dict[str, Kind] = {"password": "user", "client_credentials": "client"}
 
@@ -120,13 +123,48 @@ def _wanted(account: Account, asked: str) -> list[Scope] | None:
     return granted or None
 
 
-def token_router(settings: Settings, authority: Authority, passwords: Executor) -> APIRouter:
+def _too_many(wait_s: float) -> RefusedError:
+    return RefusedError(
+        HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts",
+        "wrong passwords are limited; try again later",
+        headers={"Retry-After": str(math.ceil(wait_s))},
+    )  # fmt: skip
+
+
+class _Passwords:
+    """Verifies passwords and secrets, so many a minute and no more."""
+
+    def __init__(self, settings: Settings, executor: Executor) -> None:
+        self._accounts, self._attempts = Accounts(settings), Attempts(settings)
+        self._executor = executor
+
+    async def verify(self, kind: Kind, name: str, secret: str, address: str) -> Account | None:
+        """Return the account whose secret this is.
+
+        Raises
+        ------
+        RefusedError
+            429, if there were too many wrong ones, or too many are being verified.
+        """
+        if self._executor.full:
+            raise _too_many(_BUSY_S)
+        try:
+            async with self._attempts.attempt(f"{kind} {name[:_LONGEST_NAME]}", address) as attempt:
+                account = await self._executor.run(self._accounts.verify, kind, name, secret)
+                attempt.right = account is not None
+        except TooManyAttemptsError as err:
+            raise _too_many(err.wait_s) from err
+        return account
+
+
+def token_router(settings: Settings, authority: Authority, executor: Executor) -> APIRouter:
     """Make the route that gives tokens out."""
     router = APIRouter(tags=["token"])
-    accounts, attempts = Accounts(settings), Attempts(settings.token_attempts)
+    passwords = _Passwords(settings, executor)
 
     async def read_form(request: Request) -> dict[str, str] | None:
-        raw = await bodies.read_bytes(request.scope, request.receive, _LONGEST_FORM)
+        most = settings.api_open_body_bytes
+        raw = await bodies.read_bytes(request.scope, request.receive, most)
         try:
             fields = parse_qs(raw.decode(), max_num_fields=_MOST_FIELDS)
         except ValueError:
@@ -146,15 +184,9 @@ def token_router(settings: Settings, authority: Authority, passwords: Executor) 
         basic = _basic(request) if kind == "client" else None
         names = ("username", "password") if kind == "user" else ("client_id", "client_secret")
         name, secret = basic or (form.get(names[0], ""), form.get(names[1], ""))
-        keys = f"address {request.client.host if request.client else ''}", f"{kind} {name[:200]}"
-        if wait := attempts.wait_s(*keys):
-            raise RefusedError(
-                HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", "Too many wrong attempts",
-                "try again later", headers={"Retry-After": str(int(wait) + 1)},
-            )  # fmt: skip
-        account = await passwords.run(accounts.verify, kind, name, secret)
+        address = request.client.host if request.client else ""
+        account = await passwords.verify(kind, name, secret, address)
         if account is None:
-            attempts.failed(*keys)
             if kind == "client":
                 return _refused(  # type: ignore[return-value]
                     "invalid_client", "name or secret is wrong", HTTPStatus.UNAUTHORIZED

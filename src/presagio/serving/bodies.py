@@ -91,7 +91,11 @@ async def read_bytes(scope: Scope, receive: Receive, most: int) -> bytes:
         if len(whole) > most:
             raise _too_large(most)
         return whole
-    return b"".join([part async for part in _parts(message, receive, most)])
+    # Not a list of parts, which may be a byte each.
+    body = bytearray()
+    async for part in _parts(message, receive, most):
+        body += part
+    return bytes(body)
 
 
 async def read_model(

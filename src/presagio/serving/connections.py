@@ -5,96 +5,95 @@ started only when a piece is missing.
 """
 
 import asyncio
-from functools import cache
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from presagio.serving.open_connections import STATE_KEY, OpenConnections
+from presagio.serving.pipelining import PipelinedProtocol
 
-from presagio.settings import Settings, load_settings
-
-_LONGEST_HEADERS = 64 << 10
-_SLOW = "The request took too long to arrive."
-_LARGE = "The request's headers are too large."
+# For a body that nobody wants any more: its sender gets this long to read the refusal.
+_LINGER_S = 2.0
+# Routes without a token, whose bodies anybody may send.
+OPEN_ROUTES = frozenset({"/token", "/model/webhook"})
 _BATCH = "/predict/batch"
 
-
-@cache
-def _settings() -> Settings:
-    # uvicorn makes the protocol itself, from a class that its workers can import by name.
-    return load_settings()
+_SLOW = b"408 Request Timeout", b"The request took too long to arrive."
+_CROWDED = b"503 Service Unavailable", b"Too many connections at a time; try again."
 
 
-class TimedProtocol(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it; a request that does not come in time is answered 408."""
+class TimedProtocol(PipelinedProtocol):
+    """One connection; a request that does not come in time is answered 408."""
 
+    _connections: OpenConnections
     _timer: asyncio.TimerHandle | None = None
-    _waits_for = "headers"
-    _header_bytes = 0
+    _timed = ""
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request."""
         super().connection_made(transport)
-        self._set_timer(_settings().api_header_seconds)
+        self._connections = self.app_state[STATE_KEY]
+        self._set_timer("headers")
+        self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._unset_timer()
+        self._connections.remove(self)
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        """Take a piece of a request, and wait for the rest of it if there is one."""
-        if self._waits_for in {"headers", "nothing"}:
-            self._header_bytes += len(data)
-        before = self._waits_for
-        super().data_received(data)
-        if self._waits_for == "nothing":
-            self._header_bytes = 0
+    def changed(self) -> None:
+        """Limit the time until the rest of the request comes, if one is missing."""
+        if self.transport.is_closing():
+            return
+        self._connections.update(self)
+        stage = self.reads
+        if stage == "headers" and self.holds_input:
+            # Nothing is read at present: it is not the client who keeps us waiting.
+            stage = "nothing"
+        elif stage == "body" and self.cycle.response_complete:
+            stage = "rest"
+        if stage == "nothing":
             self._unset_timer()
-        elif self._waits_for == "headers" and self._header_bytes > _LONGEST_HEADERS:
-            self._end(b"431 Request Header Fields Too Large", _LARGE)
-        elif self._waits_for != before or self._timer is None:
-            settings = _settings()
-            if self._waits_for == "headers":
-                self._set_timer(settings.api_header_seconds)
-            elif self.scope["path"] == _BATCH:
-                self._set_timer(settings.batch_max_seconds)
-            else:
-                self._set_timer(settings.api_body_seconds)
+        elif self.begins or self._timer is None or stage != self._timed:
+            self._set_timer(stage)
+        self.begins = False
 
-    def on_message_begin(self) -> None:
-        """Note that headers come."""
-        super().on_message_begin()
-        self._waits_for = "headers"
+    @property
+    def waits(self) -> bool:
+        """Whether there is no whole request, nor one whose sender has shown a token."""
+        active = self._active
+        if active is None or active.response_complete:
+            return True
+        return active.more_body and active.scope["path"] in OPEN_ROUTES
 
-    def on_headers_complete(self) -> None:
-        """Note that a body may come."""
-        self._waits_for = "body"
-        super().on_headers_complete()
+    def make_place(self) -> None:
+        """Close this connection, since there are too many."""
+        if self.reads == "nothing":
+            self.transport.close()
+        else:
+            self.fail(*_CROWDED)
 
-    def on_message_complete(self) -> None:
-        """Note that the request is whole."""
-        self._waits_for = "nothing"
-        super().on_message_complete()
-
-    def _set_timer(self, seconds: float) -> None:
+    def fail(self, status: bytes, why: bytes) -> None:
+        """Answer an error after the answers that come before it, and close the connection."""
         self._unset_timer()
-        self._timer = self.loop.call_later(seconds, self._end, b"408 Request Timeout", _SLOW)
+        super().fail(status, why)
+
+    def _seconds(self, stage: str) -> float:
+        settings = self._connections.settings
+        if stage == "headers":
+            return settings.api_header_seconds
+        if stage == "rest":
+            return _LINGER_S
+        path = self.scope["path"]
+        if path in OPEN_ROUTES:
+            return settings.api_open_body_seconds
+        return settings.batch_max_seconds if path == _BATCH else settings.api_body_seconds
+
+    def _set_timer(self, stage: str) -> None:
+        self._unset_timer()
+        self._timed = stage
+        self._timer = self.loop.call_later(self._seconds(stage), self.fail, *_SLOW)
 
     def _unset_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _end(self, status: bytes, why: str) -> None:
-        """Close the connection, with an answer unless one has begun."""
-        self._timer = None
-        if self.transport.is_closing():
-            return
-        if self.cycle is None or not self.cycle.response_started:
-            body = why.encode()
-            self.transport.write(
-                b"HTTP/1.1 " + status + b"\r\ncontent-type: text/plain; charset=utf-8\r\n"
-                b"content-length: " + str(len(body)).encode() + b"\r\nconnection: close\r\n\r\n"
-                + body
-            )  # fmt: skip
-        self.transport.close()

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
@@ -24,7 +24,7 @@ from presagio.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-Message = dict[str, Any]
+Message = MutableMapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -51,8 +51,60 @@ _NEVER_REFUSED = frozenset({"/health/live", "/health/ready", "/metrics"})
 _CLIENT_GONE = 499  # as nginx counts a client that went away
 
 
+class _Exchange:
+    """One request and its answer.
+
+    While a body is awaited, or a client that does not read its answer, the request is not one that
+    is being answered: senders and readers that stop halfway keep nobody else out.
+    """
+
+    __slots__ = ("_edge", "_id", "_receive", "_send", "_whole", "status")
+
+    def __init__(self, edge: "Edge", own: bytes, receive: Receive, send: Send) -> None:
+        self._edge, self._id, self._receive, self._send = edge, own, receive, send
+        self._whole, self.status = False, 0
+
+    async def receive(self) -> Message:
+        """Return the next part of the body."""
+        if self._whole:
+            return await self._receive()
+        self._edge.in_flight -= 1
+        try:
+            message = await self._receive()
+        finally:
+            self._edge.in_flight += 1
+        self._whole = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send the next part of the answer, with what belongs to every answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = message["headers"]
+            more = _FOR_DATA
+            for key, value in headers:
+                if key == b"content-type" and value.startswith(b"text/html"):
+                    more = _FOR_PAGES
+            message["headers"] = [*headers, (b"x-request-id", self._id), *more]
+        elif message.get("more_body"):
+            # The answer to a file, which is made while it is read.
+            await self._send(message)
+            return
+        self._edge.in_flight -= 1
+        try:
+            await self._send(message)
+        finally:
+            self._edge.in_flight += 1
+
+
 class Edge:
-    """Wraps the application; ``direct`` are routes that are called without its router."""
+    """Wraps the application; ``direct`` are routes that are called without its router.
+
+    Attributes
+    ----------
+    in_flight
+        How many requests are being answered.
+    """
 
     def __init__(
         self,
@@ -64,7 +116,7 @@ class Edge:
         self.app, self._direct, self._metrics = app, direct, metrics
         self._most = settings.api_max_concurrency
         self._log_from = {"all": 0, "errors": 400, "none": 1000}[settings.api_access_log]
-        self._in_flight = 0
+        self.in_flight = 0
         # Ids that nobody can guess, without asking the system for randomness each time.
         self._prefix, self._numbers = os.urandom(8).hex(), itertools.count()
 
@@ -83,37 +135,24 @@ class Edge:
         began = time.perf_counter()
         own = self._id(scope)
         request_id.set(own.decode())
-        status = 0
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = message["headers"]
-                more = _FOR_DATA
-                for key, value in headers:
-                    if key == b"content-type" and value.startswith(b"text/html"):
-                        more = _FOR_PAGES
-                message["headers"] = [*headers, (b"x-request-id", own), *more]
-            await send(message)
-
-        self._in_flight += 1
+        exchange = _Exchange(self, own, receive, send)
+        self.in_flight += 1
         direct = self._direct.get((scope["method"], scope["path"]))
         try:
-            if self._in_flight > self._most:
+            if self.in_flight > self._most:
                 self._refuse_unless_vital(scope["path"])
-            await (direct or self.app)(scope, receive, answer)
+            await (direct or self.app)(scope, exchange.receive, exchange.send)
         except RefusedError as err:
-            await self._refuse(err, status, scope, receive, answer)
+            await self._refuse(err, scope, exchange)
         except ClientDisconnect:
-            status = status or _CLIENT_GONE
+            exchange.status = exchange.status or _CLIENT_GONE
         except Exception:  # noqa: BLE001 - the edge of the process
             # Whatever broke is logged, and its sender told no more.
             _log.exception("%s %s broke", scope["method"], scope["path"])
-            await self._refuse(internal_error(), status, scope, receive, answer)
+            await self._refuse(internal_error(), scope, exchange)
         finally:
-            self._in_flight -= 1
-            self._count(scope, status, began, direct=direct is not None)
+            self.in_flight -= 1
+            self._count(scope, exchange.status, began, direct=direct is not None)
 
     def _refuse_unless_vital(self, path: str) -> None:
         if path not in _NEVER_REFUSED:
@@ -122,18 +161,16 @@ class Edge:
                 f"{self._most} are being answered; try again", headers={"Retry-After": "1"},
             )  # fmt: skip
 
-    async def _refuse(
-        self, err: RefusedError, status: int, scope: Scope, receive: Receive, answer: Send
-    ) -> None:
-        if not status:
-            await problem_response(err)(scope, receive, answer)
+    async def _refuse(self, err: RefusedError, scope: Scope, exchange: "_Exchange") -> None:
+        if not exchange.status:
+            await problem_response(err)(scope, exchange.receive, exchange.send)
             self._metrics.refused(err.kind)
 
     def _count(self, scope: Scope, status: int, began: float, *, direct: bool) -> None:
         seconds = time.perf_counter() - began
         route = scope["path"] if direct else getattr(scope.get("route"), "path", "none")
         self._metrics.answered(route, status, seconds)
-        self._metrics.in_flight.set(self._in_flight)
+        self._metrics.in_flight.set(self.in_flight)
         if status >= self._log_from:
             _log.info(
                 "%s %s %d", scope["method"], scope["path"], status,

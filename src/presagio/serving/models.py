@@ -147,7 +147,7 @@ def webhook_router(board: Board, settings: Settings) -> APIRouter:
 
         What it says is not believed; it wakes the look at the registry, no more.
         """
-        raw = await bodies.read_bytes(request.scope, request.receive, settings.api_max_body_bytes)
+        raw = await bodies.read_bytes(request.scope, request.receive, settings.api_open_body_bytes)
         if secret is None or not _signed(secret.get_secret_value(), request, raw):
             raise RefusedError(
                 HTTPStatus.UNAUTHORIZED, "bad-signature", "The webhook's signature is not good",

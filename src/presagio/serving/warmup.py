@@ -9,8 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from starlette.concurrency import run_in_threadpool
-
+from presagio.serving.executors import Executor
 from presagio.serving.tokens import Authority
 
 _log = logging.getLogger(__name__)
@@ -33,16 +32,16 @@ class Warmup:
         self, *steps: Callable[[], object], remote: Callable[[], object], limit_s: float = _LIMIT_S
     ) -> None:
         self._steps, self._remote, self._limit_s = steps, remote, limit_s
-        self.done = False
+        self._executor, self.done = Executor("warm-up", threads=1, waiting=1), False
 
     async def run(self) -> None:
         """Run everything; ``done`` is true afterwards, whatever happened."""
         began = time.monotonic()
         try:
-            # What the framework runs its synchronous routes in, /metrics among them.
-            await run_in_threadpool(int)
-            await asyncio.to_thread(_run_steps, *self._steps)
-            await asyncio.wait_for(asyncio.to_thread(_run_steps, self._remote), self._limit_s)
+            await self._executor.resume(_run_steps, *self._steps)
+            await asyncio.wait_for(
+                self._executor.resume(_run_steps, self._remote), self._limit_s
+            )
             _log.info("warm after %.2f s", time.monotonic() - began)
         except TimeoutError:
             _log.warning("ready, though the store has not answered for %g s", self._limit_s)

@@ -1,10 +1,12 @@
 """The processes of the API: one, or several side by side that are started again when they die."""
 
 import os
+import resource
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -20,6 +22,7 @@ _KEEP_ALIVE_S = 30
 # after 10 s.
 _GRACE_S = 8
 _SWITCH_S = 0.001
+_FILES = 16_384
 
 
 def make_app() -> Asgi:
@@ -31,6 +34,26 @@ def make_app() -> Asgi:
     from presagio.serving.app import create_app  # noqa: PLC0415
 
     return create_app()
+
+
+def server_options(settings: Settings) -> dict[str, Any]:
+    """Return the options of uvicorn, which are the same for a server in a test."""
+    proxies = [str(network) for network in settings.trusted_proxies]
+    return {
+        "http": TimedProtocol, "loop": "uvloop", "ws": "none", "lifespan": "on",
+        "log_config": None, "access_log": False, "server_header": False,
+        "timeout_keep_alive": _KEEP_ALIVE_S, "timeout_graceful_shutdown": _GRACE_S,
+        # uvicorn believes whoever asks from this machine, unless it is told otherwise.
+        "proxy_headers": bool(proxies), "forwarded_allow_ips": proxies,
+    }  # fmt: skip
+
+
+def _allow_files() -> None:
+    """Let this process and its workers open as many files as they may: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < _FILES:
+        wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def serve(settings: Settings, *, host: str, port: int) -> None:
@@ -52,9 +75,8 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
             ):  # fmt: skip
                 (shared / name).mkdir()
                 os.environ[variable] = str(shared / name)
+        _allow_files()
         uvicorn.run(
             "presagio.serving.worker:make_app", factory=True, host=host, port=port,
-            workers=workers, http=TimedProtocol, loop="uvloop", ws="none", lifespan="on",
-            log_config=None, access_log=False, server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=_GRACE_S,
+            workers=workers, **server_options(settings),
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings
 
 
@@ -28,8 +28,20 @@ class ServingSettings(BaseSettings):
     ] = 60.0
     token_attempts: Annotated[
         int,
-        Field(description="Wrong passwords a minute, by address and by name.", ge=1),
+        Field(
+            description="Wrong passwords a minute from one address, or for one account from an "
+            "address where it has given the right one before.",
+            ge=1,
+        ),
     ] = 10
+    token_account_attempts: Annotated[
+        int,
+        Field(
+            description="Wrong passwords a minute for one account from all other addresses; with "
+            "more, an address is heard only while it has given none.",
+            ge=1,
+        ),
+    ] = 100
     admin_password: Annotated[
         SecretStr | None, Field(description="Password of the API's user `admin`: every scope.")
     ] = None
@@ -71,6 +83,36 @@ class ServingSettings(BaseSettings):
     api_body_seconds: Annotated[
         float, Field(description="Seconds in which a JSON body must arrive.", gt=0)
     ] = 20.0
+    api_open_body_bytes: Annotated[
+        int,
+        Field(description="Largest body where no token is needed: a form, a webhook.", ge=1024),
+    ] = 16 << 10
+    api_open_body_seconds: Annotated[
+        float, Field(description="Seconds in which such a body must arrive.", gt=0)
+    ] = 5.0
+    api_write_seconds: Annotated[
+        float,
+        Field(
+            description="Seconds in which a client must read some of its answer, or is "
+            "disconnected.",
+            gt=0,
+        ),
+    ] = 30.0
+    api_max_connections: Annotated[
+        int,
+        Field(
+            description="Connections that one worker holds; with more, the one that has waited "
+            "longest without a whole request is closed.",
+            ge=8,
+        ),
+    ] = 2048
+    trusted_proxies: Annotated[
+        tuple[IPvAnyNetwork, ...],
+        Field(
+            description="Addresses or networks (JSON list) of proxies whose `X-Forwarded-For` and "
+            "`X-Forwarded-Proto` are believed."
+        ),
+    ] = ()
     api_access_log: Annotated[
         Literal["all", "errors", "none"],
         Field(description="Which answers are logged: all, those from 400 on, or none."),

@@ -1,0 +1,174 @@
+"""Limits on guessing: wrong passwords a minute, counted before a password is verified.
+
+An attempt is reserved first, and released when the password was right. So of many guesses at once
+no more are verified than the limit allows. Failures are counted
+
+- by address, so that whoever guesses is stopped, and nobody at another address;
+- by account, over all addresses: beyond that limit an address is heard only while it has no
+  failure, so that a guess from many addresses is slowed down and the owner is not locked out;
+- for an account at an address from where it has given the right password before, by both: whatever
+  others guess, from there or elsewhere, for this account or others, only its own failures count.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from presagio.settings import Settings
+
+_WINDOW_S = 60.0
+# More than can be verified in a minute, so that no entry that counts is ever pushed out.
+_MOST_COUNTS = 20_000
+_MOST_KNOWN = 10_000
+# Right passwords that come at once wait for each other; more than these are told to come again.
+_MOST_WAITING = 16
+_IPV6_NETWORK = 64
+
+
+class TooManyAttemptsError(Exception):
+    """An attempt that is not verified now.
+
+    Attributes
+    ----------
+    wait_s
+        Seconds until one would be.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"too many attempts, wait {wait_s:.0f} s")
+        self.wait_s = wait_s
+
+
+@dataclass
+class _Count:
+    """Attempts of the last minute: failures, and those that are not decided yet."""
+
+    times: deque[float] = field(default_factory=deque)
+    pending: int = 0
+
+    def forget(self, before: float) -> None:
+        while self.times and self.times[0] <= before:
+            self.times.popleft()
+
+
+@dataclass
+class Attempt:
+    """One attempt that is being verified."""
+
+    right: bool = False
+
+
+_Key = tuple[str, ...]
+
+
+def _network(address: str) -> str:
+    """Return what an address is counted by: one customer has many addresses of version 6."""
+    with contextlib.suppress(ValueError):
+        parsed = ipaddress.ip_address(address)
+        if isinstance(parsed, ipaddress.IPv6Address):
+            return str(ipaddress.ip_network((parsed, _IPV6_NETWORK), strict=False))
+    return address
+
+
+class Attempts:
+    """Counts the attempts of one worker, which has its share of the limits."""
+
+    def __init__(self, settings: Settings) -> None:
+        workers = settings.api_workers
+        self._most = math.ceil(settings.token_attempts / workers)
+        self._most_by_account = math.ceil(settings.token_account_attempts / workers)
+        # Ordered by the last attempt.
+        self._counts: OrderedDict[_Key, _Count] = OrderedDict()
+        self._known: OrderedDict[_Key, None] = OrderedDict()
+        self._decided, self._waiting = asyncio.Event(), 0
+
+    @contextlib.asynccontextmanager
+    async def attempt(self, account: str, address: str) -> AsyncIterator[Attempt]:
+        """Reserve an attempt; it counts as a failure unless its ``right`` is set inside.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            If there were too many.
+        """
+        pair = account, _network(address)
+        # By its own failures only, or by those of the whole address and of the account.
+        keys: tuple[_Key, ...] = (("address", pair[1]), ("account", account))
+        if pair in self._known:
+            keys = (("pair", *pair),)
+        await self._turn(keys)
+        now, attempt = time.monotonic(), Attempt()
+        counts = [self._reserve(key, now) for key in keys]
+        try:
+            yield attempt
+        except Exception:
+            # Whatever broke, it was no wrong password.
+            self._release(counts, now)
+            raise
+        else:
+            if attempt.right:
+                self._release(counts, now)
+                self._remember(pair)
+        finally:
+            for count in counts:
+                count.pending -= 1
+            self._decided.set()
+            self._decided = asyncio.Event()
+
+    async def _turn(self, keys: tuple[_Key, ...]) -> None:
+        """Return when an attempt may be made; wait for others that are being verified."""
+        while (wait := self._wait_s(keys)) > 0.0:
+            if self._wait_s(keys, pending=False) > 0.0:
+                raise TooManyAttemptsError(wait)
+            if self._waiting >= _MOST_WAITING:
+                raise TooManyAttemptsError(1.0)
+            self._waiting += 1
+            try:
+                await self._decided.wait()
+            finally:
+                self._waiting -= 1
+
+    def _wait_s(self, keys: tuple[_Key, ...], *, pending: bool = True) -> float:
+        """Return the seconds until an attempt is allowed, with or without undecided ones."""
+        now, longest, failed_here = time.monotonic(), 0.0, False
+        for key in keys:
+            if (count := self._counts.get(key)) is None:
+                continue
+            count.forget(now - _WINDOW_S)
+            number = len(count.times) - (0 if pending else count.pending)
+            by_account = key[0] == "account"
+            most = self._most_by_account if by_account else self._most
+            if number >= most and (failed_here or not by_account):
+                # Until there are fewer than allowed.
+                longest = max(longest, count.times[-most] + _WINDOW_S - now)
+            failed_here = failed_here or number > 0
+        return longest
+
+    def _reserve(self, key: _Key, now: float) -> _Count:
+        while self._counts:
+            oldest = next(iter(self._counts.values()))
+            oldest.forget(now - _WINDOW_S)
+            if oldest.times and len(self._counts) < _MOST_COUNTS:
+                break
+            self._counts.popitem(last=False)
+        count = self._counts.setdefault(key, _Count())
+        self._counts.move_to_end(key)
+        count.times.append(now)
+        count.pending += 1
+        return count
+
+    def _release(self, counts: list[_Count], reserved: float) -> None:
+        for count in counts:
+            with contextlib.suppress(ValueError):
+                count.times.remove(reserved)
+
+    def _remember(self, pair: _Key) -> None:
+        self._known[pair] = None
+        self._known.move_to_end(pair)
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
