@@ -1,12 +1,16 @@
 """What one answer says besides yes and no, and what every answer carries."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import httpx
 import pytest
 
+from presagio.inference.diagnosis import explain
 from presagio.machine.spec import MachineSpec
+from presagio.serving import predictions
 from presagio.settings import Settings
 from tests.conftest import free_ports
 from tests.serving.conftest import Serve
@@ -170,27 +174,30 @@ def test_the_figures_count_what_was_asked(client: httpx.Client, healthy: dict[st
 
 
 def test_one_request_too_many_is_told_to_come_back(
-    serve: Serve, tmp_path: Any, body: dict[str, Any]
+    serve: Serve, tmp_path: Any, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(
         home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
         record_predictions=False, api_max_concurrency=1,
     )  # fmt: skip
-    raw = httpx.Request("POST", "http://x", json=body).content
+    begun, go = Event(), Event()
 
-    def slowly() -> Iterator[bytes]:
-        yield raw[:5]
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        begun.set()
+        go.wait(10)
+        return explain(*args, **kwargs)
+
+    with serve(settings) as client, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(predictions, "explain", slowly)
+        slow = pool.submit(client.post, "/predict?explain=true", json=body)
+        assert begun.wait(10)
         with httpx.Client(base_url=client.base_url, headers=client.headers) as other:
-            answers.append(other.post("/predict", json=body))
-            answers.append(other.get("/health/live"))
-        yield raw[5:]
-
-    answers: list[httpx.Response] = []
-    with serve(settings) as client:
-        assert client.post("/predict", content=slowly()).status_code == 200
-    refused, live = answers
-    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-    assert live.status_code == 200
+            refused = other.post("/predict", json=body)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert other.get("/health/live").status_code == 200
+            go.set()
+            assert slow.result().status_code == 200
+            assert other.post("/predict", json=body).status_code == 200
 
 
 def test_pages_of_others_may_not_ask_unless_they_are_named(

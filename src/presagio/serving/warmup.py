@@ -39,9 +39,7 @@ class Warmup:
         began = time.monotonic()
         try:
             await self._executor.resume(_run_steps, *self._steps)
-            await asyncio.wait_for(
-                self._executor.resume(_run_steps, self._remote), self._limit_s
-            )
+            await asyncio.wait_for(self._executor.resume(_run_steps, self._remote), self._limit_s)
             _log.info("warm after %.2f s", time.monotonic() - began)
         except TimeoutError:
             _log.warning("ready, though the store has not answered for %g s", self._limit_s)
