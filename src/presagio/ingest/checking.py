@@ -5,7 +5,7 @@ coming here, and must never take one that this would refuse.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -17,6 +17,8 @@ from presagio.machine.columns import ColumnMatch
 LINE, RAW = "@line", "@raw"
 FAULT = pl.Struct({"column": pl.String, "reason": pl.String, "message": pl.String})
 REJECTED_SCHEMA = pl.Schema({"line": pl.Int64(), "faults": pl.List(FAULT), "raw": pl.String()})
+
+NO_REJECTED = REJECTED_SCHEMA.to_frame()
 
 
 def rejected_rows(
@@ -62,11 +64,14 @@ class CheckedRows:
         The others: ``line``, ``faults``, ``raw``.
     suspects
         ``feature/unit`` → values that are only plausible in that unit.
+    contradictions
+        How many numbers cannot be read with the file's mark before decimals, and can with another.
     """
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
     suspects: dict[str, int]
+    contradictions: int = 0
 
 
 def _rejected(
@@ -117,7 +122,8 @@ def check_cells(cells: pl.DataFrame, check: RowCheck) -> CheckedRows:
     rejected = _rejected(cells, broken, clean, check)
     suspects = cells.select(check.suspects).row(0, named=True) if check.suspects else {}
     accepted = cells.filter(clean).select(*check.typed, LINE, RAW)
-    return CheckedRows(accepted, rejected, suspects)
+    contradictions = int(cells.filter(~clean).select(check.contradictions).item())
+    return CheckedRows(accepted, rejected, suspects, contradictions)
 
 
 def extra_column(position: int) -> str:
@@ -161,4 +167,4 @@ def check_records(records: Sequence[Record], check: RowCheck) -> CheckedRows:
         [(i, Fault("", record.reason, record.message)) for i, record in enumerate(broken)],
     )
     rejected = pl.concat([checked.rejected, unread]).sort("line") if broken else checked.rejected
-    return CheckedRows(checked.accepted, rejected, checked.suspects)
+    return replace(checked, rejected=rejected)

@@ -1,11 +1,9 @@
-"""How a delimited file is written: delimiter, header, and the mark before decimals."""
+"""How a delimited file is written: its delimiter and its header."""
 
 import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import polars as pl
 
 from presagio.errors import HeaderLimitError, UnreadableFileError
 from presagio.machine.columns import (
@@ -137,27 +135,3 @@ def require_columns(header: Sequence[str], match: ColumnMatch, spec: MachineSpec
         raise UnreadableFileError(
             "missing_columns", f"no column for {lacking}. The header has: {listed}"
         )
-
-
-def decimal_mark(numbers: pl.DataFrame) -> str | None:
-    """Tell which mark stands before decimals, by the majority of numbers that have one.
-
-    Parameters
-    ----------
-    numbers
-        Cells of numeric columns, as text.
-
-    Returns
-    -------
-    str or None
-        ``,`` or ``.``; None where no number has decimals.
-    """
-
-    def count(mark: str) -> int:
-        pattern = rf"^\s*[+-]?[0-9]+{re.escape(mark)}[0-9]+\s*$"
-        return int(numbers.select(pl.sum_horizontal(pl.all().str.contains(pattern).sum())).item())
-
-    commas, points = count(","), count(".")
-    if commas == points == 0:
-        return None
-    return "," if commas > points else "."

@@ -6,7 +6,7 @@ line. The quick way may send a good row there; it must never take a row that the
 refuse (property tests compare the two).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -38,14 +38,19 @@ class QuickRows:
         How many lines the chunk has.
     doubtful
         Positions of the lines, counted within the chunk, that have to go the thorough way.
-    doubtful_lines
-        Their text.
     """
 
     accepted: pl.DataFrame
     lines: int
-    doubtful: list[int]
-    doubtful_lines: list[str]
+    doubtful: Positions
+    _body: bytes
+    _ends: Positions
+
+    def parts(self, most: int) -> Iterator[tuple[list[int], list[str]]]:
+        """Yield the doubtful lines, a bounded number at a time: their positions and their text."""
+        for start in range(0, len(self.doubtful), most):
+            positions = self.doubtful[start : start + most].tolist()
+            yield positions, _lines(self._body, self._ends, positions)
 
 
 def _blocks(body: bytes) -> Iterator[tuple[int, Bytes]]:
@@ -76,10 +81,10 @@ def _unquoted(body: bytes, dialect: Dialect) -> bytes | None:
     return body.replace(b'"', b"")
 
 
-def _is_plain(text: bytes, ends: Positions, dialect: Dialect, decimal: str) -> bool:
+def _is_plain(text: bytes, ends: Positions, dialect: Dialect) -> bool:
     """Tell whether each line can be split at each delimiter, into the header's number of cells."""
     width = len(dialect.header)
-    if width == 1 or b"\r" in text or (decimal == "," and b"." in text):
+    if width == 1 or b"\r" in text:
         return False
     # No line may have more (Polars refuses it), so with this sum none has fewer.
     mark = ord(dialect.delimiter)
@@ -187,7 +192,10 @@ def quick_check(
         None where the chunk as a whole has to go the thorough way.
     """
     text, ends = _unquoted(body, dialect), _line_ends(body)
-    if text is None or not _is_plain(text, ends, dialect, check.mark):
+    if text is None or not _is_plain(text, ends, dialect):
+        return None
+    # Polars would take a point for decimals, too.
+    if check.mark == "," and b"." in text:
         return None
     frame = _parsed(text, line, dialect, check)
     if frame is None:
@@ -197,5 +205,28 @@ def quick_check(
     clean = frame.select(_in_order(check)).to_series()
     kept: list[str | pl.Expr] = [*check.kept_text, *check.spec.feature_names, *_flags(check), LINE]
     accepted = frame.filter(clean).select(*kept, *([RAW] if keep_raw else []))
-    doubtful = (~clean).arg_true().to_list()
-    return QuickRows(accepted, len(ends), doubtful, _lines(body, ends, doubtful))
+    doubtful = (~clean).arg_true().to_numpy().astype(np.int64)
+    return QuickRows(accepted, len(ends), doubtful, body, ends)
+
+
+def text_cells(body: bytes, dialect: Dialect, columns: Mapping[int, str]) -> pl.DataFrame | None:
+    """Read some columns of a chunk of whole lines as stripped text, by position and name.
+
+    Returns
+    -------
+    DataFrame or None
+        None where the chunk has to be read line by line.
+    """
+    text, ends = _unquoted(body, dialect), _line_ends(body)
+    if text is None or not _is_plain(text, ends, dialect):
+        return None
+    names = [columns.get(i, extra_column(i)) for i in range(len(dialect.header))]
+    try:
+        frame = pl.read_csv(
+            text, has_header=False, schema=dict.fromkeys(names, pl.String), quote_char=None,
+            separator=dialect.delimiter, empty_string_is_null=False,
+            columns=list(columns),
+        )  # fmt: skip
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+        return None
+    return frame.with_columns(pl.all().str.strip_chars())

@@ -152,6 +152,8 @@ class FileRows:
     @property
     def fault(self) -> UnreadableFileError | None:
         """Why the file as a whole is refused, once all rows are known; None if it is not."""
+        if isinstance(self._rows, TextRows) and (mixed := self._rows.fault) is not None:
+            return mixed
         share = self._limits.max_bad_share
         return file_fault(self.tally, self._spec, self._rows.match, share)
 

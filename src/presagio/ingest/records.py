@@ -8,7 +8,10 @@ else its first line alone is refused, and reading goes on with the next.
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
+# What is held as objects at once.
+PART_RECORDS = 10_000
 _MOST_LINES = 100
 # A cell is no longer than this, so neither is what the csv module has to hold.
 _MOST_CHARACTERS = 1 << 20
@@ -52,15 +55,21 @@ class RecordReader:
     unfinished
         After a reading: the position of the line on which a record begins that may go on after the
         lines that were given, and was not yielded; None where there is no such record.
+    blank_lines
+        How many lines with nothing but white space were passed over, in all readings.
     """
 
     def __init__(self, delimiter: str, width: int) -> None:
         self._delimiter = delimiter
         self._width = width
         self.unfinished: int | None = None
+        self.blank_lines = 0
 
     def read(self, lines: Sequence[str], numbers: Sequence[int], *, more: bool) -> Iterator[Record]:
-        """Yield the records of consecutive lines; blank lines are none.
+        """Yield the records of consecutive lines.
+
+        A line of nothing but white space is no record. With a delimiter in it, it is one of empty
+        cells, whether that delimiter is a tab or a comma.
 
         Parameters
         ----------
@@ -74,7 +83,8 @@ class RecordReader:
         self.unfinished = None
         i = 0
         while i < len(lines):
-            if not lines[i].strip():
+            if not lines[i].strip() and self._delimiter not in lines[i]:
+                self.blank_lines += 1
                 i += 1
                 continue
             record, used = self._record(lines, numbers[i], i, more=more)
@@ -130,3 +140,11 @@ class RecordReader:
             message=f"{len(cells)} cells where the header has {self._width}; which one is missing "
             "or too many cannot be known",
         )  # fmt: skip
+
+
+def record_parts(records: Iterator[Record]) -> Iterator[list[Record]]:
+    """Divide records into lists of a bounded length; at least one, which may be empty."""
+    part = list(islice(records, PART_RECORDS))
+    yield part
+    while part := list(islice(records, PART_RECORDS)):
+        yield part

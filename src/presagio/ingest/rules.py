@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from presagio.ingest.numerals import THOUSANDS, decimal_form, number_pattern, other_mark
 from presagio.machine.columns import ColumnMatch
 from presagio.machine.spec import Category, Feature, MachineSpec
 from presagio.machine.units import alternatives, convert, find_unit
@@ -14,16 +15,9 @@ from presagio.machine.units import alternatives, convert, find_unit
 EXTRA = "extra"
 TRUE = ("true", "1", "1.0", "yes")
 FALSE = ("false", "0", "0.0", "no")
-_THOUSANDS = r"^[+-]?[0-9]{1,3}([., '\u2019\u00a0\u202f][0-9]{3})+([.,][0-9]+)?$"
 _SHOWN = 40
 # Never in a message for another reason: text with NUL is refused before.
 _CELL = "\0"
-
-
-def _number_pattern(mark: str) -> str:
-    # Stricter than float(): no nan, no inf, no 1_000, ASCII digits only.
-    point = r"\." if mark == "." else mark
-    return rf"^[+-]?([0-9]+{point}?[0-9]*|{point}[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 class Fault(NamedTuple):
@@ -92,7 +86,7 @@ class RowCheck:
     def _number(self, feature: Feature) -> pl.Expr:
         raw = pl.col(feature.name)
         text = raw.str.replace(self.mark, ".", literal=True) if self.mark != "." else raw
-        numeric = raw.str.contains(_number_pattern(self.mark))
+        numeric = raw.str.contains(number_pattern(self.mark))
         return pl.when(numeric).then(text.cast(pl.Float64, strict=False))
 
     def in_spec_unit(self, feature: Feature, number: pl.Expr) -> pl.Expr:
@@ -110,18 +104,18 @@ class RowCheck:
         expected = f"a number from {low:g} to {high:g} {feature.unit}"
         if unit := self.match.units.get(name):
             expected += f" (converted from {unit.symbol})"
-        other = "." if self.mark == "," else ","
+        other = other_mark(self.mark)
         wrong = (raw != "") & value.is_null()
-        thousands = wrong & raw.str.contains(_THOUSANDS)
-        other_mark = wrong & ~thousands & raw.str.contains(_number_pattern(other))
+        thousands = wrong & raw.str.contains(THOUSANDS)
+        with_other = wrong & ~thousands & raw.str.contains(number_pattern(other))
         without = f"{expected}, without a separator of thousands"
         return [
             _empty(name, expected),
             _wrong(name, "thousands_separator", thousands, without),
             _wrong(
-                name, "decimal_mark", other_mark, f"{expected}, with '{self.mark}' before decimals"
+                name, "decimal_mark", with_other, f"{expected}, with '{self.mark}' before decimals"
             ),
-            _wrong(name, "not_a_number", wrong & ~thousands & ~other_mark, expected),
+            _wrong(name, "not_a_number", wrong & ~thousands & ~with_other, expected),
             _wrong(name, "out_of_range", ~value.is_between(low, high), expected),
         ]
 
@@ -181,6 +175,13 @@ class RowCheck:
                     (named if self.has(category.name) else _is_true(indicator)).alias(indicator)
                 )
         return kept + [_is_true(label) for label in self.spec.label_names if self.has(label)]
+
+    @cached_property
+    def contradictions(self) -> pl.Expr:
+        """How many numbers have a form that needs the other mark before decimals."""
+        other = other_mark(self.mark)
+        forms = [decimal_form(pl.col(name), other) for name in self.spec.feature_names]
+        return pl.sum_horizontal(form.sum() for form in forms)
 
     @cached_property
     def suspects(self) -> list[pl.Expr]:

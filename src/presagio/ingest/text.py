@@ -1,59 +1,48 @@
 """Rows of a delimited text file, checked chunk by chunk in bounded memory."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import polars as pl
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.checking import RAW, CheckedRows, check_records
-from presagio.ingest.dialect import Dialect, decimal_mark, read_dialect, require_columns
+from presagio.ingest.checking import LINE, NO_REJECTED, RAW, CheckedRows, check_records
+from presagio.ingest.decimals import DecimalMark
+from presagio.ingest.dialect import Dialect, read_dialect, require_columns
 from presagio.ingest.encoding import WINDOWS, Readable, find_form, utf8_blocks
-from presagio.ingest.quick import quick_check
-from presagio.ingest.records import Record, RecordReader
+from presagio.ingest.lines import Chunks, pieces, split_lines, without_lines
+from presagio.ingest.quick import QuickRows, quick_check
+from presagio.ingest.records import PART_RECORDS, RecordReader, record_parts
 from presagio.ingest.rules import RowCheck
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 
 CHUNK_BYTES = 16 << 20
-_LONGEST_LINE = 4 << 20
+# What goes the thorough way is held as Python objects, some thirty times as large.
+_PIECE_BYTES = 1 << 20
+_LEAST_BYTES = 64 << 10
 _HEADER_LINES = 1000
-_PART_RECORDS = 10_000
+# What JSON puts around a name and a value.
+_JSON_BYTES = 6
+_LINE_ENDS = {"\r": "CR", "\x85": "NEL", "\u2028": "LS", "\u2029": "PS"}
 
 
 @dataclass
-class _Chunks:
-    """Cuts blocks of bytes into chunks of whole lines; what is put back comes with the next."""
+class _Chunk:
+    """Lines to check.
 
-    blocks: Iterator[bytes]
-    size: int
+    Attributes
+    ----------
+    body, line, more
+        The lines, the number of the first, and whether the file goes on after them.
+    rest
+        Afterwards: what of them has to come again with the next; ``line`` is its number then.
+    """
+
+    body: bytes
+    line: int
+    more: bool
     rest: bytes = b""
-
-    def __iter__(self) -> Iterator[tuple[bytes, bool]]:
-        """Yield chunks, and whether there is more after each."""
-        waiting, held = [self.rest], len(self.rest)
-        for block in self.blocks:
-            waiting.append(block)
-            held += len(block)
-            if held < self.size:
-                continue
-            # Looked for in the block alone: a chunk is copied once.
-            cut = block.rfind(b"\n") + 1
-            if cut:
-                waiting[-1], self.rest = block[:cut], block[cut:]
-                yield b"".join(waiting), True
-                waiting, held = [self.rest], len(self.rest)
-            elif held > _LONGEST_LINE and not any(b"\n" in part for part in waiting):
-                raise UnreadableFileError(
-                    "malformed", f"there is a line of more than {_LONGEST_LINE:,} bytes in it; "
-                    "this is no table with a row on each line",
-                )  # fmt: skip
-        self.rest = b"".join(waiting)
-        # Blank lines at the end are none; the last line may have an end or not.
-        body, self.rest = self.rest.rstrip(b"\r\n"), b""
-        yield body, False
 
 
 class TextRows:
@@ -62,7 +51,7 @@ class TextRows:
     Parameters
     ----------
     reopen
-        Gives the unpacked file from its beginning; it is read twice or thrice.
+        Gives the unpacked file from its beginning; it is read several times, one after the other.
     spec
         The machine spec.
     headers
@@ -76,7 +65,7 @@ class TextRows:
     ------
     UnreadableFileError
         ``encoding``, ``empty``, ``malformed``, ``missing_columns``, ``duplicated_columns``,
-        ``too_many_columns``, ``name_too_long``.
+        ``too_many_columns``, ``name_too_long``, ``ambiguous_numbers``.
     """
 
     def __init__(
@@ -88,118 +77,128 @@ class TextRows:
         chunk_bytes: int = CHUNK_BYTES,
         quick: bool = True,
     ) -> None:
+        self._reopen, self._spec, self._quick = reopen, spec, quick
+        self._chunk_bytes = chunk_bytes
         self._form = find_form(reopen)
-        self._chunks = _Chunks(utf8_blocks(reopen(), self._form), chunk_bytes)
-        self._cut = iter(self._chunks)
-        self._first, self._more = next(self._cut)
+        first, _ = next(iter(self._cut(_PIECE_BYTES)))
         # The end of the header's last line may be that of the file.
-        first = self._first.decode().split("\n", _HEADER_LINES)[:_HEADER_LINES]
-        lines = [f"{line}\n" for line in first]
+        lines = [f"{line}\n" for line in first.decode().split("\n", _HEADER_LINES)[:_HEADER_LINES]]
         self.dialect: Dialect = read_dialect(lines, spec, headers)
-        require_columns(self.dialect.header, self.dialect.match, spec)
         self.match = self.dialect.match
-        self._spec = spec
-        self._mark = "." if self.dialect.delimiter == "," else None
-        # Made once: their expressions are the same for each chunk.
-        self._checks = {mark: RowCheck(spec, self.match, mark) for mark in (".", ",")}
-        self._quick = quick
+        require_columns(self.dialect.header, self.match, spec)
+        self._decimals = DecimalMark(self._cut, self.dialect, spec)
+        # Made once: its expressions are the same for each chunk.
+        self._check = RowCheck(spec, self.match, self._decimals.mark)
         self._keep_raw = spec.duplicates == "reject"
         self._records = RecordReader(self.dialect.delimiter, len(self.dialect.header))
+        self._contradictions = self._blank_lines = 0
+
+    def _cut(self, size: int) -> Chunks:
+        return Chunks(utf8_blocks(self._reopen(), self._form), size)
 
     @property
-    def notes(self) -> dict[str, str]:
-        """How the file is written, for its receipt."""
-        return {
+    def notes(self) -> dict[str, str | int]:
+        """How the file is written, for its receipt; in full once its rows were read."""
+        notes: dict[str, str | int] = {
             "encoding": self._form.encoding,
             "delimiter": self.dialect.delimiter,
-            "decimal_mark": self._mark or ".",
+            "decimal_mark": self._decimals.mark,
         }
+        if self._form.line_end != "\n":
+            notes["line_end"] = _LINE_ENDS[self._form.line_end]
+        if self._blank_lines:
+            notes["blank_lines"] = self._blank_lines
+        return notes
 
     @property
     def warnings(self) -> list[str]:
         """What somebody should know who sends such files."""
-        if self._form.encoding != WINDOWS:
-            return []
-        return ["the file is not UTF-8 and was read as Windows-1252; better save it as CSV UTF-8"]
+        warnings = []
+        if self._form.encoding == WINDOWS:
+            warnings.append(
+                "the file is not UTF-8 and was read as Windows-1252; better save it as CSV UTF-8"
+            )
+        if self._form.stray_returns:
+            warnings.append(
+                f"{self._form.stray_returns:,} carriage returns stand within lines; lines end with "
+                "line feeds here, so the returns were taken for characters"
+            )
+        return warnings
+
+    @property
+    def fault(self) -> UnreadableFileError | None:
+        """Why the file is refused although its rows could be read; once they were."""
+        return self._decimals.mixed() if self._contradictions else None
 
     def __iter__(self) -> Iterator[CheckedRows]:
         """Yield the rows of one chunk after the other; each row once."""
-        skip = self.dialect.header_lines
-        body = [*self._first.split(b"\n", skip), b""][skip]
-        line, more = skip + 1, self._more
-        while True:
-            checked, left, lines = self._check(body, line, more=more)
-            yield checked
-            if not more:
-                return
-            line += lines
-            self._chunks.rest = left + self._chunks.rest
-            body, more = next(self._cut)
+        chunks, rest = self._cut(self._chunk_bytes), b""
+        skip, line = self.dialect.header_lines, self.dialect.header_lines + 1
+        size = self._piece_bytes()
+        for body, more in chunks:
+            for piece, last in pieces(without_lines(body, skip), size):
+                chunk = _Chunk(rest + piece, line, more or not last)
+                yield from self._checked(chunk)
+                rest, line = chunk.rest, chunk.line
+            skip = 0
+        self._blank_lines = self._records.blank_lines + chunks.blank_lines
 
-    def _check(self, body: bytes, line: int, *, more: bool) -> tuple[CheckedRows, bytes, int]:
-        """Check a chunk; also return what of it has to come again, and how many lines are done."""
-        check = self._checks[self._decimal_mark(body)]
-        plain = body.replace(b"\r\n", b"\n") if b"\r" in body else body
-        quick = (
-            quick_check(plain, line, self.dialect, check, keep_raw=self._keep_raw)
-            if self._quick and plain
-            else None
-        )
-        if quick is None:
-            return self._check_all(body, line, check, more=more)
-        numbers = [line + i for i in quick.doubtful]
-        doubtful = list(self._records.read(quick.doubtful_lines, numbers, more=False))
-        thorough = self._kept(check_records(doubtful, check))
-        accepted = quick.accepted
-        if len(thorough.accepted):
-            accepted = pl.concat([accepted, thorough.accepted]).sort("@line")
-        return replace(thorough, accepted=accepted), b"", quick.lines
+    def _piece_bytes(self) -> int:
+        """Return how much may be checked at once.
+
+        Each row carries the names of the columns that are kept aside, which may be far longer than
+        the row itself.
+        """
+        names = sum(len(name) + _JSON_BYTES for name in self.match.extras.values())
+        return max(_LEAST_BYTES, self._chunk_bytes * len(self.dialect.header) // max(names, 1))
+
+    def _checked(self, chunk: _Chunk, *, whole: bool = True) -> Iterator[CheckedRows]:
+        """Check a chunk: as a whole the quick way, else in pieces, each of them so if it can be."""
+        if (quick := self._quick_rows(chunk)) is not None:
+            yield from self._with_doubtful(quick, chunk.line)
+            chunk.line += quick.lines
+        elif whole and len(chunk.body) > _PIECE_BYTES:
+            for piece, last in pieces(chunk.body, _PIECE_BYTES):
+                part = _Chunk(chunk.rest + piece, chunk.line, chunk.more or not last)
+                yield from self._checked(part, whole=False)
+                chunk.rest, chunk.line = part.rest, part.line
+        else:
+            yield from self._thorough(chunk)
+
+    def _quick_rows(self, chunk: _Chunk) -> QuickRows | None:
+        body = chunk.body.replace(b"\r\n", b"\n") if b"\r" in chunk.body else chunk.body
+        if not self._quick or not body:
+            return None
+        return quick_check(body, chunk.line, self.dialect, self._check, keep_raw=self._keep_raw)
+
+    def _with_doubtful(self, quick: QuickRows, line: int) -> Iterator[CheckedRows]:
+        """Check what the quick way left, a part at a time: records take memory."""
+        taken = [quick.accepted]
+        for positions, lines in quick.parts(PART_RECORDS):
+            numbers = [line + i for i in positions]
+            records = list(self._records.read(lines, numbers, more=False))
+            checked = self._kept(check_records(records, self._check))
+            if len(checked.accepted):
+                taken.append(checked.accepted)
+            yield replace(checked, accepted=checked.accepted.clear())
+        accepted = pl.concat(taken).sort(LINE) if len(taken) > 1 else quick.accepted
+        yield CheckedRows(accepted, NO_REJECTED, {})
 
     def _kept(self, checked: CheckedRows) -> CheckedRows:
+        self._contradictions += checked.contradictions
         if self._keep_raw:
             return checked
         return replace(checked, accepted=checked.accepted.drop(RAW))
 
-    def _check_all(
-        self, body: bytes, line: int, check: RowCheck, *, more: bool
-    ) -> tuple[CheckedRows, bytes, int]:
-        """Check every line of a chunk the thorough way, a part at a time: records take memory."""
-        lines = body.decode().split("\n")
-        if not body or body.endswith(b"\n"):
-            lines.pop()
-        records = self._records.read(lines, range(line, line + len(lines)), more=more)
-        parts = [self._kept(check_records(part, check)) for part in _parts(records)]
-        checked = CheckedRows(
-            pl.concat([part.accepted for part in parts]),
-            pl.concat([part.rejected for part in parts]),
-            dict(sum((Counter(part.suspects) for part in parts), Counter[str]())),
-        )
-        if self._records.unfinished is None:
-            return checked, b"", len(lines)
-        rest = "\n".join(lines[self._records.unfinished :]) + "\n"
-        return checked, rest.encode(), self._records.unfinished
-
-    def _decimal_mark(self, body: bytes) -> str:
-        """Return the mark before decimals; settled by the first numbers that have any."""
-        if self._mark is None and (b"," in body or b"." in body):
-            lines = body.decode().split("\n")
-            for part in _parts(self._records.read(lines, range(len(lines)), more=False)):
-                cells = [record.cells for record in part if not record.reason]
-                columns = {
-                    name: [row[i] for row in cells]
-                    for i, name in self.match.names.items()
-                    if name in self._spec.feature_names
-                }
-                text = dict.fromkeys(columns, pl.String)
-                self._mark = decimal_mark(pl.DataFrame(columns, schema=text))
-                if self._mark is not None:
-                    break
-        return self._mark or "."
-
-
-def _parts(records: Iterator[Record]) -> Iterator[list[Record]]:
-    """Divide records into lists of a bounded length; at least one, which may be empty."""
-    part = list(islice(records, _PART_RECORDS))
-    yield part
-    while part := list(islice(records, _PART_RECORDS)):
-        yield part
+    def _thorough(self, chunk: _Chunk) -> Iterator[CheckedRows]:
+        """Check every line of a chunk the thorough way; what may go on after it is left."""
+        lines = split_lines(chunk.body)
+        numbers = range(chunk.line, chunk.line + len(lines))
+        for part in record_parts(self._records.read(lines, numbers, more=chunk.more)):
+            yield self._kept(check_records(part, self._check))
+        done = self._records.unfinished
+        if done is None:
+            chunk.line += len(lines)
+        else:
+            chunk.line += done
+            chunk.rest = "\n".join([*lines[done:], ""]).encode()

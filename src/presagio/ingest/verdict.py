@@ -12,7 +12,7 @@ from presagio.machine.units import find_unit
 _EXAMPLES = 20
 _SUSPECTED_SHARE = 0.5
 # Reasons for which a file that was meant for training keeps the next training from starting.
-BLOCKING = ("too_many_bad_rows", "unit_suspected")
+BLOCKING = ("too_many_bad_rows", "unit_suspected", "ambiguous_numbers")
 
 
 @dataclass
@@ -32,12 +32,14 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     suspects: Counter[str] = field(default_factory=Counter)
+    contradictions: int = 0
 
     def add(self, checked: CheckedRows) -> None:
         """Count the rows of a chunk."""
         self.rows += len(checked.accepted) + len(checked.rejected)
         self.rejected += len(checked.rejected)
         self.suspects.update(checked.suspects)
+        self.contradictions += checked.contradictions
         if checked.rejected.is_empty():
             return
         reasons = checked.rejected["faults"].explode().struct.field("reason").value_counts()
@@ -77,8 +79,14 @@ def file_fault(
     Returns
     -------
     UnreadableFileError or None
-        ``unit_suspected`` or ``too_many_bad_rows``.
+        ``no_rows``, ``unit_suspected`` or ``too_many_bad_rows``.
     """
+    if tally.rows == 0:
+        return UnreadableFileError(
+            "no_rows",
+            "the file has a header and no row below it; if nothing was to be exported, nothing is "
+            "missing, else look at the export and at how its lines end",
+        )
     if tally.rejected == 0:
         return None
     if (suspicion := _suspected_unit(tally, spec, match)) is not None:
