@@ -131,10 +131,11 @@ def test_a_file_that_ends_its_reader_gets_a_receipt_and_is_out_of_the_way(intake
     assert not list(intake.store.list(intake.prefixes.bucket, intake.prefixes.incoming))
 
 
-def test_a_file_without_rows_is_processed(intake: Intake) -> None:
+def test_a_file_without_rows_is_refused_where_people_look(intake: Intake) -> None:
     drop(intake, body=HEADER + b"\n")
     outcome = _file(intake).outcome
-    assert (outcome.verdict, outcome.rows_in, outcome.curated_keys) == ("processed", 0, [])
+    assert (outcome.verdict, outcome.rows_in, outcome.curated_keys) == ("quarantined", 0, [])
+    assert outcome.notes["refused"] == "no_rows"
 
 
 def test_a_compressed_file_comes_out_as_csv(intake: Intake) -> None:

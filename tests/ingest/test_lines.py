@@ -70,7 +70,8 @@ def test_returns_become_feeds_wherever_blocks_end(text: str, size: int) -> None:
             self.rest = text.encode()
 
         def read(self, wanted: int, /) -> bytes:
-            block, self.rest = self.rest[:size], self.rest[size:]
+            step = min(size, wanted)
+            block, self.rest = self.rest[:step], self.rest[step:]
             return block
 
     whole = b"".join(utf8_blocks(Small(), TextForm("utf-8", line_end="\r")))

@@ -69,9 +69,11 @@ def test_text_that_unpacks_to_too_much_is_refused(spec: MachineSpec) -> None:
     assert refused.value.reason == "too_large"
 
 
-def test_a_file_without_rows_has_none(spec: MachineSpec) -> None:
+def test_a_file_without_rows_is_refused_and_says_so(spec: MachineSpec) -> None:
     checked = _check(spec, pa.table(_columns(spec, 0)))
-    assert (len(checked.accepted), len(checked.rejected), checked.fault) == (0, 0, None)
+    assert (len(checked.accepted), len(checked.rejected)) == (0, 0)
+    assert checked.fault is not None
+    assert checked.fault.reason == "no_rows"
 
 
 def test_structs_within_each_other_get_a_verdict(spec: MachineSpec) -> None:

@@ -84,8 +84,8 @@ def file_fault(
     if tally.rows == 0:
         return UnreadableFileError(
             "no_rows",
-            "the file has a header and no row below it; if nothing was to be exported, nothing is "
-            "missing, else look at the export and at how its lines end",
+            "the file names its columns and has no row; if nothing was to be exported, nothing is "
+            "missing, else look at the export, and how its lines end",
         )
     if tally.rejected == 0:
         return None
