@@ -1,8 +1,6 @@
 """Fixtures for all tests: the machine spec, the real rows, real services."""
 
 import os
-import secrets
-import socket
 import tempfile
 import threading
 import time
@@ -22,6 +20,7 @@ from presagio.ingest.filing import Intake
 from presagio.ingest.reading import check_file
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.settings import Prefixes, Settings
+from presagio.stack import ports as stack_ports
 from presagio.stack.credentials import Credentials, load_credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
@@ -39,6 +38,7 @@ from presagio.training.train import TrainedModel, train_model
 REAL_ROWS = "PRESAGIO_AI4I_CSV"
 _REAL_CSV = os.environ.get(REAL_ROWS)
 _START_LIMIT_S = 120.0
+free_ports = stack_ports.free_ports
 
 # One machine is not like another: no example is slow, only the test's own time-out is.
 hypothesis_settings.register_profile("presagio", deadline=None)
@@ -78,26 +78,6 @@ def real_csv() -> Path:
 @pytest.fixture(scope="session")
 def real_rows(real_csv: Path, spec: MachineSpec) -> pl.DataFrame:
     return check_file(real_csv.read_bytes(), spec).accepted
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def free_ports() -> Ports:
-    """Ports that nobody listens on, and that no outgoing connection will be given meanwhile."""
-    found: list[int] = []
-    while len(found) < 5:
-        # Below the ephemeral ports, which begin at 32,768.
-        port = 10_000 + secrets.randbelow(10_000)
-        if port not in found and _is_free(port):
-            found.append(port)
-    return Ports(*found)
 
 
 @dataclass(frozen=True)

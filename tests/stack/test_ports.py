@@ -4,7 +4,8 @@ from dataclasses import astuple
 import pytest
 
 from presagio.errors import StackError
-from presagio.stack.ports import Ports, check_ports
+from presagio.stack import ports
+from presagio.stack.ports import Ports, check_ports, free_port, free_ports
 from presagio.stack.services import Service
 
 
@@ -17,9 +18,9 @@ def test_the_described_ports_are_the_default() -> None:
 
 
 def test_single_ports_can_be_changed() -> None:
-    ports = Ports().with_changes(["api=8001", "s3=9011"])
-    assert (ports.api, ports.s3, ports.mlflow) == (8001, 9011, 5000)
-    assert ports.url("api") == "http://127.0.0.1:8001"
+    changed = Ports().with_changes(["api=8001", "s3=9011"])
+    assert (changed.api, changed.s3, changed.mlflow) == (8001, 9011, 5000)
+    assert changed.url("api") == "http://127.0.0.1:8001"
 
 
 @pytest.mark.parametrize("change", ["api", "api=", "api=x", "api=0", "api=70000", "web=80", "=1"])
@@ -42,3 +43,19 @@ def test_free_ports_are_fine() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     check_ports([Service("api", (), port=port), Service("step", ())])
+
+
+def test_ports_for_tests_and_benchmarks_are_below_those_of_outgoing_connections() -> None:
+    found = [port for _ in range(50) for port in astuple(free_ports())]
+    assert all(1024 < port < 32_768 for port in found)
+    assert all(len(set(found[i : i + 5])) == 5 for i in range(0, len(found), 5))
+
+
+def test_a_port_that_is_listened_on_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = free_port()
+    with socket.create_server(("127.0.0.1", first)):
+        monkeypatch.setattr(ports, "_FREE", range(first, first + 100))
+        # The lowest comes first, which is taken.
+        order = iter(range(100))
+        monkeypatch.setattr(ports.secrets, "randbelow", lambda _below: next(order))
+        assert free_port() > first

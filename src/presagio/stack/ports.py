@@ -1,6 +1,8 @@
 """The ports of a stack, and whether they can be had."""
 
+import secrets
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -8,6 +10,10 @@ from presagio.errors import StackError
 
 if TYPE_CHECKING:
     from presagio.stack.services import Service
+
+
+# Systems give outgoing connections ports from 32,768 up, which a server then finds taken.
+_FREE = range(10_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,34 @@ class Ports:
         return f"http://127.0.0.1:{getattr(self, service)}"
 
 
+def free_port(taken: Collection[int] = ()) -> int:
+    """Return a port, none of ``taken``, that nobody listens on and no outgoing connection gets."""
+    while True:
+        port = _FREE[secrets.randbelow(len(_FREE))]
+        if port not in taken and _bind_error(port) is None:
+            return port
+
+
+def free_ports() -> Ports:
+    """Return ports for a stack, as :func:`free_port` does."""
+    found: list[int] = []
+    for _ in fields(Ports):
+        found.append(free_port(found))
+    return Ports(*found)
+
+
+def _bind_error(port: int) -> OSError | None:
+    """Return why a server could not listen on a port of 127.0.0.1 now; None if it could."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the servers do: a port whose last connections still linger is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as err:
+            return err
+    return None
+
+
 def check_ports(services: "list[Service]") -> None:
     """Find out whether every port is free, before anything is started.
 
@@ -66,15 +100,10 @@ def check_ports(services: "list[Service]") -> None:
     for service in services:
         if service.port is None:
             continue
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            # As the servers do: a port whose last connections still linger is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", service.port))
-            except OSError as err:
-                option = service.name.removesuffix("-apiserver")
-                raise StackError(
-                    f"port {service.port}, which {service.name} needs, cannot be had "
-                    f"({err.strerror}); choose another with --port {option}=N, or move all ports "
-                    "with --port-offset N"
-                ) from err
+        if err := _bind_error(service.port):
+            option = service.name.removesuffix("-apiserver")
+            raise StackError(
+                f"port {service.port}, which {service.name} needs, cannot be had "
+                f"({err.strerror}); choose another with --port {option}=N, or move all ports "
+                "with --port-offset N"
+            ) from err
