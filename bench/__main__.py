@@ -1,11 +1,28 @@
-"""``python -m bench [NAME]``: run one benchmark, or all."""
+"""``python -m bench [--quick | --smoke] [NAME ...]``: run benchmarks by name, or all.
 
-import sys
+``--quick`` measures less, in a few minutes, and its tables say so. ``--smoke`` measures next to
+nothing and writes nothing: it shows that a benchmark runs.
+"""
+
+import argparse
+import time
 from collections.abc import Callable
 
-from bench import cleaning, intake, models, serving, stack, swapping, training, watching
+from bench import (
+    cleaning,
+    files,
+    intake,
+    models,
+    serving,
+    stack,
+    swapping,
+    third_party,
+    training,
+    watching,
+)
+from bench.sizes import Size
 
-BENCHMARKS: dict[str, Callable[[], None]] = {
+BENCHMARKS: dict[str, Callable[[Size], None]] = {
     "stack": stack.run,
     "cleaning": cleaning.run,
     "watching": watching.run,
@@ -13,9 +30,26 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "models": models.run,
     "training": training.run,
     "serving": serving.run,
-    "files": serving.run_files,
+    "servers": third_party.run,
+    "files": files.run,
     "swapping": swapping.run,
 }
 
-for name in sys.argv[1:] or BENCHMARKS:
-    BENCHMARKS[name]()
+
+def main() -> None:
+    """Run what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME")
+    sizes = parser.add_mutually_exclusive_group()
+    for size in (Size.QUICK, Size.SMOKE):
+        sizes.add_argument(
+            f"--{size}", dest="size", action="store_const", const=size, default=Size.FULL
+        )
+    wanted = parser.parse_args()
+    for name in wanted.names or BENCHMARKS:
+        began = time.monotonic()
+        BENCHMARKS[name](wanted.size)
+        print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+
+
+main()

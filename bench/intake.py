@@ -14,24 +14,22 @@ import psutil
 from bench.cleaning import make_file
 from bench.report import table, write
 from bench.running import HEADER, Stack, running_stack
+from bench.sizes import Size
 from presagio.ingest.incoming import incoming_files, plan_batches
 from presagio.orchestration.sweep import open_intake
 from presagio.settings import Prefixes
 
-_GIGABYTE = 1 << 30
-_ROWS_OF_A_GIGABYTE = 14_400_000
-_FILES = 1000
+# A gigabyte, and a quarter of one.
+_LARGE, _QUARTER = 14_400_000, 3_600_000
 _ROWS_OF_A_FILE = 100
 _LIMIT_S = 300.0
-_PREFIX_SIZES = (12_500, 25_000, 50_000, 100_000)
 
 
-def _one_large_file(stack: Stack, folder: Path) -> list[tuple[object, ...]]:
+def _one_large_file(stack: Stack, folder: Path, number: int) -> list[tuple[object, ...]]:
     """File a gigabyte from S3 to S3 in a process of its own, and watch its memory."""
     path = folder / "large.csv"
-    make_file(path, _ROWS_OF_A_GIGABYTE)
+    make_file(path, number)
     size = path.stat().st_size
-    assert size >= _GIGABYTE
     stack.store.create_bucket("bench-large")
     stack.store.upload("bench-large", "incoming/large.csv", path)
     path.unlink()
@@ -47,7 +45,7 @@ def _one_large_file(stack: Stack, folder: Path) -> list[tuple[object, ...]]:
     peak = _peak_of_children() / 2**20
     assert "processed" in out, out
     return [
-        (f"one file of {size / 2**20:,.0f} MiB, {_ROWS_OF_A_GIGABYTE:,} rows, S3 to S3: "
+        (f"one file of {size / 2**20:,.0f} MiB, {number:,} rows, S3 to S3: "
          "largest resident memory", f"{peak:,.0f} MiB", "512 MiB"),
         ("time for it, originals, CSV and Parquet included", f"{seconds:.0f} s", ""),
     ]  # fmt: skip
@@ -65,21 +63,21 @@ def _body(number: int) -> bytes:
     return (HEADER + "".join(rows)).encode()
 
 
-def _many_files(stack: Stack) -> list[tuple[object, ...]]:
+def _many_files(stack: Stack, files: int) -> list[tuple[object, ...]]:
     """Drop a thousand files at once on the running stack, and wait for all of them."""
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         list(
             pool.map(
                 lambda i: stack.store.write("csv-data", f"incoming/many/{i:04}.csv", _body(i)),
-                range(_FILES),
+                range(files),
             )
         )
     dropped = time.monotonic()
     while True:
         done = sum(1 for _ in stack.store.list("csv-data", "processed/many/"))
         left = sum(1 for _ in stack.store.list("csv-data", "incoming/many/"))
-        if done == _FILES and not left:
+        if done == files and not left:
             break
         assert time.monotonic() - began < _LIMIT_S
         time.sleep(1.0)
@@ -89,27 +87,27 @@ def _many_files(stack: Stack) -> list[tuple[object, ...]]:
         for r in stack.receipts(bucket="csv-data")
         if r.identity.key.startswith("incoming/many/")
     )
-    assert rows == _FILES * _ROWS_OF_A_FILE
+    assert rows == files * _ROWS_OF_A_FILE
     return [
-        (f"{_FILES:,} files of {_ROWS_OF_A_FILE} rows dropped at once (in "
+        (f"{files:,} files of {_ROWS_OF_A_FILE} rows dropped at once (in "
          f"{dropped - began:.0f} s): until all are processed, from the first drop",
          f"{seconds:.0f} s", "60 s"),
     ]  # fmt: skip
 
 
-def _fill_prefixes(home: Path) -> None:
+def _fill_prefixes(home: Path, sizes: tuple[int, ...]) -> None:
     """Put objects on the server's disk: sending them all would take longer than measuring."""
-    for size in _PREFIX_SIZES:
+    for size in sizes:
         folder = home / "s3" / f"bench-{size}" / "incoming"
         folder.mkdir(parents=True)
         for i in range(size):
             (folder / f"{i:06}.csv").write_bytes(b"x")
 
 
-def _full_prefix(stack: Stack) -> list[tuple[object, ...]]:
+def _full_prefix(stack: Stack, sizes: tuple[int, ...]) -> list[tuple[object, ...]]:
     """List and plan for prefixes of several sizes."""
     rows: list[tuple[object, ...]] = []
-    for size in _PREFIX_SIZES:
+    for size in sizes:
         bucket = f"bench-{size}"
         prefixes = Prefixes(bucket=bucket, curated_bucket=bucket)
         intake = open_intake(stack.settings, prefixes)
@@ -131,18 +129,23 @@ def _full_prefix(stack: Stack) -> list[tuple[object, ...]]:
     return rows
 
 
-def run() -> None:
+def run(size: Size) -> None:
     """Measure, and write the tables."""
+    sizes: tuple[int, ...] = size.pick(
+        (12_500, 25_000, 50_000, 100_000), (12_500, 25_000), (10, 20)
+    )
+    files, number = size.pick(1000, 1000, 5), size.pick(_LARGE, _QUARTER, 10_000)
     with (
         tempfile.TemporaryDirectory(prefix="presagio-bench-") as scratch,
-        running_stack(_fill_prefixes) as stack,
+        running_stack(lambda home: _fill_prefixes(home, sizes)) as stack,
     ):
-        curve = _full_prefix(stack)
+        curve = _full_prefix(stack, sizes)
         print(curve)
-        rows = _many_files(stack)
-        rows += _one_large_file(stack, Path(scratch))
+        rows = _many_files(stack, files)
+        rows += _one_large_file(stack, Path(scratch), number)
     header = (
         "objects in the prefix", "listing and planning all", "of it our own processor time",
         "that a file", "planning a round (10,000 files at most)", "one page of the server",
     )  # fmt: skip
-    write("intake", table(("what", "measured", "bar"), rows) + "\n\n" + table(header, curve))
+    body = f"{table(('what', 'measured', 'bar'), rows)}\n\n{table(header, curve)}"
+    write("intake", body, size)

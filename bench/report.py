@@ -6,6 +6,8 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.sizes import Size
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 
@@ -29,10 +31,58 @@ def table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def write(name: str, body: str) -> None:
-    """Replace one benchmark's part of the page."""
+def placed(page: str, name: str, text: str, after: str | None = None) -> str:
+    """Return the page with one benchmark's part replaced.
+
+    Parameters
+    ----------
+    page
+        The page.
+    name
+        Of the part, which stands between two comments.
+    text
+        What is to stand there.
+    after
+        The part behind which a new one goes.
+
+    Raises
+    ------
+    ValueError
+        If the page has neither part.
+    """
     start, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(start)
-    _, _, after = rest.partition(end)
-    text = f"`make bench ARGS={name}`, {machine()}.\n\n{body}"
-    PAGE.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+    if start not in page:
+        before, anchor, rest = page.partition(f"<!-- /bench:{after} -->")
+        if not anchor:
+            raise ValueError(f"{PAGE.name} has no part {start} and none to put it behind")
+        page = f"{before}{anchor}\n\n{start}\n{end}{rest}"
+    before, _, rest = page.partition(start)
+    _, _, behind = rest.partition(end)
+    return f"{before}{start}\n{text}\n{end}{behind}"
+
+
+def write(
+    name: str, body: str, size: Size, *, part: str | None = None, after: str | None = None
+) -> None:
+    """Replace a benchmark's part of the page; what was not measured in earnest is only printed.
+
+    Parameters
+    ----------
+    name
+        Of the benchmark.
+    body
+        What it found.
+    size
+        How much it measured.
+    part, after
+        The part's name where it is another than the benchmark's, and the part behind which a new
+        one goes.
+    """
+    arguments = name if size is Size.FULL else f'"{name} --{size}"'
+    text = f"`make bench ARGS={arguments}`, {machine()}.\n\n{body}"
+    if size is Size.SMOKE:
+        print(text)
+        return
+    PAGE.write_text(
+        placed(PAGE.read_text(encoding="utf-8"), part or name, text, after), encoding="utf-8"
+    )

@@ -17,10 +17,10 @@ import psutil
 from presagio.orchestration.sweep import open_intake
 from presagio.settings import Settings, load_settings
 from presagio.stack.layout import Layout
+from presagio.stack.ports import free_ports, port_options
 from presagio.stack.processes import left_over
 from presagio.storage.objects import ObjectStore, open_store
 
-_OFFSET = "30000"
 HEADER = (
     "Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],"
     "Tool wear [min]\n"
@@ -75,7 +75,7 @@ def running_stack(
         if prepare is not None:
             prepare(stack.home)
         try:
-            stack.presagio("up", "--detach", "--port-offset", _OFFSET, **(env or {}))
+            stack.presagio("up", "--detach", *port_options(free_ports()), **(env or {}))
             assert json.loads(stack.presagio("status", "--json").stdout)["phase"] == "healthy"
             yield stack
         finally:

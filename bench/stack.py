@@ -12,13 +12,12 @@ from typing import Any
 
 from bench.report import ROOT, table, write
 from bench.running import HEADER
+from bench.sizes import Size
 from presagio.stack.layout import Layout
+from presagio.stack.ports import free_ports, port_options
 from presagio.stack.processes import left_over
 
-_OFFSET = "30000"
-_SETTLE_S = 45.0
 _PAUSE_S = 10.0
-_DROPS = 7
 
 
 @dataclass(frozen=True)
@@ -74,20 +73,21 @@ class Clone:
         return float(processed.stat().st_mtime - file.stat().st_mtime)
 
 
-def run() -> None:
+def run(size: Size) -> None:
     """Measure, and write the table."""
+    drops, settle_s = size.pick(7, 3, 1), size.pick(45.0, 20.0, 1.0)
     with tempfile.TemporaryDirectory(prefix="presagio-bench-") as folder:
         clone = Clone(Path(folder))
-        up = (".venv/bin/presagio", "up", "--detach", "--port-offset", _OFFSET)
+        up = (".venv/bin/presagio", "up", "--detach", *port_options(free_ports()))
         setup = clone.timed("make", "setup")
         first = clone.timed(*up)
         try:
-            time.sleep(_SETTLE_S)
+            time.sleep(settle_s)
             latencies = []
-            for number in range(_DROPS):
+            for number in range(drops):
                 time.sleep(_PAUSE_S)  # until the watcher waits again
                 latencies.append(clone.latency(number))
-            time.sleep(_SETTLE_S)
+            time.sleep(settle_s)
             memory = clone.memory()
             down = clone.timed(".venv/bin/presagio", "down")
             second = clone.timed(*up)
@@ -103,8 +103,8 @@ def run() -> None:
          f"{memory.proportional:,.0f} MiB", "2.5 GB"),
         ("idle memory, resident sizes summed (shared pages in each)",
          f"{memory.summed:,.0f} MiB", ""),
-        (f"idle latency, drop to processed, the command's own start included: median of {_DROPS}",
+        (f"idle latency, drop to processed, the command's own start included: median of {drops}",
          f"{statistics.median(latencies):.1f} s", "10 s"),
         ("the slowest of them", f"{max(latencies):.1f} s", "10 s"),
     ]  # fmt: skip
-    write("stack", table(("what", "measured", "bar"), rows))
+    write("stack", table(("what", "measured", "bar"), rows), size)

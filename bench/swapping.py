@@ -1,18 +1,19 @@
-"""Champions that change under load: 500 requests/s for a minute, 20 swaps, 5 to broken ones."""
+"""Champions that change under load: 500 requests a second, every fourth swap to a broken one."""
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,9 @@ import mlflow
 import psutil
 
 from bench.report import table, write
+from bench.servers import READING, Server, running
+from bench.serving import first_answer_s
+from bench.sizes import Size
 from presagio.inference.artifact import GRAPH, MANIFEST
 from presagio.inference.predictor import fallback_folder
 from presagio.orchestration.api import authorization
@@ -27,18 +31,12 @@ from presagio.registry.versions import ARTIFACT, DIGEST_TAG
 from presagio.settings import Settings, load_settings
 from presagio.stack.credentials import load_credentials
 from presagio.stack.layout import Layout
-from presagio.stack.ports import Ports
+from presagio.stack.ports import Ports, free_ports
 from presagio.stack.postgres import create_cluster
 from presagio.stack.services import build_services
 from presagio.stack.supervisor import Supervisor
 
-_PORTS = Ports().moved(30_000)
-_SECONDS, _SWAPS = 60, 20
 _SERVICES = {"postgres", "s3", "databases", "buckets", "mlflow"}
-_READING = {
-    "airtemperature_k": 300.1, "process_temperature_k": 310.3, "rotational_speed_rpm": 1550,
-    "torque_nm": 38, "tool_wear_min": 20, "type_l": True, "type_m": False,
-}  # fmt: skip
 # Ten connections that wait 18 ms after each answer ask some 500 times a second.
 _LUA = """
 wrk.method = "POST"
@@ -63,12 +61,12 @@ end
 
 
 @contextmanager
-def _services(home: Path) -> Iterator[Settings]:
+def _services(home: Path, ports: Ports) -> Iterator[Settings]:
     layout = Layout(home)
     layout.create()
     credentials = load_credentials(layout)
     create_cluster(layout, credentials.postgres_password)
-    built = build_services(load_settings(home), layout, _PORTS, credentials)
+    built = build_services(load_settings(home), layout, ports, credentials)
     healthy = threading.Event()
     supervisor = Supervisor(
         [service for service in built if service.name in _SERVICES],
@@ -105,111 +103,119 @@ def _register(client: mlflow.MlflowClient, settings: Settings, *, broken: bool) 
     return str(found.version)
 
 
-@contextmanager
-def _api(home: Path, headers: dict[str, str] | None = None) -> Iterator[psutil.Process]:
-    """Run the API; it is there when it serves the champion, or with a token when it answers."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "presagio", "serve", "--port", str(_PORTS.api)],
-        env=os.environ | {"PRESAGIO_HOME": str(home), "PRESAGIO_REGISTRY_POLL_S": "0.5"},
-        stderr=subprocess.DEVNULL,
-    )
-    url, until = f"http://127.0.0.1:{_PORTS.api}", time.monotonic() + 30
-    try:
-        while True:
-            try:
-                if headers is not None:
-                    body = {"request_id": 1, "features": _READING}
-                    httpx.post(f"{url}/predict", json=body, headers=headers).raise_for_status()
-                    break
-                if not httpx.get(f"{url}/health/ready").json()["degraded"]:
-                    break
-            except httpx.HTTPError:
-                pass
-            assert time.monotonic() < until, "the API does not serve the champion"
-            time.sleep(0.02)
-        yield psutil.Process(process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+def _api(home: Path, ports: Ports) -> Server:
+    return Server(
+        "Presagio", [sys.executable, "-m", "presagio", "serve", "--port", str(ports.api)],
+        ports.api, ready="/health/ready",
+        env={"PRESAGIO_HOME": str(home), "PRESAGIO_REGISTRY_POLL_S": "0.5"},
+    )  # fmt: skip
 
 
-def _first_answer_s(home: Path, headers: dict[str, str]) -> float:
-    """Time the way from a new process to its first answered prediction."""
-    began = time.monotonic()
-    with _api(home, headers):
-        return time.monotonic() - began
+def _wait_for_champion(ports: Ports) -> None:
+    until = time.monotonic() + 30
+    while httpx.get(f"{ports.url('api')}/health/ready").json()["degraded"]:
+        assert time.monotonic() < until, "the API does not serve the champion"
+        time.sleep(0.02)
 
 
-def _swap_again_and_again(
-    client: mlflow.MlflowClient, settings: Settings, versions: tuple[str, str, str],
-    process: psutil.Process, resident: list[float],
-) -> None:  # fmt: skip
-    first, second, broken = versions
-    for i in range(_SWAPS):
-        time.sleep(_SECONDS / (_SWAPS + 1))
-        if i % 4 == 0:
-            resident.append(process.memory_info().rss / 2**20)
-        wanted = broken if i % 4 == 3 else (second if i % 2 == 0 else first)
-        client.set_registered_model_alias(settings.model_name, "champion", wanted)
+@dataclass(frozen=True)
+class _Load:
+    """What champions change under."""
+
+    seconds: int
+    swaps: int
 
 
-def run() -> None:
-    """Measure, and write the table."""
-    with tempfile.TemporaryDirectory(prefix="presagio-bench-") as folder:
-        home = Path(folder) / "home"
-        with _services(home) as settings:
-            client = mlflow.MlflowClient(settings.mlflow_url, settings.mlflow_url)
-            client.create_registered_model(settings.model_name)
-            versions = (
-                _register(client, settings, broken=False),
-                _register(client, settings, broken=False),
-                _register(client, settings, broken=True),
-            )
-            client.set_registered_model_alias(settings.model_name, "champion", versions[0])
-            with _api(home) as process:
-                headers = authorization(settings)
-                said, resident = _measure(
-                    Path(folder), client, settings, versions, process, headers
-                )
-            # The last good model is on disk now, and the alias names a broken one.
-            starts = sorted(_first_answer_s(home, headers) for _ in range(5))
-    failed = sum(int(number) for number in re.findall(r"failed (\d+)", said))
-    sockets = re.search(r"Socket errors: (.*)", said)
-    seen = {version: int(count) for version, count in re.findall(r"seen (\w+) (\d+)", said)}
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    assert rate is not None, said
-    rows = [
-        ("requests/s for 60 s", f"{float(rate[1]):.0f}"),
-        ("answers by version", ", ".join(f"{k}: {v:,}" for k, v in sorted(seen.items()))),
-        ("failed requests", failed),
-        ("broken connections", sockets[1] if sockets else 0),
-        ("swaps, broken ones among them", f"{_SWAPS}, {_SWAPS // 4}"),
-        (
-            f"resident MiB, before the first swap, after each {_SWAPS // 5}, and at the end",
-            ", ".join(f"{mib:.0f}" for mib in resident),
-        ),
-        ("from start to first answer with the cached model, median of 5", f"{starts[2]:.2f} s"),
-    ]
-    write("swapping", table(("champions that change under load", ""), list(rows)))
-    print(rows)
+@dataclass(frozen=True)
+class _Api:
+    """A running API and what it follows: two good versions and a broken one."""
+
+    client: mlflow.MlflowClient
+    settings: Settings
+    versions: tuple[str, str, str]
+    process: psutil.Process
+
+    def resident_mib(self) -> float:
+        """Return the memory of the API's own process."""
+        return float(self.process.memory_info().rss) / 2**20
+
+    def swap(self, load: _Load, resident: list[float]) -> None:
+        """Move the alias again and again, each fourth time to the broken version."""
+        first, second, broken = self.versions
+        for i in range(load.swaps):
+            time.sleep(load.seconds / (load.swaps + 1))
+            if i % 4 == 0:
+                resident.append(self.resident_mib())
+            wanted = broken if i % 4 == 3 else (second if i % 2 == 0 else first)
+            self.client.set_registered_model_alias(self.settings.model_name, "champion", wanted)
 
 
 def _measure(
-    folder: Path, client: mlflow.MlflowClient, settings: Settings,
-    versions: tuple[str, str, str], process: psutil.Process, headers: dict[str, str],
-) -> tuple[str, list[float]]:  # fmt: skip
-    body = json.dumps({"request_id": 1, "features": _READING})
+    folder: Path, api: _Api, headers: dict[str, str], load: _Load
+) -> tuple[str, list[float]]:
+    body = json.dumps({"request_id": 1, "features": READING})
     script = folder / "ask.lua"
     script.write_text(_LUA.format(body=body, token=headers["Authorization"]), encoding="utf-8")
-    command = ["wrk", "-t1", "-c10", "-s", str(script), f"{settings.api_url}/predict"]
-    subprocess.run([*command, "-d5s"], check=True, capture_output=True)
+    url = f"{api.settings.api_url}/predict"
+    command = ["wrk", "-t1", "-c10", "--latency", "-s", str(script), url]
+    subprocess.run([*command, f"-d{min(5, load.seconds)}s"], check=True, capture_output=True)
     resident: list[float] = []
-    swaps = threading.Thread(
-        target=_swap_again_and_again, args=(client, settings, versions, process, resident)
-    )
-    swaps.start()
-    said = subprocess.run(
-        [*command, f"-d{_SECONDS}s"], check=True, capture_output=True, text=True
-    ).stdout
-    swaps.join()
-    return said, [*resident, process.memory_info().rss / 2**20]
+    with ThreadPoolExecutor(1) as pool:
+        swaps = pool.submit(api.swap, load, resident)
+        output = subprocess.run(
+            [*command, f"-d{load.seconds}s"], check=True, capture_output=True, text=True
+        ).stdout
+        swaps.result()
+    return output, [*resident, api.resident_mib()]
+
+
+def _rows(output: str, load: _Load) -> list[tuple[object, ...]]:
+    failed = sum(int(number) for number in re.findall(r"failed (\d+)", output))
+    sockets = re.search(r"Socket errors: (.*)", output)
+    seen = {version: int(count) for version, count in re.findall(r"seen (\w+) (\d+)", output)}
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    p99 = re.search(r"(?m)^ +99% +(\S+)$", output)
+    assert rate is not None, output
+    assert p99 is not None, output
+    return [
+        (f"requests/s for {load.seconds} s", f"{float(rate[1]):.0f}"),
+        ("answers by version", ", ".join(f"{k}: {v:,}" for k, v in sorted(seen.items()))),
+        ("failed requests", failed),
+        ("broken connections", sockets[1] if sockets else 0),
+        ("99th percentile of the time to answer", p99[1]),
+        ("swaps, broken ones among them", f"{load.swaps}, {load.swaps // 4}"),
+    ]
+
+
+def run(size: Size) -> None:
+    """Measure, and write the table."""
+    load, starts = size.pick(_Load(60, 20), _Load(30, 8), _Load(4, 4)), size.pick(5, 3, 1)
+    ports = free_ports()
+    with tempfile.TemporaryDirectory(prefix="presagio-bench-") as folder:
+        home = Path(folder) / "home"
+        with _services(home, ports) as settings:
+            client = mlflow.MlflowClient(settings.mlflow_url, settings.mlflow_url)
+            client.create_registered_model(settings.model_name)
+            broken = (False, False, True)
+            first, second, third = (_register(client, settings, broken=own) for own in broken)
+            client.set_registered_model_alias(settings.model_name, "champion", first)
+            server = _api(home, ports)
+            with running(server) as process:
+                _wait_for_champion(ports)
+                headers = authorization(settings)
+                api = _Api(client, settings, (first, second, third), process)
+                output, resident = _measure(Path(folder), api, headers, load)
+            # The last good model is on disk now, and the alias names a broken one.
+            seconds = [first_answer_s(server, headers) for _ in range(starts)]
+    rows = [
+        *_rows(output, load),
+        (
+            "resident MiB, before the first swap, after each 4, and at the end",
+            ", ".join(f"{mib:.0f}" for mib in resident),
+        ),
+        (
+            f"from start to first answer with the cached model, median of {starts}",
+            f"{statistics.median(seconds):.2f} s",
+        ),
+    ]
+    write("swapping", table(("champions that change under load", ""), rows), size)

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from bench.report import table, write
 from bench.running import HEADER, Stack, percentile, running_stack
+from bench.sizes import Size
 
-_DROPS = 20
 _SETTLE_S = 20.0
 # Long enough for the run of the drop before to end: the stack is idle again then.
 _PAUSE_S = (10.0, 15.0)
@@ -40,12 +40,12 @@ def _share_of_a_core(stack: Stack) -> float:
     return (sum(after) - sum(before)) / (time.monotonic() - began)
 
 
-def _measure(name: str, **env: str) -> tuple[object, ...]:
+def _measure(name: str, drops: int, **env: str) -> tuple[object, ...]:
     with running_stack(env=env) as stack:
         time.sleep(_SETTLE_S)
         _drop(stack)  # the first run after a start is no idle one
         seconds = []
-        for _ in range(_DROPS):
+        for _ in range(drops):
             time.sleep(random.uniform(*_PAUSE_S))
             seconds.append(_drop(stack))
         time.sleep(_SETTLE_S)
@@ -56,19 +56,21 @@ def _measure(name: str, **env: str) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def run() -> None:
+def run(size: Size) -> None:
     """Measure both, and write the table."""
+    drops = size.pick(20, 7, 1)
     rows = [
-        _measure("ours: a sensor that lives in the triggerer, in a continuous DAG"),
+        _measure("ours: a sensor that lives in the triggerer, in a continuous DAG", drops),
         _measure(
             "rival: an AssetWatcher with an event trigger",
+            drops,
             PRESAGIO_DAGS_FOLDER=str(_RIVAL),
             PYTHONPATH=str(_RIVAL),
         ),
         ("bar", "", "6 s", "", "3 %"),
     ]
     header = (
-        "way", f"drop to processed, median of {_DROPS}", "95th percentile", "slowest",
+        "way", f"drop to processed, median of {drops}", "95th percentile", "slowest",
         "triggerer when idle, share of a core",
     )  # fmt: skip
-    write("watching", table(header, rows))
+    write("watching", table(header, rows), size)

@@ -1,3 +1,4 @@
+import secrets
 import socket
 from dataclasses import astuple
 
@@ -57,5 +58,5 @@ def test_a_port_that_is_listened_on_is_not_free(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(ports, "_FREE", range(first, first + 100))
         # The lowest comes first, which is taken.
         order = iter(range(100))
-        monkeypatch.setattr(ports.secrets, "randbelow", lambda _below: next(order))
+        monkeypatch.setattr(secrets, "randbelow", lambda _below: next(order))
         assert free_port() > first

@@ -3,7 +3,7 @@
 import secrets
 import socket
 from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from presagio.errors import StackError
@@ -75,6 +75,11 @@ def free_ports() -> Ports:
     for _ in fields(Ports):
         found.append(free_port(found))
     return Ports(*found)
+
+
+def port_options(ports: Ports) -> list[str]:
+    """Return the options of ``presagio up`` that give a stack these ports."""
+    return [f"--port={name}={number}" for name, number in asdict(ports).items()]
 
 
 def _bind_error(port: int) -> OSError | None:
