@@ -1,6 +1,8 @@
 """Parquet files that do more than hold readings: read within bounds, and each gets its verdict."""
 
 import io
+import os
+import signal
 from typing import Any
 
 import polars as pl
@@ -10,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.reading import CheckedFile, Limits, check_file
+from presagio.ingest.reading import CheckedFile, FileRows, Limits, check_file
 from presagio.machine.spec import MachineSpec
 from presagio.readings.limits import ReaderLimits
+from presagio.readings.pool import ReaderPool
 from tests.bombs import shared_string, structs_within_each_other
 
 pytestmark = pytest.mark.unit
@@ -99,18 +102,11 @@ def test_a_file_of_too_much_memory_gets_a_verdict(spec: MachineSpec) -> None:
 def test_a_first_try_that_fails_by_chance_costs_no_row(
     spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-    import signal
-
-    from presagio.readings import pool as pools
-
-    pool = pools.ReaderPool(_LIMITS.reader, size=1)
+    pool = ReaderPool(_LIMITS.reader, size=1)
     monkeypatch.setattr("presagio.ingest.reading.open_pool", lambda *_: pool)
     table = pa.table({**_columns(spec, 150_000), "n": range(150_000)})
     body = io.BytesIO()
     pq.write_table(table, body)
-    from presagio.ingest.reading import FileRows
-
     rows, numbers, killed = FileRows(body, ".parquet", spec, _LIMITS), [], False
     for chunk in rows:
         numbers += chunk.accepted["extra"].str.json_path_match("$.n").cast(pl.Int64).to_list()
@@ -121,6 +117,18 @@ def test_a_first_try_that_fails_by_chance_costs_no_row(
             killed = True
     pool.close()
     assert numbers == list(range(150_000))
+
+
+def test_files_that_are_given_up_hold_no_reader(spec: MachineSpec) -> None:
+    body = io.BytesIO()
+    pq.write_table(pa.table(_columns(spec, 150_000)), body)
+    kept = []
+    for _ in range(_LIMITS.readers + 1):
+        # Whoever fails keeps what it was doing, as a traceback does.
+        kept.append(iter(FileRows(body, ".parquet", spec, _LIMITS)))
+        next(kept[-1])
+        kept[-1].close()
+    assert len(_check(spec, pa.table(_columns(spec, 3))).accepted) == 3
 
 
 def test_a_count_of_rows_that_lies_is_found(spec: MachineSpec) -> None:

@@ -121,9 +121,10 @@ def _clean(intake: Intake, source: _Source) -> tuple[FileRows, Written]:
     output = OutputWriter(source.path.parent, source.claim.id, intake.spec)
     with source.path.open("rb") as file, closing(output):
         rows = FileRows(file, source.suffix, intake.spec, intake.limits)
-        for chunk in rows:
-            output.add(chunk)
-            intake.on_progress(Progress(key, file.tell(), size, rows.tally.rows))
+        with closing(iter(rows)) as chunks:
+            for chunk in chunks:
+                output.add(chunk)
+                intake.on_progress(Progress(key, file.tell(), size, rows.tally.rows))
         return rows, output.finish()
 
 

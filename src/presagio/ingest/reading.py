@@ -1,7 +1,8 @@
 """From the bytes of a file to accepted rows, rejected rows and a verdict, chunk by chunk."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import PurePosixPath
@@ -57,14 +58,19 @@ def suffix_of(name: str) -> str | None:
     return next((suffix for suffix in SUFFIXES if folded.endswith(suffix)), None)
 
 
-def _read_ahead(chunks: Iterable[CheckedRows]) -> Iterator[CheckedRows]:
+def _read_ahead(chunks: Iterable[CheckedRows]) -> Generator[CheckedRows]:
     """Check the next chunk while the caller writes this one: both leave Python's lock to others."""
     iterator = iter(chunks)
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, iterator, None)
-        while (chunk := coming.result()) is not None:
+    try:
+        with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(next, iterator, None)
-            yield chunk
+            while (chunk := coming.result()) is not None:
+                coming = pool.submit(next, iterator, None)
+                yield chunk
+    finally:
+        # A reader that is not done with the file is free for others then.
+        if isinstance(iterator, Generator):
+            iterator.close()
 
 
 class FileRows:
@@ -106,12 +112,13 @@ class FileRows:
         self._duplicates = DuplicateRows() if spec.duplicates == "reject" else None
         self.tally = Tally()
 
-    def __iter__(self) -> Iterator[CheckedRows]:
+    def __iter__(self) -> Generator[CheckedRows]:
         """Yield the rows of one chunk after the other; each row once, accepted or rejected."""
-        for checked in _read_ahead(self._rows):
-            once = self._without_duplicates(checked) if self._duplicates else checked
-            self.tally.add(once)
-            yield replace(once, accepted=once.accepted.drop(LINE, RAW, strict=False))
+        with closing(_read_ahead(self._rows)) as chunks:
+            for checked in chunks:
+                once = self._without_duplicates(checked) if self._duplicates else checked
+                self.tally.add(once)
+                yield replace(once, accepted=once.accepted.drop(LINE, RAW, strict=False))
 
     def _without_duplicates(self, checked: CheckedRows) -> CheckedRows:
         if self._duplicates is None or checked.accepted.is_empty():

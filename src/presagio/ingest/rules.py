@@ -8,6 +8,7 @@ import polars as pl
 
 from presagio.ingest.numerals import THOUSANDS, decimal_form, number_pattern, other_mark
 from presagio.machine.columns import ColumnMatch
+from presagio.machine.contradictions import contradict
 from presagio.machine.spec import Category, Feature, MachineSpec
 from presagio.machine.units import alternatives, convert, find_unit
 
@@ -137,10 +138,9 @@ class RowCheck:
                 _wrong(name, "unknown_category", (raw != "") & ~known, expected),
             ]
         names = list(category.indicators.values())
-        several = pl.sum_horizontal([_is_true(name).cast(pl.Int8) for name in names]) > 1
-        both = f"{' and '.join(names)} are both true; expected one of them at most"
+        several = contradict([_is_true(name).cast(pl.Int32) for name in names])
         rules = [rule for flag in names for rule in self._flag_rules(flag)]
-        return [*rules, Rule(name, "contradiction", several, both)]
+        return [*rules, Rule(name, "contradiction", several, category.contradiction)]
 
     @cached_property
     def rules(self) -> list[Rule]:

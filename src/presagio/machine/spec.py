@@ -48,6 +48,12 @@ class Feature(Column):
     per_minute: Annotated[float, Field(gt=0)] | None = None
     adjustable: bool = True
 
+    @property
+    def allowed(self) -> str:
+        """What values are allowed, in words."""
+        low, high = self.range
+        return f"{low:g} to {high:g} {self.unit}"
+
     @model_validator(mode="after")
     def _range_holds_example(self) -> Self:
         low, high = self.range
@@ -74,6 +80,12 @@ class Category(Column):
         if len(self.values) - len(self.indicators) > 1:
             raise ValueError(f"category {self.name}: only one value may lack an indicator")
         return self
+
+    @property
+    def contradiction(self) -> str:
+        """What is said of a reading that has two values; at every door, in these words."""
+        names = " and ".join(self.indicators.values())
+        return f"{names} are both true; expected one of them at most"
 
     @property
     def remainder(self) -> str | None:

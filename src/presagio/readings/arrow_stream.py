@@ -9,7 +9,7 @@ Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 
 import io
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -141,12 +141,31 @@ def messages(file: BinaryIO, most: int) -> Iterator[Message]:
         yield message
 
 
-def _read(part: list[Message]) -> pl.DataFrame:
-    return pl.read_ipc_stream(b"".join(message.raw for message in part) + _END)
+def _read(part: list[Message], columns: Mapping[str, str] | None) -> pl.DataFrame:
+    raw = b"".join(message.raw for message in part) + _END
+    if columns is None:
+        return pl.read_ipc_stream(raw)
+    return pl.read_ipc_stream(raw, columns=list(columns)).rename(dict(columns))
 
 
-def read_frames(path: Path) -> Iterator[pl.DataFrame]:
+def read_schema(path: Path) -> pl.Schema:
+    """Return names and types of a stream's columns; errors as of :func:`read_frames`."""
+    with path.open("rb") as file:
+        schema = next(messages(file, path.stat().st_size), None)
+    if schema is None or schema.kind != _SCHEMA:
+        raise DataError("it does not begin with a schema")
+    return _read([schema], None).schema
+
+
+def read_frames(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[pl.DataFrame]:
     """Yield the tables of a stream, batches that are short together.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        The columns that are read, with new names for them; all when not given.
 
     Raises
     ------
@@ -168,12 +187,12 @@ def read_frames(path: Path) -> Iterator[pl.DataFrame]:
             if message.kind == _DICTIONARY and (known := known + message.unpacked) > _MOST_UNPACKED:
                 raise DataError(f"the dictionaries are over {_MOST_UNPACKED} bytes long")
             if message.kind == _BATCH and room <= 0:
-                yield _read(before + part)
+                yield _read(before + part, columns)
                 before += [own for own in part if own.kind == _DICTIONARY]
                 # No shorter than what it begins with: else that is read too often.
                 part, room = [], max(_PART_BYTES, known)
         if part:
-            yield _read(before + part)
+            yield _read(before + part, columns)
 
 
 def write_frames(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:

@@ -1,7 +1,6 @@
 """Parquet files: the schema first, then the columns that are needed."""
 
 import io
-import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,16 @@ def read_schema(path: Path, arguments: Mapping[str, Any]) -> Parts:
     yield about, []
 
 
+def frames(lazy: pl.LazyFrame, columns: Mapping[str, str]) -> Iterator[pl.DataFrame]:
+    """Yield rows, with only the columns that are wanted: the file's names to new ones."""
+    wanted = lazy.select(pl.col(name).alias(own) for name, own in columns.items())
+    batches = wanted.collect_batches(chunk_size=_ROWS)
+    # A file without rows has no batch.
+    first = next(batches, None)
+    yield wanted.head(0).collect() if first is None else first
+    yield from batches
+
+
 def read_cells(path: Path, arguments: Mapping[str, Any]) -> Parts:
     """Read columns as cells of text: ``columns`` maps the file's names to those that are wanted."""
     names: dict[str, str] = arguments["columns"]
@@ -50,13 +59,6 @@ def read_cells(path: Path, arguments: Mapping[str, Any]) -> Parts:
     schema = lazy.collect_schema()
     texts = [names[name] for name in names if is_text(schema[name])]
     bounds = CellBounds(arguments["cell_bytes"], arguments["text_bytes"])
-    columns = [pl.col(name).alias(own) for name, own in names.items()]
-    wanted = lazy.select(columns)
-    # A file without rows has no batch.
-    frames = wanted.collect_batches(chunk_size=_ROWS)
-    first = next(frames, None)
-    if first is None:
-        first = wanted.head(0).collect()
-    for frame in itertools.chain([first], frames):
+    for frame in frames(lazy, names):
         for part in bounds.bound(as_text(frame), texts):
             yield {"rows": part.height}, [as_block(part.cast(pl.String))]

@@ -5,10 +5,11 @@ what there is to say of one, as plain data, and blocks of bytes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from presagio.readings import parquet
+from presagio.readings import checked, parquet
 
 
 class Task(NamedTuple):
@@ -19,6 +20,12 @@ class Task(NamedTuple):
 
 
 TASKS = {
-    "parquet_schema": Task(parquet.read_schema, "a Parquet file"),
-    "parquet_cells": Task(parquet.read_cells, "a Parquet file"),
-}
+    "parquet_schema": Task(parquet.read_schema, "Parquet"),
+    "parquet_cells": Task(parquet.read_cells, "Parquet"),
+} | {
+    f"checked_{form}": Task(partial(checked.read_checked, form), name)
+    for form, name in (
+        ("parquet", "Parquet"), ("arrow", "an Arrow stream"), ("csv", "CSV"), ("json", "JSON"),
+        ("ndjson", "NDJSON"),
+    )
+}  # fmt: skip

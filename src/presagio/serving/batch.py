@@ -1,9 +1,12 @@
 """The route that judges files: any kind in, any kind out, a part at a time, faults by row."""
 
+import asyncio
 import json
+import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -12,7 +15,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Security
 from fastapi.responses import StreamingResponse
 
-from presagio.errors import DataError
+from presagio.errors import (
+    DataError,
+    PresagioError,
+    ReaderEndedError,
+    ReadersBusyError,
+    UnreadableFileError,
+)
 from presagio.inference.artifact import sha256_of
 from presagio.machine.spec import MachineSpec
 from presagio.serving import bodies
@@ -25,6 +34,8 @@ from presagio.serving.problems import RefusedError, problems
 from presagio.serving.tokens import Principal
 from presagio.settings import Settings
 
+_log = logging.getLogger(__name__)
+_REFUSED = (DataError, UnreadableFileError, ReaderEndedError, ReadersBusyError)
 _JSON = "application/json"
 _TYPES = (
     _JSON,
@@ -74,16 +85,47 @@ def _type_wanted(request: Request, sent: str) -> str:
     )  # fmt: skip
 
 
-def _next_part(parts: Iterator[bytes]) -> bytes | None:
-    return next(parts, None)
+def _refusal(err: PresagioError) -> RefusedError:
+    """Say why a file is not answered; none of it is the server's fault."""
+    if isinstance(err, ReadersBusyError):
+        return RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "busy", "Other files are read", str(err),
+            headers={"Retry-After": "10"},
+        )  # fmt: skip
+    if isinstance(err, ReaderEndedError):
+        _log.warning("a file ended its reader (%s): %s", err.reason, err)
+    return RefusedError(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable-file", "The file cannot be judged", str(err)
+    )
+
+
+class _Parts:
+    """The parts of an answer, taken in threads, one after the other."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts, self._taking = parts, threading.Lock()
+
+    def take(self) -> bytes | None:
+        """Return the next part; None after the last."""
+        with self._taking:
+            return next(self._parts, None)
+
+    def close(self) -> None:
+        """Let go of what the parts are made of, such as a reader that is not done yet."""
+        with self._taking:
+            if isinstance(self._parts, Generator):
+                self._parts.close()
 
 
 async def _removing(parts: Iterator[bytes], folder: Path, files: Executor) -> AsyncIterator[bytes]:
     """Yield an answer, and remove its files, also when its reader goes away."""
+    answer = _Parts(parts)
     try:
-        while (part := await files.resume(_next_part, parts)) is not None:
+        while (part := await files.resume(answer.take)) is not None:
             yield part
     finally:
+        # Nobody may be waited for here: a request that was cut off ends at once.
+        asyncio.get_running_loop().run_in_executor(None, answer.close)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -116,10 +158,9 @@ class Batches:
                 async for part in bodies.stream_bytes(request.scope, request.receive, most):
                     file.write(part)
             parts, headers = await self.files.run(self._judge, sent, wanted, folder, key)
-        except DataError as err:
+        except _REFUSED as err:
             shutil.rmtree(folder, ignore_errors=True)
-            status, title = HTTPStatus.UNPROCESSABLE_ENTITY, "The file cannot be judged"
-            raise RefusedError(status, "unreadable-file", title, str(err)) from err
+            raise _refusal(err) from err
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -135,14 +176,14 @@ class Batches:
             if (before := self.idempotency.find(key, digest, folder)) is not None:
                 return before
         served = self.champion.served
-        judge = FileJudge(served, self.spec, self.judge)
+        judge = FileJudge(served, self.spec, self.judge, self.settings)
         headers = {
             "Content-Type": wanted,
             "X-Presagio-Model": served.model,
             "X-Presagio-Version": served.version,
             "X-Presagio-Degraded": str(served.degraded).lower(),
         }
-        parts = judge.answer(path, sent, wanted, most_rows=self.settings.api_max_rows)
+        parts = judge.answer(path, sent, wanted)
         if key is not None:
             parts = self.idempotency.keep(key, digest, headers, parts, folder)
         return parts, headers

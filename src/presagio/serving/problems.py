@@ -19,7 +19,7 @@ from presagio.errors import RegistryError, StorageError
 from presagio.machine.spec import Feature, MachineSpec
 from presagio.serving.answers import Fault, Problem
 from presagio.serving.openapi import schema_reference
-from presagio.serving.requests import allowed_range
+from presagio.serving.requests import CONTRADICTION
 
 _log = logging.getLogger(__name__)
 _LONGEST_ECHO = 80
@@ -86,11 +86,17 @@ def feature_fault(feature: Feature, field: str, got: str) -> Fault:
     return Fault(
         field=field,
         got=got,
-        allowed=f"a number, {allowed_range(feature)}",
+        allowed=f"a number, {feature.allowed}",
         minimum=low,
         maximum=high,
         unit=feature.unit,
     )
+
+
+def contradiction_fault(field: str, names: Sequence[str]) -> Fault:
+    """Return the fault of a reading that has two values of one category."""
+    both = f"{' and '.join(names)} are both true"
+    return Fault(field=field, got=both, allowed="one of them at most")
 
 
 def _fault(error: Any, spec: MachineSpec) -> Fault:
@@ -99,6 +105,9 @@ def _fault(error: Any, spec: MachineSpec) -> Fault:
     ends = [i for i, part in enumerate(place) if part in spec.indicator_names]
     place = place[: ends[0] + 1] if ends else place
     field = shown(".".join(place))[1:-1] or "body"
+    if error["type"] == CONTRADICTION:
+        names = error["ctx"]["names"]
+        return contradiction_fault(field, names)
     got = "nothing" if error["type"] == "missing" else shown(error["input"])
     for feature in spec.features:
         if feature.name in place:

@@ -11,13 +11,21 @@ from pydantic import BaseModel, ValidationError
 
 from presagio import __version__
 from presagio.errors import DataError
+from presagio.machine.contradictions import contradict
 from presagio.machine.spec import MachineSpec
 from presagio.serving import bodies
+from presagio.serving.answers import Fault
 from presagio.serving.authorization import admitted
 from presagio.serving.champion import Champion, Served
 from presagio.serving.judgement import Judge
 from presagio.serving.openapi import schema_reference
-from presagio.serving.problems import RefusedError, feature_fault, invalid_request, problems
+from presagio.serving.problems import (
+    RefusedError,
+    contradiction_fault,
+    feature_fault,
+    invalid_request,
+    problems,
+)
 from presagio.serving.tensors import (
     InferenceRequest,
     InferenceResponse,
@@ -178,12 +186,23 @@ class Inference:
             row, column = np.argwhere(odd)[0]
             name = self._spec.indicator_names[column]
             raise _bad(f"inputs[{row}].{name}: got {rows[row, first + column]:g}, allowed: 0 or 1")
+        faults += self._contradictions(rows)
         if faults:
             refused = _bad(
                 "; ".join(f"{f.field}: got {f.got}, allowed: {f.allowed}" for f in faults[:3])
             )
             refused.faults = faults
             raise refused
+
+    def _contradictions(self, rows: NDArray[np.float64]) -> list[Fault]:
+        names = self._spec.input_names
+        return [
+            contradiction_fault(f"inputs[{row}]", tuple(category.indicators.values()))
+            for category in self._spec.categories
+            for row in np.flatnonzero(
+                contradict([rows[:, names.index(own)] for own in category.indicators.values()])
+            )[:10]
+        ]
 
     def _wanted(self, request: InferenceRequest) -> dict[str, bool]:
         if not request.outputs:

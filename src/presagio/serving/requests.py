@@ -1,12 +1,26 @@
 """What the API is asked: the models of its requests, made from the machine spec."""
 
+import itertools
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from presagio.machine.spec import Feature, MachineSpec
+from presagio.machine.contradictions import contradict
+from presagio.machine.spec import Category, Feature, MachineSpec
 
 _INT64 = 2**63
+# The type of the error of a reading with two values of one category.
+CONTRADICTION = "contradiction"
 # One-hot columns come as 0 and 1 from many an export.
 _Indicator = StrictBool | Literal[0, 1]
 
@@ -55,12 +69,6 @@ class FeedbackRequest(BaseModel):
     outcomes: Annotated[list[Any], Field(min_length=1, max_length=1000)]
 
 
-def allowed_range(feature: Feature) -> str:
-    """Say what values of a feature are allowed, in words."""
-    low, high = feature.range
-    return f"{low:g} to {high:g} {feature.unit}"
-
-
 def _number(feature: Feature) -> Any:
     low, high = feature.range
     return Annotated[
@@ -72,10 +80,24 @@ def _number(feature: Feature) -> Any:
             ge=low,
             le=high,
             title=f"{feature.title} [{feature.unit}]",
-            description=f"{feature.title}, {allowed_range(feature)}.",
+            description=f"{feature.title}, {feature.allowed}.",
             json_schema_extra={"unit": feature.unit},
         ),
     ]
+
+
+def _one_value(category: Category) -> Callable[[Any], Any]:
+    """Make the check that a reading has one value of a category."""
+    names = tuple(category.indicators.values())
+
+    def check(features: Any) -> Any:
+        if contradict([getattr(features, name) for name in names]):
+            raise PydanticCustomError(
+                CONTRADICTION, "{message}", {"message": category.contradiction, "names": names}
+            )
+        return features
+
+    return check
 
 
 def _features_model(spec: MachineSpec) -> type[BaseModel]:
@@ -84,12 +106,30 @@ def _features_model(spec: MachineSpec) -> type[BaseModel]:
         for value, indicator in category.indicators.items():
             about = Field(description=f"{category.title} is {value}.")
             fields[indicator] = (Annotated[_Indicator, about], ...)
+    checks: dict[str, Any] = {
+        f"one_{category.name}": model_validator(mode="after")(_one_value(category))
+        for category in spec.categories
+        if len(category.indicators) > 1
+    }
     return create_model(
         "Features",
-        __config__=ConfigDict(json_schema_extra={"examples": [dict[str, Any](spec.example)]}),
+        __config__=ConfigDict(json_schema_extra=_described(spec)),
         __doc__=f"One reading of: {spec.title}.",
+        __validators__=checks,
         **fields,
     )
+
+
+def _described(spec: MachineSpec) -> dict[str, Any]:
+    """Return what the fields of a reading do not tell, for its JSON schema."""
+    true: dict[str, Any] = {"enum": [True, 1]}
+    both = [
+        {"properties": {one: true, other: true}, "required": [one, other]}
+        for category in spec.categories
+        for one, other in itertools.combinations(category.indicators.values(), 2)
+    ]
+    described: dict[str, Any] = {"examples": [dict[str, Any](spec.example)]}
+    return described | ({"not": {"anyOf": both}} if both else {})
 
 
 def request_model(spec: MachineSpec) -> type[PredictRequest]:
