@@ -12,50 +12,36 @@
 
 import hashlib
 import json
+from errno import ENOENT
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from presagio.errors import InvalidArtifactError
+from presagio.inference.manifest import Example, Manifest, first_fault, parse_card
+from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
+
+__all__ = [
+    "CARD", "FILES", "GRAPH", "MANIFEST", "SPEC", "ArtifactFiles", "Example", "Manifest",
+    "read_artifact", "sha256_of", "write_artifact",
+]  # fmt: skip
 
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 SPEC = "spec.json"
 CARD = "card.json"
+FILES = (MANIFEST, GRAPH, SPEC, CARD)
+# Bytes that each may have. The largest machine of ours so far has a graph of 20 MB; a parsed
+# text can take 40 times its size.
+_LARGEST = {MANIFEST: 8 << 20, GRAPH: 512 << 20, SPEC: 1 << 20, CARD: 2 << 20}
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Example(_Frozen):
-    """A recorded prediction that a loaded artifact has to repeat."""
-
-    inputs: tuple[float, ...]
-    score: float
-    probability: float
-    label: bool
-
-
-class Manifest(_Frozen):
-    """What the folder holds, and what the model answers."""
-
-    format: Literal[1] = 1
-    files: dict[str, str]
-    inputs: tuple[str, ...]
-    threshold: float
-    # Columns of the graph's outputs of these names; models made before they had them have none.
-    modes: tuple[str, ...] = ()
-    distances: tuple[str, ...] = ()
-    examples: tuple[Example, ...]
-    # Rows that the model learned from, which an explanation compares with.
-    background: tuple[tuple[float, ...], ...] = ()
-
-
-class ArtifactFiles(_Frozen):
+class ArtifactFiles(BaseModel):
     """A verified artifact folder, read but not yet runnable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path
     digest: str
@@ -122,21 +108,51 @@ def read_artifact(folder: Path, *, digest: str | None = None) -> ArtifactFiles:
         If a file is missing or altered, or does not say what it should.
     """
     try:
-        found = sha256_of(folder / MANIFEST)
-        if digest is not None and found != digest:
-            raise InvalidArtifactError(f"{folder}: the manifest has digest {found}, not {digest}")
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        manifest, found = _read_manifest(folder, digest)
         for name in (GRAPH, SPEC, CARD):
+            _check_size(folder / name)
             if sha256_of(folder / name) != manifest.files.get(name):
                 raise InvalidArtifactError(f"{folder}: {name} is not the file that was exported")
         spec = MachineSpec.model_validate_json((folder / SPEC).read_bytes())
-        card = json.loads((folder / CARD).read_bytes())
+        card = parse_card((folder / CARD).read_bytes())
     except OSError as err:
         raise InvalidArtifactError(f"{folder}: cannot read {err.filename}: {err.strerror}") from err
-    except (ValidationError, ValueError) as err:
-        raise InvalidArtifactError(f"{folder}: {err}") from err
+    except ValidationError as err:
+        raise InvalidArtifactError(f"{folder}: {err.title}: {first_fault(err)}") from err
+    except RecursionError as err:
+        raise InvalidArtifactError(f"{folder}: it is nested too deep") from err
+    _check_columns(folder, manifest, spec)
+    return ArtifactFiles(folder=folder, digest=found, manifest=manifest, spec=spec, card=card)
+
+
+def _check_size(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(ENOENT, "there is no such file", str(path))
+    if (size := path.stat().st_size) > _LARGEST[path.name]:
+        raise InvalidArtifactError(
+            f"{path} has {size} bytes, {_LARGEST[path.name]} are the most that one may have"
+        )
+
+
+def _read_manifest(folder: Path, digest: str | None) -> tuple[Manifest, str]:
+    _check_size(folder / MANIFEST)
+    raw = (folder / MANIFEST).read_bytes()
+    found = hashlib.sha256(raw).hexdigest()
+    if digest is not None and found != digest:
+        raise InvalidArtifactError(f"{folder}: the manifest has digest {found}, not {digest}")
+    return Manifest.model_validate_json(raw), found
+
+
+def _check_columns(folder: Path, manifest: Manifest, spec: MachineSpec) -> None:
+    """Check that the columns that a model has are those of its machine spec."""
     if manifest.inputs != spec.input_names:
         raise InvalidArtifactError(
             f"{folder}: the model takes {manifest.inputs}, the spec has {spec.input_names}"
         )
-    return ArtifactFiles(folder=folder, digest=found, manifest=manifest, spec=spec, card=card)
+    if odd := sorted(set(manifest.modes) - set(spec.label_names)):
+        raise InvalidArtifactError(f"{folder}: the spec has no failure modes {odd}")
+    limits = tuple(distance.name for distance in distances_of(spec))
+    if manifest.distances and manifest.distances != limits:
+        raise InvalidArtifactError(
+            f"{folder}: the model gives distances {manifest.distances}, the spec has {limits}"
+        )

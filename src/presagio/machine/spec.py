@@ -1,6 +1,7 @@
 """The machine spec: one TOML file that says what a machine's readings are."""
 
 import tomllib
+from collections import Counter
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +15,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class _Named(_Frozen):
@@ -255,7 +256,7 @@ class MachineSpec(_Frozen):
         names = [*self.input_names, *self.label_names]
         others: tuple[_Named, ...] = (*self.identifiers, *self.categories, *self.quantities)
         names += [other.name for other in others]
-        doubled = sorted({name for name in names if names.count(name) > 1})
+        doubled = sorted(name for name, number in Counter(names).items() if number > 1)
         if doubled:
             raise ValueError(f"names must be unique, these are not: {doubled}")
         known = {*self.feature_names, *(quantity.name for quantity in self.quantities)}

@@ -26,11 +26,11 @@ from presagio.monitoring.exporter import COLUMN_FIGURES, LATEST
 from presagio.monitoring.report import write_report
 from presagio.orchestration.feedback import alarm_figures
 from presagio.orchestration.sweep import open_intake
+from presagio.registry.loading import load_version
 from presagio.registry.recording import Registry, open_registry
 from presagio.registry.versions import REFERENCE, RegisteredVersion
 from presagio.settings import Settings, load_settings
 from presagio.training.curated import processed_receipts, read_part
-from presagio.training.promotion import load_version
 
 _log = logging.getLogger(__name__)
 _PLACE = "monitoring/drift-{at:%Y%m%dT%H%M%SZ}.html"
@@ -97,7 +97,12 @@ def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
     if len(newest) < min(settings.drift_min_rows, wanted):
         said = f"{len(newest)} readings, {min(settings.drift_min_rows, wanted)} are needed"
         return Watched(said, champion.version)
-    predictor = load_version(registry, champion, intake.spec, settings.model_cache)
+    predictor = load_version(
+        registry, champion, intake.spec, settings.model_cache, limit_s=settings.model_trial_s
+    )
+    learned = (predictor.artifact.card.get("data") or {}).get("train_rows")
+    if learned is None:
+        return Watched("the model card names no number of training rows", champion.version)
     window = _table(newest, intake.spec)
     rows = np.column_stack([window[name] for name in predictor.artifact.manifest.inputs])
     window[PROBABILITY] = predictor.predict(rows).probability
@@ -105,7 +110,7 @@ def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
         intake.spec,
         _table(reference, intake.spec) | {PROBABILITY: reference[PROBABILITY].to_numpy()},
         window,
-        reference_rows=int(predictor.artifact.card["data"]["train_rows"]),
+        reference_rows=learned,
         rules=DriftRules(settings.drift_psi, settings.drift_p_value, settings.drift_outside),
     )
     return _publish(settings, intake, registry, champion, report)

@@ -21,10 +21,10 @@ from presagio.ingest.rules import EXTRA
 from presagio.ingest.upload import Uploaded, upload
 from presagio.machine.columns import match_columns
 from presagio.machine.spec import MachineSpec
+from presagio.registry.loading import load_version
 from presagio.registry.recording import Registry
 from presagio.settings import Settings
 from presagio.training.curated import processed_receipts, read_part
-from presagio.training.promotion import load_version
 
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
 
@@ -142,7 +142,9 @@ def _with_what_was_said(
     if SAID_ALARM in rows.columns and not rows[SAID_ALARM].null_count():
         return rows.with_columns(_truth(SAID_ALARM).alias(SAID_ALARM))
     champion = registry.resolve()
-    predictor = load_version(registry, champion, spec, settings.model_cache)
+    predictor = load_version(
+        registry, champion, spec, settings.model_cache, limit_s=settings.model_trial_s
+    )
     inputs = [rows[name].cast(pl.Float64).to_numpy() for name in spec.input_names]
     alarm = predictor.predict(np.column_stack(inputs)).label
     return rows.with_columns(

@@ -1,14 +1,11 @@
 """A champion that somebody registered from a notebook: a plain scikit-learn pipeline.
 
-Taken in skops format, whose types are held against a list of our own before anything is built.
+Taken in skops format, whose types are compared with a list of our own before anything is built.
 Run by ONNX Runtime where it can be converted, by scikit-learn otherwise; its card says which.
 A pickle runs whatever its author wants, so it is refused unless a setting names the version.
 """
 
-import json
 import logging
-import pickle
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from presagio.errors import InvalidArtifactError
+from presagio.errors import InvalidArtifactError, PresagioError
 from presagio.inference.artifact import (
     ArtifactFiles,
     Example,
@@ -26,8 +23,18 @@ from presagio.inference.artifact import (
     write_artifact,
 )
 from presagio.inference.predictor import Predictor, load_predictor
+from presagio.inference.rehearsal import rehearse
 from presagio.machine.spec import MachineSpec
+from presagio.registry import cache as caching
 from presagio.registry.conversion import ForeignEstimator, convert
+from presagio.registry.description import (
+    LARGEST_DESCRIPTION,
+    columns_of,
+    read_description,
+    refuse,
+)
+from presagio.registry.estimators import load_estimator
+from presagio.registry.loading import load_cached
 from presagio.registry.reader import RegistryReader
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import Settings
@@ -35,88 +42,9 @@ from presagio.settings import Settings
 _log = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
 
-# Besides what skops itself trusts, which is scikit-learn's and NumPy's own plain classes.
-_ALLOWED_TYPES = frozenset(
-    {
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.compose._column_transformer._RemainderColsList",
-    }
-)
-_NUMBERS = frozenset({"double", "float", "long", "integer", "boolean"})
 _PROBES = 1000
 _EXAMPLES = 10
 _PARITY = 1e-3
-
-
-def _refuse(version: RegisteredVersion, why: str) -> InvalidArtifactError:
-    return InvalidArtifactError(f"{version.name} version {version.version} is refused: {why}")
-
-
-def _described(folder: Path, version: RegisteredVersion) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 - of the extra `foreign`
-
-    try:
-        found = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-        return {"sklearn": found["flavors"]["sklearn"], "signature": found.get("signature")}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as err:
-        raise _refuse(
-            version, "it is neither an artifact of ours nor a scikit-learn model"
-        ) from err
-
-
-def _columns(signature: Any, spec: MachineSpec, version: RegisteredVersion) -> list[str]:
-    """Return the names of a model's columns in its order, held against the machine spec."""
-    try:
-        entries = json.loads(signature["inputs"])
-        columns = {entry["name"]: entry["type"] for entry in entries}
-    except (TypeError, KeyError, ValueError) as err:
-        raise _refuse(version, "it has no signature with named columns") from err
-    if set(columns) != set(spec.input_names) or len(entries) != len(columns):
-        raise _refuse(
-            version, f"it takes {sorted(columns)}, machine spec {spec.name} {[*spec.input_names]}"
-        )
-    if strange := {kind for kind in columns.values() if kind not in _NUMBERS}:
-        raise _refuse(version, f"columns of type {sorted(strange)} are no numbers")
-    return list(columns)
-
-
-def _load_skops(file: Path, version: RegisteredVersion) -> Any:
-    import skops.io  # noqa: PLC0415 - of the extra `foreign`
-
-    # What a damaged file raises is anything from a zip error to a missing attribute.
-    try:
-        strange = set(skops.io.get_untrusted_types(file=file)) - _ALLOWED_TYPES
-    except Exception as err:
-        raise _refuse(version, f"its skops file cannot be read: {err}") from err
-    if strange:
-        raise _refuse(version, f"types {sorted(strange)} are not on the list of trusted ones")
-    try:
-        return skops.io.load(file, trusted=sorted(_ALLOWED_TYPES))
-    except Exception as err:
-        raise _refuse(version, f"its skops file cannot be loaded: {err}") from err
-
-
-def _load_estimator(
-    folder: Path, flavor: Any, version: RegisteredVersion, settings: Settings
-) -> tuple[Any, Path]:
-    file = folder / Path(str(flavor.get("pickled_model", ""))).name
-    if not file.is_file():
-        raise _refuse(version, "its model file is missing")
-    if file.suffix == ".skops":
-        return _load_skops(file, version), file
-    name = f"{version.name}/{version.version}"
-    if name not in settings.allow_pickle:
-        raise _refuse(
-            version, "it is a pickle, which runs what its author wants; log it with "
-            f'serialization_format="skops", or name {name} in PRESAGIO_ALLOW_PICKLE',
-        )  # fmt: skip
-    _log.warning("%s is loaded from a pickle, as PRESAGIO_ALLOW_PICKLE allows", name)
-    try:
-        with file.open("rb") as opened:
-            return pickle.load(opened), file  # noqa: S301 - allowed by name
-    except Exception as err:
-        raise _refuse(version, f"its pickle cannot be loaded: {err}") from err
 
 
 def _probes(spec: MachineSpec) -> Floats:
@@ -233,24 +161,51 @@ def load_foreign(
     """
     cache = settings.model_cache
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
-        folder = reader.download_model(version, Path(scratch) / "model")
+    with tempfile.TemporaryDirectory(dir=cache, prefix=caching.SCRATCH) as scratch:
         try:
-            said = _described(folder, version)
-            columns = _columns(said["signature"], spec, version)
-            model, file = _load_estimator(folder, said["sklearn"], version, settings)
+            return _load(reader, version, spec, settings, Path(scratch))
+        except PresagioError:
+            raise
         except ImportError as err:
-            raise _refuse(version, f"{err.name} is missing; install presagio[foreign]") from err
-        estimator = ForeignEstimator(model, columns, spec)
-        if not estimator.judges:
-            raise _refuse(version, "it has neither decision_function nor predict_proba")
-        rows = _probes(spec)
-        if (estimator.labels(rows) != (estimator.judge(rows)[0] >= 0)).any():
-            raise _refuse(version, "its labels are not those of its scores")
-        into = cache / f"{version.name}-{version.version}-{version.run_id or 'foreign'}"
-        try:
-            return _converted(estimator, spec, version, file, into)
-        except Exception as err:  # noqa: BLE001 - a converter may fail in any way
-            shutil.rmtree(into, ignore_errors=True)
-            _log.warning("%s cannot be converted, scikit-learn runs it: %s", version.name, err)
-        return _by_scikit_learn(estimator, spec, version, file)
+            raise refuse(version, f"{err.name} is missing; install presagio[foreign]") from err
+        except Exception as err:
+            # Estimators are what their author made them; what they raise has no bound.
+            raise refuse(version, f"{type(err).__name__}: {str(err)[:500]}") from err
+
+
+def _load(
+    reader: RegistryReader, version: RegisteredVersion, spec: MachineSpec, settings: Settings,
+    scratch: Path,
+) -> Predictor:  # fmt: skip
+    described = read_description(
+        reader.download_source(
+            version, "MLmodel", scratch / "MLmodel", at_most=LARGEST_DESCRIPTION
+        ),
+        version,
+    )
+    columns = columns_of(described.signature, spec, version)
+    source = described.flavors.sklearn.pickled_model
+    model, file = load_estimator(reader, source, version, settings, scratch)
+    estimator = ForeignEstimator(model, columns, spec)
+    if not estimator.judges:
+        raise refuse(version, "it has neither decision_function nor predict_proba")
+    rows = _probes(spec)
+    if (estimator.labels(rows) != (estimator.judge(rows)[0] >= 0)).any():
+        raise refuse(version, "its labels are not those of its scores")
+    try:
+        return _kept(_converted(estimator, spec, version, file, scratch / "artifact"),
+                     version, settings)  # fmt: skip
+    except Exception as err:  # noqa: BLE001 - a converter may fail in any way
+        _log.warning("%s cannot be converted, scikit-learn runs it: %s", version.name, err)
+    predictor = _by_scikit_learn(estimator, spec, version, file)
+    rehearse(predictor)
+    return predictor
+
+
+def _kept(predictor: Predictor, version: RegisteredVersion, settings: Settings) -> Predictor:
+    """Keep a converted model in the cache, and load it from there as any other."""
+    cache, artifact = settings.model_cache, predictor.artifact
+    folder = caching.folder_of(cache, version)
+    caching.remove(cache, folder)
+    caching.place(artifact.folder, cache, folder)
+    return load_cached(folder, artifact.digest, artifact.spec, limit_s=settings.model_trial_s)

@@ -4,83 +4,39 @@ Over MLflow's REST API and not by its package, whose import takes 3 s, 130 MiB a
 inference API reads the registry and nothing else of it.
 """
 
-import shutil
+import re
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit
-
-import httpx
+from urllib.parse import quote
 
 from presagio.errors import NoChampionError, RegistryError
+from presagio.inference.artifact import FILES
+from presagio.registry import answers
+from presagio.registry import cache as caching
+from presagio.registry.exchange import Deadline, shown
+from presagio.registry.server import (
+    BAD_ALIAS,
+    CONTRADICTION,
+    NOT_FOUND,
+    MlflowServer,
+    RefusedError,
+    below,
+    translated,
+)
 from presagio.registry.versions import (
     ARTIFACT,
     DIGEST_TAG,
+    HOLDOUT,
+    REFERENCE,
     Alias,
     ListedVersion,
     RegisteredVersion,
 )
 from presagio.settings import Settings
 
-_API = "/api/2.0/mlflow/"
-_PROXIED = "/api/2.0/mlflow-artifacts/artifacts"
-_NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"
-_BAD_ALIAS = "INVALID_PARAMETER_VALUE"  # what MLflow says of an alias that no version carries
-# A model is a few MB; what is larger is no model of ours and would fill the disk.
-_LARGEST_BYTES = 1 << 30
-
-
-class _RefusedError(Exception):
-    """MLflow answers, and not with what was asked for; ``code`` is its own."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"({code}): {message}")
-        self.code = code
-
-
-@contextmanager
-def _translated(action: str) -> Iterator[None]:
-    try:
-        yield
-    except (_RefusedError, httpx.HTTPError) as err:
-        said = str(err) or type(err).__name__
-        raise RegistryError(
-            f"MLflow cannot {action}: {said}; check PRESAGIO_MLFLOW_URL and that the server is up"
-        ) from err
-    except OSError as err:
-        raise RegistryError(f"MLflow cannot {action}: {err}; check the disk") from err
-
-
-def _pairs(found: Any) -> dict[str, Any]:
-    return {entry["key"]: entry.get("value") for entry in found or ()}
-
-
-def _registered(found: Mapping[str, Any]) -> RegisteredVersion:
-    digest = _pairs(found.get("tags")).get(DIGEST_TAG)
-    return RegisteredVersion(
-        found["name"], str(found["version"]), found.get("run_id") or "", digest,
-        found.get("source") or "",
-    )  # fmt: skip
-
-
-def _below(uri: str) -> str:
-    """Return the path of an artifact folder below the root that MLflow serves.
-
-    Raises
-    ------
-    RegistryError
-        If MLflow does not serve it itself.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme != "mlflow-artifacts":
-        raise RegistryError(
-            f"artifacts are at {uri}, which MLflow does not serve; start it with "
-            "--artifacts-destination, so that it does"
-        )
-    return parts.path.strip("/")
+_DIGEST = re.compile("[0-9a-f]{64}")
+# What is fetched of a version: files of these names and no others, whatever a listing would say.
+_FILES = {ARTIFACT: FILES, HOLDOUT: (f"{HOLDOUT}.parquet",), REFERENCE: (f"{REFERENCE}.parquet",)}
 
 
 class RegistryReader:
@@ -90,33 +46,28 @@ class RegistryReader:
     """
 
     def __init__(
-        self, url: str, model_name: str, *, timeout_s: float, account: tuple[str, str] | None
-    ) -> None:
-        # Without connections that stay open: it is asked seldom, and nobody has to close it.
-        transport = httpx.HTTPTransport(retries=1, limits=httpx.Limits(max_keepalive_connections=0))
-        self._http = httpx.Client(
-            base_url=url, timeout=timeout_s, transport=transport, auth=account
-        )
+        self, url: str, model_name: str, *, timeout_s: float, account: tuple[str, str] | None,
+        download_s: float = 120.0, download_bytes: int = 1 << 30,
+    ) -> None:  # fmt: skip
+        self._server = MlflowServer(url, timeout_s=timeout_s, account=account)
         self._name = model_name
+        self._download_s, self._download_bytes = download_s, download_bytes
 
     @property
     def name(self) -> str:
         """Name of the registered model."""
         return self._name
 
-    def _get(self, path: str, **parameters: str | int) -> dict[str, Any]:
-        answer = self._http.get(_API + path, params=parameters)
-        if answer.is_error:
-            try:
-                said = dict(answer.json())
-            except ValueError:
-                said = {}
-            code = str(said.get("error_code") or answer.status_code)
-            raise _RefusedError(code, str(said.get("message") or answer.reason_phrase))
-        try:
-            return dict(answer.json())
-        except ValueError as err:
-            raise _RefusedError(str(answer.status_code), "this is no MLflow server") from err
+    def _checked(self, found: answers.ModelVersionAnswer) -> RegisteredVersion:
+        """Return a version that was asked for, if it is one of this model."""
+        if found.name != self._name:
+            raise RefusedError(CONTRADICTION, f"it answers with a version of {found.name!r}")
+        digest = answers.as_text(found.tags).get(DIGEST_TAG)
+        if digest is not None and not _DIGEST.fullmatch(digest):
+            raise RefusedError(CONTRADICTION, f"its tag {DIGEST_TAG} is {digest!r}, no SHA-256")
+        return RegisteredVersion(
+            found.name, found.version, found.run_id or "", digest, found.source or ""
+        )
 
     def resolve(self, alias: Alias = "champion") -> RegisteredVersion:
         """Return the version that an alias names now.
@@ -128,17 +79,19 @@ class RegistryReader:
         RegistryError
             If MLflow does not answer.
         """
-        with _translated(f"look up {self._name}@{alias}"):
+        with translated(f"look up {self._name}@{alias}"):
             try:
-                found = self._get("registered-models/alias", name=self._name, alias=alias)
-            except _RefusedError as err:
-                if err.code in {_NOT_FOUND, _BAD_ALIAS}:
+                found = self._server.get(
+                    answers.OneVersion, "registered-models/alias", name=self._name, alias=alias
+                )
+            except RefusedError as err:
+                if err.code in {NOT_FOUND, BAD_ALIAS}:
                     raise NoChampionError(
                         f"no version of {self._name} has the alias {alias}; "
                         "train one: presagio train"
                     ) from err
                 raise
-        return _registered(found["model_version"])
+            return self._checked(found.model_version)
 
     def version(self, number: str) -> RegisteredVersion:
         """Return a version by its number.
@@ -148,97 +101,113 @@ class RegistryReader:
         RegistryError
             If there is none of that number, or MLflow does not answer.
         """
-        with _translated(f"look up {self._name} version {number}"):
-            found = self._get("model-versions/get", name=self._name, version=number)
-        return _registered(found["model_version"])
+        with translated(f"look up {self._name} version {number}"):
+            found = self._server.get(
+                answers.OneVersion, "model-versions/get", name=self._name, version=number
+            )
+            return self._checked(found.model_version)
 
     def listing(self, *, limit: int = 20) -> list[ListedVersion]:
         """Return the newest versions with their aliases and figures."""
-        with _translated(f"list the versions of {self._name}"):
+        with translated(f"list the versions of {self._name}"):
             try:
-                model = self._get("registered-models/get", name=self._name)
-            except _RefusedError as err:
-                if err.code == _NOT_FOUND:
+                model = self._server.get(answers.OneModel, "registered-models/get", name=self._name)
+            except RefusedError as err:
+                if err.code == NOT_FOUND:
                     return []
                 raise
-            aliases = model["registered_model"].get("aliases", ())
-            named = [(entry["alias"], str(entry["version"])) for entry in aliases]
-            found = self._get(
-                "model-versions/search", filter=f"name = '{self._name}'", max_results=limit,
+            found = self._server.get(
+                answers.FoundVersions, "model-versions/search",
+                filter=f"name = '{self._name}'", max_results=limit,
                 order_by="version_number DESC",
             )  # fmt: skip
-            return [self._listed(version, named) for version in found.get("model_versions", ())]
+            aliases = model.registered_model.aliases
+            return [self._listed(version, aliases) for version in found.model_versions[:limit]]
 
-    def _listed(self, found: Mapping[str, Any], named: list[tuple[str, str]]) -> ListedVersion:
-        version = _registered(found)
-        own = tuple(sorted(alias for alias, number in named if number == version.version))
-        created = datetime.fromtimestamp(int(found["creation_timestamp"]) / 1000, UTC)
-        data = self._run(version)["data"] if version.run_id else {}
-        tags = _pairs(data.get("tags")) | _pairs(found.get("tags"))
-        return ListedVersion(version, own, created, _pairs(data.get("metrics")), tags)
+    def _listed(
+        self, found: answers.ModelVersionAnswer, aliases: tuple[answers.AliasOf, ...]
+    ) -> ListedVersion:
+        version = self._checked(found)
+        own = tuple(sorted(entry.alias for entry in aliases if entry.version == version.version))
+        data = self._run(version).data if version.run_id else answers.RunData()
+        # What is decided about a version later on, such as the gate's decision, is a tag of its own.
+        tags = answers.as_text((*data.tags, *found.tags))
+        return ListedVersion(
+            version, own, found.created_at, answers.as_numbers(data.metrics), tags
+        )
 
-    def _run(self, version: RegisteredVersion) -> dict[str, Any]:
-        run: dict[str, Any] = self._get("runs/get", run_id=version.run_id)["run"]
-        return run
+    def _run(self, version: RegisteredVersion) -> answers.RunAnswer:
+        return self._server.get(answers.OneRun, "runs/get", run_id=version.run_id).run
 
     def tags(self, version: RegisteredVersion) -> dict[str, str]:
         """Return the tags of the run that made a version: its data, its receipts."""
-        with _translated(f"read the run of {version.name} version {version.version}"):
-            return _pairs(self._run(version)["data"].get("tags"))
+        with translated(f"read the run of {version.name} version {version.version}"):
+            return answers.as_text(self._run(version).data.tags)
 
     def download(self, version: RegisteredVersion, path: str, folder: Path) -> Path:
-        """Download a folder that was logged with a version; return where it is in ``folder``."""
-        with _translated(f"download {path} of {version.name} version {version.version}"):
-            root = _below(self._run(version)["info"]["artifact_uri"])
-            return self._download(f"{root}/{path}", folder / path)
+        """Download a folder that was logged with a version.
 
-    def download_model(self, version: RegisteredVersion, folder: Path) -> Path:
-        """Download the folder of the model that a version was registered from."""
-        with _translated(f"download {version.name} version {version.version}"):
-            source = urlsplit(version.source)
-            if source.scheme == "models":
-                model = self._get(f"logged-models/{quote(source.path.strip('/'), safe='')}")[
-                    "model"
-                ]
-                return self._download(_below(model["info"]["artifact_uri"]), folder)
-            return self._download(_below(version.source), folder)
+        Parameters
+        ----------
+        version
+            Which version.
+        path
+            One of the folders that a version of ours has (:mod:`presagio.registry.versions`).
+        folder
+            Where it comes to lie, under its own name.
 
-    def _download(self, root: str, folder: Path) -> Path:
-        left = _LARGEST_BYTES
-        waiting = [(root, folder)]
-        while waiting:
-            path, into = waiting.pop()
+        Returns
+        -------
+        pathlib.Path
+            The folder, with the files that belong into it.
+        """
+        into, left = folder / path, self._download_bytes
+        with translated(f"download {path} of {version.name} version {version.version}"):
+            root = below(self._run(version).info.artifact_uri)
             into.mkdir(parents=True, exist_ok=True)
-            listed = self._http.get(_PROXIED, params={"path": path})
-            listed.raise_for_status()
-            files = listed.json().get("files", [])
-            if not files and into == folder:
-                raise _RefusedError(_NOT_FOUND, f"there is nothing at {path}")
-            for entry in files:
-                name = str(entry["path"])
-                if name in {"", ".", ".."} or "/" in name or "\0" in name:
-                    raise _RefusedError("INVALID_STATE", f"a file is called {name!r}")
-                if entry.get("is_dir"):
-                    waiting.append((f"{path}/{name}", into / name))
-                else:
-                    left -= self._save(f"{path}/{name}", into / name, left)
-        return folder
+            deadline = Deadline(self._download_s)
+            for name in _FILES[path]:
+                left -= self._server.save(f"{root}/{path}/{name}", into / name, left, deadline)
+        return into
 
-    def _save(self, path: str, file: Path, most: int) -> int:
-        written = 0
-        with (
-            self._http.stream("GET", f"{_PROXIED}/{quote(path)}") as answer,
-            file.open("wb") as out,
-        ):
-            answer.raise_for_status()
-            for part in answer.iter_bytes():
-                written += len(part)
-                if written > most:
-                    raise _RefusedError(
-                        "INVALID_STATE", f"it is larger than {_LARGEST_BYTES} bytes"
-                    )
-                out.write(part)
-        return written
+    def download_source(
+        self, version: RegisteredVersion, name: str, file: Path, *, at_most: int | None = None
+    ) -> Path:
+        """Download one file of the folder that a version was registered from.
+
+        Parameters
+        ----------
+        version
+            Which version.
+        name
+            The file's name there.
+        file
+            Where it comes to lie.
+        at_most
+            Bytes that it may have, if fewer than any download.
+
+        Returns
+        -------
+        pathlib.Path
+            ``file``.
+        """
+        if name in {"", ".", ".."} or "/" in name:
+            raise RegistryError(f"{shown(name)!r} is no name of a file")
+        most = min(at_most or self._download_bytes, self._download_bytes)
+        with translated(f"download {shown(name)} of {version.name} version {version.version}"):
+            root = self._source(version)
+            self._server.save(f"{root}/{name}", file, most, Deadline(self._download_s))
+        return file
+
+    def _source(self, version: RegisteredVersion) -> str:
+        if not version.source.startswith("models:"):
+            return below(version.source)
+        logged = quote(version.source.removeprefix("models:").strip("/"), safe="")
+        return below(
+            self._server.get(
+                answers.OneLoggedModel, f"logged-models/{logged}"
+            ).model.info.artifact_uri
+        )
 
     def fetch(self, version: RegisteredVersion, cache: Path, *, anew: bool = False) -> Path:
         """Bring a version's serving artifact into a local cache.
@@ -257,18 +226,21 @@ class RegistryReader:
         pathlib.Path
             The artifact folder; what is in it is not verified yet.
         """
-        folder = cache / f"{version.name}-{version.version}-{version.run_id}"
-        if anew:
-            shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():
-            return folder
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            got = self.download(version, ARTIFACT, Path(scratch))
-            # Another process may have been faster; a folder in the cache is always whole.
-            if not folder.exists():
-                shutil.move(got, folder)
+        folder = caching.folder_of(cache, version)
+        if anew or folder.is_symlink():
+            caching.remove(cache, folder)
+        if not folder.is_dir():
+            with translated(f"keep {version.name} version {version.version} in {cache}"):
+                self._fetch(version, cache, folder)
+        caching.touch(folder)
         return folder
+
+    def _fetch(self, version: RegisteredVersion, cache: Path, folder: Path) -> None:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=cache, prefix=caching.SCRATCH, ignore_cleanup_errors=True
+        ) as scratch:
+            caching.place(self.download(version, ARTIFACT, Path(scratch)), cache, folder)
 
 
 def open_reader(settings: Settings) -> RegistryReader:
@@ -278,4 +250,6 @@ def open_reader(settings: Settings) -> RegistryReader:
         settings.model_name,
         timeout_s=settings.mlflow_timeout_s,
         account=settings.mlflow_account,
+        download_s=settings.mlflow_download_s,
+        download_bytes=settings.mlflow_download_bytes,
     )

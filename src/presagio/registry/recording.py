@@ -90,9 +90,12 @@ class Registry(RegistryReader):
 
     def __init__(
         self, url: str, experiment: str, model_name: str, *, timeout_s: float,
-        account: tuple[str, str] | None,
+        account: tuple[str, str] | None, download_s: float, download_bytes: int,
     ) -> None:  # fmt: skip
-        super().__init__(url, model_name, timeout_s=timeout_s, account=account)
+        super().__init__(
+            url, model_name, timeout_s=timeout_s, account=account, download_s=download_s,
+            download_bytes=download_bytes,
+        )  # fmt: skip
         self._client = MlflowClient(tracking_uri=url, registry_uri=url)
         self._url, self._experiment = url, experiment
 
@@ -227,4 +230,6 @@ def open_registry(settings: Settings) -> Registry:
         settings.model_name,
         timeout_s=settings.mlflow_timeout_s,
         account=settings.mlflow_account,
+        download_s=settings.mlflow_download_s,
+        download_bytes=settings.mlflow_download_bytes,
     )

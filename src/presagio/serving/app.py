@@ -151,7 +151,7 @@ def _routers(
         predict_router(spec, predictions),
         batch_router(batches),
         model_router(champion, board, settings, executors.registry),
-        webhook_router(board, settings),
+        webhook_router(champion, settings),
         feedback_router(spec, outcomes, settings, champion, idempotency, executors.outcomes),
         metrics_router(parts.metrics, board, executors.metrics),
         v2_router(Inference(spec, settings, champion, judge), ready),

@@ -1,31 +1,31 @@
 """The champion in memory: loaded by alias, followed as it moves, never left without a model."""
 
 import asyncio
-import json
 import logging
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from presagio.errors import InvalidArtifactError, PresagioError
-from presagio.inference.diagnosis import explain
-from presagio.inference.predictor import Predictor, check_inputs, fallback_folder, load_predictor
+from presagio.errors import InvalidArtifactError, PresagioError, RegistryError
+from presagio.inference.predictor import Predictor
 from presagio.machine.spec import MachineSpec
+from presagio.registry import cache as caching
+from presagio.registry.versions import RegisteredVersion
+from presagio.serving import last_good
+from presagio.serving.board import Board
+from presagio.serving.following import Follower
+from presagio.serving.metrics import Metrics
+from presagio.serving.served import Served, load_fallback
+from presagio.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from presagio.registry.reader import RegistryReader
-from presagio.registry.versions import RegisteredVersion
-from presagio.serving.board import Board
-from presagio.serving.executors import Executor
-from presagio.serving.metrics import Metrics
-from presagio.settings import Settings
+
+__all__ = ["Champion", "Served", "load_fallback"]
 
 _log = logging.getLogger(__name__)
 # The registry answers within this when it is well, and no request gets another model's answer.
@@ -34,55 +34,9 @@ _START_S = 0.4
 _FIRST_LOOK_S = 6.0
 # The others may be loading; one that cannot is left behind.
 _TOGETHER_S = 5.0
-_WOKEN_POLL_S = 0.25
 _REFUSED_S = 60.0
-_LAST_GOOD = "last-good.json"
-_WARM_ROWS = 512
-
-
-@dataclass(frozen=True)
-class Served:
-    """A loaded model and where it comes from; replaced as a whole, so an answer has one version.
-
-    Attributes
-    ----------
-    confirmed
-        Whether the registry said at the last look that this is the champion.
-    """
-
-    predictor: Predictor
-    model: str
-    version: str
-    source: Literal["registry", "cache", "fallback"]
-    confirmed: bool
-    run_id: str = ""
-
-    @property
-    def degraded(self) -> bool:
-        """Whether this may not be the champion."""
-        return not self.confirmed
-
-
-def load_fallback(spec: MachineSpec) -> Served:
-    """Load the artifact that ships with the package.
-
-    Raises
-    ------
-    InvalidArtifactError
-        If it is damaged, or was made for other inputs than the machine spec's.
-    """
-    predictor = load_predictor(fallback_folder())
-    check_inputs(predictor, spec)
-    digest = predictor.artifact.digest[:12]
-    return Served(predictor, "fallback", digest, "fallback", confirmed=False)
-
-
-def _warm_up(predictor: Predictor, spec: MachineSpec) -> None:
-    """Have everything run once that a request runs: first calls allocate, and take their time."""
-    row = predictor.arrange([spec.example])
-    predictor.predict(row)
-    predictor.predict(np.repeat(row, _WARM_ROWS, axis=0))
-    explain(predictor, row[0], alarm=True)
+_SHOWN = 1000
+_MOST_LOGGED = 100
 
 
 def _names(version: RegisteredVersion) -> str:
@@ -106,14 +60,29 @@ class Champion:
         self._board, self._metrics = board or Board(None), metrics or Metrics()
         self.reason: str | None = "the registry has not been asked yet"
         self._refused: tuple[str, float] | None = None
-        self._looked, self._began = asyncio.Event(), time.monotonic()
-        # A reload that is asked for and the next look may meet; one after the other they may not.
+        self._logged: set[str] = set()
+        self._began = self._finished = time.monotonic()
+        self._stale_s = settings.registry_poll_s + settings.registry_stale_s
+        # A look that is asked for and the next one may meet; one after the other they may not.
         self._looking = threading.Lock()
-        # A thread of its own: whatever requests wait for, the champion is followed.
-        self._executor = Executor("champion", threads=1, waiting=1)
+        # What is served is changed by looks and by the watch over them.
+        self._changing = threading.Lock()
+        self._follower = Follower(self.refresh, self.watch, self._board, settings.registry_poll_s)
         self.served = self._last_good() or load_fallback(spec)
-        _warm_up(self.served.predictor, spec)
         self._post()
+
+    def _last_good(self) -> Served | None:
+        settings = self._settings
+        found = last_good.load(
+            settings.model_cache, self._spec, settings.model_name, limit_s=settings.model_trial_s
+        )
+        if found is None:
+            return None
+        version, predictor = found
+        return Served(
+            predictor, version.name, version.version, "cache", confirmed=False,
+            run_id=version.run_id,
+        )  # fmt: skip
 
     def _post(self) -> None:
         served = self.served
@@ -125,29 +94,32 @@ class Champion:
     @property
     def settled(self) -> bool:
         """Whether it is known what to serve: the registry has been asked, or is slow to answer."""
-        waited = time.monotonic() - self._began
-        return self.served.source == "cache" or self._looked.is_set() or waited > _FIRST_LOOK_S
+        waited, looked = time.monotonic() - self._began, self._follower.looked.is_set()
+        return self.served.source == "cache" or looked or waited > _FIRST_LOOK_S
 
     async def start(self) -> asyncio.Task[None]:
         """Start to follow the alias; return when it is known what to serve, or after a moment.
 
         With the last good model at hand there is no wait: it answers until the registry does.
         """
-        task = asyncio.create_task(self._follow(), name="follow-champion")
+        task = asyncio.create_task(self._follower.run(), name="follow-champion")
         if not self.settled:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._looked.wait(), _START_S)
+                await asyncio.wait_for(self._follower.looked.wait(), _START_S)
         return task
 
-    async def _follow(self) -> None:
-        """Look at the alias again and again, until cancelled."""
-        while True:
-            woken = self._board.woken()
-            await self._executor.resume(self.refresh)
-            self._looked.set()
-            until = time.monotonic() + self._settings.registry_poll_s
-            while time.monotonic() < until and self._board.woken() == woken:
-                await asyncio.sleep(min(_WOKEN_POLL_S, self._settings.registry_poll_s))
+    def wake(self) -> None:
+        """Have every worker look at the alias soon; returns at once, however often it is called."""
+        self._follower.wake()
+
+    async def look_everywhere(self, limit_s: float) -> bool:
+        """Have every worker look at the alias; say whether all have, within a limit.
+
+        Those who ask at the same time share a look.
+        """
+        began = time.time()
+        self.wake()
+        return await self._board.wait_looked(began, limit_s)
 
     def refresh(self) -> None:
         """Look at the alias once, and load what it names if that is not served yet.
@@ -156,32 +128,58 @@ class Champion:
         """
         with self._looking:
             began = time.time()
-            self._look()
-            self._board.post(looked=began)
+            result = self._look()
+            self._finished = time.monotonic()
+            self._board.post(looked=began, finished=time.time())
+            self._metrics.look(result)
 
-    def refresh_all(self, limit_s: float) -> None:
-        """Have every worker look at the alias now; return when all have, or after a while."""
-        began = time.time()
-        self._board.wake()
-        self.refresh()
-        self._board.wait_looked(began, limit_s)
+    def watch(self) -> None:
+        """Call this worker degraded when its last finished look is too long ago: one may hang."""
+        if time.monotonic() - self._finished > self._stale_s:
+            self._degrade(
+                f"no look at the registry has ended for more than {self._stale_s:g} s; restart the "
+                "API if it stays so"
+            )
 
-    def _look(self) -> None:
+    def _look(self) -> str:
+        """Look once; return how it ended."""
         try:
             self._reader = self._reader or self._open_reader()
             version = self._reader.resolve("champion")
             if self._is_served(version):
                 self._confirm(version)
-            elif not self._is_refused(version):
-                self._swap(self._reader, version)
+                return "confirmed"
+            if self._is_refused(version):
+                return "refused"
+            self._swap(self._reader, version)
         except PresagioError as err:
-            if self.reason != str(err):
-                _log.warning(
-                    "serving %s version %s still: %s", self.served.model, self.served.version, err
-                )
-            self.reason = str(err)
-            self.served = replace(self.served, confirmed=False)
-            self._post()
+            self._degrade(str(err)[:_SHOWN])
+            return "refused" if isinstance(err, InvalidArtifactError) else "unavailable"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as err:  # noqa: BLE001 - panics of libraries too: the loop goes on
+            self._degrade(
+                f"the look at the registry failed by a fault of Presagio, whose trace is in the "
+                f"log: {type(err).__name__}: {str(err)[:_SHOWN]}", err,
+            )  # fmt: skip
+            return "failed"
+        return "swapped"
+
+    def _degrade(self, reason: str, fault: BaseException | None = None) -> None:
+        """Say why what is served may not be the champion; each reason is logged once."""
+        with self._changing:
+            if self.reason == reason and not self.served.confirmed:
+                return
+            self.reason, self.served = reason, replace(self.served, confirmed=False)
+        if reason not in self._logged:
+            if len(self._logged) >= _MOST_LOGGED:
+                self._logged.clear()
+            self._logged.add(reason)
+            _log.warning(
+                "serving %s version %s still: %s", self.served.model, self.served.version, reason,
+                exc_info=fault,
+            )  # fmt: skip
+        self._post()
 
     def _is_served(self, version: RegisteredVersion) -> bool:
         served = self.served
@@ -197,18 +195,25 @@ class Champion:
         )
 
     def _confirm(self, version: RegisteredVersion) -> None:
-        self._refused, self.reason = None, None
-        if not self.served.confirmed:
-            self.served = replace(self.served, source="registry", confirmed=True)
+        self._refused = None
+        with self._changing:
+            confirmed, self.reason = self.served.confirmed, None
+            self._finished = time.monotonic()
+            if not confirmed:
+                self.served = replace(self.served, source="registry", confirmed=True)
+        # So that it is not the one that has not been used for longest.
+        caching.touch(caching.folder_of(self._settings.model_cache, version))
+        if not confirmed:
+            self._logged.clear()
             _log.info("serving %s version %s, confirmed", version.name, version.version)
             self._post()
 
     def _swap(self, reader: "RegistryReader", version: RegisteredVersion) -> None:
         try:
             predictor = self._load(reader, version)
-            check_inputs(predictor, self._spec)
-            _warm_up(predictor, self._spec)
-        except InvalidArtifactError:
+        except RegistryError:
+            raise
+        except BaseException:
             # No use in loading it at every poll; now and then, since a disk may have been full.
             self._refused = _names(version), time.monotonic() + _REFUSED_S
             self._metrics.swap("refused")
@@ -217,60 +222,29 @@ class Champion:
         self._board.post(prepared=_names(version))
         self._board.wake()
         self._board.wait_prepared(_names(version), _TOGETHER_S)
-        self.served = Served(
-            predictor,
-            version.name,
-            version.version,
-            "registry",
-            confirmed=True,
-            run_id=version.run_id,
-        )
-        self.reason, self._refused = None, None
+        with self._changing:
+            self.served = Served(
+                predictor, version.name, version.version, "registry", confirmed=True,
+                run_id=version.run_id,
+            )  # fmt: skip
+            self.reason, self._refused = None, None
+            self._finished = time.monotonic()
+        self._logged.clear()
         self._board.post(since=time.time())
         self._post()
         self._metrics.swap("swapped")
-        self._keep(version, predictor)
+        last_good.keep(self._settings.model_cache, version, predictor)
         _log.info("serving %s version %s", version.name, version.version)
 
     def _load(self, reader: "RegistryReader", version: RegisteredVersion) -> Predictor:
-        cache = self._settings.model_cache
+        settings = self._settings
+        # Both know how to ask the registry, which takes its time to import.
         if version.digest is None:
-            from presagio.registry.foreign import load_foreign  # noqa: PLC0415 - scikit-learn
+            from presagio.registry.foreign import load_foreign  # noqa: PLC0415
 
-            return load_foreign(reader, version, self._spec, self._settings)
-        try:
-            return load_predictor(reader.fetch(version, cache), digest=version.digest)
-        except InvalidArtifactError:
-            # The copy in the cache may be the damaged one.
-            return load_predictor(reader.fetch(version, cache, anew=True), digest=version.digest)
+            return load_foreign(reader, version, self._spec, settings)
+        from presagio.registry.loading import load_version  # noqa: PLC0415
 
-    def _keep(self, version: RegisteredVersion, predictor: Predictor) -> None:
-        """Remember what was served last, for a start without the registry."""
-        said = {
-            "name": version.name, "version": version.version, "run_id": version.run_id,
-            "folder": predictor.artifact.folder.name, "digest": predictor.artifact.digest,
-        }  # fmt: skip
-        path = self._settings.model_cache / _LAST_GOOD
-        scratch = path.with_name(f".{_LAST_GOOD}.{threading.get_native_id()}")
-        # Without it a start takes longer; no reason to stop serving over a full disk.
-        with suppress(OSError):
-            scratch.write_text(json.dumps(said), encoding="utf-8")
-            scratch.replace(path)
-
-    def _last_good(self) -> Served | None:
-        cache = self._settings.model_cache
-        try:
-            said = json.loads((cache / _LAST_GOOD).read_bytes())
-            predictor = load_predictor(cache / Path(said["folder"]).name, digest=said["digest"])
-            check_inputs(predictor, self._spec)
-        except FileNotFoundError:
-            return None
-        except (InvalidArtifactError, OSError, ValueError, KeyError, TypeError) as err:
-            _log.warning("the last good model in %s is not: %s", cache, err)
-            return None
-        if said["name"] != self._settings.model_name:
-            return None
-        return Served(
-            predictor, said["name"], said["version"], "cache", confirmed=False,
-            run_id=said["run_id"],
-        )  # fmt: skip
+        return load_version(
+            reader, version, self._spec, settings.model_cache, limit_s=settings.model_trial_s
+        )

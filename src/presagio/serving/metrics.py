@@ -1,5 +1,6 @@
 """What Prometheus reads: requests, rows, scores, alarms, swaps; over all worker processes."""
 
+import contextlib
 import os
 import time
 from collections import Counter as Counts
@@ -44,6 +45,10 @@ class _Workers(Collector):
         age = GaugeMetricFamily(
             "presagio_model_age_seconds", "Seconds since the oldest swap of a worker."
         )
+        looked = GaugeMetricFamily(
+            "presagio_registry_look_age_seconds",
+            "Seconds since the last finished look at the registry, of the worker where it is most.",
+        )
         workers = self._board.workers()
         counts: dict[tuple[str, str], int] = {}
         for worker in workers:
@@ -53,7 +58,8 @@ class _Workers(Collector):
             served.add_metric(list(key), count)
         degraded.add_metric([], sum(worker.degraded for worker in workers))
         age.add_metric([], max((time.time() - worker.since for worker in workers), default=0.0))
-        return [served, degraded, age]
+        looked.add_metric([], max((worker.look_age() for worker in workers), default=0.0))
+        return [served, degraded, age, looked]
 
 
 class Metrics:
@@ -79,6 +85,10 @@ class Metrics:
         self._swaps = Counter(
             "presagio_swaps", "Champions taken and candidates refused.", ["result"], **own
         )
+        self._looks = Counter(
+            "presagio_registry_looks", "Looks at the registry, by how they ended.", ["result"],
+            **own,
+        )  # fmt: skip
         self._refusals = Counter(
             "presagio_refusals", "Requests refused, by kind of problem.", ["kind"], **own
         )
@@ -120,6 +130,10 @@ class Metrics:
         """Count a champion that was taken (``swapped``) or a candidate that was ``refused``."""
         self._swaps.labels(result).inc()
 
+    def look(self, result: str) -> None:
+        """Count a finished look: confirmed, swapped, refused, unavailable, or failed by a bug."""
+        self._looks.labels(result).inc()
+
     def refused(self, kind: str) -> None:
         """Count a refusal."""
         self._refusals.labels(kind).inc()
@@ -139,4 +153,6 @@ class Metrics:
 def forget_worker(pid: int) -> None:
     """Take a worker that is gone out of what counts live ones only."""
     if os.environ.get(FOLDER_VARIABLE):
-        mark_process_dead(pid)
+        # Another worker may take its files away at the same time.
+        with contextlib.suppress(OSError):
+            mark_process_dead(pid)

@@ -102,14 +102,15 @@ def model_router(
     @router.post("/model/reload", dependencies=[Security(admitted, scopes=["admin"])])
     async def reload() -> Reloaded:
         """Have all workers look at the champion's alias now, and say what is served then."""
-        # Off the event loop: it may download and load a model.
-        await registry.run(champion.refresh_all, _RELOAD_LIMIT_S)
+        all_looked = await champion.look_everywhere(_RELOAD_LIMIT_S)
         served = champion.served
         return Reloaded(
             model=served.model,
             version=served.version,
             degraded=served.degraded,
-            reason=champion.reason,
+            reason=champion.reason
+            if all_looked
+            else f"not all workers have looked at the registry within {_RELOAD_LIMIT_S:g} s",
             workers=_states(board),
         )
 
@@ -128,7 +129,7 @@ def _signed(secret: str, request: Request, raw: bytes) -> bool:
     return hmac.compare_digest(said.encode("latin-1"), f"v1,{wanted}".encode())
 
 
-def webhook_router(board: Board, settings: Settings) -> APIRouter:
+def webhook_router(champion: Champion, settings: Settings) -> APIRouter:
     """Make the route that MLflow's webhook calls."""
     router = APIRouter(tags=["model"])
     secret = settings.mlflow_webhook_secret
@@ -153,7 +154,8 @@ def webhook_router(board: Board, settings: Settings) -> APIRouter:
                 HTTPStatus.UNAUTHORIZED, "bad-signature", "The webhook's signature is not good",
                 "its secret is PRESAGIO_MLFLOW_WEBHOOK_SECRET, its clock at most 5 minutes off",
             )  # fmt: skip
-        board.wake()
+        # The loop that follows the alias looks; a thousand webhooks make one look more.
+        champion.wake()
         return {"status": "woken"}
 
     return router

@@ -114,8 +114,15 @@ class Settings(ServingSettings):
         "http://127.0.0.1:5000"
     )
     mlflow_timeout_s: Annotated[
-        int, Field(description="Seconds that one request to MLflow may take.", gt=0)
+        int,
+        Field(description="Seconds that one request to MLflow may take, from first to last.", gt=0),
     ] = 5
+    mlflow_download_s: Annotated[
+        float, Field(description="Seconds that the download of a model may take.", gt=0)
+    ] = 120.0
+    mlflow_download_bytes: Annotated[
+        int, Field(description="Bytes that a model in MLflow may have.", ge=1024)
+    ] = 1 << 30
     mlflow_username: Annotated[
         str | None, Field(description="Who asks MLflow, where it wants to know; none: nobody.")
     ] = None

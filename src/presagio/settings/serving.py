@@ -130,6 +130,20 @@ class ServingSettings(BaseSettings):
     record_queue_rows: Annotated[
         int, Field(description="Recorded answers that may wait; more are dropped, counted.", ge=1)
     ] = 100_000
+    model_trial_s: Annotated[
+        float,
+        Field(
+            description="Seconds that a process may take to try a model before it is served.", gt=0
+        ),
+    ] = 20.0
+    registry_stale_s: Annotated[
+        float,
+        Field(
+            description="Seconds, beyond those between two looks, without a finished look at the "
+            "champion alias after which the API calls itself degraded.",
+            gt=0,
+        ),
+    ] = 60.0
     allow_pickle: Annotated[
         tuple[str, ...],
         Field(

@@ -10,8 +10,9 @@ import pandas as pd
 import polars as pl
 
 from presagio.errors import InvalidArtifactError, NoChampionError, RegistryError
-from presagio.inference.predictor import Predictor, check_inputs, load_predictor
+from presagio.inference.predictor import Predictor
 from presagio.machine.spec import MachineSpec
+from presagio.registry.loading import load_version
 from presagio.registry.recording import Registry, open_registry
 from presagio.registry.versions import (
     DATA_TAG,
@@ -36,6 +37,7 @@ class Promoter:
     spec: MachineSpec
     rules: GateRules
     cache: Path
+    trial_s: float = 60.0
 
 
 def open_promoter(settings: Settings, spec: MachineSpec) -> Promoter:
@@ -46,6 +48,7 @@ def open_promoter(settings: Settings, spec: MachineSpec) -> Promoter:
         spec,
         GateRules(settings.gate_confidence, settings.gate_worst_category),
         settings.model_cache,
+        settings.model_trial_s,
     )
 
 
@@ -56,25 +59,10 @@ def _champion(registry: Registry) -> RegisteredVersion | None:
         return None
 
 
-def load_version(
-    registry: Registry, version: RegisteredVersion, spec: MachineSpec, cache: Path
-) -> Predictor:
-    """Load a version as serving would, its recorded examples included.
-
-    Raises
-    ------
-    InvalidArtifactError
-        If it cannot be served, or takes other inputs than the machine spec's.
-    RegistryError
-        If it cannot be fetched.
-    """
-    predictor = load_predictor(registry.fetch(version, cache), digest=version.digest)
-    check_inputs(predictor, spec)
-    return predictor
-
-
 def _predictor(promoter: Promoter, version: RegisteredVersion) -> Predictor:
-    return load_version(promoter.registry, version, promoter.spec, promoter.cache)
+    return load_version(
+        promoter.registry, version, promoter.spec, promoter.cache, limit_s=promoter.trial_s
+    )
 
 
 def _held_out(promoter: Promoter, version: RegisteredVersion) -> Part:

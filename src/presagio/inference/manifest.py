@@ -1,0 +1,161 @@
+"""What a serving artifact says of itself: the schema of its manifest and of its model card.
+
+An artifact comes from whoever may write to the registry, so that its parts agree with each other
+is not assumed but checked: lengths, columns, numbers, and how much of each there is.
+"""
+
+from math import isfinite
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic_core import from_json
+
+from presagio.errors import InvalidArtifactError
+
+_MOST_INPUTS = 512
+_MOST_ROWS = 1000
+_MOST_VALUES = 20_000
+_DEEPEST = 8
+_LONGEST_TEXT = 20_000
+_LARGEST_INTEGER = 1 << 53
+
+_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=200)]
+_Names = Annotated[tuple[_Name, ...], FailFast(), Field(max_length=_MOST_INPUTS)]
+_Row = Annotated[tuple[float, ...], FailFast(), Field(max_length=_MOST_INPUTS)]
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Example(_Frozen):
+    """A recorded prediction that a loaded artifact has to repeat."""
+
+    inputs: _Row
+    score: float
+    probability: Annotated[float, Field(ge=0, le=1)]
+    label: bool
+
+
+class Manifest(_Frozen):
+    """What the folder holds, and what the model answers."""
+
+    format: Literal[1] = 1
+    files: Annotated[dict[str, _Digest], Field(max_length=8)]
+    inputs: _Names
+    threshold: float
+    # Columns of the graph's outputs of these names; models made before they had them have none.
+    modes: _Names = ()
+    distances: _Names = ()
+    examples: Annotated[tuple[Example, ...], FailFast(), Field(max_length=_MOST_ROWS)]
+    # Rows that the model learned from, which an explanation compares with.
+    background: Annotated[tuple[_Row, ...], FailFast(), Field(max_length=_MOST_ROWS)] = ()
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        width = len(self.inputs)
+        for name, rows in (
+            ("examples", [example.inputs for example in self.examples]),
+            ("background", self.background),
+        ):
+            odd = next((i for i, row in enumerate(rows) if len(row) != width), None)
+            if odd is not None:
+                raise ValueError(
+                    f"{name}: row {odd} has {len(rows[odd])} values, the model takes {width}"
+                )
+        for name, columns in (("modes", self.modes), ("distances", self.distances)):
+            if len(set(columns)) != len(columns):
+                raise ValueError(f"{name}: a column is named twice")
+        return self
+
+
+class _Part(BaseModel):
+    """A part of a card: what is read of it has a form, what is only shown has not."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+
+class _Detector(_Part):
+    label: Annotated[str, Field(max_length=200)]
+
+
+class _Model(_Part):
+    detectors: Annotated[tuple[_Detector, ...], FailFast(), Field(max_length=_MOST_INPUTS)] = ()
+
+
+class _Data(_Part):
+    train_rows: Annotated[int, Field(ge=0, le=_LARGEST_INTEGER)] | None = None
+
+
+class _Card(_Part):
+    machine: Annotated[str, Field(max_length=200)] | None = None
+    model: _Model | None = None
+    data: _Data | None = None
+
+
+def _count(value: Any, depth: int) -> int:
+    """Count the values of a card, and check each."""
+    if depth > _DEEPEST:
+        raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
+    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+        raise ValueError(f"a text in it is longer than {_LONGEST_TEXT} letters")
+    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+        raise ValueError("a number in it is beyond 2 to the power of 53")
+    if isinstance(value, dict):
+        return sum(_count(key, depth) + _count(own, depth + 1) for key, own in value.items())
+    if isinstance(value, list):
+        return 1 + sum(_count(own, depth + 1) for own in value)
+    return 1
+
+
+def _without_nan(value: Any) -> Any:
+    """Put None in the place of metrics that are not defined: JSON has no form for them."""
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_nan(own) for key, own in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(own) for own in value]
+    return value
+
+
+def parse_card(raw: bytes) -> dict[str, Any]:
+    """Parse a model card.
+
+    Parameters
+    ----------
+    raw
+        JSON; its keys are free, but those that are read have the form that is expected.
+
+    Returns
+    -------
+    dict
+        The card.
+
+    Raises
+    ------
+    InvalidArtifactError
+        If it is no object, a part that is read has another form, or there is too much of it.
+    """
+    try:
+        card = _without_nan(_bounded(from_json(raw)))
+        _Card.model_validate(card)
+    except ValidationError as err:
+        raise InvalidArtifactError(f"the model card is not one: {first_fault(err)}") from err
+    except ValueError as err:
+        raise InvalidArtifactError(f"the model card is not one: {err}") from err
+    return dict(card)
+
+
+def _bounded(card: Any) -> Any:
+    if (values := _count(card, 0)) > _MOST_VALUES:
+        raise ValueError(f"it has {values} values, {_MOST_VALUES} are the most")
+    return card
+
+
+def first_fault(err: ValidationError) -> str:
+    """Say where the first fault is, and which; the value itself may be of any size."""
+    fault = err.errors(include_input=False, include_url=False, include_context=False)[0]
+    place = ".".join(map(str, fault["loc"]))
+    return (f"{place}: {fault['msg']}" if place else str(fault["msg"]))[:500]
