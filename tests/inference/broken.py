@@ -184,6 +184,38 @@ def _mixes_rows() -> Change:
     )
 
 
+def _outside(where: str, *, constant: bool) -> Change:
+    """Take a number of the score from a file outside of the artifact."""
+    tensor = TensorProto(
+        name="outer", data_type=TensorProto.UINT8, data_location=TensorProto.EXTERNAL, dims=[1]
+    )
+    for key, value in (("location", where), ("offset", "0"), ("length", "1")):
+        tensor.external_data.add(key=key, value=value)
+    nodes = [
+        helper.make_node("Cast", ["outer"], ["double"], to=TensorProto.DOUBLE),
+        helper.make_node("Mul", ["double", "none"], ["zero"]),
+        helper.make_node("Add", ["old", "zero"], ["score"]),
+    ]
+    if constant:
+        nodes.insert(0, helper.make_node("Constant", [], ["outer"], value=tensor))
+    put = appended("score", _constant("none", 0.0), *nodes)
+
+    def change(folder: Path) -> None:
+        (folder.parent / "secret").write_bytes(b"secret")
+        put(folder)
+        if not constant:
+            model = onnx.load(folder / "model.onnx", load_external_data=False)
+            model.graph.initializer.append(tensor)
+            (folder / "model.onnx").write_bytes(model.SerializeToString())
+
+    return change
+
+
+def _many_bounds(content: dict[str, Any]) -> None:
+    bound = {"of": "torque_nm", "above": 1.0, "below": None, "by": None}
+    content["rules"][0]["bounds"] = [bound | {"above": float(i)} for i in range(3000)]
+
+
 def _set(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
     def edit(content: Any) -> None:
         *parents, last = path.split(".")
@@ -240,7 +272,7 @@ BROKEN: dict[str, Change] = {
     "a manifest that is a list": written("manifest.json", b"[]"),
     "a manifest of lists in lists": written("manifest.json", b"[" * 100_000),
     "a manifest in UTF-16": written("manifest.json", '{"format": 1}'.encode("utf-16")),
-    "a manifest of 9 megabytes": written("manifest.json", b" " * (9 << 20)),
+    "a manifest of 5 megabytes": written("manifest.json", b" " * (5 << 20)),
     "a card that is a list": written("card.json", b"[1]"),
     "a card that is null": written("card.json", b"null"),
     "a card whose model is text": written("card.json", b'{"model": "svm"}'),
@@ -253,6 +285,10 @@ BROKEN: dict[str, Change] = {
     "a spec with quantities of each other": spec(
         _set("quantities.0.of", ["temperature_difference", "temperature_difference"])),
     "a spec with other names": spec(_set("features.0.name", "humidity")),
+    "a spec of 3,000 bounds": spec(_many_bounds),
+    "a constant from a file beside the folder": _outside("../secret", constant=False),
+    "a constant from a file of the system": _outside("/etc/hostname", constant=False),
+    "a constant node from a file": _outside("../secret", constant=True),
     "half a graph": lambda folder: written(
         "model.onnx", (folder / "model.onnx").read_bytes()[:1000])(folder),
     "no graph": written("model.onnx", b""),

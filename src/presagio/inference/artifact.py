@@ -24,7 +24,7 @@ from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
 
 __all__ = [
-    "CARD", "FILES", "GRAPH", "MANIFEST", "SPEC", "ArtifactFiles", "Example", "Manifest",
+    "CARD", "FILES", "GRAPH", "LARGEST", "MANIFEST", "SPEC", "ArtifactFiles", "Example", "Manifest",
     "read_artifact", "sha256_of", "write_artifact",
 ]  # fmt: skip
 
@@ -33,9 +33,11 @@ GRAPH = "model.onnx"
 SPEC = "spec.json"
 CARD = "card.json"
 FILES = (MANIFEST, GRAPH, SPEC, CARD)
-# Bytes that each may have. The largest machine of ours so far has a graph of 20 MB; a parsed
-# text can take 40 times its size.
-_LARGEST = {MANIFEST: 8 << 20, GRAPH: 512 << 20, SPEC: 1 << 20, CARD: 2 << 20}
+# Bytes that each may have. The largest model of ours so far has a graph of 20 MB; a parsed text
+# can take 50 times its size.
+LARGEST = {MANIFEST: 4 << 20, GRAPH: 512 << 20, SPEC: 512 << 10, CARD: 2 << 20}
+# Of what a spec has, each: explanations go through all of it.
+_MOST_OF_A_SPEC = 1000
 
 
 class ArtifactFiles(BaseModel):
@@ -128,9 +130,9 @@ def read_artifact(folder: Path, *, digest: str | None = None) -> ArtifactFiles:
 def _check_size(path: Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(ENOENT, "there is no such file", str(path))
-    if (size := path.stat().st_size) > _LARGEST[path.name]:
+    if (size := path.stat().st_size) > LARGEST[path.name]:
         raise InvalidArtifactError(
-            f"{path} has {size} bytes, {_LARGEST[path.name]} are the most that one may have"
+            f"{path} has {size} bytes, {LARGEST[path.name]} are the most that one may have"
         )
 
 
@@ -149,6 +151,12 @@ def _check_columns(folder: Path, manifest: Manifest, spec: MachineSpec) -> None:
         raise InvalidArtifactError(
             f"{folder}: the model takes {manifest.inputs}, the spec has {spec.input_names}"
         )
+    parts = (
+        len(spec.quantities), len(spec.modes), sum(len(own.values) for own in spec.categories),
+        sum(len(rule.bounds) for rule in spec.rules),
+    )  # fmt: skip
+    if max(parts) > _MOST_OF_A_SPEC:
+        raise InvalidArtifactError(f"{folder}: the spec has more than {_MOST_OF_A_SPEC} of a kind")
     if odd := sorted(set(manifest.modes) - set(spec.label_names)):
         raise InvalidArtifactError(f"{folder}: the spec has no failure modes {odd}")
     limits = tuple(distance.name for distance in distances_of(spec))

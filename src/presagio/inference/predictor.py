@@ -24,6 +24,7 @@ _CHUNK_ROWS = 512
 _TOLERANCE = 1e-3
 _FALLBACK = "fallback"
 _SHOWN = 500
+_CONSTANTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,8 @@ def open_predictor(folder: Path, *, digest: str | None = None) -> Predictor:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    # Constants may stand in files beside a graph: without a folder, in any file of this machine.
+    options.add_session_config_entry(_CONSTANTS_FOLDER, str(folder))
     try:
         session = ort.InferenceSession(
             (folder / GRAPH).read_bytes(), options, providers=["CPUExecutionProvider"]

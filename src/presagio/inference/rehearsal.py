@@ -13,7 +13,8 @@ from presagio.machine.spec import MachineSpec
 
 _WARM_ROWS = 512
 _ALONE = 3
-_SAME = 1e-6
+# As for recorded examples: sums in single precision depend a little on how many rows there are.
+_SAME = 1e-3
 
 
 def _corners(spec: MachineSpec) -> NDArray[np.float64]:

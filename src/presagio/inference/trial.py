@@ -18,7 +18,7 @@ from pathlib import Path
 from presagio.errors import InvalidArtifactError
 
 # What a trial may take beyond what the libraries themselves map: a base, and that many graphs.
-_MEMORY = 1 << 30
+_MEMORY = 512 << 20
 _GRAPHS = 4
 _LARGEST_OUTPUT = 1 << 16
 _SHOWN = 1000

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from presagio.errors import NoChampionError, RegistryError
-from presagio.inference.artifact import FILES
+from presagio.inference.artifact import FILES, LARGEST
 from presagio.registry import answers
 from presagio.registry import cache as caching
 from presagio.registry.exchange import Deadline, shown
@@ -167,7 +167,8 @@ class RegistryReader:
             into.mkdir(parents=True, exist_ok=True)
             deadline = Deadline(self._download_s)
             for name in _FILES[path]:
-                left -= self._server.save(f"{root}/{path}/{name}", into / name, left, deadline)
+                most = min(left, LARGEST.get(name, left))
+                left -= self._server.save(f"{root}/{path}/{name}", into / name, most, deadline)
         return into
 
     def download_source(

@@ -17,7 +17,7 @@ from presagio.serving import last_good
 from presagio.serving.board import Board
 from presagio.serving.following import Follower
 from presagio.serving.metrics import Metrics
-from presagio.serving.served import Served, load_fallback
+from presagio.serving.served import Served, check_page, load_fallback
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
@@ -211,6 +211,7 @@ class Champion:
     def _swap(self, reader: "RegistryReader", version: RegisteredVersion) -> None:
         try:
             predictor = self._load(reader, version)
+            check_page(predictor)
         except RegistryError:
             raise
         except BaseException:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from presagio.errors import InvalidArtifactError
 from presagio.inference.predictor import Predictor, check_inputs, fallback_folder, load_predictor
 from presagio.inference.rehearsal import rehearse
 from presagio.machine.spec import MachineSpec
+from presagio.pages import card_title, page, sections
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,21 @@ def load_fallback(spec: MachineSpec) -> Served:
     rehearse(predictor)
     digest = predictor.artifact.digest[:12]
     return Served(predictor, "fallback", digest, "fallback", confirmed=False)
+
+
+def check_page(predictor: Predictor) -> None:
+    """Make the page of a model's card once, as ``/model/card`` does: what stands in it is free.
+
+    Raises
+    ------
+    InvalidArtifactError
+        If none can be made.
+    """
+    card = predictor.artifact.card
+    try:
+        page(card_title(card), sections(card))
+    except Exception as err:
+        raise InvalidArtifactError(
+            f"{predictor.artifact.folder}: no page can be made of the model card: "
+            f"{type(err).__name__}: {str(err)[:200]}"
+        ) from err
