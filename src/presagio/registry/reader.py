@@ -130,11 +130,9 @@ class RegistryReader:
         version = self._checked(found)
         own = tuple(sorted(entry.alias for entry in aliases if entry.version == version.version))
         data = self._run(version).data if version.run_id else answers.RunData()
-        # What is decided about a version later on, such as the gate's decision, is a tag of its own.
+        # What is decided about a version later on, as by the gate, is a tag of its own.
         tags = answers.as_text((*data.tags, *found.tags))
-        return ListedVersion(
-            version, own, found.created_at, answers.as_numbers(data.metrics), tags
-        )
+        return ListedVersion(version, own, found.created_at, answers.as_numbers(data.metrics), tags)
 
     def _run(self, version: RegisteredVersion) -> answers.RunAnswer:
         return self._server.get(answers.OneRun, "runs/get", run_id=version.run_id).run
