@@ -1,6 +1,9 @@
 """Who may ask what: every route with every kind of token; tokens that are not what they seem."""
 
+import asyncio
 import base64
+import hashlib
+import hmac
 import json
 import logging
 import time
@@ -14,13 +17,18 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from presagio.errors import SettingsError
 from presagio.machine.spec import MachineSpec
 from presagio.serving.accounts import Accounts, make_account, read_accounts, write_accounts
 from presagio.serving.app import create_app
+from presagio.serving.problems import RefusedError
 from presagio.serving.tokens import Authority
 from presagio.settings import Settings
 from tests.conftest import free_ports
@@ -91,8 +99,6 @@ def _claims(**changes: Any) -> dict[str, Any]:
 
 
 def _signed(key: str = _KEY, algorithm: str = "HS256", **changes: Any) -> str:
-    import hashlib
-
     kid = hashlib.sha256(_KEY.encode()).hexdigest()[:16]
     return jwt.encode(_claims(**changes), key, algorithm, headers={"kid": kid})
 
@@ -129,6 +135,87 @@ def _bad_tokens() -> dict[str, str]:
         "oversized": good + "a" * 9000,
         "deeply nested": f"{header}.{base64.urlsafe_b64encode(b'[' * 4000).decode()}.{signature}",
     }
+
+
+_ODD: dict[str, list[Any]] = {
+    # What json.dumps writes as NaN and Infinity is what libraries read.
+    "exp": [10**400, -(10**400), 1e308, float("nan"), float("inf"), -float("inf"), -1, 0, True,
+            "9999999999", "soon", None, [], [9999999999], {}, {"$gt": 0}, 10**12],
+    "nbf": [10**400, 1e308, float("nan"), float("inf"), True, "1", "x", None, [], {}, 10**11],
+    "iat": [10**400, 1e308, float("nan"), float("inf"), True, "1", "x", None, [], {}, 10**11],
+    "aud": [[], [[]], [["presagio"]], ["others"], {"presagio": 1}, 7, True, None, "", "presagio ",
+            [None], [{}]],
+    "iss": [[], ["presagio"], {"presagio": 1}, 7, True, None, "", "Presagio"],
+    "sub": [[], {}, 7, True, None, 1.5],
+}  # fmt: skip
+_HEADERS: list[dict[str, Any]] = [
+    {"kid": 7}, {"kid": None}, {"kid": []}, {"kid": {}}, {"kid": "../../etc/passwd"}, {"alg": None},
+    {"alg": []}, {"alg": 7}, {"alg": {}}, {"alg": "none"}, {"alg": "nOnE"}, {"crit": ["exp"]},
+    {"crit": 7}, {"crit": []}, {"b64": False, "crit": ["b64"]},
+]  # fmt: skip
+
+
+def _by_hand(header: object, claims: object, key: str = _KEY) -> str:
+    """Sign what a library would not write."""
+    signed = f"{_coded(header)}.{_coded(claims)}"
+    signature = hmac.digest(key.encode(), signed.encode(), "sha256")
+    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def _odd_tokens(**claims: Any) -> dict[str, str]:
+    header = {"alg": "HS256", "typ": "JWT", "kid": hashlib.sha256(_KEY.encode()).hexdigest()[:16]}
+    good = _claims(**claims)
+    tokens = {
+        f"{name} {value!r}"[:60]: _by_hand(header, good | {name: value})
+        for name, values in _ODD.items()
+        for value in values
+    }
+    tokens |= {f"header {odd!r}": _by_hand(header | odd, good) for odd in _HEADERS}
+    whole: list[Any] = [[], [1], "x", 7, None, True, 1e400]
+    tokens |= {f"claims {odd!r}": _by_hand(header, odd) for odd in whole}
+    tokens |= {f"headers {odd!r}": _by_hand(odd, good) for odd in whole}
+    deep: Any = 1
+    for _ in range(900):
+        deep = [deep]
+    tokens["nested"] = _by_hand(header, good | {"exp": deep})
+    digits = json.dumps(good).replace(str(good["exp"]), "9" * 5000)
+    coded = base64.urlsafe_b64encode(digits.encode()).rstrip(b"=").decode()
+    tokens["5,000 digits"] = _by_hand(header, good).replace(_coded(good), coded)
+    return tokens
+
+
+def test_no_odd_token_is_taken_and_none_breaks(client: httpx.Client) -> None:
+    for name, token in _odd_tokens().items():
+        answer = client.get("/model", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 401, name
+        assert answer.headers["content-type"] == "application/problem+json", name
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["exp", "nbf", "iat", "aud", "iss", "sub", "scope", "scp"]),
+                    _JSON, max_size=4),
+    st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64"]), _JSON, max_size=3),
+)  # fmt: skip
+def test_a_token_is_verified_or_refused_whatever_is_in_it(
+    claims: dict[str, Any], header: dict[str, Any]
+) -> None:
+    authority = Authority(with_secrets(Settings(home=Path("/nowhere"))))
+    usual = {"alg": "HS256", "typ": "JWT", "kid": hashlib.sha256(_KEY.encode()).hexdigest()[:16]}
+    token = _by_hand(usual | header, _claims() | claims)
+    try:
+        principal = asyncio.run(authority.verify(token))
+    except RefusedError as err:
+        assert err.status == 401  # noqa: PT017 - the other way is tested as well
+    else:
+        assert principal.scopes <= {"predict", "feedback", "admin"}
+        assert time.time() - 10 < principal.expires < 1e12
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), _ROUTES)
@@ -312,6 +399,13 @@ class _Issuer:
         claims = _claims(iss=self.url, aud="plant", **changes)
         return jwt.encode(claims, self.private[kid], "RS256", headers={"kid": kid})
 
+    def odd(self, changes: dict[str, Any]) -> str:
+        """Return a token whose claims a library would not write, signed well."""
+        header = _coded({"alg": "RS256", "kid": "one", "typ": "JWT"})
+        signed = f"{header}.{_coded(_claims(iss=self.url, aud='plant') | changes)}"
+        signature = self.private["one"].sign(signed.encode(), PKCS1v15(), SHA256())
+        return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
@@ -342,13 +436,16 @@ def test_tokens_of_an_outside_issuer_are_taken(
         assert status(issuer.token(scope="predict")) == 403
         assert status(issuer.token(exp=int(time.time()) - 60)) == 401
         assert status(issuer.token(exp=None)) == 401
+        for name, token in _odd_tokens(iss=issuer.url, aud="plant").items():
+            assert status(token) == 401, name
+        for name, values in _ODD.items():
+            for value in values:
+                assert status(issuer.odd({name: value})) == 401, (name, value)
         # Its public key as if it were a secret that both sides share.
         public = issuer.private["one"].public_key()
         pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         header = _coded({"alg": "HS256", "kid": "one", "typ": "JWT"})
         payload = _coded(_claims(iss=issuer.url, aud="plant"))
-        import hmac
-
         signature = hmac.digest(pem, f"{header}.{payload}".encode(), "sha256")
         coded = base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
         assert status(f"{header}.{payload}.{coded}") == 401

@@ -3,6 +3,8 @@
 import io
 import tempfile
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,7 +14,7 @@ import polars as pl
 import pytest
 
 from presagio.machine.spec import MachineSpec
-from presagio.serving.board import Board
+from presagio.serving.board import FOLDER_VARIABLE, Board
 from presagio.serving.metrics import Metrics
 from presagio.serving.recording import PREFIX, Recorder
 from presagio.settings import Settings
@@ -120,6 +122,39 @@ def test_outcomes_under_one_key_are_taken_once(
     assert other.status_code == 409
     assert other.json()["type"] == "urn:presagio:problem:idempotency-key-reused"
     assert empty.status_code == 400
+
+
+def test_of_many_bodies_at_once_under_one_key_one_is_taken(
+    serve: Serve, settings: Settings, store: ObjectStore, spec: MachineSpec, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    (tmp_path / "workers").mkdir()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "workers"))
+
+    def bodies(*, same: bool) -> list[dict[str, Any]]:
+        example = dict(spec.example)
+        return [
+            {"outcomes": [{"request_id": 1 if same else i, "features": example, "failure": False}]}
+            for i in range(8)
+        ]
+
+    with serve(settings) as one, serve(settings) as other, ThreadPoolExecutor(8) as pool:
+
+        def ask(i: int, body: dict[str, Any], key: str) -> httpx.Response:
+            client = (one, other)[i % 2]
+            return client.post("/feedback", json=body, headers={"Idempotency-Key": key})
+
+        def at_once(*, same: bool) -> list[httpx.Response]:
+            key = uuid4().hex
+            return list(pool.map(ask, range(8), bodies(same=same), [key] * 8))
+
+        different, same = at_once(same=False), at_once(same=True)
+    assert Counter(answer.status_code for answer in different) == {202: 1, 409: 7}
+    taken = next(answer for answer in different if answer.status_code == 202).json()["keys"]
+    assert {answer.status_code for answer in same} == {202}
+    assert len({answer.text for answer in same}) == 1
+    found = {found.key for found in store.list(settings.prefixes.bucket, "incoming/feedback/")}
+    assert set(taken) <= found
 
 
 def test_a_file_under_one_key_is_judged_once(

@@ -33,6 +33,7 @@ from presagio.serving.feedback import feedback_router
 from presagio.serving.health import check_ready, health_router, metrics_router
 from presagio.serving.idempotency import Idempotency
 from presagio.serving.judgement import Judge
+from presagio.serving.key_locks import open_key_locks
 from presagio.serving.metrics import Metrics
 from presagio.serving.models import model_router, webhook_router
 from presagio.serving.open_connections import STATE_KEY, OpenConnections
@@ -85,7 +86,7 @@ def _make_parts(settings: Settings) -> _Parts:
     champion = Champion(settings, spec, reader, board, metrics)
     return _Parts(
         settings, spec, board, metrics, champion, Recorder(settings, spec, metrics),
-        Idempotency(settings), guard, Executors(settings.api_max_concurrency),
+        Idempotency(settings, open_key_locks()), guard, Executors(settings.api_max_concurrency),
     )  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """The route that judges files: any kind in, any kind out, a part at a time, faults by row."""
 
-import asyncio
 import json
 import logging
 import shutil
@@ -125,7 +124,7 @@ async def _removing(parts: Iterator[bytes], folder: Path, files: Executor) -> As
             yield part
     finally:
         # Nobody may be waited for here: a request that was cut off ends at once.
-        asyncio.get_running_loop().run_in_executor(None, answer.close)
+        files.start(answer.close)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -157,7 +156,8 @@ class Batches:
             with (folder / "sent").open("wb") as file:
                 async for part in bodies.stream_bytes(request.scope, request.receive, most):
                     file.write(part)
-            parts, headers = await self.files.run(self._judge, sent, wanted, folder, key)
+            async with self.idempotency.alone(key):
+                parts, headers = await self.files.run(self._judge, sent, wanted, folder, key)
         except _REFUSED as err:
             shutil.rmtree(folder, ignore_errors=True)
             raise _refusal(err) from err

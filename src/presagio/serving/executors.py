@@ -77,12 +77,16 @@ class Executor:
 
     async def resume(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function for a request that was admitted before; never refused."""
+        return await asyncio.wrap_future(self.start(function, *args, **kwargs))
+
+    def start(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> "Future[R]":
+        """Call a function as :meth:`resume` does, and do not wait for it."""
         with self._lock:
             self._held += 1
         call = partial(copy_context().run, partial(function, *args, **kwargs))
         future: Future[R] = self._pool.submit(call)
         future.add_done_callback(self._release)
-        return await asyncio.wrap_future(future)
+        return future
 
     def _release(self, _future: "Future[R]") -> None:
         with self._lock:

@@ -123,6 +123,7 @@ def feedback_router(
             request.scope, request.receive, wanted, spec, settings.api_max_body_bytes
         )
         digest = hashlib.sha256(read.model_dump_json().encode()).hexdigest()
-        return await outcomes.run(take, read, key, digest)
+        async with idempotency.alone(key):
+            return await outcomes.run(take, read, key, digest)
 
     return router

@@ -4,15 +4,17 @@ What a request answered is kept in the data bucket, under the key, for whoever s
 (draft-ietf-httpapi-idempotency-key-header).
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fastapi import Request
 
+from presagio.serving.key_locks import KeyLocks
 from presagio.serving.problems import RefusedError
 from presagio.settings import Settings
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 PREFIX = "idempotency/"
 _LONGEST_KEY = 200
+# How long others wait for the answer that is being made under their key.
+_WAIT_S = 5.0
 _PART = 1 << 20
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -45,8 +49,8 @@ def documented_key(description: str) -> dict[str, Any]:
 class Idempotency:
     """Finds what was answered before, and keeps what is answered now."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, locks: KeyLocks) -> None:
+        self._settings, self._locks = settings, locks
         self._opened: ObjectStore | None = None
 
     @property
@@ -76,6 +80,28 @@ class Idempotency:
         # By who asks, too: nobody gets somebody else's answers.
         whole = json.dumps([subject, request.url.path, said])
         return PREFIX + hashlib.sha256(whole.encode()).hexdigest()
+
+    @contextlib.asynccontextmanager
+    async def alone(self, key: str | None) -> AsyncIterator[None]:
+        """Have this request be the only one under its key; others wait for its answer.
+
+        Raises
+        ------
+        RefusedError
+            409, if another one is not answered in time.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            if key is not None:
+                try:
+                    await stack.enter_async_context(self._locks.hold(key, _WAIT_S))
+                except TimeoutError as err:
+                    raise RefusedError(
+                        HTTPStatus.CONFLICT, "idempotency-key-in-progress",
+                        "A request with this Idempotency-Key is being answered",
+                        "send it again later: its answer is given again then",
+                        headers={"Retry-After": "1"},
+                    ) from err  # fmt: skip
+            yield
 
     def recall(self, key: str, digest: str) -> Any:
         """Return what was remembered under a key; None if nothing was.

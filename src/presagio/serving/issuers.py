@@ -1,6 +1,8 @@
 """An outside issuer of tokens: found by OIDC discovery, its keys fetched, kept and renewed."""
 
 import asyncio
+import contextlib
+import logging
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,12 +10,14 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 
+_log = logging.getLogger(__name__)
 # Asymmetric ones only: with these no public key can pass as a shared secret.
 _ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 _KEPT_S = 600.0
 # A token with a key that is not known has them fetched anew, at most so often.
 _RENEWED_S = 30.0
-_TIMEOUT_S = 5.0
+# For one step of a request, and for all of the keys.
+_TIMEOUT_S, _TOTAL_S = 5.0, 10.0
 _LONGEST_ANSWER = 1 << 20
 
 
@@ -32,6 +36,7 @@ class OidcIssuer:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = float("-inf")
         self._fetching = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
 
     async def claims(self, token: str) -> dict[str, Any]:
         """Return what a token says.
@@ -43,7 +48,11 @@ class OidcIssuer:
         """
         kid = str(jwt.get_unverified_header(token).get("kid"))
         age = time.monotonic() - self._fetched
-        if age > _KEPT_S or (kid not in self._keys and age > _RENEWED_S):
+        if kid in self._keys:
+            if age > _KEPT_S:
+                # No token of a key that is known waits for an issuer that is slow.
+                self._renewal = asyncio.create_task(self._renew())
+        elif age > _RENEWED_S or self._fetching.locked():
             await self._renew()
         if (key := self._keys.get(kid)) is None:
             raise jwt.InvalidKeyError("no key of the issuer's")
@@ -63,10 +72,14 @@ class OidcIssuer:
             # Also when it fails: an issuer that is away is not asked for each request.
             self._fetched = time.monotonic()
             try:
-                self._keys = await self._fetch()
-            except (httpx.HTTPError, ValueError, KeyError, TypeError) as err:
-                if not self._keys:
-                    raise jwt.InvalidKeyError("the issuer's keys cannot be had") from err
+                async with asyncio.timeout(_TOTAL_S):
+                    self._keys = await self._fetch()
+            except (
+                httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError,
+                AttributeError, RecursionError, TimeoutError, jwt.PyJWTError,
+            ) as err:  # fmt: skip
+                # Keys that were had before are good still.
+                _log.warning("the keys of %s cannot be had: %r", self.issuer, err)
 
     async def _fetch(self) -> dict[str, jwt.PyJWK]:
         async with httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False) as client:
@@ -78,9 +91,10 @@ class OidcIssuer:
             published = await self._get(client, found["jwks_uri"])
         keys = {}
         for entry in published["keys"]:
-            # Others than for signatures may stand beside them.
+            # Others than for signatures may stand beside them, and some of kinds to come.
             if entry.get("use", "sig") == "sig" and entry.get("kty") in {"RSA", "EC", "OKP"}:
-                keys[str(entry.get("kid"))] = jwt.PyJWK.from_dict(entry)
+                with contextlib.suppress(jwt.PyJWTError):
+                    keys[str(entry.get("kid"))] = jwt.PyJWK.from_dict(entry)
         return keys
 
     async def _get(self, client: httpx.AsyncClient, url: str) -> dict[str, Any]:

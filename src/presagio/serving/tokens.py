@@ -31,6 +31,13 @@ _LONGEST_TOKEN = 8192
 _REMEMBERED_S = 60.0
 _MOST_REMEMBERED = 1024
 _LEEWAY_S = 5
+# The year 9999: no token is good for longer.
+_LAST = 253_402_300_800
+# What the library raises for claims and headers of other types than it expects.
+_NOT_GOOD = (
+    jwt.PyJWTError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
+    RecursionError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,29 @@ def invalid_token(why: str) -> RefusedError:
     )
 
 
+def _check_dates(claims: dict[str, Any]) -> None:
+    """Check that dates are numbers (RFC 7519, section 2) that a clock may show.
+
+    The library turns text and booleans into numbers, and fails on what no number can hold.
+
+    Raises
+    ------
+    jwt.InvalidTokenError
+        If one is not.
+    """
+    for name in ("exp", "nbf", "iat"):
+        date = claims.get(name, 0)
+        if isinstance(date, bool) or not isinstance(date, int | float) or not 0 <= date < _LAST:
+            raise jwt.InvalidTokenError(f"{name} is not a date")
+
+
 def _principal(claims: dict[str, Any]) -> Principal:
-    said = claims.get("scope", claims.get("scp", ""))
-    scopes = said.split() if isinstance(said, str) else said if isinstance(said, list) else ()
-    known = frozenset(str(scope) for scope in scopes) & frozenset(SCOPES)
-    return Principal(str(claims.get("sub", "")), known, float(claims["exp"]))
+    granted = claims.get("scope", claims.get("scp", ""))
+    listed = granted.split() if isinstance(granted, str) else granted
+    if not isinstance(listed, list):
+        listed = []
+    scopes = {scope for scope in listed if isinstance(scope, str)}
+    return Principal(claims["sub"], frozenset(scopes & set(SCOPES)), float(claims["exp"]))
 
 
 class OutsideIssuer(Protocol):
@@ -121,7 +146,7 @@ class Authority:
             principal = _principal(await self._claims(token))
         except jwt.ExpiredSignatureError as err:
             raise invalid_token("the token has expired") from err
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError, RecursionError) as err:
+        except _NOT_GOOD as err:
             raise invalid_token("the token is not good") from err
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
@@ -132,6 +157,7 @@ class Authority:
     async def _claims(self, token: str) -> dict[str, Any]:
         # Unverified, and used for one thing: whose keys it has to be verified by.
         unverified = jwt.decode_complete(token, options={"verify_signature": False})
+        _check_dates(unverified["payload"])
         if self._outside and unverified["payload"].get("iss") == self._outside.issuer:
             return await self._outside.claims(token)
         key = self._keys.get(str(unverified["header"].get("kid")))
