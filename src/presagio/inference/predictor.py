@@ -10,12 +10,8 @@ import onnxruntime as ort
 from numpy.typing import ArrayLike, NDArray
 
 from presagio.errors import InvalidArtifactError
-from presagio.inference.artifact import (
-    GRAPH,
-    ArtifactFiles,
-    Example,
-    read_artifact,
-)
+from presagio.inference.artifact import GRAPH, ArtifactFiles, Example, read_artifact
+from presagio.inference.one_row import OneRow
 from presagio.inference.signature import check_signature, named_columns
 from presagio.machine.spec import MachineSpec
 
@@ -70,6 +66,21 @@ class Predictor:
         self.artifact = artifact
         self._session = session
         self._threshold = artifact.manifest.threshold
+        self._one = OneRow(session, len(artifact.manifest.inputs))
+
+    def predict_one(self, values: Sequence[float]) -> tuple[float, float, bool]:
+        """Return score, probability and label of one row: as :meth:`predict`, in less time.
+
+        Parameters
+        ----------
+        values
+            The spec's inputs in order, as of :meth:`values`.
+        """
+        found = self._one.run(values)
+        if found is None:
+            prediction = self.predict((values,))
+            found = prediction.score.item(), prediction.probability.item()
+        return *found, found[0] >= self._threshold
 
     def predict(self, inputs: ArrayLike) -> Prediction:
         """Predict rows.
@@ -122,10 +133,13 @@ class Predictor:
         ]
         return [np.concatenate(found) for found in zip(*parts, strict=True)]
 
+    def values(self, reading: Mapping[str, float | bool]) -> list[float]:
+        """Return one reading's values, name → value, in the order of the inputs."""
+        return [float(reading[name]) for name in self.artifact.manifest.inputs]
+
     def arrange(self, readings: Sequence[Mapping[str, float | bool]]) -> NDArray[np.float64]:
         """Arrange readings, name → value, as the array of shape ``(n, k)`` that is predicted."""
-        names = self.artifact.manifest.inputs
-        return np.array([[float(row[name]) for name in names] for row in readings])
+        return np.array([self.values(reading) for reading in readings])
 
     def check_rows(self, inputs: ArrayLike) -> Prediction:
         """Predict rows that nobody waits for, and check that there is an answer to each.

@@ -40,6 +40,10 @@ def _rehearse(predictor: Predictor) -> None:
                 f"{artifact.folder}: a row has score {alone.score[0]:.6g} by itself and "
                 f"{together.score[i]:.6g} among others"
             )
+        if (score := predictor.predict_one(corners[i].tolist())[0]) != alone.score[0]:
+            raise InvalidArtifactError(
+                f"{artifact.folder}: the same row has score {alone.score[0]:.6g} and {score:.6g}"
+            )
     if artifact.manifest.background:
         predictor.check_rows(artifact.manifest.background)
     predictor.check_rows(np.repeat(corners[:1], _WARM_ROWS, axis=0))

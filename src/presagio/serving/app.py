@@ -23,6 +23,7 @@ from presagio.errors import RegistryError, SettingsError, StorageError
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.serving import problems
 from presagio.serving.answers import Problem
+from presagio.serving.at_once import AT_ONCE_KEY
 from presagio.serving.authorization import Guard, token_router
 from presagio.serving.batch import Batches, batch_router
 from presagio.serving.board import Board, open_board
@@ -105,9 +106,9 @@ def _openapi(app: FastAPI, *wanted: type[BaseModel]) -> dict[str, Any]:
     return document
 
 
-def _lifespan(parts: _Parts, warmup: Warmup) -> Any:
+def _lifespan(parts: _Parts, warmup: Warmup, state: dict[str, Any]) -> Any:
     @contextlib.asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, OpenConnections]]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         if parts.guard.authority is None:
             _log.warning("PRESAGIO_AUTH is off: everybody who reaches this API may ask everything")
         following = await parts.champion.start()
@@ -115,7 +116,7 @@ def _lifespan(parts: _Parts, warmup: Warmup) -> Any:
         if any(worker.pid != os.getpid() for worker in parts.board.workers()):
             # They answer meanwhile; requests come to this worker when it is warm.
             await warming
-        yield {STATE_KEY: OpenConnections(parts.settings)}
+        yield {STATE_KEY: OpenConnections(parts.settings), **state}
         for task in (warming, following):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -192,13 +193,13 @@ def create_app(settings: Settings | None = None) -> Asgi:
         parts.spec, wanted, parts.settings, parts.guard, parts.champion, parts.metrics,
         parts.recorder, parts.executors.explanations,
     )  # fmt: skip
-    warmup = _warmup(parts, predictions)
+    warmup, state = _warmup(parts, predictions), dict[str, Any]()
     # With its own copy of Swagger UI: a factory's network may not reach the usual one.
     app = FastAPIOffline(
         title="Presagio",
         version=__version__,
         description=f"Predicts failures of: {parts.spec.title}.",
-        lifespan=_lifespan(parts, warmup),
+        lifespan=_lifespan(parts, warmup, state),
     )
     app.state.guard = parts.guard
     handlers = problems.Handlers(parts.metrics.refused, parts.spec)
@@ -208,7 +209,11 @@ def create_app(settings: Settings | None = None) -> Asgi:
     for router in _routers(parts, outcomes, predictions, warmup):
         app.include_router(router)
     app.openapi = cache(lambda: _openapi(app, wanted, outcomes, InferenceRequest))  # type: ignore[method-assign]
-    edge: Asgi = Edge(app, {("POST", "/predict"): predictions}, parts.settings, parts.metrics)
+    direct = Edge(app, {("POST", "/predict"): predictions}, parts.settings, parts.metrics)
+    if parts.settings.otlp_endpoint is None and not parts.settings.cors_origins:
+        # What is wrapped around the edge has to see each request.
+        state[AT_ONCE_KEY] = direct.at_once
+    edge: Asgi = direct
     if parts.settings.otlp_endpoint is not None:
         edge = _traced(edge, parts.settings.otlp_endpoint)
     if parts.settings.cors_origins:

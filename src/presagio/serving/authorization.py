@@ -77,6 +77,14 @@ class Guard:
             )
         return principal
 
+    def remembers(self, scope: bodies.Scope, needed: Scope) -> bool:
+        """Say whether :meth:`admit` let this token through a moment ago, and would again."""
+        if self.authority is None:
+            return True
+        kind, _, token = (bodies.header(scope, b"authorization") or "").partition(" ")
+        principal = self.authority.remembered(token) if kind.lower() == "bearer" else None
+        return principal is not None and needed in principal.scopes
+
 
 _ABOUT_SCOPES: dict[str, str] = {scope: about for scope, about in SCOPES.items()}  # noqa: C416
 # Only for the documentation and Swagger's Authorize button: admission itself is the guard's.

@@ -33,6 +33,11 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def is_coded(scope: Scope) -> bool:
+    """Say whether a body is compressed, or coded in another way."""
+    return any(key == b"content-encoding" for key, _ in scope["headers"])
+
+
 def _refuse_by_headers(scope: Scope, most: int) -> None:
     for key, value in scope["headers"]:
         if key == b"content-length" and int(value) > most:

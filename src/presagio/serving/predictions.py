@@ -7,7 +7,8 @@ from urllib.parse import parse_qs
 
 import numpy as np
 from fastapi import APIRouter, Request, Response, Security
-from numpy.typing import NDArray
+from pydantic import ValidationError
+from pydantic_core import to_json
 
 from presagio.inference.diagnosis import Explanation, explain
 from presagio.machine.spec import MachineSpec
@@ -68,29 +69,24 @@ def _wants_explanation(query: bytes) -> bool:
         raise invalid([Fault(field="explain", got=shown(text), allowed="true or false")]) from err
 
 
-def _predict(served: Served, inputs: NDArray[np.float64]) -> Answer:
-    prediction = served.predictor.predict(inputs)
-    return (
-        float(prediction.score[0]), float(prediction.probability[0]), bool(prediction.label[0])
-    )  # fmt: skip
-
-
 def _as_json(
     response_id: int, answer: Answer, served: Served, diagnosis: Diagnosis | None
 ) -> bytes:
     score, probability, label = answer
-    response = PredictResponse(
-        response_id=response_id,
-        label=label,
-        probability=probability,
-        score=score,
-        threshold=served.predictor.artifact.manifest.threshold,
-        model=served.model,
-        version=served.version,
-        degraded=served.degraded,
-        diagnosis=diagnosis,
+    # The members of PredictResponse, whose values need no validation: they are made here.
+    return to_json(
+        {
+            "response_id": response_id,
+            "label": label,
+            "probability": probability,
+            "model": served.model,
+            "version": served.version,
+            "degraded": served.degraded,
+            "threshold": served.predictor.artifact.manifest.threshold,
+            "score": score,
+            "diagnosis": diagnosis,
+        }
     )
-    return response.__pydantic_serializer__.to_json(response)
 
 
 class Predictions:
@@ -116,31 +112,58 @@ class Predictions:
         explained = _wants_explanation(scope["query_string"])
         read = await bodies.read_model(scope, receive, self._wanted, self._spec, self._most)
         served = self._champion.served
-        inputs = served.predictor.arrange([vars(read.features)])
-        answer = _predict(served, inputs)
-        _, probability, label = answer
+        values = served.predictor.values(vars(read.features))
+        answer = served.predictor.predict_one(values)
+        label = answer[2]
         diagnosis = None
         if label or explained:
             # A millisecond: other requests do not wait for it.
-            found = await self._explanations.run(explain, served.predictor, inputs[0], alarm=label)
+            found = await self._explanations.run(
+                explain, served.predictor, np.array(values), alarm=label
+            )
             diagnosis = _diagnosis(self._spec, found)
             if label:
                 self._metrics.alarms([found.mode])
-        self._metrics.rows.inc()
-        self._metrics.scores.observe(probability)
-        self._recorder.one(
-            request_id.get() or "", read.request_id, inputs[0].tolist(), answer, served
-        )
+        self._count(answer)
+        self._recorder.one(request_id.get() or "", read.request_id, values, answer, served)
         return _as_json(read.request_id, answer, served, diagnosis)
+
+    def at_once(self, scope: bodies.Scope, body: bytes | bytearray, request: str) -> bytes | None:
+        """Return the answer to a plain request that is no alarm; None for any other.
+
+        Those go through :meth:`answer`, which does all of it, and refuses what is to be refused.
+        """
+        if (
+            scope["query_string"] or len(body) > self._most or bodies.is_coded(scope)
+            or not self._guard.remembers(scope, "predict")
+        ):  # fmt: skip
+            return None
+        try:
+            read = self._wanted.model_validate_json(body)
+        except ValidationError:
+            return None
+        served = self._champion.served
+        values = served.predictor.values(vars(read.features))
+        answer = served.predictor.predict_one(values)
+        if answer[2]:
+            return None
+        found = _as_json(read.request_id, answer, served, None)
+        self._count(answer)
+        self._recorder.one(request, read.request_id, values, answer, served)
+        return found
+
+    def _count(self, answer: Answer) -> None:
+        self._metrics.rows.inc()
+        self._metrics.scores.observe(answer[1])
 
     def rehearse(self) -> None:
         """Do what a request has done, once, and neither count nor keep it: first times are slow."""
         example = {"request_id": 0, "features": dict(self._spec.example)}
         read = self._wanted.model_validate_json(json.dumps(example))
         served = self._champion.served
-        inputs = served.predictor.arrange([vars(read.features)])
-        answer = _predict(served, inputs)
-        found = explain(served.predictor, inputs[0], alarm=True)
+        values = served.predictor.values(vars(read.features))
+        answer = served.predictor.predict_one(values)
+        found = explain(served.predictor, np.array(values), alarm=True)
         _as_json(read.request_id, answer, served, _diagnosis(self._spec, found))
         self._metrics.prepare("/predict", HTTPStatus.OK)
 

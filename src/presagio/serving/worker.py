@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 from presagio.serving import board, metrics
-from presagio.serving.connections import TimedProtocol
+from presagio.serving.at_once import AtOnceProtocol
 from presagio.serving.edge import Asgi
 from presagio.serving.logs import configure_logs
 from presagio.settings import Settings
@@ -40,7 +40,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
     """Return the options of uvicorn, which are the same for a server in a test."""
     proxies = [str(network) for network in settings.trusted_proxies]
     return {
-        "http": TimedProtocol, "loop": "uvloop", "ws": "none", "lifespan": "on",
+        "http": AtOnceProtocol, "loop": "uvloop", "ws": "none", "lifespan": "on",
         "log_config": None, "access_log": False, "server_header": False,
         "timeout_keep_alive": _KEEP_ALIVE_S, "timeout_graceful_shutdown": _GRACE_S,
         # uvicorn believes whoever asks from this machine, unless it is told otherwise.
