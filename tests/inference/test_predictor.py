@@ -1,5 +1,6 @@
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import sha256_of
 from presagio.inference.predictor import Predictor, fallback_folder, load_predictor
 from presagio.machine.spec import MachineSpec
+from presagio.training.dataset import generate_dataset
 from presagio.training.train import TrainedModel
 
 
@@ -98,3 +100,22 @@ def test_a_graph_with_other_inputs_is_refused(artifact: Path, tmp_path: Path) ->
     _rewrite(folder, {})
     with pytest.raises(InvalidArtifactError, match="not the spec's inputs"):
         load_predictor(folder)
+
+
+def test_one_row_is_predicted_as_many_are_from_several_threads(
+    artifact: Path, spec: MachineSpec
+) -> None:
+    predictor = load_predictor(artifact)
+    rows = generate_dataset(spec, 200, seed=3).inputs.to_numpy(dtype=np.float64)
+    expected = predictor.predict(rows)
+
+    def predict(i: int) -> tuple[float, float, bool]:
+        return predictor.predict_one(rows[i].tolist())
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(predict, range(len(rows))))
+    assert [label for _, _, label in found] == expected.label.tolist()
+    # Rows beside others are summed in another order by the graph's matrix products.
+    np.testing.assert_allclose([score for score, _, _ in found], expected.score, rtol=1e-9)
+    one = [predictor.predict(rows[i : i + 1]).score.item() for i in range(len(rows))]
+    assert [score for score, _, _ in found] == one

@@ -117,16 +117,13 @@ _IMPORTS = """
 import http.client, json, os, socket, sys, threading, time
 import uvicorn
 from presagio.serving.app import create_app
-from presagio.serving.connections import TimedProtocol
 from presagio.serving.tokens import Authority, SCOPES
+from presagio.serving.worker import server_options
 from presagio.settings import load_settings
 
 settings = load_settings()
 listener = socket.create_server(("127.0.0.1", 0))
-config = uvicorn.Config(
-    create_app(settings), http=TimedProtocol, loop="uvloop", ws="none", log_config=None,
-    lifespan="on",
-)
+config = uvicorn.Config(create_app(settings), **server_options(settings))
 server = uvicorn.Server(config)
 thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
 thread.start()
