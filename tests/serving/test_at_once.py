@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from presagio.inference.predictor import Predictor
 from presagio.machine.spec import MachineSpec, load_spec
+from presagio.serving.answers import PredictResponse
 from presagio.serving.app import create_app
 from presagio.serving.edge import Edge
 from presagio.serving.tokens import SCOPES, Authority
@@ -220,3 +222,27 @@ def test_a_token_without_the_scope_is_refused(api: Api, spec: MachineSpec, tmp_p
     for _ in range(2):
         # Once it is verified, and then remembered.
         assert api.ask(request, whole=True).status == 403
+
+
+def test_an_answer_has_the_members_of_its_model_and_no_other(api: Api, spec: MachineSpec) -> None:
+    for changes in (_HEALTHY, {}):
+        answer = api.ask(api.request(_body(spec, **changes)), whole=True)
+        assert list(answer.body) == list(PredictResponse.model_fields)
+        PredictResponse.model_validate(answer.body, strict=True)
+
+
+def test_a_fault_in_one_step_is_left_to_the_usual_way(
+    tmp_path: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings(tmp_path).model_copy(
+        update=SECRETS | {"auth": "off", "record_predictions": False}
+    )
+    edge = create_app(settings)
+    assert isinstance(edge, Edge)
+    scope = {"method": "POST", "path": "/predict", "query_string": b"", "headers": []}
+
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("the graph fails on this row")
+
+    monkeypatch.setattr(Predictor, "predict_one", fail)
+    assert edge.at_once(scope, _body(spec, **_HEALTHY)) is None
