@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 import signal
 import tempfile
 import threading
@@ -20,7 +21,7 @@ from presagio.errors import ReaderEndedError, ReadersBusyError, UnreadableFileEr
 from presagio.machine.headers import HeaderLimits
 from presagio.readings.limits import ReaderLimits
 from presagio.readings.pool import ReaderPool
-from presagio.readings.process import Part
+from presagio.readings.reading import Part
 from tests.bombs import structs_within_each_other
 
 pytestmark = pytest.mark.unit
@@ -202,3 +203,24 @@ def test_columns_beyond_the_limit_are_refused_before_they_are_told(pool: ReaderP
     limits = {"headers": asdict(HeaderLimits(columns=16))}
     with pytest.raises(UnreadableFileError, match="PRESAGIO_MAX_COLUMNS"):
         list(pool.read("parquet_schema", body, limits))
+
+
+def test_broken_files_are_read_or_refused_and_leave_no_process() -> None:
+    dice = random.Random(15)
+    table = _ROWS.head(500).with_columns(pl.col("name").cast(pl.Categorical)).to_arrow()
+    raws = [_parquet(table, compression=kind).getvalue() for kind in ("zstd", "snappy", "none")]
+    pool, outcomes = ReaderPool(_LIMITS, size=1), set()
+    for _ in range(120):
+        raw = bytearray(dice.choice(raws))
+        for _ in range(dice.choice([1, 4, 16])):
+            raw[dice.randrange(len(raw))] = dice.choice([0, 127, 255, dice.randrange(256)])
+        try:
+            for _ in _cells(pool, io.BytesIO(raw), "n", "name"):
+                outcomes.add("read")
+        except (UnreadableFileError, ReaderEndedError) as err:
+            outcomes.add(type(err).__name__)
+    assert {"read", "UnreadableFileError"} <= outcomes
+    assert _is_usable(pool)
+    pid = _idle(pool)
+    pool.close()
+    assert not psutil.pid_exists(pid)

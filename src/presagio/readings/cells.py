@@ -1,4 +1,4 @@
-"""Tables as cells of text, of bounded length, for the intake."""
+"""Cells of text, of bounded length."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,6 +8,8 @@ from presagio.errors import UnreadableFileError
 
 # The name of the first column whose cell is too long, null in rows without one.
 TOO_LONG = "@too_long"
+# The name of the column of what is wrong with a row before its values are looked at, or null.
+FAULT = "@fault"
 _SHOWN = 40
 # Shorter cells are no bomb, however often they stand there.
 _SHORT_BYTES = 64

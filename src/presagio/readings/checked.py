@@ -12,9 +12,10 @@ from presagio.errors import DataError
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from presagio.readings import arrow_stream, parquet
+from presagio.readings.csv_text import Csv
+from presagio.readings.json_text import JsonList, Ndjson
 from presagio.readings.parquet import Parts, as_block
 from presagio.readings.table import ReadingsTable
-from presagio.readings.text import Csv, JsonList, Ndjson
 
 _ROWS = 50_000
 _NUMBER_BYTES = 8

@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 from presagio.errors import ReadersBusyError
 from presagio.readings.limits import ReaderLimits
-from presagio.readings.process import Part, ReaderProcess, Reading
+from presagio.readings.process import ReaderProcess
+from presagio.readings.reading import Part, Reading
 
 _log = logging.getLogger(__name__)
 # Then a new one takes its place, so that memory goes back.
@@ -129,8 +130,8 @@ class ReaderPool:
             if not reader.is_alive or reader.is_large or reader.files >= _MOST_FILES:
                 reader.close()
                 reader = self._start()
-        except OSError as err:
-            _log.warning("%s; the next file tries again", err)
+        except Exception:  # noqa: BLE001 - logged; the slot is free again
+            _log.exception("no reader process could be started; the next file tries again")
             return
         with self._changed:
             if self._closed:

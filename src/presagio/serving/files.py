@@ -14,7 +14,7 @@ from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from presagio.readings.limits import reader_limits
 from presagio.readings.pool import open_pool
-from presagio.readings.process import Part
+from presagio.readings.reading import Part
 from presagio.serving.champion import Served
 from presagio.serving.formats import FORMATS
 from presagio.serving.judgement import Judge
