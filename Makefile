@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Arguments for the command, such as: make up ARGS="--port-offset 100"
 ARGS ?=
 
-.PHONY: help setup up down demo env backup restore test e2e compose-test lint format bench lock fallback docs clean
+.PHONY: help setup up down demo env backup restore test e2e compose-test nightly lint format bench lock fallback docs clean
 
 help: ## Show the tasks
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,24 +41,35 @@ restore: ## Put a backup back in place of what is there: make restore ARGS=FOLDE
 	@bash deploy/backup.sh restore $(ARGS)
 
 test: setup ## Unit and integration tests (real PostgreSQL, S3, MLflow)
-	$(BIN)/pytest -m "unit or integration" --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+	$(BIN)/pytest -m "unit or integration" --numprocesses auto --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
-e2e: setup ## End-to-end tests: the whole stack, Airflow included
+e2e: setup ## End-to-end tests: the whole stack without Docker, Airflow included
 	$(BIN)/pytest -m e2e $(ARGS)
 
-compose-test: setup ## The same end-to-end tests against docker compose (77: no engine to be had)
-	bash deploy/compose_test.sh $(ARGS)
+compose-test: setup ## End-to-end tests of what differs under docker compose (77: no engine to be had)
+	bash deploy/compose_test.sh test $(ARGS)
 
-lint: setup ## Style, types, rooms, workflows, scripts, images
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+nightly: setup ## Everything in both worlds, for hours: docs/testing.md says what
+	TEST_PROFILE=nightly $(MAKE) test ARGS="--timeout 7200"
+	TEST_PROFILE=nightly $(MAKE) e2e
+	TEST_PROFILE=nightly bash deploy/compose_test.sh test || [ $$? = 77 ]
+
+# Each part by itself: they run beside each other, and the slowest of them (types) sets the time.
+LINTS := lint/style lint/format lint/types lint/imports lint/schemas lint/workflows lint/scripts lint/images
+
+lint: setup ## Style, types, packages, workflows, scripts, images
+	@$(MAKE) --no-print-directory --jobs=$(words $(LINTS)) --keep-going $(LINTS)
+
+lint/style: ; $(BIN)/ruff check .
+lint/format: ; $(BIN)/ruff format --check .
+lint/types: ; $(BIN)/mypy
+lint/imports: ; $(BIN)/lint-imports
+lint/workflows: ; $(BIN)/zizmor --offline --no-progress --quiet .github
+lint/scripts: ; $(BIN)/shellcheck .ci/run deploy/*.sh deploy/*/*.sh
+lint/images: ; $(BIN)/hadolint deploy/*/*.Dockerfile
+lint/schemas:
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml deploy/compose.*.yaml deploy/standins/compose.yaml
-	$(BIN)/zizmor --offline --no-progress --quiet .github
-	$(BIN)/shellcheck .ci/run deploy/*.sh deploy/*/*.sh
-	$(BIN)/hadolint deploy/*/*.Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml deploy/compose.*.yaml deploy/standins/compose.yaml tests/e2e/compose.yaml
 
 format: setup ## Mend what can be mended by a tool
 	$(BIN)/ruff check --fix .

@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
 # Build the images, bring compose.yaml up as it is, and run the end-to-end tests against it.
 #
+#   deploy/compose_test.sh prepare          base images and ours, for later; nothing is started
+#   deploy/compose_test.sh test [PYTEST…]   all of it
+#
 # Where no Docker engine answers and dockerd is installed, one is started (as root) and ended again.
 # Base images that cannot be pulled are replaced by stand-ins, which are listed. Exit code 0: passed;
 # 77: skipped, since there is no engine to be had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+step=${1:-test}
+[ $# = 0 ] || shift
+if [[ ! $step =~ ^(prepare|test)$ ]]; then
+  sed -n '4,5s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+fi
 scratch=$(mktemp -d)
 started=
 files=(-f "$PWD/compose.yaml")
@@ -24,6 +33,17 @@ stop() {
   exit "$status"
 }
 trap stop EXIT
+start_engine() {
+  dockerd --host "$DOCKER_HOST" --data-root "$store" --exec-root "$scratch/exec" \
+    --pidfile "$scratch/dockerd.pid" >"$scratch/dockerd.log" 2>&1 9>&- &
+  started=$!
+  for _ in $(seq 120); do
+    if docker info >/dev/null 2>&1; then return; fi
+    kill -0 "$started" 2>/dev/null || { started=; return 1; }
+    sleep 0.5
+  done
+  return 1
+}
 
 command -v docker >/dev/null || skip "docker is not installed"
 if docker compose version >/dev/null 2>&1; then
@@ -38,16 +58,13 @@ if ! docker info >/dev/null 2>&1; then
   # Kept from run to run: what was built before is not built again.
   store=${COMPOSE_TEST_STORE:-/var/tmp/presagio-compose-test}
   mkdir -p "$store"
+  # One engine at a time: two would write into one store.
+  exec 9>"$store.lock"
+  flock 9
   export DOCKER_HOST=unix://$scratch/docker.sock
-  dockerd --host "$DOCKER_HOST" --data-root "$store" --exec-root "$scratch/exec" \
-    --pidfile "$scratch/dockerd.pid" >"$scratch/dockerd.log" 2>&1 &
-  started=$!
-  for _ in $(seq 60); do
-    docker info >/dev/null 2>&1 && break
-    kill -0 "$started" 2>/dev/null || { started=; tail -3 "$scratch/dockerd.log"; skip "dockerd does not start here"; }
-    sleep 0.5
-  done
-  docker info >/dev/null 2>&1 || skip "dockerd does not answer"
+  # More than once: on a busy machine it gives up on containerd after 15 s.
+  for _ in 1 2 3; do start_engine && break; done
+  docker info >/dev/null 2>&1 || { tail -3 "$scratch/dockerd.log"; skip "dockerd does not start here"; }
 fi
 
 # What the tests keep released images in, for a moment.
@@ -56,7 +73,7 @@ base=$(sed -n 's/^ARG PYTHON_IMAGE=//p' deploy/images/api.Dockerfile)
 if [ -n "${COMPOSE_TEST_STANDINS:-}" ] || ! docker pull --quiet "$base" >/dev/null 2>&1; then
   command -v debootstrap >/dev/null || docker image inspect "$base" >/dev/null 2>&1 \
     || skip "$base cannot be pulled, and debootstrap, which makes a stand-in, is not installed"
-  bash deploy/standins/make.sh "$scratch" 2>/dev/null
+  bash deploy/standins/make.sh "$scratch" 2>"$scratch/standins.log" || { tail -40 "$scratch/standins.log"; exit 1; }
   files+=(-f "$PWD/deploy/standins/compose.yaml")
 fi
 
@@ -81,11 +98,15 @@ for override in "" deploy/compose.*.yaml; do
 done
 echo "compose config: fine, with and without each override and profile"
 
+files+=(-f "$PWD/tests/e2e/compose.yaml")
 compose="${tool[*]} ${files[*]} --env-file $env_file --project-name presagio-test"
 began=$SECONDS
 $compose build >"$scratch/build.log" 2>&1 || { tail -40 "$scratch/build.log"; exit 1; }
 echo "built in $((SECONDS - began)) s:"
 docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | sed -n 's|^presagio/|  &|p'
+[ "$step" = test ] || exit 0
+# What a run that was killed has left: its secrets are gone.
+$compose --profile monitoring down --volumes --timeout 10 >/dev/null 2>&1
 began=$SECONDS
 $compose up -d >"$scratch/up.log" 2>&1 || { tail -40 "$scratch/up.log"; exit 1; }
 echo "up in $((SECONDS - began)) s, the first champion trained"

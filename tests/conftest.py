@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from uuid import uuid4
 
 import polars as pl
@@ -32,17 +32,20 @@ from presagio.storage.database import open_database
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import open_store
 from presagio.training.dataset import generate_dataset
+from presagio.training.grids import SMALL_GRID
 from presagio.training.parity import export_model
 from presagio.training.train import TrainedModel, train_model
+from tests.extent import NIGHTLY
 
-REAL_ROWS = "PRESAGIO_AI4I_CSV"
-_REAL_CSV = os.environ.get(REAL_ROWS)
+_REAL_ROWS = "PRESAGIO_AI4I_CSV"
+_REAL_CSV = os.environ.get(_REAL_ROWS)
 _START_LIMIT_S = 120.0
 free_ports = stack_ports.free_ports
 
 # One machine is not like another: no example is slow, only the test's own time-out is.
-hypothesis_settings.register_profile("presagio", deadline=None)
-hypothesis_settings.load_profile("presagio")
+hypothesis_settings.register_profile("ci", deadline=None, max_examples=50)
+hypothesis_settings.register_profile("nightly", deadline=None, max_examples=1000)
+hypothesis_settings.load_profile("nightly" if NIGHTLY else "ci")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Runs no test itself, but starts the processes that do, which ask where the real rows are.
     distributes = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     for name in [name for name in os.environ if name.startswith("PRESAGIO_")]:
-        if not (distributes and name == REAL_ROWS):
+        if not (distributes and name == _REAL_ROWS):
             del os.environ[name]
 
 
@@ -71,7 +74,7 @@ def spec() -> MachineSpec:
 def real_csv() -> Path:
     """The 8,000 real rows; tests that need them are skipped where they are absent."""
     if not _REAL_CSV:
-        pytest.skip(f"{REAL_ROWS} does not name a file with rows of the AI4I 2020 data set")
+        pytest.skip(f"{_REAL_ROWS} does not name a file with rows of the AI4I 2020 data set")
     return Path(_REAL_CSV).resolve()
 
 
@@ -202,11 +205,7 @@ def intake(new_intake: Callable[[], Intake]) -> Intake:
 @pytest.fixture(scope="session")
 def trained(spec: MachineSpec) -> TrainedModel:
     """A small model, good enough to be told from a constant."""
-    grid: list[dict[str, list[Any]]] = [
-        {"kernel": ["linear"], "C": [1.0]},
-        {"kernel": ["rbf"], "C": [10.0], "gamma": [0.5]},
-    ]
-    return train_model(generate_dataset(spec, 3000, seed=5), spec, grid=grid)
+    return train_model(generate_dataset(spec, 3000, seed=5), spec, grid=SMALL_GRID)
 
 
 @pytest.fixture(scope="session")

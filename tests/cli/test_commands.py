@@ -1,4 +1,4 @@
-"""Commands as a user calls them, in processes of their own."""
+"""Commands as a user calls them."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import polars as pl
 import pytest
@@ -14,20 +15,31 @@ from presagio.settings import Settings
 from presagio.stack.layout import Layout
 from presagio.stack.processes import left_over
 from presagio.storage.objects import open_store
+from tests.commands import run_command
 from tests.conftest import RunningServices, free_ports
 
 
-def presagio(*arguments: str | Path, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
+def presagio(*arguments: str | Path, home: Path, **env: str) -> CompletedProcess[str]:
     """Run a command on a home."""
-    return subprocess.run(
-        [sys.executable, "-m", "presagio", *map(str, arguments)],
-        env=os.environ | {"PRESAGIO_HOME": str(home), "COLUMNS": "200"} | env,
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    return run_command(*arguments, PRESAGIO_HOME=str(home), **env)
 
 
 def test_version(tmp_path: Path) -> None:
     assert presagio("--version", home=tmp_path).stdout.strip() == "0.1.0"
+
+
+def test_the_module_is_a_program(tmp_path: Path) -> None:
+    """Streams and exit status of a process are those that the other tests see."""
+    done = subprocess.run(
+        [sys.executable, "-m", "presagio", "logs", "web"],
+        env=os.environ | {"PRESAGIO_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    here = presagio("logs", "web", home=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        here.returncode, here.stdout, here.stderr,
+    )  # fmt: skip
+    assert done.returncode == 1
 
 
 def test_rows_are_generated_into_a_file(tmp_path: Path) -> None:
@@ -226,14 +238,14 @@ def test_a_champion_is_trained_unless_there_is_one(settings: Settings, tmp_path:
     assert kinds == ["rollback", "promotion", "refusal", "promotion"]
 
 
-def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_start_that_fails_says_why_and_leaves_nothing(stack_home: Path) -> None:
     others = vars(free_ports())
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ports = [part for name, number in (others | {"s3": port}).items()
                  for part in ("--port", f"{name}={number}")]  # fmt: skip
         for detach in ((), ("--detach",)):
-            done = presagio("up", *detach, *ports, home=tmp_path / "home")
+            done = presagio("up", *detach, *ports, home=stack_home / "home")
             assert done.returncode == 1
             assert f"port {port}, which s3 needs" in done.stderr
-    assert left_over(Layout(tmp_path / "home")) == []
+    assert left_over(Layout(stack_home / "home")) == []

@@ -7,23 +7,42 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.containers import COMMAND, ContainerStack
-from tests.e2e.stack import REAL_ROWS, Stack, eventually
+from tests.e2e.stack import TRAINED_ROWS, Stack, eventually
+from tests.extent import NIGHTLY
 
 PORT_OFFSET = 20_000
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs the whole stack, and the time that it takes to start."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the whole stack, and the time that it takes to start.
+
+    What is not marked with a world behaves alike in both: it is tested without Docker, and in the
+    nightly run in containers too.
+    """
     here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.timeout(600))
-    other = "local" if os.environ.get(COMMAND) else "containers"
-    for item in items:
-        if item.get_closest_marker(other):
-            item.add_marker(pytest.mark.skip(reason=f"for the stack in another world: {other}"))
+    ours = [item for item in items if here in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.e2e)
+        item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.timeout(600))
+    skipped = {item for item in ours if not _is_for_this_world(item)}
+    config.hook.pytest_deselected(items=sorted(skipped, key=lambda item: item.nodeid))
+    # A stack that was stopped is not started again where nothing follows.
+    items[:] = sorted(
+        (item for item in items if item not in skipped),
+        key=lambda item: item.get_closest_marker("leaves_it_stopped") is not None,
+    )
+
+
+def _is_for_this_world(item: pytest.Item) -> bool:
+    if item.get_closest_marker("nightly") and not NIGHTLY:
+        return False
+    in_containers = bool(os.environ.get(COMMAND))
+    if item.get_closest_marker("containers"):
+        return in_containers
+    if item.get_closest_marker("local"):
+        return not in_containers
+    return NIGHTLY or not in_containers
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +72,7 @@ def real_rows_or_none(
     except pytest.skip.Exception:
         return None
     some = tmp_path_factory.mktemp("rows") / every.name
-    some.write_bytes(b"".join(every.read_bytes().splitlines(keepends=True)[: REAL_ROWS + 1]))
+    some.write_bytes(b"".join(every.read_bytes().splitlines(keepends=True)[: TRAINED_ROWS + 1]))
     return some
 
 

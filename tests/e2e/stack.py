@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any, TypeVar
 
 import httpx
@@ -19,12 +20,21 @@ from presagio.orchestration.sweep import open_intake
 from presagio.settings import Settings, load_settings
 from presagio.stack.layout import Layout
 from presagio.stack.processes import left_over
+from presagio.stack.state import is_running, read_status
+from tests.commands import run_command
 from tests.readings import HEADER
 
 Found = TypeVar("Found")
 
-# Of the real rows, where they are.
-REAL_ROWS = 3000
+# How many of the real rows are trained on, where they are.
+TRAINED_ROWS = 3000
+# What a stack under test has otherwise than a user's.
+TESTED = {
+    # Trained when a test asks for it, not whenever one has filed labelled rows; and how good a
+    # model gets is tested elsewhere.
+    "PRESAGIO_TRAIN_MIN_NEW_ROWS": "10000000",
+    "PRESAGIO_TRAIN_SEARCH": "small",
+}
 
 
 @dataclass(frozen=True)
@@ -35,28 +45,34 @@ class Stack:
     offset: int
     ai4i_csv: Path | None
 
-    @property
-    def env(self) -> dict[str, str]:
+    @cached_property
+    def own(self) -> dict[str, str]:
+        """The settings of the stack and of what is called on it."""
         named = {"PRESAGIO_AI4I_CSV": str(self.ai4i_csv)} if self.ai4i_csv else {}
-        # Trained when a test asks for it, not whenever one has filed labelled rows.
-        own = {"PRESAGIO_HOME": str(self.home), "PRESAGIO_TRAIN_MIN_NEW_ROWS": "10000000"}
-        return os.environ | own | {"COLUMNS": "200"} | named
+        return TESTED | {"PRESAGIO_HOME": str(self.home)} | named
 
-    def call(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str | Path) -> CompletedProcess[str]:
+        return run_command(*arguments, **self.own)
+
+    def up(self) -> CompletedProcess[str]:
+        # A process of its own: what it starts outlives it.
         return subprocess.run(
-            [sys.executable, "-m", "presagio", *map(str, arguments)],
-            env=self.env, capture_output=True, text=True, check=False, timeout=300,
+            [sys.executable, "-m", "presagio", "up", "--detach", "--port-offset", str(self.offset)],
+            env=os.environ | {"COLUMNS": "200"} | self.own,
+            capture_output=True, text=True, check=False, timeout=500,
         )  # fmt: skip
-
-    def up(self) -> subprocess.CompletedProcess[str]:
-        return self.call("up", "--detach", "--port-offset", str(self.offset))
 
     def down(self) -> None:
         self.call("down")
         assert self.processes == []
 
     def status(self) -> dict[str, Any]:
-        return dict(json.loads(self.call("status", "--json").stdout))
+        # From where `presagio status` has it.
+        layout = Layout(self.home)
+        found = read_status(layout)
+        if found is None or not is_running(layout):
+            return {"phase": "stopped", "services": []}
+        return found.model_dump()
 
     def service(self, name: str) -> dict[str, Any]:
         (found,) = [s for s in self.status()["services"] if s["name"] == name]
@@ -81,6 +97,10 @@ class Stack:
         with self.airflow() as airflow:
             answer = airflow.get(f"/dags/{dag}/dagRuns/{run_id}").raise_for_status()
             return str(answer.json()["state"])
+
+    def ends(self, dag: str, run_id: str) -> bool:
+        """Whether a DAG run is over, well or not."""
+        return self.run_state(run_id, dag) in {"success", "failed"}
 
     def run_dag(self, dag: str, conf: dict[str, Any] | None = None) -> str:
         """Start a DAG; return the run's id."""

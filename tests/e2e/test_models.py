@@ -13,10 +13,6 @@ from presagio.orchestration.api import authorization
 from tests.e2e.stack import Stack, eventually
 
 
-def _ends(stack: Stack, dag: str, run_id: str) -> bool:
-    return stack.run_state(run_id, dag) in {"success", "failed"}
-
-
 def test_clean_data_start_the_dag_which_waits_for_enough_of_them(
     stack: Stack, spec: MachineSpec, tmp_path: Path
 ) -> None:
@@ -42,7 +38,7 @@ def test_new_rows_train_a_judged_challenger_and_the_api_is_told(
     receipt = wait_for_receipt(stack.intake, upload(stack.intake, file), timeout_s=120)
     assert receipt is not None
     run = stack.run_dag("train_champion", {"min_new_rows": 1})
-    assert eventually(lambda: _ends(stack, "train_champion", run), 400)
+    assert eventually(lambda: stack.ends("train_champion", run), 400)
     assert stack.task_states("train_champion", run) == {
         "count_new_rows": "success", "train_and_judge": "success", "tell_api": "success",
     }  # fmt: skip
@@ -55,7 +51,7 @@ def test_new_rows_train_a_judged_challenger_and_the_api_is_told(
     assert set(served["card"]) >= {"data", "costs", "test", "limits", "reproduce"}
     # Nothing is new now.
     again = stack.run_dag("train_champion", {"min_new_rows": 1})
-    assert eventually(lambda: _ends(stack, "train_champion", again), 120)
+    assert eventually(lambda: stack.ends("train_champion", again), 120)
     assert stack.task_states("train_champion", again)["train_and_judge"] == "skipped"
 
 
@@ -67,7 +63,7 @@ def test_drift_is_said_once_and_does_not_fail_the_run(
     rows.with_columns(pl.col("torque_nm") + 12.0).write_csv(file)
     assert wait_for_receipt(stack.intake, upload(stack.intake, file), timeout_s=120)
     run = stack.run_dag("monitor_drift")
-    assert eventually(lambda: _ends(stack, "monitor_drift", run), 120)
+    assert eventually(lambda: stack.ends("monitor_drift", run), 120)
     assert stack.run_state(run, "monitor_drift") == "success"
     said = stack.call("drift", "--json")
     assert said.returncode == 8, said.stderr

@@ -1,5 +1,6 @@
 """Start, stop, crash, restart: no process left behind, no data lost."""
 
+import json
 import os
 import signal
 import stat
@@ -23,7 +24,9 @@ def test_secrets_are_private(stack: Stack) -> None:
 
 def test_status_and_logs_show_every_service(stack: Stack) -> None:
     shown = stack.call("status").stdout
+    asked = json.loads(stack.call("status", "--json").stdout)
     services = stack.status()["services"]
+    assert [found["name"] for found in asked["services"]] == [own["name"] for own in services]
     assert {service["state"] for service in services} == {"healthy", "done"}
     for service in services:
         assert service["name"] in shown
@@ -57,6 +60,7 @@ def test_down_leaves_nothing_and_up_resumes_with_all_data(stack: Stack) -> None:
     assert stack.ready()["version"] == champion.version
 
 
+@pytest.mark.leaves_it_stopped
 def test_a_crash_of_the_supervisor_leaves_no_process(stack: Stack) -> None:
     os.kill(stack.status()["pid"], signal.SIGKILL)
     eventually(lambda: stack.processes == [], limit_s=60)
@@ -82,7 +86,8 @@ def test_two_stacks_run_side_by_side_and_ctrl_c_ends_one(stack: Stack, tmp_path:
     other = Stack(tmp_path / "other", stack.offset + 1000, None)
     foreground = subprocess.Popen(
         [sys.executable, "-m", "presagio", "up", "--port-offset", str(other.offset)],
-        env=other.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=os.environ | other.own | {"COLUMNS": "200"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
         eventually(lambda: other.status()["phase"] == "healthy", limit_s=240)

@@ -12,12 +12,13 @@ from presagio.registry.recording import open_registry
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices
+from tests.extent import NIGHTLY
 from tests.serving.conftest import Serve
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(7200)]
 
 # Before a release: SCHEMATHESIS_EXAMPLES=1000.
-_EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "30")
+_EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES") or ("200" if NIGHTLY else "10")
 
 
 def test_every_operation_keeps_to_its_document(
