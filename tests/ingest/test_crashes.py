@@ -25,6 +25,7 @@ from tests.ingest.intake_state import KEY, State, drop, state
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
+
 def _work(settings: Settings, prefixes: Prefixes, die_after: Step | None) -> None:
     def die(step: Step) -> None:
         if step == die_after:
