@@ -26,15 +26,15 @@ def run_command(*arguments: str | Path, **env: str) -> CompletedProcess[str]:
         patch.object(sys, "argv", argv),
         redirect_stdout(out),
         redirect_stderr(err),
+        warnings.catch_warnings(),
     ):
+        # What a command leaves open ends with its process; here it is collected.
+        warnings.simplefilter("ignore", ResourceWarning)
         try:
             main()
         except SystemExit as ended:
             if isinstance(ended.code, str):
                 err.write(ended.code)
             status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    # What a command leaves open ends with its process; here it is collected.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
     return CompletedProcess(argv, status, out.getvalue(), err.getvalue())
