@@ -141,7 +141,9 @@ class Stack:
         return httpx.get(f"{self.settings.api_url}/health/live", timeout=2).is_success
 
     def ready(self) -> dict[str, Any]:
-        return dict(httpx.get(f"{self.settings.api_url}/health/ready", timeout=10).json())
+        """What the API says of itself once it is ready; an error of HTTP until then."""
+        answer = httpx.get(f"{self.settings.api_url}/health/ready", timeout=10)
+        return dict(answer.raise_for_status().json())
 
 
 def eventually(found: Callable[[], Found], limit_s: float = 60.0) -> Found:
