@@ -18,7 +18,8 @@ setup: .venv/.installed ## Install everything into .venv (nothing else is touche
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt; }
 	@echo "Installing the pinned packages into .venv (the first time: some 500 MB to download) ..."
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@# Compiled once: where bytecode is not written (PYTHONDONTWRITEBYTECODE), each process would compile anew.
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

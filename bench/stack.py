@@ -62,6 +62,17 @@ class Clone:
             len(found),
         )
 
+    def timeline(self) -> str:
+        """Return when each service was started, and how long it took, as a table."""
+        services = self.presagio("status")["services"]
+        return table(
+            ("service", "started after", "healthy or done after"),
+            [
+                (f"`{s['name']}`", f"{s['after']:.1f} s", f"{s['after'] + s['seconds']:.1f} s")
+                for s in sorted(services, key=lambda s: float(s["after"]))
+            ],
+        )
+
     def latency(self, number: int) -> float:
         """Drop a file on the idle stack and return the seconds until it is filed."""
         file = self.folder / f"drop-{number}.csv"
@@ -82,6 +93,7 @@ def run(size: Size) -> None:
         setup = clone.timed("make", "setup")
         first = clone.timed(*up)
         try:
+            timeline = clone.timeline()
             time.sleep(settle_s)
             latencies = []
             for number in range(drops):
@@ -95,7 +107,7 @@ def run(size: Size) -> None:
             clone.timed(".venv/bin/presagio", "down")
     rows: list[tuple[object, ...]] = [
         ("`make setup` in a fresh clone, packages cached", f"{setup:.0f} s", ""),
-        ("first `presagio up` to all healthy, champion trained", f"{first:.0f} s", ""),
+        ("first `presagio up` to all healthy, champion trained", f"{first:.0f} s", "60 s"),
         ("both together", f"{setup + first:.0f} s", "180 s"),
         ("second `presagio up`", f"{second:.0f} s", "60 s"),
         ("`presagio down`", f"{down:.0f} s", ""),
@@ -107,4 +119,5 @@ def run(size: Size) -> None:
          f"{statistics.median(latencies):.1f} s", "10 s"),
         ("the slowest of them", f"{max(latencies):.1f} s", "10 s"),
     ]  # fmt: skip
-    write("stack", table(("what", "measured", "bar"), rows), size)
+    tables = f"{table(('what', 'measured', 'bar'), rows)}\n\nThe first start:\n\n{timeline}"
+    write("stack", tables, size)

@@ -40,6 +40,13 @@ def test_needs_are_met_without_a_circle(built: tuple[list[Service], Layout]) -> 
         waiting = {name: needs for name, needs in waiting.items() if name not in startable}
 
 
+def test_only_what_runs_tasks_waits_for_airflows_api_server(
+    built: tuple[list[Service], Layout],
+) -> None:
+    waiting = [service.name for service in built[0] if "airflow-apiserver" in service.needs]
+    assert waiting == ["airflow-scheduler"]
+
+
 def test_no_secret_on_a_command_line(built: tuple[list[Service], Layout]) -> None:
     services, layout = built
     secrets = set(asdict(load_credentials(layout)).values())

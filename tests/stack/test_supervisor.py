@@ -69,8 +69,12 @@ def test_services_start_when_what_they_need_is_healthy(layout: Layout) -> None:
                 if service.state != "waiting" and service.name not in order:
                     order.append(service.name)
         assert order == ["bottom", "step", "top"]
-        final = {s.name: s.state for s in running.statuses[-1].services}
-    assert final == {"top": "healthy", "step": "done", "bottom": "healthy"}
+        last = {service.name: service for service in running.statuses[-1].services}
+    states = {name: service.state for name, service in last.items()}
+    assert states == {"top": "healthy", "step": "done", "bottom": "healthy"}
+    # The timeline of the start: each began when what it needs was there (rounded to 0.1 s).
+    for name, need in (("step", "bottom"), ("top", "step")):
+        assert last[name].after >= last[need].after + last[need].seconds - 0.2
 
 
 def test_nothing_is_left_after_a_stop(layout: Layout) -> None:

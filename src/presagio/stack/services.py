@@ -20,10 +20,13 @@ from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
 from presagio.stack.postgres import Account, server_account, server_command
 
+_AIRFLOW_NEEDS = ("airflow-db", "buckets")
+# Command, name in Airflow's own health, and what has to be there. Tasks speak to the API server;
+# the other parts need the database alone, and start beside it.
 _AIRFLOW_PARTS = {
-    "airflow-scheduler": ("scheduler", "scheduler"),
-    "airflow-dag-processor": ("dag-processor", "dag_processor"),
-    "airflow-triggerer": ("triggerer", "triggerer"),
+    "airflow-scheduler": ("scheduler", "scheduler", ("airflow-apiserver",)),
+    "airflow-dag-processor": ("dag-processor", "dag_processor", _AIRFLOW_NEEDS),
+    "airflow-triggerer": ("triggerer", "triggerer", _AIRFLOW_NEEDS),
 }
 
 
@@ -205,10 +208,10 @@ def _airflow_services(env: Mapping[str, str], ports: Ports) -> list[Service]:
             command=(airflow, command) if component == "dag_processor"
             else (airflow, command, "--skip-serve-logs"),
             env=env,
-            needs=("airflow-apiserver",),
+            needs=needs,
             check=airflow_component(ports.airflow, component),
         )
-        for name, (command, component) in _AIRFLOW_PARTS.items()
+        for name, (command, component, needs) in _AIRFLOW_PARTS.items()
     ]  # fmt: skip
     return [
         Service(
@@ -221,7 +224,7 @@ def _airflow_services(env: Mapping[str, str], ports: Ports) -> list[Service]:
             name="airflow-apiserver",
             command=(airflow, "api-server"),
             env=env,
-            needs=("airflow-db", "buckets"),
+            needs=_AIRFLOW_NEEDS,
             check=answers(ports.airflow, "/api/v2/version"),
             address=ports.url("airflow"),
             port=ports.airflow,

@@ -24,7 +24,15 @@ _LOCK_PAUSE_S = 0.05
 
 
 class ServiceStatus(BaseModel):
-    """One service as the supervisor sees it; ``seconds`` until it was healthy, so far."""
+    """One service as the supervisor sees it.
+
+    Attributes
+    ----------
+    after
+        Seconds from the supervisor's start until this was started; of one that waits still, 0.
+    seconds
+        From then until it was healthy, or done; so far.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,6 +40,7 @@ class ServiceStatus(BaseModel):
     state: ServiceState
     address: str = ""
     pid: int | None = None
+    after: float = 0.0
     seconds: float = 0.0
     restarts: int = 0
     note: str = ""

@@ -57,7 +57,7 @@ class _Running:
     def ready(self) -> bool:
         return self.state in ("healthy", "unhealthy", "done")
 
-    def status(self, now: float, note: str) -> ServiceStatus:
+    def status(self, now: float, began: float, note: str) -> ServiceStatus:
         alive = self.process is not None and self.process.poll() is None
         seconds = self.healthy_after
         if seconds is None:
@@ -67,6 +67,7 @@ class _Running:
             state=self.state,
             address=self.service.address,
             pid=self.process.pid if alive and self.process else None,
+            after=round(self.started - began, 1) if self.started else 0.0,
             seconds=round(seconds, 1),
             restarts=self.restarts,
             note=note,
@@ -90,6 +91,7 @@ class Supervisor:
         self._layout = layout
         self._watch = watch
         self._stop = False
+        self._began = time.monotonic()
         self._phase: Phase = "starting"
         self._message = ""
         self._published: StackStatus | None = None
@@ -248,7 +250,8 @@ class Supervisor:
 
     def _publish(self, now: float) -> None:
         services = tuple(
-            running.status(now, self._progress(name)) for name, running in self._all.items()
+            running.status(now, self._began, self._progress(name))
+            for name, running in self._all.items()
         )
         status = StackStatus(
             pid=os.getpid(), phase=self._phase, message=self._message, services=services
