@@ -45,7 +45,12 @@ from presagio.serving.recording import Recorder
 from presagio.serving.requests import feedback_model, request_model
 from presagio.serving.tensors import InferenceRequest
 from presagio.serving.tokens import OutsideIssuer, open_authority
-from presagio.serving.warmup import Warmup, import_what_waits, verify_a_token
+from presagio.serving.warmup import (
+    Warmup,
+    freeze_what_stays,
+    import_what_waits,
+    verify_a_token,
+)
 from presagio.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -128,7 +133,7 @@ def _lifespan(parts: _Parts, warmup: Warmup, state: dict[str, Any]) -> Any:
     return lifespan
 
 
-def _warmup(parts: _Parts, predictions: Predictions) -> Warmup:
+def _warmup(parts: _Parts, predictions: Predictions, *, owns_process: bool) -> Warmup:
     recorder = parts.recorder
     steps = [
         import_what_waits,
@@ -137,6 +142,8 @@ def _warmup(parts: _Parts, predictions: Predictions) -> Warmup:
     ]
     if parts.guard.authority is not None:
         steps.append(partial(verify_a_token, parts.guard.authority))
+    if owns_process:
+        steps.append(freeze_what_stays)
     return Warmup(*steps, remote=recorder.connect)
 
 
@@ -173,13 +180,16 @@ def _traced(app: Asgi, endpoint: str) -> Asgi:
     return Traced(app, endpoint)
 
 
-def create_app(settings: Settings | None = None) -> Asgi:
+def create_app(settings: Settings | None = None, *, owns_process: bool = False) -> Asgi:
     """Build the API.
 
     Parameters
     ----------
     settings
         Read from the environment when not given, as uvicorn's factory option needs it.
+    owns_process
+        Whether nothing but this application runs in the process, so that it may set how garbage is
+        collected there.
 
     Raises
     ------
@@ -193,7 +203,7 @@ def create_app(settings: Settings | None = None) -> Asgi:
         parts.spec, wanted, parts.settings, parts.guard, parts.champion, parts.metrics,
         parts.recorder, parts.executors.explanations,
     )  # fmt: skip
-    warmup, state = _warmup(parts, predictions), dict[str, Any]()
+    warmup, state = _warmup(parts, predictions, owns_process=owns_process), dict[str, Any]()
     # With its own copy of Swagger UI: a factory's network may not reach the usual one.
     app = FastAPIOffline(
         title="Presagio",

@@ -5,6 +5,7 @@ meanwhile, slowly; ``/health/ready`` says that it is warming up.
 """
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -61,6 +62,16 @@ def import_what_waits() -> None:
     import presagio.registry.reader
     import presagio.serving.files
     import presagio.storage.objects  # noqa: F401
+
+
+def freeze_what_stays() -> None:
+    """Have garbage collections pass by all that was imported and made so far.
+
+    It stays for the life of the process. A full collection, of which one comes every 20 s under
+    load, went through 300,000 objects and held all answers for 75 to 184 ms.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def verify_a_token(authority: Authority) -> None:

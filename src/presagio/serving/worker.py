@@ -33,7 +33,7 @@ def make_app() -> Asgi:
     # Imported after the logs are set, so that nothing is said in another form.
     from presagio.serving.app import create_app  # noqa: PLC0415
 
-    return create_app()
+    return create_app(owns_process=True)
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
