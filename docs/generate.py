@@ -3,6 +3,7 @@
 Run by ``make docs``; a test fails while what it would write differs from what is there.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,32 @@ def commands_page() -> str:
     return "\n".join(lines + _command("presagio", typer.main.get_command(app))) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "commands.md": commands_page}
+# What bounds a request, a file and an answer of the registry.
+_LIMIT = re.compile(
+    "^(api|batch|max|reader|readers|intake_max|mlflow|model_trial|registry_stale|token)_?"
+)
+_NUMBERS = (int, float)
+
+
+def security_page() -> str:
+    """Return the page on security with its table of limits written anew."""
+    text = (HERE / "security.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition("<!-- limits -->\n")
+    after = rest.partition("<!-- /limits -->")[2]
+    lines = [
+        f"| `PRESAGIO_{name.upper()}` | {field.default:,} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+        if name != "api_workers" and _LIMIT.match(name) and isinstance(field.default, _NUMBERS)
+    ]
+    table = "\n".join(["| setting | default | what it bounds |", "| --- | --- | --- |", *lines])
+    return f"{before}<!-- limits -->\n{table}\n<!-- /limits -->{after}"
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "commands.md": commands_page,
+    "security.md": security_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
