@@ -134,8 +134,7 @@ def test_a_version_without_its_held_out_rows_cannot_be_judged(
     bare = replace(champion, run_id=client.create_run(experiment).info.run_id)
     # What serving needs is in the cache; the run itself has nothing.
     cached = promoter.registry.fetch(champion, promoter.cache)
-    name = cached.name.replace(champion.run_id, bare.run_id)
-    shutil.copytree(cached, cached.with_name(name))
+    shutil.copytree(cached, folder_of(promoter.cache, bare))
     decision = promote(promoter, bare, who="ana").decision
     assert decision.kind == "refusal"
     assert "held out from it" in decision.why

@@ -15,7 +15,8 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, OverflowError):
+        # Somebody else's: a process, or a folder that is named after none.
         pass
     return True
 
