@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from bench import (
+    attack,
     cleaning,
     files,
     intake,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Size], None]] = {
     "servers": third_party.run,
     "files": files.run,
     "swapping": swapping.run,
+    "attack": attack.run,
 }
 
 

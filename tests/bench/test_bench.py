@@ -25,7 +25,9 @@ def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.integration
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cleaning", "training", "models", "serving", "files", "swapping"])
+@pytest.mark.parametrize(
+    "name", ["cleaning", "training", "models", "serving", "files", "swapping", "attack"]
+)
 def test_a_benchmark_runs_and_its_smoke_test_writes_nothing(name: str) -> None:
     if name in {"serving", "swapping", "files"} and shutil.which("wrk") is None:
         pytest.skip("wrk is not installed")
