@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Fault = Literal["none", "500", "503", "hang", "slow", "cut", "after"]
+Fault = Literal["none", "500", "503", "hang", "slow", "cut", "after", "short", "altered"]
 _HANG_S = 3.0
 _SLOW_S = 0.3
 
@@ -22,7 +22,8 @@ class FaultyProxy:
     ----------
     choose
         Says, for the n-th request (from 0), which fault it meets. ``cut`` breaks the answer off in
-        the middle, ``after`` carries the request out and then answers 500.
+        the middle, ``after`` carries the request out and then answers 500. ``short`` and
+        ``altered`` lie: objects lose their second half, or a byte, and the headers agree.
     """
 
     upstream: tuple[str, int]
@@ -87,6 +88,11 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers, answer = self._forward(body)
         if fault == "after":
             self._answer(500, [], b"", cut=False)
+            return
+        if self.command == "GET" and fault in ("short", "altered") and b"<?xml" not in answer:
+            changed = answer[: len(answer) // 2] if fault == "short" else answer[:-1] + b"?"
+            headers = [h for h in headers if h[0].lower() != "content-length"]
+            self._answer(status, headers, changed, cut=False)
             return
         self._answer(status, headers, answer, cut=fault == "cut" and len(answer) > 1)
 

@@ -49,6 +49,10 @@ class StorageError(PresagioError):
     """The object store or the ledger refused or could not be reached."""
 
 
+class ResourceError(PresagioError):
+    """The operating system refused a file, memory or disk space; trying again may do."""
+
+
 class RegistryError(PresagioError):
     """The model registry refused or could not be reached."""
 

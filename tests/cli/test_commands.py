@@ -189,7 +189,7 @@ def test_files_are_checked_without_a_stack(tmp_path: Path) -> None:
 
 
 def test_what_the_intake_does_not_take_is_not_uploaded(tmp_path: Path) -> None:
-    file = tmp_path / "rows.xlsx"
+    file = tmp_path / "rows.xls"
     file.write_text("x", encoding="utf-8")
     done = presagio("ingest", "upload", file, home=tmp_path)
     assert done.returncode == 2

@@ -3,16 +3,19 @@
 import contextlib
 import os
 import random
+import resource
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
-from presagio.errors import StorageError
+from presagio.errors import PresagioError, ResourceError, StorageError
 from presagio.ingest.filing import Intake, Step, file_object
 from presagio.storage.objects import open_store
 from tests.conftest import RunningServices, eventually_connects
@@ -57,7 +60,7 @@ def test_the_proxy_itself_changes_nothing(
     assert set(proxy.met) == {"none"}
 
 
-@pytest.mark.parametrize("fault", ["500", "503", "cut", "after", "slow"])
+@pytest.mark.parametrize("fault", ["500", "503", "cut", "after", "slow", "short", "altered"])
 def test_a_fault_here_and_there_is_met_by_trying_again(
     intake: Intake, behind: Intake, clean_run: State, proxy: FaultyProxy, fault: Fault
 ) -> None:
@@ -100,7 +103,8 @@ def test_any_mixture_of_faults_ends_in_a_clean_run(
     intake: Intake, behind: Intake, clean_run: State, proxy: FaultyProxy, seed: int
 ) -> None:
     chance = random.Random(seed)
-    faults: list[Fault] = ["none", "none", "500", "503", "cut", "after", "slow"]
+    lies: list[Fault] = ["short", "altered"]
+    faults: list[Fault] = ["none", "none", "500", "503", "cut", "after", "slow", *lies]
     proxy.choose = lambda _number: chance.choice(faults)
     drop(intake)
     _file_until_done(behind)
@@ -164,4 +168,51 @@ def test_postgres_killed_again_and_again_during_commits_loses_nothing(
     killer.join()
     eventually_connects(services)
     _file_until_done(intake)
+    assert state(intake) == clean_run
+
+
+@contextlib.contextmanager
+def _open_files(more: int) -> Iterator[None]:
+    """Let this process open so many files more than it has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    with contextlib.ExitStack() as stack:
+        # Numbers below the highest may be free.
+        while (file := os.open(os.devnull, os.O_RDONLY)) <= highest:
+            stack.callback(os.close, file)
+        os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + more, hard))
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        yield
+
+
+def test_a_process_without_open_files_gives_no_verdict(intake: Intake, clean_run: State) -> None:
+    drop(intake)
+    failures = []
+    for more in range(40):
+        with _open_files(more):
+            try:
+                file_object(intake, KEY, run_id="test")
+            except PresagioError as err:
+                failures.append(err)
+                continue
+        break
+    assert any(isinstance(err, ResourceError) for err in failures)
+    assert state(intake) == clean_run
+
+
+def test_a_full_disk_gives_no_verdict(
+    intake: Intake, clean_run: State, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    drop(intake)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for most in (0, 16, 64):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+        try:
+            with pytest.raises(ResourceError):
+                file_object(intake, KEY, run_id="test")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    file_object(intake, KEY, run_id="test")
     assert state(intake) == clean_run

@@ -21,7 +21,8 @@ from presagio.storage.ledger import Receipt
 from presagio.storage.objects import ObjectStore, StoredObject
 from tests.bombs import structs_within_each_other
 from tests.ingest.intake_state import BODY, KEY, State, curated, drop, read, state
-from tests.readings import HEADER
+from tests.readings import COLUMNS, HEADER
+from tests.workbooks import workbook
 
 pytestmark = pytest.mark.integration
 
@@ -136,6 +137,35 @@ def test_a_file_without_rows_is_refused_where_people_look(intake: Intake) -> Non
     outcome = _file(intake).outcome
     assert (outcome.verdict, outcome.rows_in, outcome.curated_keys) == ("quarantined", 0, [])
     assert outcome.notes["refused"] == "no_rows"
+
+
+@pytest.mark.parametrize("name", ["report.json", "book.xls", "readings", "a.csv.bz2", "empty.txt"])
+def test_a_file_of_an_unknown_kind_is_refused_with_what_is_taken(intake: Intake, name: str) -> None:
+    body = b"" if name == "empty.txt" else BODY
+    drop(intake, f"incoming/line 1/{name}", body)
+    outcome = _file(intake, f"incoming/line 1/{name}").outcome
+    assert (outcome.verdict, outcome.notes["refused"]) == ("quarantined", "unknown_format")
+    assert ".csv.gz, .csv.zst, .parquet, .xlsx" in str(outcome.message)
+    assert outcome.quarantine_key == f"quarantine/line 1/{name}"
+    assert read(intake, f"quarantine/line 1/{name}") == body
+    assert outcome.archive_key == f"archive/{hashlib.sha256(body).hexdigest()}"
+    assert not list(intake.store.list(intake.prefixes.bucket, intake.prefixes.incoming))
+
+
+def test_what_was_refused_for_its_name_is_read_under_a_better_one(intake: Intake) -> None:
+    drop(intake, "incoming/readings.txt")
+    _file(intake, "incoming/readings.txt")
+    drop(intake)
+    assert _file(intake).outcome.verdict == "processed"
+    drop(intake, "incoming/again.txt")
+    assert _file(intake, "incoming/again.txt").outcome.verdict == "duplicate"
+
+
+def test_a_workbook_comes_out_as_csv(intake: Intake) -> None:
+    drop(intake, "incoming/a.xlsx", workbook(COLUMNS, ["L", 300.1, 310, 1500, 40, 10]))
+    outcome = _file(intake, "incoming/a.xlsx").outcome
+    assert (outcome.verdict, outcome.processed_key) == ("processed", "processed/a.csv")
+    assert (outcome.notes["sheet"], outcome.rows_processed) == ("Readings", 1)
 
 
 def test_a_compressed_file_comes_out_as_csv(intake: Intake) -> None:

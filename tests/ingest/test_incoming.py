@@ -16,13 +16,30 @@ def test_nothing_waits_in_an_empty_bucket(intake: Intake) -> None:
     assert plan_batches(intake) == []
 
 
-def test_files_of_the_kinds_that_are_taken_wait(intake: Intake) -> None:
-    for name in ("a.csv", "b.CSV", "c.csv.gz", "d.csv.zst", "e.parquet", "notes.txt", "csv"):
+def test_files_of_every_kind_wait(intake: Intake) -> None:
+    names = ("a.csv", "b.CSV", "c.csv.gz", "d.csv.zst", "e.parquet", "f.xlsx", "g.json", "h")
+    for name in names:
         drop(intake, f"incoming/{name}", b"x")
     keys = [stored.key for stored in incoming_files(intake.store, intake.prefixes, page_size=2)]
-    taken = ("a.csv", "b.CSV", "c.csv.gz", "d.csv.zst", "e.parquet")
-    assert keys == [f"incoming/{name}" for name in taken]
+    assert keys == [f"incoming/{name}" for name in names]
     assert is_waiting(intake.store, intake.prefixes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.csv.part",
+        "a.csv.filepart",
+        "a.TMP",
+        "~$book.xlsx",
+        ".DS_Store",
+        ".~lock.a.csv#",
+        "line 1/",
+    ],
+)
+def test_what_is_not_finished_or_is_no_file_stays(intake: Intake, name: str) -> None:
+    drop(intake, f"incoming/{name}", b"x")
+    assert not is_waiting(intake.store, intake.prefixes)
 
 
 def test_few_files_are_one_batch_and_many_are_divided(intake: Intake) -> None:

@@ -85,7 +85,7 @@ def test_files_rows_and_faults_are_counted(intake: Intake, scrape: Callable[[], 
 def test_what_waits_grows_older_and_other_files_do_not_count(
     intake: Intake, scrape: Callable[[], Samples]
 ) -> None:
-    for name in ("a.csv", "b.txt"):
+    for name in ("a.csv", "b.csv.part"):
         intake.store.write(intake.prefixes.bucket, f"incoming/{name}", HEADER)
     assert scrape()["presagio_incoming_files", ""] == 1
     time.sleep(0.2)

@@ -1,10 +1,15 @@
+import io
+from collections.abc import Iterator
+
 import pytest
 
 from presagio.errors import StorageError
 from presagio.ingest.filing import Intake
 from presagio.settings import Settings
+from presagio.storage.downloads import md5_of
 from presagio.storage.objects import ObjectStore, open_store
 from tests.conftest import RunningServices, free_ports
+from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 
 pytestmark = pytest.mark.integration
 
@@ -97,3 +102,61 @@ def test_a_store_that_is_away_is_a_storage_error(services: RunningServices) -> N
 def test_a_missing_bucket_is_a_storage_error(store: ObjectStore) -> None:
     with pytest.raises(StorageError, match="NoSuchBucket"):
         list(store.list("no-such-bucket"))
+
+
+@pytest.fixture
+def proxy(services: RunningServices) -> Iterator[FaultyProxy]:
+    with faulty_proxy(("127.0.0.1", services.ports.s3)) as proxy:
+        yield proxy
+
+
+def _behind(services: RunningServices, proxy: FaultyProxy, **changes: object) -> ObjectStore:
+    update = {"s3_endpoint": proxy.url, "s3_timeout_s": 2.0, **changes}
+    return open_store(services.settings.model_copy(update=update))
+
+
+@pytest.mark.parametrize("fault", ["short", "altered"])
+def test_a_download_that_is_not_the_object_is_tried_again(
+    store: ObjectStore, bucket: str, services: RunningServices, proxy: FaultyProxy, fault: Fault
+) -> None:
+    store.write(bucket, "key", b"forty of six hundred rows")
+    proxy.choose = lambda number: fault if number < 2 else "none"
+    file = io.BytesIO()
+    assert _behind(services, proxy).download(bucket, "key", file) is not None
+    assert file.getvalue() == b"forty of six hundred rows"
+    assert proxy.met[:2] == [fault, fault]
+
+
+@pytest.mark.parametrize("fault", ["short", "altered"])
+def test_a_download_that_never_is_the_object_is_no_download(
+    store: ObjectStore, bucket: str, services: RunningServices, proxy: FaultyProxy, fault: Fault
+) -> None:
+    store.write(bucket, "key", b"forty of six hundred rows")
+    proxy.choose = lambda _number: fault
+    with pytest.raises(StorageError, match="PRESAGIO_S3_ETAG_IS_MD5"):
+        _behind(services, proxy).download(bucket, "key", io.BytesIO())
+
+
+def test_lengths_are_compared_where_etags_are_no_sums(
+    store: ObjectStore, bucket: str, services: RunningServices, proxy: FaultyProxy
+) -> None:
+    store.write(bucket, "key", b"forty of six hundred rows")
+    proxy.choose = lambda _number: "short"
+    with pytest.raises(StorageError, match="12 bytes came, and it has 25"):
+        _behind(services, proxy, s3_etag_is_md5=False).download(bucket, "key", io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    ("answer", "md5"),
+    [
+        ({"ETag": f'"{"a" * 32}"'}, "a" * 32),
+        ({"ETag": f'"{"a" * 32}"', "ServerSideEncryption": "AES256"}, "a" * 32),
+        ({"ETag": f'"{"a" * 32}"', "ServerSideEncryption": "aws:kms"}, None),
+        ({"ETag": f'"{"a" * 32}"', "SSECustomerAlgorithm": "AES256"}, None),
+        ({"ETag": f'"{"a" * 32}-2"'}, None),
+        ({"ETag": '"0x8DA"'}, None),
+        ({}, None),
+    ],
+)
+def test_an_etag_is_a_sum_only_where_it_can_be(answer: dict[str, str], md5: str | None) -> None:
+    assert md5_of(answer) == md5

@@ -134,7 +134,7 @@ def check(files: Files, home: Home = None, as_json: AsJson = False) -> None:
     for path in files:
         try:
             with path.open("rb") as file:
-                suffix = suffix_of(path.name) or ".csv"
+                suffix = suffix_of(path.name) or ""
                 checked = check_file(file, spec, suffix=suffix, limits=limits)
         except UnreadableFileError as fault:
             refused = True

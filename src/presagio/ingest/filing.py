@@ -7,13 +7,13 @@ a receipt and a source that only has to be removed.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from presagio.errors import DataError, UnreadableFileError
+from presagio.errors import DataError, ResourceError, UnreadableFileError
 from presagio.ingest.naming import OutputKeys, output_names
 from presagio.ingest.outputs import OutputWriter, Written, digest, write_json
 from presagio.ingest.reading import FileRows, Limits, suffix_of
@@ -118,8 +118,8 @@ class _Writer:
 def _clean(intake: Intake, source: _Source) -> tuple[FileRows, Written]:
     """Check all rows, and write them into the folder."""
     size, key = source.claim.identity.size_bytes, source.claim.identity.key
-    output = OutputWriter(source.path.parent, source.claim.id, intake.spec)
-    with source.path.open("rb") as file, closing(output):
+    writer = OutputWriter(source.path.parent, source.claim.id, intake.spec)
+    with closing(writer) as output, source.path.open("rb") as file:
         rows = FileRows(file, source.suffix, intake.spec, intake.limits)
         with closing(iter(rows)) as chunks:
             for chunk in chunks:
@@ -214,7 +214,8 @@ def _file(intake: Intake, filing: Filing, source: _Source, run_id: str | None) -
     receipt = filing.earlier()
     if receipt is not None:
         return receipt
-    same = filing.same_bytes()
+    # What was refused for the end of its name is read under a better one.
+    same = filing.same_bytes(but_refused_for="unknown_format" if source.suffix else None)
     outcome = (
         _outcome(intake, source)
         if same is None
@@ -264,6 +265,18 @@ def rewrite_outputs(intake: Intake, receipt: Receipt, original: Path) -> Receipt
         return filing.replace_outputs(_outcome(intake, source, expected=receipt.outcome))
 
 
+@contextmanager
+def _resources(key: str) -> Iterator[None]:
+    """Tell what the operating system refuses from what is wrong with a file."""
+    try:
+        yield
+    except OSError as err:
+        raise ResourceError(
+            f"{key} cannot be filed now: {err.strerror or err}; it stays where it is and is tried "
+            "again; look at open files, memory and the disk of TMPDIR"
+        ) from err
+
+
 def file_object(intake: Intake, key: str, *, run_id: str | None = None) -> Receipt | None:
     """Check, clean and file one incoming object.
 
@@ -286,11 +299,13 @@ def file_object(intake: Intake, key: str, *, run_id: str | None = None) -> Recei
     ------
     StorageError
         If the store or the ledger fails; the object then stays where it is, to be tried again.
+    ResourceError
+        If the operating system refuses what is needed; the object stays too.
     """
     bucket = intake.prefixes.bucket
-    with spool_folder() as folder:
+    with _resources(key), spool_folder() as folder:
         path = folder / f"source{suffix_of(key) or ''}"
-        with path.open("wb") as file:
+        with path.open("w+b") as file:
             stored = intake.store.download(bucket, key, file)
         if stored is None:
             return None

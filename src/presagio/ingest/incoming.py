@@ -33,12 +33,29 @@ class Batch:
         return len(self.keys) <= _SMALL_BATCH and self.size_bytes <= _SMALL_BYTES
 
 
+# Names under which programs write what is not finished, and the locks of spreadsheet programs.
+_UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", "/")
+_LOCK = "~$"
+
+
+def is_file(key: str) -> bool:
+    """Tell whether an object is a file to be filed, of whatever kind.
+
+    Hidden files, the locks of spreadsheet programs, uploads under a temporary name and the marks of
+    folders are none: they stay where they are, until they get another name.
+    """
+    name = key.rpartition("/")[2]
+    if key.lower().endswith(_UNFINISHED) or name.startswith(_LOCK):
+        return False
+    return suffix_of(name) is not None or not name.startswith(".")
+
+
 def incoming_files(
     store: ObjectStore, prefixes: Prefixes, *, page_size: int = 1000
 ) -> Iterator[StoredObject]:
     """Yield the files that wait to be filed, in the order of their keys."""
     for stored in store.list(prefixes.bucket, prefixes.incoming, page_size=page_size):
-        if suffix_of(stored.key) is not None:
+        if is_file(stored.key):
             yield stored
 
 

@@ -28,9 +28,15 @@ def _safe_part(part: str) -> str:
     return _cut(_CONTROL.sub("_", part), _LONGEST_PART)
 
 
+def _own(name: str) -> str:
+    """Return a name without its suffix; whole where that is of an unknown kind."""
+    suffix = suffix_of(name)
+    return name[: -len(suffix)] if suffix else name
+
+
 def _stem(name: str) -> str:
     """Return a name without its suffix, safe to be used as a part of a key."""
-    stem = name[: -len(suffix_of(name) or "")] or "_"
+    stem = _own(name) or "_"
     safe = "/".join(_safe_part(part) for part in stem.split("/"))
     return _cut(safe, _LONGEST_NAME).rstrip("/") or "_"
 
@@ -53,8 +59,7 @@ def output_names(name: str, sha256: str) -> Iterator[str]:
         changed, so that two names which change into one stay apart.
     """
     stem, digest = _stem(name), sha256[:_DIGEST]
-    own = name[: -len(suffix_of(name) or "")]
-    if stem == own:
+    if stem == _own(name):
         yield f"{stem}.csv"
     for number in range(1, _SAME_NAMES):
         yield f"{stem}.{digest}{f'-{number}' if number > 1 else ''}.csv"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,11 @@ class OutputWriter:
 
     def __init__(self, folder: Path, receipt_id: int, spec: MachineSpec) -> None:
         self._folder, self._receipt_id, self._spec = folder, receipt_id, spec
-        self._clean = (folder / "clean.csv").open("wb")
-        self._rejected = (folder / "rejected.csv").open("wb")
+        with ExitStack() as stack:
+            self._clean = stack.enter_context((folder / "clean.csv").open("wb"))
+            self._rejected = stack.enter_context((folder / "rejected.csv").open("wb"))
+            # Both stay open, or neither does where one cannot be opened or closed.
+            self._files = stack.pop_all()
         self._waiting: list[pl.DataFrame] = []
         self._parts: list[Path] = []
 
@@ -117,8 +121,7 @@ class OutputWriter:
 
     def close(self) -> None:
         """Close what is open, finished or not."""
-        self._clean.close()
-        self._rejected.close()
+        self._files.close()
 
 
 def write_json(path: Path, value: dict[str, Any]) -> Path:

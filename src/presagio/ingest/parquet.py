@@ -7,23 +7,17 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from presagio.errors import UnreadableFileError
+from presagio.ingest.cells import CellTable
 from presagio.ingest.checking import (
-    LINE,
-    RAW,
     CheckedRows,
-    check_cells,
-    extra_cells,
-    extra_column,
-    rejected_rows,
 )
 from presagio.ingest.compression import Caps
 from presagio.ingest.dialect import require_columns
 from presagio.ingest.reader import FileReader
-from presagio.ingest.rules import Fault, RowCheck
+from presagio.ingest.rules import RowCheck
 from presagio.machine.columns import match_columns
 from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
-from presagio.readings.cells import TOO_LONG
 from presagio.readings.pool import ReaderPool
 
 _CELL_BYTES = 8
@@ -66,7 +60,7 @@ class ParquetRows:
         require_columns(self.header, self.match, spec)
         self._require_types(about, spec)
         self._leave_out(about)
-        self._check = RowCheck(spec, self.match)
+        self._table = CellTable(RowCheck(spec, self.match), self._cell_bytes)
         self.notes: dict[str, str] = {"encoding": "parquet"}
 
     def _require_types(self, about: Mapping[str, Any], spec: MachineSpec) -> None:
@@ -95,43 +89,16 @@ class ParquetRows:
 
     def __iter__(self) -> Iterator[CheckedRows]:
         """Yield the rows of one slice after the other; each row once."""
-        named = {self.header[i]: name for i, name in self.match.names.items()}
-        named |= {self.header[i]: extra_column(i) for i in self.match.extras}
+        named = {self.header[i]: name for i, name in self._table.columns.items()}
         arguments = {
             "columns": named, "cell_bytes": self._cell_bytes, "text_bytes": self._text_bytes,
         }  # fmt: skip
         found = 0
         for frame in self._reader.frames("parquet_cells", arguments):
-            yield self._checked(self._cells(frame, found))
+            lines = pl.Series(range(found + 1, found + 1 + frame.height), dtype=pl.Int64)
+            yield self._table.checked(frame, lines)
             found += frame.height
         if found != self._rows:
             raise UnreadableFileError(
                 "corrupt", f"the file says that it has {self._rows:,} rows and has {found:,}"
             )
-
-    def _cells(self, frame: pl.DataFrame, first: int) -> pl.DataFrame:
-        """Add line and text of each row; the columns of the file stand in its order."""
-        order = {**self.match.names, **{i: extra_column(i) for i in self.match.extras}}
-        inside = [order[i] for i in sorted(order)]
-        lines = pl.int_range(first + 1, first + 1 + pl.len(), dtype=pl.Int64).alias(LINE)
-        cells = frame.with_columns(pl.col(inside).fill_null(""))
-        raw = pl.concat_str(inside, separator=",").alias(RAW)
-        return cells.with_columns(
-            lines, raw, *([extra_cells(self.match)] if self.match.extras else [])
-        )
-
-    def _checked(self, cells: pl.DataFrame) -> CheckedRows:
-        fits = cells[TOO_LONG].is_null()
-        checked = check_cells(cells.filter(fits).drop(TOO_LONG), self._check)
-        if fits.all():
-            return checked
-        long = cells.filter(~fits)
-        extras = {extra_column(i): name for i, name in self.match.extras.items()}
-        names = [extras.get(name, name) for name in long[TOO_LONG]]
-        faults = [(row, self._too_long(name)) for row, name in enumerate(names)]
-        rows = rejected_rows(long[LINE].to_list(), long[RAW].to_list(), faults)
-        return replace(checked, rejected=pl.concat([checked.rejected, rows]).sort("line"))
-
-    def _too_long(self, name: str) -> Fault:
-        message = f"{name} is longer than {self._cell_bytes:,} bytes"
-        return Fault(name, "too_long", message)

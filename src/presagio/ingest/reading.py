@@ -18,13 +18,14 @@ from presagio.ingest.parquet import ParquetRows
 from presagio.ingest.rules import Fault
 from presagio.ingest.text import TextRows
 from presagio.ingest.verdict import Tally, file_fault
+from presagio.ingest.workbook import WorkbookRows
 from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
 from presagio.readings.limits import ReaderLimits
 from presagio.readings.pool import open_pool
 
-_TEXT, _PARQUET = ".csv", ".parquet"
-SUFFIXES = (_TEXT, *(_TEXT + packing for packing in COMPRESSED_SUFFIXES), _PARQUET)
+_TEXT, _PARQUET, _WORKBOOK = ".csv", ".parquet", ".xlsx"
+SUFFIXES = (_TEXT, *(_TEXT + packing for packing in COMPRESSED_SUFFIXES), _PARQUET, _WORKBOOK)
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Limits:
         What reading a file may take where a reader process reads it.
     readers
         How many files are read so at a time.
+    sheet
+        The sheet of a workbook that is read; the first one where it is None.
     """
 
     max_bad_share: float = 0.2
@@ -50,10 +53,11 @@ class Limits:
     headers: HeaderLimits = field(default_factory=HeaderLimits)
     reader: ReaderLimits = field(default_factory=ReaderLimits)
     readers: int = 2
+    sheet: str | None = None
 
 
 def suffix_of(name: str) -> str | None:
-    """Return the suffix by which a file is taken, or None for a file that is left alone."""
+    """Return the suffix by which a file is read, or None for one of an unknown kind."""
     folded = name.lower()
     return next((suffix for suffix in SUFFIXES if folded.endswith(suffix)), None)
 
@@ -98,19 +102,27 @@ class FileRows:
     ) -> None:
         self._limits = limits or Limits()
         self._spec = spec
-        self._rows: TextRows | ParquetRows
-        if suffix == _PARQUET:
-            readers = open_pool(self._limits.reader, self._limits.readers)
-            self._rows = ParquetRows(file, spec, self._limits.caps, self._limits.headers, readers)
-        else:
-            packing = PurePosixPath(suffix).suffix
-            self._rows = TextRows(
-                lambda: open_unpacked(file, packing, self._limits.caps),
-                spec,
-                headers=self._limits.headers,
-            )
+        self._rows = self._open(file, suffix)
         self._duplicates = DuplicateRows() if spec.duplicates == "reject" else None
         self.tally = Tally()
+
+    def _open(self, file: BinaryIO, suffix: str) -> TextRows | ParquetRows | WorkbookRows:
+        limits, spec = self._limits, self._spec
+        if suffix not in SUFFIXES:
+            raise UnreadableFileError(
+                "unknown_format",
+                f"files are told by the end of their name, and {', '.join(SUFFIXES)} are taken; "
+                "save it as one of these, and send it again",
+            )
+        if suffix in (_PARQUET, _WORKBOOK):
+            readers = open_pool(limits.reader, limits.readers)
+            if suffix == _PARQUET:
+                return ParquetRows(file, spec, limits.caps, limits.headers, readers)
+            return WorkbookRows(file, spec, limits.caps, limits.headers, readers, limits.sheet)
+        packing = PurePosixPath(suffix).suffix
+        return TextRows(
+            lambda: open_unpacked(file, packing, limits.caps), spec, headers=limits.headers
+        )
 
     def __iter__(self) -> Generator[CheckedRows]:
         """Yield the rows of one chunk after the other; each row once, accepted or rejected."""
@@ -159,8 +171,11 @@ class FileRows:
     @property
     def fault(self) -> UnreadableFileError | None:
         """Why the file as a whole is refused, once all rows are known; None if it is not."""
-        if isinstance(self._rows, TextRows) and (mixed := self._rows.fault) is not None:
-            return mixed
+        if isinstance(self._rows, TextRows | WorkbookRows):
+            # Looks at the file again where it has to.
+            ambiguous = self._rows.fault
+            if ambiguous is not None:
+                return ambiguous
         share = self._limits.max_bad_share
         return file_fault(self.tally, self._spec, self._rows.match, share)
 

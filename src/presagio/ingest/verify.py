@@ -174,7 +174,7 @@ class _Comparison:
     def _with_original(self, key: str, action: Callable[[Path], object]) -> None:
         with spool_folder() as folder:
             path = folder / "source"
-            with path.open("wb") as file:
+            with path.open("w+b") as file:
                 self._intake.store.download(self._intake.prefixes.bucket, key, file)
             action(path)
 

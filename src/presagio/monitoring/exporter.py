@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from presagio.errors import StorageError
-from presagio.ingest.reading import suffix_of
+from presagio.ingest.incoming import is_file
 from presagio.settings import Settings
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import ObjectStore
@@ -108,9 +108,7 @@ class Figures(Collector):
         found = self._store.list(prefixes.bucket, prefixes.incoming)
         keys = (stored.key for stored in islice(found, _MOST_WAITING))
         now = datetime.now(UTC)
-        self._first_seen = {
-            key: self._first_seen.get(key, now) for key in keys if suffix_of(key) is not None
-        }
+        self._first_seen = {key: self._first_seen.get(key, now) for key in keys if is_file(key)}
         oldest = min(self._first_seen.values(), default=now)
         text = f"Files below the incoming prefix; {_MOST_WAITING:,} are counted at most."
         yield _gauge("incoming_files", text, len(self._first_seen))

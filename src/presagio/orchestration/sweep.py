@@ -49,7 +49,8 @@ def intake_limits(settings: Settings) -> Limits:
     caps = Caps(settings.intake_max_bytes, settings.intake_max_ratio)
     headers = HeaderLimits(settings.max_columns, settings.max_name_length)
     share = settings.intake_max_bad_share
-    return Limits(share, caps, headers, reader_limits(settings), settings.readers)
+    reader, sheet = reader_limits(settings), settings.intake_sheet
+    return Limits(share, caps, headers, reader, settings.readers, sheet)
 
 
 def open_intake(settings: Settings, prefixes: Prefixes | None = None) -> Intake:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from presagio.readings import checked, parquet
+from presagio.readings import checked, parquet, workbook
 
 
 class Task(NamedTuple):
@@ -22,6 +22,8 @@ class Task(NamedTuple):
 TASKS = {
     "parquet_schema": Task(parquet.read_schema, "Parquet"),
     "parquet_cells": Task(parquet.read_cells, "Parquet"),
+    "workbook_header": Task(workbook.read_header, "a workbook"),
+    "workbook_cells": Task(workbook.read_cells, "a workbook"),
 } | {
     f"checked_{form}": Task(partial(checked.read_checked, form), name)
     for form, name in (

@@ -67,6 +67,13 @@ class Settings(ServingSettings):
     s3_timeout_s: Annotated[
         float, Field(description="Seconds that the S3 server may take to answer.", gt=0)
     ] = 60.0
+    s3_etag_is_md5: Annotated[
+        bool,
+        Field(
+            description="Whether plain ETags are MD5 sums, with which downloads are compared; they "
+            "are in AWS S3, SeaweedFS, MinIO and rclone."
+        ),
+    ] = True
     s3_bucket: Annotated[str, Field(description="Bucket that CSV files land in.")] = "csv-data"
     data_bucket: Annotated[str, Field(description="Bucket of the curated data set.")] = "data"
 
@@ -99,6 +106,9 @@ class Settings(ServingSettings):
         float,
         Field(description="A file with a larger share of bad rows is refused whole.", ge=0, le=1),
     ] = 0.2
+    intake_sheet: Annotated[
+        str | None, Field(description="Sheet of a workbook that is read; none: the first one.")
+    ] = None
     intake_max_bytes: Annotated[
         int, Field(description="Bytes that a compressed file may unpack to.", gt=0)
     ] = 8 << 30

@@ -317,8 +317,11 @@ class Filing:
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _receipt(row)
 
-    def same_bytes(self) -> Receipt | None:
-        """Return the receipt of another object with the same bytes, if one has been filed."""
+    def same_bytes(self, *, but_refused_for: str | None = None) -> Receipt | None:
+        """Return the receipt of another object with the same bytes, if one has been filed.
+
+        One that was refused for the reason ``but_refused_for`` does not count.
+        """
         own = self._claim.identity
         query = (
             sa.select(RECEIPTS)
@@ -329,8 +332,10 @@ class Filing:
             )
             .order_by(RECEIPTS.c.id)
         )
-        row = self._connection.execute(query).first()
-        return None if row is None else _receipt(row)
+        for receipt in map(_receipt, self._connection.execute(query)):
+            if but_refused_for is None or receipt.outcome.notes.get("refused") != but_refused_for:
+                return receipt
+        return None
 
     def commit_receipt(self, outcome: Outcome, run_id: str | None) -> Receipt:
         """Write the receipt; it counts once the transaction is committed."""

@@ -1,33 +1,29 @@
 """Objects in S3: the only module that speaks to the object store."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import boto3
-from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from presagio.errors import StorageError
 from presagio.settings import Settings
+from presagio.storage.answers import ALREADY_OURS, CHANGED, GONE, UNCONDITIONAL, code_of, translated
+from presagio.storage.downloads import file_md5, md5_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_GONE = {"404", "NoSuchKey", "NotFound"}
-_CHANGED = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
-_UNCONDITIONAL = {"NotImplemented", "501"}
 _ATTEMPTS = 3
 _BLOCK = 1 << 20
 # What is larger goes up in parts; fewer and larger parts than boto3's own, to hold less at once.
 _PARTS = TransferConfig(
     multipart_threshold=64 << 20, multipart_chunksize=32 << 20, max_concurrency=2
 )
-_ALREADY_OURS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
 @dataclass(frozen=True)
@@ -43,42 +39,26 @@ class StoredObject:
     version_id: str | None = None
 
 
-@contextmanager
-def _translated(action: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as err:
-        raise StorageError(
-            f"S3 refused to {action}: {_code(err)}; check the credentials and the bucket"
-        ) from err
-    except (BotoCoreError, Boto3Error) as err:
-        raise StorageError(f"S3 cannot {action}: {err}; check PRESAGIO_S3_ENDPOINT") from err
-
-
-def _code(err: ClientError) -> str:
-    return str(err.response.get("Error", {}).get("Code", "unknown"))
-
-
 class ObjectStore:
     """Reads, writes and lists objects; failures are :class:`StorageError`."""
 
-    def __init__(self, client: "S3Client") -> None:
-        self._client = client
+    def __init__(self, client: "S3Client", *, etag_is_md5: bool = True) -> None:
+        self._client, self._etag_is_md5 = client, etag_is_md5
 
     def create_bucket(self, bucket: str) -> None:
         """Create a bucket, or leave it as it is when it is there."""
-        with _translated(f"create bucket {bucket}"):
+        with translated(f"create bucket {bucket}"):
             try:
                 self._client.create_bucket(Bucket=bucket)
             except ClientError as err:
-                if _code(err) not in _ALREADY_OURS:
+                if code_of(err) not in ALREADY_OURS:
                     raise
 
     def list(
         self, bucket: str, prefix: str = "", *, page_size: int = 1000
     ) -> Iterator[StoredObject]:
         """Yield the objects below a prefix, page by page, in the order of their keys."""
-        with _translated(f"list {bucket}/{prefix}"):
+        with translated(f"list {bucket}/{prefix}"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": page_size}
             )
@@ -88,22 +68,22 @@ class ObjectStore:
 
     def head(self, bucket: str, key: str) -> StoredObject | None:
         """Return what is stored under a key, or None."""
-        with _translated(f"look up {bucket}/{key}"):
+        with translated(f"look up {bucket}/{key}"):
             try:
                 answer = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as err:
-                if _code(err) in _GONE:
+                if code_of(err) in GONE:
                     return None
                 raise
         return StoredObject(key, answer["ContentLength"], answer["ETag"].strip('"'))
 
     def metadata(self, bucket: str, key: str) -> dict[str, str]:
         """Return what was said of an object when it was stored; nothing for one that is gone."""
-        with _translated(f"look up {bucket}/{key}"):
+        with translated(f"look up {bucket}/{key}"):
             try:
                 said = self._client.head_object(Bucket=bucket, Key=key)["Metadata"]
             except ClientError as err:
-                if _code(err) in _GONE:
+                if code_of(err) in GONE:
                     return {}
                 raise
         # They travel as headers, which some servers write with capitals.
@@ -111,12 +91,12 @@ class ObjectStore:
 
     def read(self, bucket: str, key: str) -> tuple[bytes, StoredObject] | None:
         """Return the bytes under a key with their ETag, or None when there is no such object."""
-        with _translated(f"read {bucket}/{key}"):
+        with translated(f"read {bucket}/{key}"):
             try:
                 answer = self._client.get_object(Bucket=bucket, Key=key)
                 body = answer["Body"].read()
             except ClientError as err:
-                if _code(err) in _GONE:
+                if code_of(err) in GONE:
                     return None
                 raise
         return body, StoredObject(key, len(body), answer["ETag"].strip('"'))
@@ -124,39 +104,63 @@ class ObjectStore:
     def download(self, bucket: str, key: str, file: IO[bytes]) -> StoredObject | None:
         """Bring an object into a file, block by block; None when there is no such object.
 
-        A transfer that breaks off is begun again, and the object that counts is the one that the
-        last answer was about. The file then holds that object and nothing else.
+        A transfer that breaks off, or brings other bytes than the store has, is begun again. The
+        file then holds the object that the last answer was about, and nothing else; it must be open
+        for reading too.
+
+        Raises
+        ------
+        StorageError
+            If the store cannot be reached, or its answers differ from what it has.
         """
         for attempt in range(1, _ATTEMPTS + 1):
             file.seek(0)
             file.truncate()
-            with _translated(f"read {bucket}/{key}"):
+            with translated(f"read {bucket}/{key}"):
                 try:
                     answer = self._client.get_object(Bucket=bucket, Key=key)
                     for block in answer["Body"].iter_chunks(_BLOCK):
                         file.write(block)
                 except ClientError as err:
-                    if _code(err) in _GONE:
+                    if code_of(err) in GONE:
                         return None
                     raise
                 except BotoCoreError:
                     if attempt == _ATTEMPTS:
                         raise
                     continue
-            break
-        version = answer.get("VersionId")
-        return StoredObject(
-            key,
-            file.tell(),
-            answer["ETag"].strip('"'),
-            None if version == "null" else version,
-        )
+            version = answer.get("VersionId")
+            stored = StoredObject(
+                key,
+                file.tell(),
+                answer["ETag"].strip('"'),
+                None if version == "null" else version,
+            )
+            if (fault := self._difference(bucket, stored, answer, file)) is None:
+                return stored
+        raise StorageError(f"S3 cannot read {bucket}/{key}: {fault}; it stays and is tried again")
+
+    def _difference(
+        self, bucket: str, stored: StoredObject, answer: Mapping[str, Any], file: IO[bytes]
+    ) -> str | None:
+        """Say how the bytes that came differ from what the store has, if they do."""
+        if self._etag_is_md5 and (md5 := md5_of(answer)) is not None:
+            if (found := file_md5(file)) != md5:
+                return (
+                    f"{stored.size:,} bytes came with the MD5 {found}, and its ETag is {md5} (if "
+                    "the store's ETags are no MD5 sums, set PRESAGIO_S3_ETAG_IS_MD5=false)"
+                )
+            return None
+        current = self.head(bucket, stored.key)
+        if current is not None and current.etag == stored.etag and current.size != stored.size:
+            return f"{stored.size:,} bytes came, and it has {current.size:,}"
+        return None
 
     def write(
         self, bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None
     ) -> None:
         """Store bytes under a key, replacing what was there."""
-        with _translated(f"write {bucket}/{key}"):
+        with translated(f"write {bucket}/{key}"):
             self._client.put_object(
                 Bucket=bucket, Key=key, Body=body, Metadata=dict(metadata or {})
             )
@@ -165,7 +169,7 @@ class ObjectStore:
         self, bucket: str, key: str, path: Path, *, metadata: Mapping[str, str] | None = None
     ) -> None:
         """Store a file under a key, replacing what was there; a large one goes up in parts."""
-        with _translated(f"write {bucket}/{key}"):
+        with translated(f"write {bucket}/{key}"):
             if path.stat().st_size < _PARTS.multipart_threshold:
                 with path.open("rb") as body:
                     self._client.put_object(
@@ -189,7 +193,7 @@ class ObjectStore:
         bool
             False when newer bytes lie under the key, which are left alone.
         """
-        with _translated(f"delete {bucket}/{stored.key}"):
+        with translated(f"delete {bucket}/{stored.key}"):
             if stored.version_id is not None:
                 self._client.delete_object(
                     Bucket=bucket, Key=stored.key, VersionId=stored.version_id
@@ -206,9 +210,9 @@ class ObjectStore:
         try:
             self._client.delete_object(Bucket=bucket, Key=stored.key, IfMatch=f'"{stored.etag}"')
         except ClientError as err:
-            if _code(err) in _CHANGED:
+            if code_of(err) in CHANGED:
                 return False
-            if _code(err) not in _UNCONDITIONAL:
+            if code_of(err) not in UNCONDITIONAL:
                 raise
             self._client.delete_object(Bucket=bucket, Key=stored.key)
         return True
@@ -235,4 +239,4 @@ def open_store(settings: Settings) -> ObjectStore:
             response_checksum_validation="when_required",
         ),
     )
-    return ObjectStore(client)
+    return ObjectStore(client, etag_is_md5=settings.s3_etag_is_md5)
