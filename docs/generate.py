@@ -10,6 +10,7 @@ from typing import Any
 import click
 import typer
 
+from presagio.cli.exit_status import EVERY_COMMAND, SPECIFIC, ExitStatus
 from presagio.cli.main import app
 from presagio.settings import Settings
 
@@ -57,16 +58,55 @@ def _command(name: str, command: Any) -> list[str]:
             for line in _command(f"{name} {child}", command.commands[child])
         ]  # fmt: skip
     about = " ".join((command.help or "").split())
-    return ["", f"## `{name}`", "", about, "", *_options(command)]
+    specific = SPECIFIC[name.removeprefix("presagio ")]
+    ends = [f"{status} ({status.meaning})" for status in specific]
+    after = ["", f"Exit status besides 0, 1, 2 and 130: {'; '.join(ends)}."] if ends else []
+    return ["", f"## `{name}`", "", about, "", *_options(command), *after]
+
+
+_FORMS = """
+## Output
+
+- **On a terminal** a table fits the width (`COLUMNS` overrides it): cells wrap between words, long keys and digests
+  are shortened in the middle, the least important columns are left out first. `NO_COLOR` turns colours off.
+- **In a pipe or a file** a table is one line a row: the titles, then the rows, tab separated, every value whole, no
+  colours. Line ends and tabs within a value become blanks.
+- **With `--json`** standard output has JSON only. A command about one thing prints one object on one line (`train`,
+  `promote`, `rollback`, `drift`, `status`, `receipts NUMBER`, `ingest verify`, `ingest release`, `token`, `down`, `card`,
+  `feedback FILE`, `data fetch`, `data generate`, `account add`, `account remove`, `export-fallback`). A command about a
+  list prints one object a line (NDJSON), and nothing for an empty list (`receipts`, `models`, `models --history`,
+  `feedback`, `account list`, `ingest upload`, `ingest check`, `ingest sweep`). Names are in snake case, times in UTC as
+  ISO 8601, what is absent or no number is `null`. With `train --json` and `export-fallback --json` each fit is an
+  object with `done` and `total` on standard error.
+- Messages about errors, and hints where a list is empty, are text on standard error in every form.
+"""
+
+
+def _exit_statuses() -> list[str]:
+    lines = [
+        "## Exit status",
+        "",
+        "The same number means the same in every command. Every command can end with "
+        + ", ".join(map(str, EVERY_COMMAND))
+        + "; of several others the first one listed with the",
+        "command is taken.",
+        "",
+        "| status | meaning | commands |",
+        "| --- | --- | --- |",
+    ]
+    for status in ExitStatus:
+        named = ", ".join(f"`{name}`" for name, own in SPECIFIC.items() if status in own)
+        lines.append(f"| {status} | {status.meaning} | {named or 'every command'} |")
+    return lines
 
 
 def commands_page() -> str:
-    """Return the list of commands with their options."""
+    """Return the exit statuses, the forms of output, and the commands with their options."""
     lines = [
         "# Commands",
         "",
-        "Exit status 0: done; 1: refused, with the reason on standard error; 2: wrong usage;",
-        "3: `presagio status` found no healthy stack; 4: a wait ran out of time.",
+        *_exit_statuses(),
+        *_FORMS.rstrip().splitlines(),
     ]
     return "\n".join(lines + _command("presagio", typer.main.get_command(app))) + "\n"
 

@@ -32,7 +32,11 @@ def monitor_drift() -> None:
 
         watched = watch_drift()
         drifted = [] if watched.report is None else list(watched.report.drifted)
-        return {"said": watched.said, "drifted": drifted, "page": watched.place}
+        undecided = [] if watched.report is None else list(watched.report.undecided)
+        return {
+            "summary": watched.summary, "drifted": drifted, "undecided": undecided,
+            "page": watched.place,
+        }  # fmt: skip
 
     watch()
 

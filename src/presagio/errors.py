@@ -21,6 +21,10 @@ class UnreadableFileError(PresagioError):
         self.reason = reason
 
 
+class NotFoundError(PresagioError):
+    """Nothing has the number or name that was given: a receipt, a version, an account, a log."""
+
+
 class DataError(PresagioError):
     """There are no usable data for what was asked."""
 
@@ -59,6 +63,10 @@ class RegistryError(PresagioError):
 
 class NoChampionError(RegistryError):
     """The registry answers, but no version carries the alias that was asked for."""
+
+
+class UnknownVersionError(RegistryError, NotFoundError):
+    """The registry answers, but has no version of that number."""
 
 
 class InvalidArtifactError(PresagioError):

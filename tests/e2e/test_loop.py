@@ -94,8 +94,8 @@ def test_the_demonstration_walks_the_whole_loop(stack: Stack) -> None:
     assert after["source"] == "registry"
     assert int(after["version"]) > int(before["version"])
     assert f"version {after['version']} served" in done.stdout
-    assert "'label': True" in done.stdout
-    assert "'label': False" in done.stdout
+    assert "high torque: failure expected" in done.stdout
+    assert "healthy: no failure expected" in done.stdout
     if stack.ai4i_csv:
         filed = f"{TRAINED_ROWS + 2} rows in = {TRAINED_ROWS} processed + 2 quarantined"
         assert filed in done.stdout
@@ -123,6 +123,7 @@ def test_a_model_is_traced_to_its_receipts_judged_and_taken_back(
     assert run.data.tags["presagio.newest_receipt"] == str(receipt.id)
     # The gate's decision is the one that counts.
     decision = trained["decision"]
+    assert done.returncode == {"promotion": 0, "refusal": 7}[decision["kind"]]
     assert stack.decisions()[0] == decision
     assert (decision["previous"], decision["version"]) == (before, version)
     promoted = decision["kind"] == "promotion"

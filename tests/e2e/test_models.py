@@ -71,7 +71,7 @@ def test_drift_is_said_once_and_does_not_fail_the_run(
     assert "torque_nm" in found["drifted"]
     # The DAG has sent the alert already.
     assert found["alerted"] is False
-    assert found["figures"]["psi_torque_nm"] > 0.2
+    assert found["metrics"]["psi_torque_nm"] > 0.2
     page = stack.intake.store.read("data", found["page"])
     assert page is not None
     assert b"Drift in" in page[0]

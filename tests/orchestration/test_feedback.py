@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from presagio.errors import DataError
+from presagio.errors import DataError, NotFoundError
 from presagio.ingest.filing import Intake, file_object
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
@@ -120,7 +120,7 @@ def test_an_outcome_of_a_reading_that_is_not_in_the_lot_is_refused(
     path.write_text("Product ID,Machine failure\nP1,0\nX7,1\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"of 2 outcomes 1 have no reading .* \('X7',\)"):
         _send(plant, intake, path, lot.id)
-    with pytest.raises(DataError, match="no receipt 999999"):
+    with pytest.raises(NotFoundError, match="no receipt 999999"):
         _send(plant, intake, path, 999_999)
 
 

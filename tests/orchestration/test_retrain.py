@@ -131,7 +131,7 @@ def _drift_is_watched(plant: Settings, intake: Intake, rows: pl.DataFrame) -> No
 
 
 def test_without_a_champion_there_is_nothing_to_drift_from(plant: Settings) -> None:
-    assert f"no version of {plant.model_name}" in watch_drift(plant).said
+    assert f"no version of {plant.model_name}" in watch_drift(plant).summary
 
 
 def _exported(plant: Settings, intake: Intake) -> dict[tuple[str, str], float]:

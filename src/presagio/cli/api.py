@@ -6,20 +6,20 @@ from typing import Annotated
 
 import httpx
 import typer
-from rich.table import Table
 
-from presagio.cli.output import AsJson, Home, console, print_json
-from presagio.errors import SettingsError, StackError
+from presagio.cli.output import AsJson, Home, print_json, print_table, say
+from presagio.cli.tables import Column
+from presagio.errors import NotFoundError, SettingsError, StackError
 from presagio.settings import load_settings
 
 app = typer.Typer(
-    no_args_is_help=True, help="Accounts that may ask the API for tokens, besides its own two."
+    no_args_is_help=True, help="Accounts of the API, besides the two that are built in."
 )
 _SECRET_BYTES = 24
 
 
 class ScopeName(StrEnum):
-    """What a token is good for."""
+    """What a token allows."""
 
     predict = "predict"
     feedback = "feedback"
@@ -47,7 +47,7 @@ def serve(
     from presagio.serving.worker import serve as run  # noqa: PLC0415
 
     settings = load_settings(home)
-    # What would stop each worker is said once, and here.
+    # What would stop each worker is reported once, and here.
     open_authority(settings)
     if workers is not None:
         settings = settings.model_copy(update={"api_workers": workers})
@@ -57,7 +57,11 @@ def serve(
 def token(
     scope: Annotated[
         list[ScopeName] | None,
-        typer.Option(help="What it is good for; can be given several times. All by default."),
+        typer.Option(
+            metavar="SCOPE",
+            help="What the token may do: predict, feedback, admin; can be given several times. "
+            "All by default.",
+        ),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -67,7 +71,7 @@ def token(
 
     settings = load_settings(home)
     try:
-        found = fetch_token(settings, " ".join(scope or ()))
+        issued = fetch_token(settings, " ".join(scope or ()))
     except httpx.HTTPStatusError as err:
         raise StackError(
             f"{settings.api_url}/token answers {err.response.status_code}: {err.response.text}"
@@ -77,38 +81,47 @@ def token(
             f"no API answers at {settings.api_url} ({err}); start the stack: presagio up"
         ) from err
     if as_json:
-        print_json(found)
+        print_json(issued)
     else:
-        print(found["access_token"])
+        print(issued["access_token"])
 
 
 @app.command("add")
 def add_account(
-    name: Annotated[str, typer.Argument(help="Its name.")],
+    name: Annotated[str, typer.Argument(help="Name of the account.")],
     scope: Annotated[
-        list[ScopeName], typer.Option(help="What it may ask for; can be given several times.")
+        list[ScopeName],
+        typer.Option(
+            metavar="SCOPE",
+            help="What its tokens may do: predict, feedback, admin; can be given several times.",
+        ),
     ],
-    kind: Annotated[KindName, typer.Option(help="A person or a program.")] = KindName.client,
+    kind: Annotated[
+        KindName, typer.Option(help="A person (user) or a program (client).")
+    ] = KindName.client,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add an account, or give it a new secret, which is printed once and kept as a hash only."""
+    """Add an account, or give an existing one a new secret.
+
+    The secret is printed once; only its hash is stored.
+    """
     from presagio.serving import accounts  # noqa: PLC0415 - heavy imports
 
     settings = load_settings(home)
     if name in {"admin", settings.client_id}:
-        raise SettingsError(f"{name} is an account of the API's own; choose another name")
+        raise SettingsError(f"{name} is a built-in account of the API; choose another name")
     secret = secrets.token_urlsafe(_SECRET_BYTES)
-    own = accounts.make_account(name, kind.value, secret, tuple(one.value for one in scope))
+    account = accounts.make_account(name, kind.value, secret, tuple(one.value for one in scope))
     others = [
         known for known in accounts.read_accounts(settings.accounts_file)
         if (known.name, known.kind) != (name, kind.value)
     ]  # fmt: skip
-    accounts.write_accounts(settings.accounts_file, (*others, own))
+    accounts.write_accounts(settings.accounts_file, (*others, account))
     if as_json:
-        print_json({"name": name, "kind": kind.value, "secret": secret, "scopes": own.scopes})
+        print_json({"name": name, "kind": kind, "secret": secret, "scopes": account.scopes})
     else:
-        console.print(f"{kind.value} {name}: {', '.join(own.scopes)}. Its secret, shown once:")
+        say(f"{kind.value} {name}: {', '.join(account.scopes)}. Its secret, shown once:")
         print(secret)
 
 
@@ -117,30 +130,33 @@ def list_accounts(home: Home = None, as_json: AsJson = False) -> None:
     """List the accounts that were added."""
     from presagio.serving import accounts  # noqa: PLC0415 - heavy imports
 
-    found = accounts.read_accounts(load_settings(home).accounts_file)
+    known = accounts.read_accounts(load_settings(home).accounts_file)
     if as_json:
-        for own in found:
-            print_json({"name": own.name, "kind": own.kind, "scopes": own.scopes})
+        for account in known:
+            print_json({"name": account.name, "kind": account.kind, "scopes": account.scopes})
         return
-    table = Table("Name", "Kind", "Scopes")
-    for own in found:
-        table.add_row(own.name, own.kind, ", ".join(own.scopes))
-    console.print(table)
+    columns = (Column("Name", "middle"), Column("Kind"), Column("Scopes", "words"))
+    print_table(columns, [(each.name, each.kind, ", ".join(each.scopes)) for each in known])
 
 
 @app.command("remove")
 def remove_account(
-    name: Annotated[str, typer.Argument(help="Its name.")], home: Home = None
+    name: Annotated[str, typer.Argument(help="Name of the account.")],
+    home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Remove an account; tokens that it has hold until they expire."""
+    """Remove an account; tokens that it has stay valid until they expire."""
     from presagio.serving import accounts  # noqa: PLC0415 - heavy imports
 
     path = load_settings(home).accounts_file
-    found = accounts.read_accounts(path)
-    if name not in {own.name for own in found}:
-        raise SettingsError(f"there is no account {name}; see: presagio account list")
-    accounts.write_accounts(path, tuple(own for own in found if own.name != name))
-    console.print(f"{name} is removed.")
+    known = accounts.read_accounts(path)
+    if name not in {account.name for account in known}:
+        raise NotFoundError(f"there is no account {name}; see: presagio account list")
+    accounts.write_accounts(path, tuple(account for account in known if account.name != name))
+    if as_json:
+        print_json({"name": name, "removed": True})
+    else:
+        say(f"{name} is removed.")
 
 
 def register(app_: typer.Typer) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from presagio.cli.output import AsJson, Home, console, print_json
+from presagio.cli.exit_status import ExitStatus, leave_unless_done
+from presagio.cli.output import AsJson, Home, local_time, print_json, print_table, say, warn
+from presagio.cli.tables import Column
 from presagio.settings import load_settings
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from presagio.storage.promotions import RecordedDecision
     from presagio.training.promotion import Promoter
 
-NOT_PROMOTED = 7
-_FIGURES = ("test_f1", "test_average_precision", "test_cost_per_1000")
+_METRICS = ("test_f1", "test_average_precision", "test_cost_per_1000")
 
 Why = Annotated[str, typer.Option("--why", help="Why, for the ledger of promotions.")]
 
@@ -34,34 +33,32 @@ def open_home_promoter(home: Path | None) -> "Promoter":
 
 def describe_decision(recorded: "RecordedDecision") -> dict[str, Any]:
     """Return a decision as JSON."""
-    return {
-        "id": recorded.id,
-        **asdict(recorded.decision),
-        "created_at": recorded.created_at.isoformat(),
-    }
+    return {"id": recorded.id, **asdict(recorded.decision), "created_at": recorded.created_at}
 
 
 def print_decision(recorded: "RecordedDecision") -> None:
     """Say what was decided, and why."""
-    own = recorded.decision
-    done = {
-        "promotion": "is champion now",
-        "rollback": "is champion again",
-        "refusal": "stays challenger, refused by the gate",
-    }[own.kind]
-    console.print(f"{own.model} version {own.version} {done}: {escape(own.why)}.", soft_wrap=True)
-    if own.kind == "refusal":
-        console.print(
-            f"To overrule the gate: presagio promote {own.version} --force --why TEXT",
-            soft_wrap=True,
-        )
-    elif own.previous:
-        console.print(f"Before it was version {own.previous}; back: presagio rollback --why TEXT")
+    decision = recorded.decision
+    name = f"{decision.model} version {decision.version}"
+    if decision.kind == "refusal":
+        say(f"{name} is not promoted: {decision.why}.")
+        say(f"To overrule the gate: presagio promote {decision.version} --force --why TEXT")
+        return
+    done = "is champion now" if decision.kind == "promotion" else "is champion again"
+    say(f"{name} {done}: {decision.why}.")
+    if decision.previous:
+        say(f"Before it was version {decision.previous}; back: presagio rollback --why TEXT")
+
+
+def promotion_status(recorded: "RecordedDecision") -> ExitStatus:
+    """Return what a command ends with that asked the gate."""
+    refused = recorded.decision.kind == "refusal"
+    return ExitStatus.NOT_PROMOTED if refused else ExitStatus.DONE
 
 
 def promote(
     version: Annotated[
-        str | None, typer.Argument(help="The version; the one called challenger if not given.")
+        str | None, typer.Argument(help="Number of the version; by default the challenger.")
     ] = None,
     why: Why = "",
     force: Annotated[bool, typer.Option("--force", help="Overrule the gate; needs --why.")] = False,
@@ -70,32 +67,31 @@ def promote(
 ) -> None:
     """Make a model version champion, if the gate lets it.
 
-    The gate judges it and the champion on the rows that were held out when it was trained. Exit
-    status 7 says that it was refused.
+    The gate compares it with the champion on the version's held-out test set.
     """
     from presagio.training import promotion  # noqa: PLC0415 - heavy imports
 
     if force and not why:
         raise typer.BadParameter("--force needs --why: it is written down")
     promoter = open_home_promoter(home)
-    found = (
+    candidate = (
         promoter.registry.resolve("challenger")
         if version is None
         else promoter.registry.version(version)
     )
-    recorded = promotion.promote(promoter, found, who=getpass.getuser(), why=why, force=force)
+    recorded = promotion.promote(promoter, candidate, who=getpass.getuser(), why=why, force=force)
     if as_json:
         print_json(describe_decision(recorded))
     else:
         print_decision(recorded)
-    if recorded.decision.kind == "refusal":
-        raise typer.Exit(NOT_PROMOTED)
+    leave_unless_done(promotion_status(recorded))
 
 
 def rollback(
     why: Why,
     version: Annotated[
-        str | None, typer.Argument(help="The version; the champion's predecessor if not given.")
+        str | None,
+        typer.Argument(help="Number of the version; by default the champion's predecessor."),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -115,35 +111,56 @@ def _as_json(listed: "ListedVersion") -> dict[str, Any]:
     return {
         **asdict(listed.version),
         "aliases": list(listed.aliases),
-        "created_at": listed.created_at.isoformat(),
+        "created_at": listed.created_at,
         "metrics": dict(listed.metrics),
         "tags": {name: value for name, value in listed.tags.items() if "presagio" in name},
     }
 
 
-def _versions(found: "list[ListedVersion]") -> Table:
-    table = Table("Version", "Alias", "Trained", "F1", "Average precision", "Cost of 1,000", "Data")
-    for listed in found:
-        figures = [listed.metrics.get(name) for name in _FIGURES]
-        table.add_row(
-            listed.version.version,
-            ", ".join(listed.aliases),
-            f"{listed.created_at.astimezone():%Y-%m-%d %H:%M}",
-            *("" if value is None else f"{value:.3f}" for value in figures),
-            escape(listed.tags.get("presagio.data_source", "")),
-        )
-    return table
+_VERSIONS = (
+    Column("Version", right=True), Column("Alias", "words"), Column("Trained", "words"),
+    Column("F1", right=True), Column("Average precision", right=True),
+    Column("Cost per 1,000", right=True), Column("Data", "words"),
+)  # fmt: skip
+_DECISIONS = (
+    Column("When", "words"), Column("Version", right=True), Column("Decision", "words"),
+    Column("Before", right=True), Column("Who", "middle"), Column("Why", "words"),
+)  # fmt: skip
+
+
+def _version_row(listed: "ListedVersion") -> tuple[str, ...]:
+    metrics = [listed.metrics.get(name) for name in _METRICS]
+    return (
+        listed.version.version,
+        ", ".join(listed.aliases),
+        local_time(listed.created_at),
+        *("" if value is None else f"{value:.3f}" for value in metrics),
+        listed.tags.get("presagio.data_source", ""),
+    )
+
+
+def _decision_row(recorded: "RecordedDecision") -> tuple[str, ...]:
+    decision = recorded.decision
+    what = "not promoted" if decision.kind == "refusal" else decision.kind
+    return (
+        local_time(recorded.created_at),
+        decision.version,
+        f"{what}, forced" if decision.forced else what,
+        decision.previous or "",
+        decision.who,
+        decision.why,
+    )
 
 
 def models(
     history: Annotated[
-        bool, typer.Option("--history", help="Show who decided what about them, and why.")
+        bool, typer.Option("--history", help="List the decisions instead: what, who, why.")
     ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest model versions: aliases, figures on held-out rows, data."""
-    # Nothing here trains or judges, so nothing of that is imported: 1 s instead of 7.
+    """List the newest model versions: aliases, metrics on the held-out test set, data."""
+    # Nothing here trains or evaluates, so nothing of that is imported: 1 s instead of 7.
     from presagio.registry.reader import open_reader  # noqa: PLC0415
     from presagio.storage.database import open_database  # noqa: PLC0415
     from presagio.storage.promotions import Promotions  # noqa: PLC0415
@@ -155,25 +172,17 @@ def models(
         if as_json:
             for recorded in decisions:
                 print_json(describe_decision(recorded))
-            return
-        table = Table("When", "Version", "What", "Before", "Who", "Why")
-        for recorded in decisions:
-            own = recorded.decision
-            what = f"{own.kind}, forced" if own.forced else own.kind
-            table.add_row(
-                f"{recorded.created_at.astimezone():%Y-%m-%d %H:%M}", own.version, what,
-                own.previous or "", escape(own.who), escape(own.why),
-            )  # fmt: skip
-        console.print(table)
+        else:
+            print_table(_DECISIONS, list(map(_decision_row, decisions)))
         return
-    found = open_reader(settings).listing()
+    versions = open_reader(settings).listing()
     if as_json:
-        for listed in found:
+        for listed in versions:
             print_json(_as_json(listed))
-    elif found:
-        console.print(_versions(found))
-    else:
-        console.print(f"No version of {name} is registered yet; train one: presagio train")
+        return
+    print_table(_VERSIONS, list(map(_version_row, versions)))
+    if not versions:
+        warn(f"No version of {name} is registered yet; train one: presagio train")
 
 
 def register(app: typer.Typer) -> None:

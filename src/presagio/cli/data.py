@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
-from presagio.cli.output import AsJson, Home, console, print_json
+from presagio.cli.output import AsJson, Home, print_json, progress, say
 from presagio.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Get readings: the real data set, or generated ones.")
@@ -19,7 +18,7 @@ def fetch(home: Home = None, as_json: AsJson = False) -> None:
     from presagio.training.download import AI4I, fetch_data  # noqa: PLC0415
 
     settings = load_settings(home)
-    with Progress(console=console, disable=as_json) as bar:
+    with progress(as_json=as_json) as bar:
         task = bar.add_task("Downloading from UCI", total=None)
         path = fetch_data(
             settings.data_folder,
@@ -31,7 +30,7 @@ def fetch(home: Home = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"path": path})
         return
-    console.print(f"{path}\nAI4I 2020 Predictive Maintenance Dataset, S. Matzka, CC BY 4.0")
+    say(f"{path}\nAI4I 2020 Predictive Maintenance Dataset, S. Matzka, CC BY 4.0")
 
 
 @app.command()
@@ -52,7 +51,7 @@ def generate(
     path = output or settings.data_folder / "generated.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     spec, failures, written = load_spec(settings.machine_spec), 0, 0
-    with path.open("wb") as file, Progress(console=console, disable=as_json) as bar:
+    with path.open("wb") as file, progress(as_json=as_json) as bar:
         task = bar.add_task("Generating", total=rows)
         for block in simulate(spec, rows, seed=seed):
             block.write_csv(file, include_header=written == 0)
@@ -62,4 +61,4 @@ def generate(
     if as_json:
         print_json({"path": path, "rows": written, "failures": failures})
         return
-    console.print(f"{path}: {written} rows, {failures} failures", soft_wrap=True)
+    say(f"{path}: {written} rows, {failures} failures")

@@ -1,4 +1,4 @@
-"""The whole loop on a running stack, step by step, with real figures."""
+"""The whole loop on a running stack, step by step, with real results."""
 
 import getpass
 import tempfile
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from presagio.cli.champion import print_decision
-from presagio.cli.intake import open_home_intake
-from presagio.cli.model import print_figures, train_with_progress
-from presagio.cli.output import Home, console
+from presagio.cli.model import print_metrics, train_with_progress
+from presagio.cli.output import Home, say
+from presagio.cli.receipts import open_home_intake
 from presagio.errors import StackError, StorageError
 from presagio.settings import CREDENTIALS_FILE, Settings, load_settings
 
@@ -30,7 +30,7 @@ _BAD_GENERATED_ROW = "-{number}.0,310.0,1500.0,40.0,10.0,true,false" + ",false" 
 
 
 def _step(number: int, title: str) -> None:
-    console.print(f"\n[bold]{number}. {title}[/]", soft_wrap=True)
+    say(f"\n{number}. {title}", style="bold")
 
 
 def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
@@ -60,21 +60,21 @@ def _file(intake: "Intake", path: Path) -> None:
 
     began = time.monotonic()
     uploaded = upload(intake, path)
-    console.print(f"   uploaded to {intake.prefixes.bucket}/{uploaded.key}", soft_wrap=True)
+    say(f"   uploaded to {intake.prefixes.bucket}/{uploaded.key}")
     receipt = wait_for_receipt(intake, uploaded, timeout_s=120.0)
     if receipt is None:
         raise StackError(
             "the watcher has not filed it within 120 s; see: presagio logs airflow-scheduler"
         )
     done = receipt.outcome
-    console.print(
+    faults = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in done.reasons.items())
+    say(
         f"   filed after {time.monotonic() - began:.1f} s: {done.rows_in} rows in = "
         f"{done.rows_processed} processed + {done.rows_quarantined} quarantined\n"
         f"   clean rows   {done.processed_key}\n"
-        f"   bad rows     {done.quarantine_key} {dict(done.reasons)}\n"
+        f"   bad rows     {done.quarantine_key} ({faults})\n"
         f"   original     {done.archive_key}\n"
-        f"   receipt      {receipt.id}, filed by {receipt.run_id}",
-        soft_wrap=True,
+        f"   receipt      {receipt.id}, filed by {receipt.run_id}"
     )
 
 
@@ -84,13 +84,12 @@ def _train(settings: Settings, intake: "Intake") -> "RegisteredVersion":
     from presagio.training.registration import register_model  # noqa: PLC0415
 
     dataset, promoter = read_curated(intake), open_promoter(settings, intake.spec)
-    console.print(
+    say(
         f"   {dataset.source}: {len(dataset.target)} rows, {int(dataset.target.sum())} failures, "
-        f"receipts {list(dataset.receipts)}",
-        soft_wrap=True,
+        f"receipts {', '.join(map(str, dataset.receipts))}"
     )
     model = train_with_progress(dataset, intake.spec)
-    print_figures(model)
+    print_metrics(model)
     with tempfile.TemporaryDirectory() as scratch:
         registered = register_model(model, promoter.registry, Path(scratch))
     # The same data give a model that is no better than the champion, and the gate says so.
@@ -152,7 +151,7 @@ def demo(
     registered = _train(settings, intake)
     _step(3, "The API takes the new champion without a restart")
     seconds = _wait_for_version(settings.api_url, registered.version)
-    console.print(f"   version {registered.version} served {seconds:.1f} s after its promotion")
+    say(f"   version {registered.version} served {seconds:.1f} s after its promotion")
     _step(4, "Predict a machine that is about to fail, and a healthy one")
     failing = dict(intake.spec.example)
     healthy = failing | {"rotational_speed_rpm": 1550.0, "torque_nm": 38.0, "tool_wear_min": 20.0}
@@ -160,21 +159,18 @@ def demo(
         {"worn tool, high torque": failing, "healthy": healthy}.items(), start=1
     ):
         answer = _predict(settings, request_id, features)
-        diagnosis = answer.pop("diagnosis") or {}
-        console.print(f"   {name}: {answer}", soft_wrap=True)
+        diagnosis = answer.get("diagnosis") or {}
+        verdict = "failure expected" if answer["label"] else "no failure expected"
+        say(f"   {name}: {verdict}, probability {answer['probability']:.3f}")
         if diagnosis:
-            console.print(
-                f"   why: {diagnosis['title']}; {_most(diagnosis['contributions'])}",
-                soft_wrap=True,
-            )
+            say(f"   why: {diagnosis['title']}; {_most(diagnosis['contributions'])}")
     _step(5, "Look for yourself")
-    console.print(
+    say(
         f"   API      {settings.api_url}/docs\n"
         f"   MLflow   {settings.mlflow_url}/#/models/{settings.model_name}\n"
         f"   Airflow  {settings.airflow_url}/dags/csv_file_watcher (user admin, password in "
         f"{settings.home / CREDENTIALS_FILE})\n"
-        "   Receipts presagio receipts",
-        soft_wrap=True,
+        "   Receipts presagio receipts"
     )
 
 

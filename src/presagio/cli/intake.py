@@ -1,26 +1,23 @@
-"""Commands on the intake: ingest, its checks and repairs, and the receipts."""
+"""Commands on the intake: ingest, its checks and repairs."""
 
 import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-from rich.table import Table
+from rich.progress import BarColumn, DownloadColumn, TextColumn
 from typer.core import TyperGroup
 
-from presagio.cli.output import AsJson, Home, console, errors, print_json
+from presagio.cli.exit_status import ExitStatus, first_of, leave_unless_done
+from presagio.cli.output import AsJson, Home, print_json, progress, say, warn
+from presagio.cli.receipts import describe, in_words, open_home_intake, receipt_status
+from presagio.errors import DataError
 from presagio.settings import load_settings
 
 if TYPE_CHECKING:
-    from presagio.ingest.filing import Intake
     from presagio.ingest.reading import CheckedFile
     from presagio.storage.ledger import Receipt
 
-_TIMED_OUT = 4
-_DIFFERENT = 5
-_REFUSED = 6
 _SHOWN_ROWS = 20
 
 Files = Annotated[
@@ -45,34 +42,6 @@ app = typer.Typer(
 )
 
 
-def describe(receipt: "Receipt") -> dict[str, Any]:
-    """Return a receipt as JSON."""
-    return {
-        "id": receipt.id,
-        **vars(receipt.identity),
-        **vars(receipt.outcome),
-        "run_id": receipt.run_id,
-        "created_at": receipt.created_at.isoformat(),
-    }
-
-
-def open_home_intake(home: Path | None) -> "Intake":
-    """Open the intake of the stack in a home folder."""
-    from presagio.orchestration.sweep import open_intake  # noqa: PLC0415 - heavy imports
-
-    return open_intake(load_settings(home))
-
-
-def _in_words(receipt: "Receipt") -> str:
-    done = receipt.outcome
-    if done.verdict == "duplicate":
-        return f"the same bytes as receipt {done.duplicate_of}, nothing taken; receipt {receipt.id}"
-    said = f"{done.verdict}, {done.rows_processed} of {done.rows_in} rows taken, "
-    said += f"{done.rows_quarantined} in quarantine, receipt {receipt.id}"
-    notes = [done.message, *done.warnings]
-    return said + "".join(f"\n  {note}" for note in notes if note)
-
-
 @app.command()
 def upload(
     files: Files,
@@ -81,49 +50,46 @@ def upload(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Upload files to the incoming prefix. Exit status 4: a wait ran out of time."""
+    """Upload files to the incoming prefix; `presagio ingest FILE` is short for it."""
     from presagio.ingest.reading import SUFFIXES, suffix_of  # noqa: PLC0415 - heavy imports
     from presagio.ingest.upload import upload, wait_for_receipt  # noqa: PLC0415
 
     for path in files:
         if suffix_of(path.name) is None:
             raise typer.BadParameter(f"{path}: the intake takes {', '.join(SUFFIXES)}")
-    intake, late = open_home_intake(home), False
+    intake, met = open_home_intake(home), set[ExitStatus]()
     uploads = [(path, upload(intake, path)) for path in files]
     for path, uploaded in uploads:
         receipt = wait_for_receipt(intake, uploaded, timeout_s=timeout) if wait else None
-        late |= wait and receipt is None
+        if wait:
+            met.add(receipt_status(receipt))
         if as_json:
             body = describe(receipt) if receipt else None
             print_json({"file": path, "key": uploaded.key, "receipt": body})
         elif receipt is not None:
-            console.print(f"{path}: {escape(_in_words(receipt))}", soft_wrap=True)
+            say(f"{path}: {in_words(receipt)}")
         elif wait:
-            errors.print(f"{path}: not filed within {timeout:.0f} s; see: presagio receipts")
+            warn(f"{path}: not filed within {timeout:.0f} s; see: presagio receipts")
         else:
-            console.print(f"{path}: uploaded as {uploaded.key}", soft_wrap=True)
-    if late:
-        raise typer.Exit(_TIMED_OUT)
+            say(f"{path}: uploaded as {uploaded.key}")
+    leave_unless_done(first_of("ingest upload", met))
 
 
 def _print_checked(path: Path, checked: "CheckedFile") -> None:
     tally = checked.tally
     fault = checked.fault
     verdict = f"refused whole ({fault.reason})" if fault else "would be taken"
-    console.print(
-        f"{path}: {verdict}; {tally.rows - tally.rejected} of {tally.rows} rows are good",
-        soft_wrap=True,
-    )
+    say(f"{path}: {verdict}; {tally.rows - tally.rejected} of {tally.rows} rows are good")
     for note in [str(fault) if fault else "", *checked.warnings, *tally.examples]:
         if note:
-            console.print(f"  {escape(note)}", soft_wrap=True)
+            say(f"  {note}")
     if tally.rejected > len(tally.examples):
-        console.print(f"  … and {tally.rejected - len(tally.examples)} more bad rows")
+        say(f"  … and {tally.rejected - len(tally.examples)} more bad rows")
 
 
 @app.command()
 def check(files: Files, home: Home = None, as_json: AsJson = False) -> None:
-    """Check files on this machine as the intake would, without a stack. Exit 6: one is refused."""
+    """Check files on this machine as the intake would, without a stack."""
     from presagio.errors import UnreadableFileError  # noqa: PLC0415 - heavy imports
     from presagio.ingest.reading import check_file, suffix_of  # noqa: PLC0415
     from presagio.machine.spec import load_spec  # noqa: PLC0415
@@ -141,7 +107,7 @@ def check(files: Files, home: Home = None, as_json: AsJson = False) -> None:
             if as_json:
                 print_json({"file": path, "refused": fault.reason, "message": str(fault)})
             else:
-                console.print(f"{path}: refused whole ({fault.reason}): {escape(str(fault))}")
+                say(f"{path}: refused whole ({fault.reason}): {fault}")
             continue
         refused |= checked.fault is not None
         if not as_json:
@@ -160,8 +126,7 @@ def check(files: Files, home: Home = None, as_json: AsJson = False) -> None:
                 "rejected": checked.rejected.head(_SHOWN_ROWS).to_dicts(),
             }
         )
-    if refused:
-        raise typer.Exit(_REFUSED)
+    leave_unless_done(ExitStatus.QUARANTINED if refused else ExitStatus.DONE)
 
 
 @app.command()
@@ -173,13 +138,13 @@ def sweep(home: Home = None, as_json: AsJson = False) -> None:
     from presagio.orchestration.sweep import sweep as sweep_all  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=errors, transient=True, disable=as_json) as bar:
+    with progress(*columns, as_json=as_json) as bar:
         tasks: dict[str, Any] = {}
 
-        def show(progress: FileProgress) -> None:
-            if progress.key not in tasks:
-                tasks[progress.key] = bar.add_task(progress.key, total=progress.total_bytes)
-            bar.update(tasks[progress.key], completed=progress.done_bytes)
+        def show(step: FileProgress) -> None:
+            if step.key not in tasks:
+                tasks[step.key] = bar.add_task(step.key, total=step.total_bytes)
+            bar.update(tasks[step.key], completed=step.done_bytes)
 
         def tell(receipt: "Receipt") -> None:
             if receipt.identity.key in tasks:
@@ -187,24 +152,27 @@ def sweep(home: Home = None, as_json: AsJson = False) -> None:
             if as_json:
                 print_json(describe(receipt))
             else:
-                said = f"{receipt.identity.key}: {_in_words(receipt)}"
-                console.print(escape(said), soft_wrap=True)
+                say(f"{receipt.identity.key}: {in_words(receipt)}")
 
         intake = replace(open_home_intake(home), on_progress=show)
         done = sweep_all(intake, run_id=f"sweep by {getpass.getuser()}", on_filed=tell)
     if not as_json:
         counts = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in asdict(done).items())
-        console.print(counts)
+        say(counts)
+    refused = done.files_quarantined > 0
+    leave_unless_done(ExitStatus.QUARANTINED if refused else ExitStatus.DONE)
 
 
 @app.command()
 def verify(
     deep: Annotated[bool, typer.Option(help="Read every object and compare its SHA-256.")] = False,
-    mend: Annotated[bool, typer.Option(help="Put right what can be; nothing is lost.")] = False,
+    mend: Annotated[
+        bool, typer.Option(help="Repair what can be repaired; nothing is lost.")
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare ledger and buckets. Exit status 5: differences are left."""
+    """Compare ledger and buckets, row by row and object by object."""
     from dataclasses import asdict  # noqa: PLC0415
 
     from presagio.ingest.verify import verify as compare  # noqa: PLC0415 - heavy imports
@@ -215,16 +183,13 @@ def verify(
     else:
         for difference in report.differences:
             state = "mended" if difference.mended else difference.kind
-            said = f"{state}: {difference.key}: {difference.message}"
-            console.print(escape(said), soft_wrap=True)
-        console.print(
+            say(f"{state}: {difference.key}: {difference.message}")
+        say(
             f"{report.receipts} receipts, {report.objects} objects: {report.rows_in} rows in = "
             f"{report.rows_processed} processed + {report.rows_quarantined} in quarantine; "
-            f"{sum(not d.mended for d in report.differences)} differences left",
-            soft_wrap=True,
+            f"{sum(not d.mended for d in report.differences)} differences left"
         )
-    if not report.is_clean:
-        raise typer.Exit(_DIFFERENT)
+    leave_unless_done(ExitStatus.DONE if report.is_clean else ExitStatus.DIFFERENCES)
 
 
 @app.command()
@@ -235,62 +200,21 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Let training go on although a file was refused whole; who and why go into the ledger."""
+    from presagio.ingest.releasing import release as release_file  # noqa: PLC0415 - heavy imports
+
     who = getpass.getuser()
-    released = open_home_intake(home).ledger.release(receipt, who=who, why=why)
-    if released is None:
-        raise typer.BadParameter(f"there is no receipt {receipt}; see: presagio receipts")
+    done = release_file(open_home_intake(home), receipt, who=who, why=why)
     if as_json:
-        print_json({"receipt": receipt, "key": released.identity.key, "who": who, "why": why})
-        return
-    console.print(f"receipt {receipt} ({released.identity.key}) no longer blocks training")
-
-
-def _print_one(receipt: "Receipt") -> None:
-    table = Table(show_header=False, box=None)
-    for name, value in describe(receipt).items():
-        if value not in (None, {}, [], ()):
-            table.add_row(name, escape(str(value)))
-    console.print(table)
-
-
-def receipts(
-    number: Annotated[int | None, typer.Argument(help="One receipt, with everything.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 20,
-    key: Annotated[str | None, typer.Option(help="Those of one incoming key.")] = None,
-    verdict: Annotated[
-        str | None, typer.Option(help="Those that are processed, quarantined or duplicate.")
-    ] = None,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what became of the files: counts, reasons, hashes, run ids."""
-    ledger = open_home_intake(home).ledger
-    found = ledger.receipts(number=number, key=key, verdict=verdict, limit=limit)
-    if number is not None and not found:
-        raise typer.BadParameter(f"there is no receipt {number}")
-    if as_json:
-        for receipt in found:
-            print_json(describe(receipt))
-        return
-    if number is not None:
-        _print_one(found[0])
-        return
-    table = Table()
-    for title in ("Receipt", "Key", "Verdict", "Rows", "Taken", "Refused", "Reasons", "SHA-256"):
-        folded = title in ("Key", "Reasons")
-        table.add_column(title, overflow="fold" if folded else "crop", no_wrap=not folded)
-    for receipt in found:
-        done = receipt.outcome
-        reasons = ", ".join(f"{reason} {count}" for reason, count in done.reasons.items())
-        if done.duplicate_of is not None:
-            reasons = f"same bytes as {done.duplicate_of}"
-        counts = (done.rows_in, done.rows_processed, done.rows_quarantined)
-        cells = [receipt.id, escape(receipt.identity.key), done.verdict, *counts, reasons]
-        table.add_row(*map(str, cells), receipt.identity.sha256[:8])
-    console.print(table)
+        print_json({
+            "receipt": receipt, "key": done.receipt.identity.key, "who": who, "why": why,
+            "released": done.released, "note": done.note,
+        })  # fmt: skip
+    elif done.blocked:
+        say(done.note)
+    if not done.blocked:
+        raise DataError(done.note)
 
 
 def register(root: typer.Typer) -> None:
     """Add the commands to the command line."""
     root.add_typer(app, name="ingest")
-    root.command()(receipts)

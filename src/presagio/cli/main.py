@@ -4,11 +4,12 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from presagio import __version__
-from presagio.cli import api, champion, data, demo, intake, model, stack, watching
-from presagio.cli.output import console, errors
+from presagio.cli import api, champion, data, demo, intake, model, receipts, stack, watching
+from presagio.cli.exit_status import document_exit_statuses, exit_status_of
+from presagio.cli.output import errors
 from presagio.errors import PresagioError
 
 app = typer.Typer(
@@ -17,15 +18,16 @@ app = typer.Typer(
     help="Presagio predicts machine failures before they happen.",
     epilog="Settings are environment variables PRESAGIO_*; docs/settings.md lists them.",
 )
-for group in (stack, intake, model, champion, api, watching, demo):
+for group in (stack, intake, receipts, model, champion, api, watching, demo):
     group.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(api.app, name="account")
+document_exit_statuses(app)
 
 
 def _show_version(*, wanted: bool) -> None:
     if wanted:
-        console.print(__version__)
+        print(__version__)
         raise typer.Exit
 
 
@@ -44,11 +46,13 @@ def _options(
 
 
 def main() -> None:
-    """Run a command; what Presagio refuses on purpose is a message and exit status 1."""
+    """Run a command; an error is a message on standard error and an exit status, no traceback."""
     try:
         app()
-    except PresagioError as err:
-        errors.print(f"[bold red]presagio:[/] {escape(str(err))}", soft_wrap=True)
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.exit(1)
+    except (PresagioError, OSError) as err:
+        text = str(err)
+        if isinstance(err, OSError) and err.filename and err.strerror:
+            text = f"{err.filename}: {err.strerror}"
+        message = Text.assemble(("presagio:", "bold red"), " ", text)
+        errors.print(message, soft_wrap=True)
+        sys.exit(exit_status_of(err))

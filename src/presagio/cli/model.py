@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-from presagio.cli.champion import describe_decision, print_decision
-from presagio.cli.intake import open_home_intake
-from presagio.cli.output import AsJson, Home, console, print_json
+from presagio.cli.champion import describe_decision, print_decision, promotion_status
+from presagio.cli.exit_status import ExitStatus, leave_unless_done
+from presagio.cli.output import AsJson, Home, print_json, print_table, progress, say
+from presagio.cli.receipts import open_home_intake
+from presagio.cli.tables import Column
 from presagio.errors import NoChampionError
 from presagio.settings import Settings, load_settings
 
@@ -56,17 +57,22 @@ def _dataset(
 def train_with_progress(
     dataset: "Dataset", spec: "MachineSpec", *, as_json: bool = False, **how: Any
 ) -> "TrainedModel":
-    """Train with a progress bar, or with a line of JSON a fit; ``how`` is train_model's own."""
+    """Train with a progress bar, or a line of JSON a fit on standard error.
+
+    ``how`` goes to :func:`presagio.training.train.train_model`.
+    """
     from presagio.training.train import train_model  # noqa: PLC0415 - heavy imports
 
     if as_json:
         return train_model(
             dataset, spec, **how,
-            progress=lambda done, total: print_json({"done": done, "total": total}),
+            progress=lambda done, total: print_json(
+                {"done": done, "total": total}, to_errors=True
+            ),
         )  # fmt: skip
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
-        task = bar.add_task("Search and judge", total=None)
+    with progress(*columns, TimeElapsedColumn()) as bar:
+        task = bar.add_task("Search and evaluate", total=None)
         return train_model(
             dataset, spec, **how,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
@@ -80,39 +86,40 @@ def _champion(registry: "Registry") -> "RegisteredVersion | None":
         return None
 
 
-def _shown(own: "Figures") -> list[str]:
-    values = (own.precision, own.recall, own.f1, own.mcc, own.average_precision)
-    return [f"{value:.3f}" for value in values]
+_COMPARISON = (
+    Column("Model", "words"), Column("Precision", right=True), Column("Recall", right=True),
+    Column("F1", right=True), Column("MCC", right=True), Column("Average precision", right=True),
+    Column("Cost per 1,000", right=True),
+)  # fmt: skip
 
 
-def print_figures(model: "TrainedModel") -> None:
-    """Print what was chosen, and its figures, from this run."""
-    result, judged, test = model.result, model.judgement, model.judgement.test
+def _metrics_row(name: str, metrics: "Figures", cost: float | None = None) -> list[str]:
+    values = (metrics.precision, metrics.recall, metrics.f1, metrics.mcc, metrics.average_precision)
+    return [name, *(f"{value:.3f}" for value in values), "" if cost is None else f"{cost:.1f}"]
+
+
+def print_metrics(model: "TrainedModel") -> None:
+    """Print what was chosen, and its metrics beside those of the baselines."""
+    result, evaluated = model.result, model.judgement
     for plan in result.alarm.plans:
         parameters = ", ".join(f"{name} {value}" for name, value in plan.parameters.items())
-        console.print(f"{plan.label}: {plan.features.name} features, {parameters}", soft_wrap=True)
-    cross = judged.cross_validation.get("f1")
-    said = (
+        say(f"Detector {plan.label}: {plan.features.name} features, {parameters}")
+    cross = evaluated.cross_validation.get("f1")
+    validated = (
         f"F1 {cross.mean:.3f} ({cross.low:.3f} to {cross.high:.3f}) in repeated cross-validation"
         if cross
-        else f"streamed, {len(model.split.train):,} rows are too many for an exact machine"
+        else f"streamed: {len(model.split.train):,} training rows are too many for an exact SVM"
     )
-    console.print(
-        f"Best of {len(result.candidates)} candidates; {said}.\n"
-        f"On {len(model.split.test)} rows that no choice has seen "
-        f"({int(model.split.test.target.sum())} failures), beside the described model:",
-        soft_wrap=True,
+    say(f"Best of {len(result.candidates)} candidates; {validated}.")
+    say(
+        f"Held-out test set: {len(model.split.test):,} rows, "
+        f"{int(model.split.test.target.sum())} failures."
     )
-    table = Table("", "Precision", "Recall", "F1", "MCC", "Average precision", "Cost of 1,000")
-    sides = (
-        ("this model", test, judged.cost),
-        ("described", judged.baseline, judged.baseline_cost),
-    )
-    for name, figures, cost in sides:
-        table.add_row(name, *_shown(figures), f"{cost:.1f}")
-    for name, own in model.rivals.items():
-        table.add_row(name, *_shown(own), "")
-    console.print(table)
+    print_table(_COMPARISON, [
+        _metrics_row("this model", evaluated.test, evaluated.cost),
+        _metrics_row("reference model", evaluated.baseline, evaluated.baseline_cost),
+        *(_metrics_row(name, metrics) for name, metrics in model.rivals.items()),
+    ])  # fmt: skip
 
 
 def train(
@@ -121,10 +128,13 @@ def train(
         typer.Option(exists=True, dir_okay=False, help="Train on this file of labelled readings."),
     ] = None,
     processed: Annotated[
-        bool, typer.Option("--processed", help="Train on what the intake has taken.")
+        bool,
+        typer.Option(
+            "--processed", help="Train on the labelled rows that the intake has processed."
+        ),
     ] = False,
     challenger: Annotated[
-        bool, typer.Option("--challenger", help="Register only; do not ask the gate.")
+        bool, typer.Option("--challenger", help="Register only; the gate is not asked.")
     ] = False,
     unless_champion: Annotated[
         bool, typer.Option("--unless-champion", help="Do nothing if there is a champion.")
@@ -132,8 +142,9 @@ def train(
     method: Annotated[
         Method,
         typer.Option(
-            help="An exact machine, one that is streamed for its many rows, or as their number "
-            "says (more than 40,000 to train on are streamed)."
+            metavar="METHOD",
+            help="exact, streamed for many rows, or auto: streamed for more than 40,000 rows in "
+            "the training part.",
         ),
     ] = Method.auto,
     search: Annotated[
@@ -144,13 +155,14 @@ def train(
         ),
     ] = None,
     rivals: Annotated[
-        bool, typer.Option("--rivals", help="Judge other models too, for the report.")
+        bool,
+        typer.Option("--rivals", help="Evaluate other models as baselines too, for the report."),
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of split and folds.")] = 0,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search, train, judge and register a model; it becomes champion if the gate lets it.
+    """Search, train, evaluate and register a model; it becomes champion if the gate lets it.
 
     Without --csv or --processed it takes the data at hand: PRESAGIO_AI4I_CSV, what `presagio data
     fetch` brought, or generated rows.
@@ -166,14 +178,14 @@ def train(
         if as_json:
             print_json({"champion": vars(champion), "note": f"version {champion.version} kept"})
         else:
-            console.print(f"{champion.name} version {champion.version} is champion already.")
+            say(f"{champion.name} version {champion.version} is champion already.")
         return
     from presagio.training.grids import GRIDS  # noqa: PLC0415 - heavier still
     from presagio.training.registration import register_model  # noqa: PLC0415
 
     dataset = _dataset(settings, spec, csv, processed=processed)
     if not as_json:
-        console.print(
+        say(
             f"Data: {dataset.source}, {len(dataset.target)} rows, "
             f"{int(dataset.target.sum())} failures"
         )
@@ -185,6 +197,10 @@ def train(
     with tempfile.TemporaryDirectory() as scratch:
         registered = register_model(model, registry, Path(scratch))
     decision = None if challenger else _ask_the_gate(settings, spec, registered)
+    status = ExitStatus.DONE if decision is None else promotion_status(decision)
+    if unless_champion and _champion(registry) is not None:
+        # Another training was quicker: there is a champion, as was asked for.
+        status = ExitStatus.DONE
     if as_json:
         f1 = model.judgement.test.f1
         note = f"trained on {dataset.source}: {len(dataset.target)} rows, F1 {f1:.2f}"
@@ -192,11 +208,12 @@ def train(
         print_json(
             {"registered": vars(registered), "card": model.card, "decision": decided, "note": note}
         )
-        return
-    print_figures(model)
-    console.print(f"Registered as {registered.name} version {registered.version}, challenger.")
-    if decision is not None:
-        print_decision(decision)
+    else:
+        print_metrics(model)
+        say(f"Registered as {registered.name} version {registered.version}, challenger.")
+        if decision is not None:
+            print_decision(decision)
+    leave_unless_done(status)
 
 
 def _ask_the_gate(
@@ -210,6 +227,7 @@ def _ask_the_gate(
 
 def export_fallback(
     output: Annotated[Path, typer.Argument(file_okay=False, help="The artifact folder to write.")],
+    as_json: AsJson = False,
 ) -> None:
     """Make the artifact that ships with the package, from generated rows."""
     from presagio.machine.spec import load_spec  # noqa: PLC0415 - heavy imports
@@ -217,10 +235,13 @@ def export_fallback(
     from presagio.training.parity import export_model  # noqa: PLC0415
 
     spec = load_spec()
-    model = train_with_progress(generate_dataset(spec), spec)
+    model = train_with_progress(generate_dataset(spec), spec, as_json=as_json)
     digest = export_model(model, output)
-    print_figures(model)
-    console.print(f"{output}: {digest}", soft_wrap=True)
+    if as_json:
+        print_json({"path": output, "digest": digest, "card": model.card})
+        return
+    print_metrics(model)
+    say(f"{output}: {digest}")
 
 
 def register(app: typer.Typer) -> None:

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from presagio.cli.output import AsJson, Home, console, print_json
-from presagio.cli.stack_view import StackView, print_welcome, stack_table
-from presagio.errors import StackError
+from presagio.cli.exit_status import ExitStatus, leave_unless_done
+from presagio.cli.output import AsJson, Home, console, print_json, print_table, say
+from presagio.cli.stack_view import COLUMNS, StackView, print_welcome, stack_row, stack_table
+from presagio.errors import NotFoundError, StackError
 from presagio.settings import Settings, load_settings
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
@@ -23,7 +24,6 @@ from presagio.stack.state import (
     wait_until_stopped,
 )
 
-_NOT_HEALTHY = 3
 _STOP_LIMIT_S = 60.0
 _POLL_S = 0.2
 
@@ -43,7 +43,11 @@ def up(
 ) -> None:
     """Start the whole stack without Docker, and keep it running until Ctrl-C."""
     settings = load_settings(home)
-    layout, ports = Layout(settings.home), Ports().moved(port_offset).with_changes(port or [])
+    layout = Layout(settings.home)
+    try:
+        ports = Ports().moved(port_offset).with_changes(port or [])
+    except StackError as err:
+        raise typer.BadParameter(str(err)) from err
     layout.create()
     if is_running(layout):
         raise StackError(f"a stack runs already in {layout.home}; see: presagio status")
@@ -100,8 +104,8 @@ def _up_detached(layout: Layout, port_offset: int, port: list[str]) -> None:
         raise
     if status is None:
         failed = read_status(layout)
-        said = failed.message if failed and failed.message else log.read_text(encoding="utf-8")
-        raise StackError(said.strip() or f"the stack did not start; read {log}")
+        reason = failed.message if failed and failed.message else log.read_text(encoding="utf-8")
+        raise StackError(reason.strip() or f"the stack did not start; read {log}")
     print_welcome(console, status, layout)
 
 
@@ -117,7 +121,14 @@ def _follow(layout: Layout, supervisor: subprocess.Popen[bytes]) -> StackStatus 
     return None
 
 
-def down(home: Home = None) -> None:
+def _print_stopped(text: str, *, stopped: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"stopped": stopped})
+    else:
+        say(text)
+
+
+def down(home: Home = None, as_json: AsJson = False) -> None:
     """Stop the stack; its data stay."""
     layout = Layout(load_settings(home).home)
     supervisor = supervisor_pid(layout)
@@ -125,19 +136,18 @@ def down(home: Home = None) -> None:
         os.kill(supervisor, signal.SIGTERM)
         if not wait_until_stopped(layout, _STOP_LIMIT_S):
             raise StackError(f"the supervisor (pid {supervisor}) has not stopped yet; try again")
-        console.print("The stack is stopped.")
+        _print_stopped("The stack is stopped.", stopped=True, as_json=as_json)
         return
     from presagio.stack.processes import end, left_over  # noqa: PLC0415 - needs psutil
 
     found = left_over(layout)
     end(found)
-    console.print(
-        f"{len(found)} processes without a supervisor were ended." if found else "No stack runs."
-    )
+    text = f"{len(found)} processes without a supervisor were ended." if found else "No stack runs."
+    _print_stopped(text, stopped=bool(found), as_json=as_json)
 
 
 def status(home: Home = None, as_json: AsJson = False) -> None:
-    """Show the services. Exit status 0: all healthy; 3: not, or no stack runs."""
+    """Show the services of the stack, and whether all of them are healthy."""
     layout = Layout(load_settings(home).home)
     found = read_status(layout)
     running = is_running(layout)
@@ -145,12 +155,14 @@ def status(home: Home = None, as_json: AsJson = False) -> None:
         body = found.model_dump() if found and running else {"phase": "stopped", "services": []}
         print_json(body)
     elif found is None or not running:
-        console.print(f"No stack runs in {layout.home}; start one with: presagio up")
-    else:
+        say(f"No stack runs in {layout.home}; start one with: presagio up")
+    elif console.is_terminal:
         console.print(stack_table(found))
+    else:
+        print_table(COLUMNS, list(map(stack_row, found.services)))
     fine = {"healthy", "done"}
-    if not (found and running and all(service.state in fine for service in found.services)):
-        raise typer.Exit(_NOT_HEALTHY)
+    healthy = found and running and all(service.state in fine for service in found.services)
+    leave_unless_done(ExitStatus.DONE if healthy else ExitStatus.NOT_HEALTHY)
 
 
 def logs(
@@ -164,7 +176,8 @@ def logs(
     path = layout.log(service)
     if not path.exists():
         known = sorted(log.stem for log in layout.logs.glob("*.log"))
-        raise StackError(f"no log of {service!r} in {layout.logs}; there are: {', '.join(known)}")
+        listed = f"there are: {', '.join(known)}" if known else "start a stack: presagio up"
+        raise NotFoundError(f"no log of {service!r} in {layout.logs}; {listed}")
     with path.open(encoding="utf-8", errors="replace") as log:
         for line in log.readlines()[-lines:]:
             sys.stdout.write(line)

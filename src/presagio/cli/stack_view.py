@@ -3,11 +3,14 @@
 from types import TracebackType
 from typing import Self
 
+from rich import box
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from presagio.cli.tables import Column
 from presagio.settings import CREDENTIALS_FILE
 from presagio.stack.credentials import AIRFLOW_USER
 from presagio.stack.layout import Layout
@@ -33,25 +36,44 @@ _ADDRESSES = {
 }
 
 
+COLUMNS = (
+    Column("Service"), Column("State"), Column("Address"), Column("Seconds", right=True),
+    Column("Note", "words"),
+)  # fmt: skip
+
+
+def _in_words(service: ServiceStatus) -> str:
+    return f"{service.restarts} restarts" if service.restarts else service.note
+
+
+def stack_row(service: ServiceStatus) -> tuple[str, ...]:
+    """Return a service as a row of a table."""
+    seconds = f"{service.seconds:.1f}" if service.seconds else ""
+    return (service.name, service.state, service.address, seconds, _in_words(service))
+
+
 def _note(service: ServiceStatus) -> RenderableType:
     done, _, total = service.note.partition("/")
     if done.isdecimal() and total.isdecimal():
         return ProgressBar(total=float(total), completed=float(done), width=24)
-    return f"{service.restarts} restarts" if service.restarts else service.note
+    return Text(_in_words(service))
 
 
 def stack_table(status: StackStatus) -> Table:
     """Draw the services of a stack."""
-    table = Table(title=f"Presagio: {status.phase}", title_justify="left")
-    for column in ("Service", "State", "Address", "Seconds", ""):
+    table = Table(
+        title=f"Presagio: {status.phase}", title_justify="left", box=box.SIMPLE_HEAD,
+        pad_edge=False, show_edge=False, padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    for column in COLUMNS:
+        # Only notes may wrap; a table that is drawn anew five times a second keeps its columns.
         table.add_column(
-            column, justify="right" if column == "Seconds" else "left", no_wrap=bool(column)
+            column.title, justify="right" if column.right else "left", no_wrap=column.fit == "keep"
         )
     for service in status.services:
-        colour = _COLOURS.get(service.state, "")
-        seconds = f"{service.seconds:.1f}" if service.seconds else ""
-        state = f"[{colour}]{service.state}[/]" if colour else service.state
-        table.add_row(service.name, state, service.address, seconds, _note(service))
+        name, state, address, seconds, _ = stack_row(service)
+        styled = Text(state, _COLOURS.get(state, ""))
+        table.add_row(name, styled, address, seconds, _note(service))
     return table
 
 
@@ -97,8 +119,8 @@ def print_welcome(console: Console, status: StackStatus, layout: Layout) -> None
     console.print("\n[bold green]The stack is up.[/]\n")
     for service in status.services:
         if service.name in _ADDRESSES:
-            about = _ADDRESSES[service.name].format(user=AIRFLOW_USER)
-            console.print(f"  {service.address:<24} {about}", soft_wrap=True)
+            text = _ADDRESSES[service.name].format(user=AIRFLOW_USER)
+            console.print(f"  {service.address:<24} {text}", soft_wrap=True)
     console.print(f"\nPasswords and keys: {layout.home / CREDENTIALS_FILE}", soft_wrap=True)
     console.print(
         "\nTry next, in another terminal:\n"

@@ -1,4 +1,4 @@
-"""Commands on a model in service: feedback on what it said, drift of what it sees."""
+"""Commands on a model in service: feedback on its alarms, drift of its readings."""
 
 import signal
 import threading
@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from presagio.cli.intake import describe, open_home_intake
-from presagio.cli.output import AsJson, Home, console, errors, print_json
+from presagio.cli.exit_status import ExitStatus, leave_unless_done
+from presagio.cli.output import AsJson, Home, print_json, print_table, say, warn
+from presagio.cli.receipts import describe, open_home_intake, receipt_status
+from presagio.cli.tables import Column
 from presagio.errors import StackError
 from presagio.settings import load_settings
 
 if TYPE_CHECKING:
-    from presagio.monitoring.drift import DriftReport
+    from presagio.monitoring.drift import ColumnDrift, DriftReport
     from presagio.orchestration.feedback import AlarmFigures
 
-_TIMED_OUT = 4
-_DRIFTED = 8
+_ALARMS = (
+    Column("Version", right=True), Column("Outcomes", right=True), Column("Failures", right=True),
+    Column("Alarms", right=True), Column("Right", right=True), Column("Precision", right=True),
+    Column("Recall", right=True),
+)  # fmt: skip
 
 
 def _print_alarms(found: "list[AlarmFigures]", *, as_json: bool) -> None:
@@ -26,15 +30,21 @@ def _print_alarms(found: "list[AlarmFigures]", *, as_json: bool) -> None:
         for one in found:
             print_json({**vars(one), "precision": one.precision, "recall": one.recall})
         return
-    if not found:
-        console.print("No outcome was sent back yet: presagio feedback FILE")
-        return
-    table = Table("Version", "Outcomes", "Failures", "Alarms", "Right", "Precision", "Recall")
+    rows = []
     for one in found:
         shares = ["-" if share is None else f"{share:.3f}" for share in (one.precision, one.recall)]
-        counts = map(str, (one.outcomes, one.failures, one.alarms, one.right))
-        table.add_row(one.version, *counts, *shares)
-    console.print(table)
+        rows.append((one.version, one.outcomes, one.failures, one.alarms, one.right, *shares))
+    print_table(_ALARMS, rows)
+    if not found:
+        warn("No outcome was sent back yet: presagio feedback FILE")
+
+
+_DRIFT = (
+    Column("Column", "middle"), Column("Verdict", styles={"drift": "bold red"}),
+    Column("PSI", right=True), Column("Normal maximum", right=True), Column("Test"),
+    Column("p", right=True, optional=True), Column("Outside range", right=True),
+    Column("Effective sample", right=True),
+)  # fmt: skip
 
 
 def feedback(
@@ -44,24 +54,24 @@ def feedback(
             exists=True,
             dir_okay=False,
             readable=True,
-            help="CSV or Parquet file of readings with what became of them.",
+            help="CSV or Parquet file of readings and their outcomes.",
         ),
     ] = None,
     lot: Annotated[
         int | None,
-        typer.Option(help="The file names readings by an identifier; they came with this receipt."),
+        typer.Option(help="Receipt of the readings, where FILE has their identifiers only."),
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the watcher has filed it.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 120.0,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send back what became of readings; without FILE: how right alarms were in service.
+    """Send outcomes back; without FILE, show how many alarms were right, by version.
 
     Outcomes go through the intake like any readings, have their receipt, and are learned from in
-    the next training. What the model said of them is taken from the columns said_alarm and
-    said_version, or asked of the champion. Exit status 4: the wait ran out of time.
-    """  # fmt: skip
+    the next training. Whether the model gave an alarm is taken from the columns said_alarm and
+    said_version, or asked of the champion.
+    """
     from presagio.ingest.upload import wait_for_receipt  # noqa: PLC0415 - heavy imports
     from presagio.orchestration.feedback import alarm_figures, send_feedback  # noqa: PLC0415
     from presagio.registry.recording import open_registry  # noqa: PLC0415
@@ -80,52 +90,60 @@ def feedback(
         })  # fmt: skip
     else:
         filed = f", receipt {receipt.id}" if receipt else ""
-        console.print(
+        say(
             f"{file}: {sent.outcomes} outcomes, {sent.failures} failures, sent as "
-            f"{sent.uploaded.key}{filed}",
-            soft_wrap=True,
+            f"{sent.uploaded.key}{filed}"
         )
     if wait and receipt is None:
-        errors.print(f"{file}: not filed within {timeout:.0f} s; see: presagio receipts")
-        raise typer.Exit(_TIMED_OUT)
+        warn(f"{file}: not filed within {timeout:.0f} s; see: presagio receipts")
+    leave_unless_done(receipt_status(receipt) if wait else ExitStatus.DONE)
 
 
 def _print_report(report: "DriftReport") -> None:
-    table = Table("Column", "Drifted", "PSI", "Usual at most", "Test", "p", "Beyond", "Worth rows")
-    for column in report.columns:
-        table.add_row(
-            column.name, "yes" if column.drifted else "no", f"{column.psi:.3f}",
-            f"{column.usual_psi:.3f}", column.test, f"{column.p_value:.2g}",
-            f"{column.outside:.1%}", f"{column.effective_rows:.0f}",
-        )  # fmt: skip
-    console.print(table)
+    rows = [
+        (
+            column.name, column.verdict, f"{column.psi:.3f}", f"{column.usual_psi:.3f}",
+            column.test, f"{column.p_value:.2g}", f"{column.outside:.1%}",
+            f"{column.effective_rows:.0f}",
+        )
+        for column in report.columns
+    ]  # fmt: skip
+    print_table(_DRIFT, rows)
+
+
+def _column_as_json(column: "ColumnDrift") -> dict[str, object]:
+    wanted = ("name", "verdict", "psi", "usual_psi", "test", "p_value", "outside", "effective_rows")
+    return {name: getattr(column, name) for name in wanted}
 
 
 def drift(home: Home = None, as_json: AsJson = False) -> None:
-    """Hold the newest readings against what the champion was trained on.
+    """Compare the newest readings with what the champion was trained on.
 
-    The same as the DAG monitor_drift does by its schedule: a page in the data bucket, figures in
-    MLflow, an alert where there is drift. Exit status 8: something has drifted.
+    The DAG monitor_drift does the same by its schedule: a page in the data bucket, metrics in
+    MLflow, an alert where there is drift. "Cannot tell" means that the readings of a column follow
+    each other so closely that they are worth too few independent ones.
     """
     from presagio.orchestration.drift import watch_drift  # noqa: PLC0415 - heavy imports
 
     watched = watch_drift(load_settings(home))
-    drifted = () if watched.report is None else watched.report.drifted
+    report = watched.report
     if as_json:
-        figures = {} if watched.report is None else watched.report.metrics
         print_json({
-            "version": watched.version, "said": watched.said, "drifted": drifted,
-            "page": watched.place, "alerted": watched.alerted, "figures": figures,
+            "version": watched.version, "summary": watched.summary,
+            "drifted": report.drifted if report else (),
+            "undecided": report.undecided if report else (),
+            "columns": [_column_as_json(column) for column in report.columns] if report else [],
+            "page": watched.place, "alerted": watched.alerted,
+            "metrics": report.metrics if report else {},
         })  # fmt: skip
     else:
-        if watched.report is not None:
-            _print_report(watched.report)
-        said = watched.said[0].upper() + watched.said[1:]
-        console.print(f"{said}.", soft_wrap=True)
+        if report is not None:
+            _print_report(report)
+        say(f"{watched.summary[0].upper()}{watched.summary[1:]}.")
         if watched.place:
-            console.print(f"Report: {load_settings(home).data_bucket}/{watched.place}")
-    if drifted:
-        raise typer.Exit(_DRIFTED)
+            say(f"Report: {load_settings(home).data_bucket}/{watched.place}")
+    drifted = report is not None and report.drifted
+    leave_unless_done(ExitStatus.DRIFTED if drifted else ExitStatus.DONE)
 
 
 def exporter(
@@ -133,9 +151,9 @@ def exporter(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 9108,
     home: Home = None,
 ) -> None:
-    """Give Prometheus figures of intake, champion and drift on /metrics, until Ctrl-C.
+    """Serve metrics of intake, champion and drift to Prometheus, on /metrics, until Ctrl-C.
 
-    The API has its own figures. Whoever reaches the port may read these.
+    The API has metrics of its own. Whoever reaches the port may read these.
     """
     from presagio.monitoring.exporter import Figures, serve_figures  # noqa: PLC0415
     from presagio.storage.database import open_database  # noqa: PLC0415

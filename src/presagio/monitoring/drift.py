@@ -7,7 +7,7 @@ say how much one of their own stretches, as long as the window, differs from all
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Table = Mapping[str, Floats]
 PROBABILITY = "probability"
+Verdict = Literal["drift", "no drift", "cannot tell"]
 _BINS = 10
 # The score is looked at where it matters: tenths of it would tell a hopeless reading from a more
 # hopeless one, which every change of weather makes of it.
@@ -49,11 +50,15 @@ class DriftRules:
         Share of values beyond all of the training data, by a standard deviation, from which on a
         column has drifted however few independent values there are: the model knows nothing of
         such.
+    effective_rows
+        Independent values that a window must be worth for "no drift" to be said of a column. With
+        20 the test sees a column only where half of its values have moved.
     """
 
     psi: float = 0.2
     p_value: float = 0.001
     outside: float = 0.2
+    effective_rows: float = 20.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class ColumnDrift:
 
     Attributes
     ----------
+    name, title
+        The column in the machine spec, and in words with its unit.
     test
         ``KS`` (Kolmogorov-Smirnov) for numbers, ``chi-square`` for categories.
     psi
@@ -78,6 +85,11 @@ class ColumnDrift:
         How many independent values the window is worth.
     shares
         Share of training data and of window in each bin.
+    edges
+        Where one bin of numbers ends and the next begins; empty for categories.
+    verdict
+        ``cannot tell`` where the column has not drifted beyond doubt and there are too few
+        independent values to say that it has not.
     """
 
     name: str
@@ -88,7 +100,26 @@ class ColumnDrift:
     outside: float
     effective_rows: float
     shares: tuple[tuple[str, float, float], ...]
-    drifted: bool
+    edges: tuple[float, ...] = ()
+    title: str = ""
+    verdict: Verdict = "no drift"
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the column has drifted."""
+        return self.verdict == "drift"
+
+    @property
+    def undecided(self) -> bool:
+        """Whether there are too few independent values to tell."""
+        return self.verdict == "cannot tell"
+
+    @property
+    def in_words(self) -> str:
+        """The verdict, with its reason where it is none."""
+        if not self.undecided:
+            return self.verdict
+        return f"cannot tell: {self.effective_rows:.0f} independent readings"
 
 
 @dataclass(frozen=True)
@@ -113,12 +144,32 @@ class DriftReport:
         return tuple(column.name for column in self.columns if column.drifted)
 
     @property
+    def undecided(self) -> tuple[str, ...]:
+        """Names of the columns of which it cannot be told."""
+        return tuple(column.name for column in self.columns if column.undecided)
+
+    @property
+    def in_words(self) -> str:
+        """The verdict on all columns, such as ``no drift; cannot tell for airtemperature_k``."""
+        decided = len(self.columns) - len(self.undecided)
+        if self.drifted:
+            said = f"drift in {', '.join(self.drifted)}"
+        else:
+            said = "no drift" if decided else ""
+        doubt = f"cannot tell for {', '.join(self.undecided)}" if self.undecided else ""
+        return "; ".join(part for part in (said, doubt) if part)
+
+    @property
     def metrics(self) -> dict[str, float]:
-        """The figures under names such as ``psi_torque_nm``."""
-        found = {"rows": float(self.window_rows), "drifted_columns": float(len(self.drifted))}
+        """The metrics under names such as ``psi_torque_nm``."""
+        found = {
+            "rows": float(self.window_rows),
+            "drifted_columns": float(len(self.drifted)),
+            "undecided_columns": float(len(self.undecided)),
+        }
         for column in self.columns:
-            for figure in ("psi", "usual_psi", "p_value", "outside", "effective_rows"):
-                found[f"{figure}_{column.name}"] = float(getattr(column, figure))
+            for metric in ("psi", "usual_psi", "p_value", "outside", "effective_rows", "undecided"):
+                found[f"{metric}_{column.name}"] = float(getattr(column, metric))
         return found
 
 
@@ -167,7 +218,7 @@ def _shares(counts: Codes) -> Floats:
 
 def _column(
     name: str, test: Literal["KS", "chi-square"], codes: tuple[Codes, Codes], labels: list[str],
-    *, p_value: float, outside: float, worth: float,
+    *, p_value: float, outside: float, worth: float, edges: tuple[float, ...] = (),
 ) -> ColumnDrift:  # fmt: skip
     """Compare how often each bin is met; ``codes`` are the bins of training data and window."""
     before, now = (np.bincount(found, minlength=len(labels)) for found in codes)
@@ -182,7 +233,7 @@ def _column(
         psi=stability_index(usual, _shares(now)),
         usual_psi=max((stability_index(usual, _shares(own)) for own in stretches), default=0.0),
         p_value=p_value, outside=outside, effective_rows=worth,
-        shares=tuple((label, float(a), float(b)) for label, a, b in shares), drifted=False,
+        shares=tuple((label, float(a), float(b)) for label, a, b in shares), edges=edges,
     )  # fmt: skip
 
 
@@ -202,7 +253,7 @@ def _numeric(name: str, reference: Floats, window: Floats, rows: int, edges: Flo
         name, "KS", (codes[0], codes[1]),
         [f"{low} to {high}".strip() for low, high in pairwise(bounds)],
         p_value=float(stats.kstwobign.sf(distance * np.sqrt(worth * usual / (worth + usual)))),
-        outside=float(beyond.mean()), worth=worth,
+        outside=float(beyond.mean()), worth=worth, edges=tuple(map(float, edges)),
     )  # fmt: skip
 
 
@@ -219,6 +270,22 @@ def _categorical(
         p_value=float(stats.chi2_contingency(table).pvalue) if len(values) > 1 else 1.0,
         outside=float(np.mean(~np.isin(window, reference))), worth=worth,
     )  # fmt: skip
+
+
+def _verdict(column: ColumnDrift, rules: DriftRules, improbable: float) -> Verdict:
+    unlike = column.psi >= max(rules.psi, _UNUSUAL * column.usual_psi)
+    if (unlike and column.p_value < improbable) or column.outside >= rules.outside:
+        return "drift"
+    # What looks different and may be chance is no more certain than what has few values.
+    if unlike or column.effective_rows < rules.effective_rows:
+        return "cannot tell"
+    return "no drift"
+
+
+def _titles(spec: MachineSpec) -> dict[str, str]:
+    named = {f.name: f"{f.title or f.name} [{f.unit}]" for f in spec.features}
+    named |= {c.name: c.title or c.name for c in spec.categories}
+    return named | {PROBABILITY: "Predicted probability of a failure"}
 
 
 def newest_rows(reference_rows: int, at_most: int) -> int:
@@ -244,7 +311,8 @@ def find_drift(
         How many rows the model was trained on, of which ``reference`` may be a part.
     rules
         What is drift. A column has drifted when its index is high and its p-value low (divided by
-        the columns: Bonferroni), or when too much of it is beyond all training data.
+        the columns: Bonferroni), or when too much of it is beyond all training data. Where there
+        are few independent values, or a high index may be chance, it cannot be told.
     """
     found = [
         _numeric(name, reference[name], window[name], reference_rows, edges)
@@ -261,15 +329,9 @@ def find_drift(
         for category in spec.categories
     ]  # fmt: skip
     improbable = rules.p_value / len(found)
+    titles = _titles(spec)
     columns = tuple(
-        ColumnDrift(**{
-            **vars(column),
-            "drifted": (
-                column.psi >= max(rules.psi, _UNUSUAL * column.usual_psi)
-                and column.p_value < improbable
-            )
-            or column.outside >= rules.outside,
-        })
+        replace(column, title=titles[column.name], verdict=_verdict(column, rules, improbable))
         for column in found
-    )  # fmt: skip
+    )
     return DriftReport(reference_rows, len(window[PROBABILITY]), columns)

@@ -31,6 +31,8 @@ COLUMN_FIGURES = {
     "usual_psi": "What that index is at most while nothing has drifted.",
     "outside": "Share of readings beyond all training data.",
     "drifted": "1 for a column that has drifted.",
+    "undecided": "1 for a column of which it cannot be told: too few independent readings.",
+    "effective_rows": "Independent readings that a column's newest readings are worth.",
 }
 ALARM_FIGURES = {
     "outcomes": "Outcomes that were sent back of readings that a version judged.",
@@ -135,7 +137,9 @@ def _labelled(
     for figure, text in figures.items():
         family = GaugeMetricFamily(f"presagio_{group}_{figure}", text, labels=[label])
         for name, values in said.items():
-            family.add_metric([name], float(values[figure]))
+            # An older version has written less.
+            if figure in values:
+                family.add_metric([name], float(values[figure]))
         yield family
 
 

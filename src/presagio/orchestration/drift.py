@@ -45,8 +45,8 @@ class Watched:
     version
         The champion's version; None where there is none.
     report
-        What was found; None where nothing can be said, for the reason in ``said``.
-    said
+        What was found; None where nothing can be summary, for the reason in ``summary``.
+    summary
         In words.
     place
         Where the page with the report lies, in the data bucket.
@@ -54,7 +54,7 @@ class Watched:
         Whether an alert was sent: not for the same as last time.
     """
 
-    said: str
+    summary: str
     version: str | None = None
     report: DriftReport | None = None
     place: str | None = None
@@ -90,13 +90,13 @@ def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
     try:
         reference = _reference(registry, champion)
     except RegistryError as err:
-        said = f"version {champion.version} has no reference rows, train a new one: {err}"
-        return Watched(said, champion.version)
+        summary = f"version {champion.version} has no reference rows, train a new one: {err}"
+        return Watched(summary, champion.version)
     wanted = newest_rows(len(reference), settings.drift_window_rows)
     newest = _newest(intake, wanted)
     if len(newest) < min(settings.drift_min_rows, wanted):
-        said = f"{len(newest)} readings, {min(settings.drift_min_rows, wanted)} are needed"
-        return Watched(said, champion.version)
+        summary = f"{len(newest)} readings, {min(settings.drift_min_rows, wanted)} are needed"
+        return Watched(summary, champion.version)
     predictor = load_version(
         registry, champion, intake.spec, settings.model_cache, limit_s=settings.model_trial_s
     )
@@ -111,7 +111,12 @@ def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
         _table(reference, intake.spec) | {PROBABILITY: reference[PROBABILITY].to_numpy()},
         window,
         reference_rows=learned,
-        rules=DriftRules(settings.drift_psi, settings.drift_p_value, settings.drift_outside),
+        rules=DriftRules(
+            settings.drift_psi,
+            settings.drift_p_value,
+            settings.drift_outside,
+            settings.drift_min_effective_rows,
+        ),
     )
     return _publish(settings, intake, registry, champion, report)
 
@@ -127,7 +132,11 @@ def _publish(
     with tempfile.TemporaryDirectory() as scratch:
         page = write_report(Path(scratch) / "drift.html", report, model=model, window=window)
         intake.store.write(settings.data_bucket, place, page.read_bytes())
-        tags = {"presagio.version": champion.version, "presagio.drifted": ",".join(report.drifted)}
+        tags = {
+            "presagio.version": champion.version,
+            "presagio.drifted": ",".join(report.drifted),
+            "presagio.undecided": ",".join(report.undecided),
+        }
         figures = {
             "at": at.isoformat(),
             "rows": report.window_rows,
@@ -140,19 +149,18 @@ def _publish(
         intake.store.write(settings.data_bucket, LATEST, json.dumps(figures).encode())
         registry.log_report(f"drift {at:%Y-%m-%d %H:%M}", report.metrics, tags, (page,))
     alerts, alerted = Alerts(settings, intake.store), False
+    summary = f"newest {report.window_rows} readings: {report.in_words}"
     if report.drifted:
-        said = f"drift in {', '.join(report.drifted)} of the newest {report.window_rows} readings"
-        text = f"{said}, against what {model} was trained on: {settings.data_bucket}/{place}"
+        text = f"{summary}; {model} was trained on others: {settings.data_bucket}/{place}"
         subject = f"{model}: {', '.join(report.drifted)}"
         alerted = alerts.raise_alert(Alert("drift", subject, text))
     else:
-        said = f"no drift in the newest {report.window_rows} readings"
         alerts.clear("drift")
-    return Watched(said, champion.version, report, place, alerted)
+    return Watched(summary, champion.version, report, place, alerted)
 
 
 def watch_drift(settings: Settings | None = None) -> Watched:
-    """Hold the newest readings against what the champion was trained on, and say so.
+    """Compare the newest readings with what the champion was trained on, and say so.
 
     The report goes as a page to the data bucket and to MLflow, its figures as metrics to MLflow,
     and an alert to the log and the webhook.
@@ -168,5 +176,5 @@ def watch_drift(settings: Settings | None = None) -> Watched:
         watched = _watch(settings, intake, open_registry(settings))
     finally:
         intake.ledger.close()
-    _log.info("%s", watched.said)
+    _log.info("%s", watched.summary)
     return watched

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from presagio.errors import DataError
+from presagio.errors import DataError, NotFoundError
 from presagio.inference.outcomes import (
     FEEDBACK,
     SAID_ALARM,
@@ -97,7 +97,9 @@ def _outcomes_of_lot(path: Path, intake: Intake, lot: int) -> pl.DataFrame:
     told = read.select(*keys, *(_truth(name).alias(name) for name in labels))
     found = [receipt for receipt in processed_receipts(intake) if receipt.id == lot]
     if not found:
-        raise DataError(f"there is no receipt {lot} of a file whose rows were taken")
+        raise NotFoundError(
+            f"there is no receipt {lot} of a file whose rows were taken; see: presagio receipts"
+        )
     columns = [*keys, *spec.input_names]
     lots = [read_part(intake, key, lot, columns) for key in found[0].outcome.curated_keys]
     joined = told.join(pl.concat(lots), on=keys, how="left", maintain_order="left")
@@ -172,6 +174,8 @@ def send_feedback(
     ------
     DataError, UnreadableFileError
         If an outcome cannot be used; nothing is sent then.
+    NotFoundError
+        If there is no receipt ``lot``.
     RegistryError
         If there is no champion to ask what it says, or MLflow does not answer.
     StorageError

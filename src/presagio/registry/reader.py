@@ -9,14 +9,14 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from presagio.errors import NoChampionError, RegistryError
+from presagio.errors import NoChampionError, RegistryError, UnknownVersionError
 from presagio.inference.artifact import FILES, LARGEST
 from presagio.registry import answers
 from presagio.registry import cache as caching
 from presagio.registry.exchange import Deadline, shown
 from presagio.registry.server import (
-    BAD_ALIAS,
     CONTRADICTION,
+    INVALID,
     NOT_FOUND,
     MlflowServer,
     RefusedError,
@@ -85,7 +85,7 @@ class RegistryReader:
                     answers.OneVersion, "registered-models/alias", name=self._name, alias=alias
                 )
             except RefusedError as err:
-                if err.code in {NOT_FOUND, BAD_ALIAS}:
+                if err.code in {NOT_FOUND, INVALID}:
                     raise NoChampionError(
                         f"no version of {self._name} has the alias {alias}; "
                         "train one: presagio train"
@@ -98,13 +98,23 @@ class RegistryReader:
 
         Raises
         ------
+        UnknownVersionError
+            If there is none of that number.
         RegistryError
-            If there is none of that number, or MLflow does not answer.
+            If MLflow does not answer.
         """
         with translated(f"look up {self._name} version {number}"):
-            found = self._server.get(
-                answers.OneVersion, "model-versions/get", name=self._name, version=number
-            )
+            try:
+                found = self._server.get(
+                    answers.OneVersion, "model-versions/get", name=self._name, version=number
+                )
+            except RefusedError as err:
+                # The second is what MLflow says of a version that is no number.
+                if err.code in {NOT_FOUND, INVALID}:
+                    raise UnknownVersionError(
+                        f"{self._name} has no version {number}; see: presagio models"
+                    ) from err
+                raise
             return self._checked(found.model_version)
 
     def listing(self, *, limit: int = 20) -> list[ListedVersion]:

@@ -14,7 +14,7 @@ from presagio.registry.exchange import Deadline, Exchange, ExchangeError, Status
 
 NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"
 # What MLflow answers for an alias that no version carries.
-BAD_ALIAS = "INVALID_PARAMETER_VALUE"
+INVALID = "INVALID_PARAMETER_VALUE"
 # The code that stands here for an answer that contradicts itself or the question.
 CONTRADICTION = "INVALID_STATE"
 _API = "/api/2.0/mlflow/"

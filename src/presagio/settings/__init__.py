@@ -174,10 +174,10 @@ class Settings(ServingSettings):
         str, Field(description="Cron expression (UTC) by which the DAG looks for drift.")
     ] = "17 * * * *"
     drift_window_rows: Annotated[
-        int, Field(description="Newest rows that are held against the training data.", ge=100)
+        int, Field(description="Newest rows that are compared with the training data.", ge=100)
     ] = 5000
     drift_min_rows: Annotated[
-        int, Field(description="With fewer rows nothing is said of drift.", ge=50)
+        int, Field(description="With fewer rows drift is not looked for.", ge=50)
     ] = 500
     drift_psi: Annotated[
         float, Field(description="Population stability index from which on it is drift.", gt=0)
@@ -192,6 +192,13 @@ class Settings(ServingSettings):
         float,
         Field(description="Share of rows beyond all training data that is drift.", gt=0, le=1),
     ] = 0.2
+    drift_min_effective_rows: Annotated[
+        float,
+        Field(
+            description="With fewer independent readings of a column the verdict is `cannot tell`.",
+            ge=2,
+        ),
+    ] = 20.0
     alert_webhook: Annotated[
         SecretStr | None,
         Field(description="Address that alerts are sent to as JSON, by POST; none: log only."),

@@ -104,6 +104,15 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class RecordedRelease:
+    """Who has let training go on without a file, when and why."""
+
+    who: str
+    why: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
 class Totals:
     """What all receipts come to.
 
@@ -291,6 +300,15 @@ class Ledger:
         )
         with translated(), self._engine.connect() as connection:
             return [_receipt(row) for row in connection.execute(query)]
+
+    def released(self, receipt_id: int) -> RecordedRelease | None:
+        """Return who has released a file; None where nobody has."""
+        query = sa.select(RELEASES.c.who, RELEASES.c.why, RELEASES.c.created_at).where(
+            RELEASES.c.receipt_id == receipt_id
+        )
+        with translated(), self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else RecordedRelease(row.who, row.why, row.created_at)
 
     def release(self, receipt_id: int, *, who: str, why: str) -> Receipt | None:
         """Note that a file that blocks training has been looked at; None for no such receipt."""

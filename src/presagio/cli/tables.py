@@ -1,0 +1,125 @@
+"""Tables that fit a terminal without breaking a cell inside a word."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+_GAP = 2
+_NARROWEST = 10
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    fit
+        What may be done where a terminal is narrow: ``keep`` the cell whole, shorten it in the
+        ``middle`` (keys, digests, ids), or wrap it between ``words``.
+    right
+        Whether its cells stand to the right, as numbers do.
+    most
+        How wide it may become on a terminal.
+    optional
+        Whether it is left out where a terminal is narrow.
+    styles
+        Style of a cell by its text.
+    """
+
+    title: str
+    fit: Literal["keep", "middle", "words"] = "keep"
+    right: bool = False
+    most: int = 10_000
+    optional: bool = False
+    styles: Mapping[str, str] = field(default_factory=dict)
+
+
+def one_line(value: Any) -> str:
+    """Return a value as text without tabs and line ends: it stays one field of one line."""
+    return "" if value is None else " ".join(str(value).split())
+
+
+def shorten(text: str, width: int) -> str:
+    """Shorten a text in its middle; its beginning and its end are what tells it from others."""
+    if cell_len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    tail = width - 1 - head
+    return f"{text[:head]}…{text[-tail:] if tail else ''}"
+
+
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=0)
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return the width of each column; empty where they do not fit."""
+    natural = [
+        min(max([_longest_word(column.title), *(cell_len(row[i]) for row in rows)]), column.most)
+        for i, column in enumerate(columns)
+    ]
+    left = width - _GAP * (len(columns) - 1)
+    left -= sum(natural[i] for i, column in enumerate(columns) if column.fit == "keep")
+    found = list(natural)
+    flexible = [i for i, column in enumerate(columns) if column.fit != "keep"]
+    # The narrow ones take what they need, the others share what is left.
+    flexible.sort(key=lambda i: natural[i])
+    for place, i in enumerate(flexible):
+        found[i] = min(natural[i], left // (len(flexible) - place))
+        left -= found[i]
+        if found[i] < min(natural[i], max(_NARROWEST, _longest_word(columns[i].title))):
+            return []
+    return found if left >= 0 else []
+
+
+def _cell(column: Column, text: str, width: int) -> Text:
+    if column.fit == "words":
+        text = " ".join(shorten(word, width) for word in text.split())
+    elif column.fit == "middle":
+        text = shorten(text, width)
+    return Text(text, column.styles.get(text, ""))
+
+
+def _records(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
+) -> RenderableType:
+    """Show each row as lines of names and values: what is left where no table fits."""
+    names = max(cell_len(column.title) for column in columns)
+    room = max(width - names - _GAP, _NARROWEST)
+    lines = []
+    for row in rows:
+        for column, text in zip(columns, row, strict=True):
+            value = shorten(text, room) if column.fit == "middle" else text
+            lines.append(Text(f"{column.title:<{names}}  {value}"))
+        lines.append(Text(""))
+    return Group(*lines)
+
+
+def draw(columns: Sequence[Column], rows: Sequence[Sequence[Any]], width: int) -> RenderableType:
+    """Draw a table that is no wider than ``width``."""
+    texts = [[one_line(value) for value in row] for row in rows]
+    kept, widths = list(range(len(columns))), list[int]()
+    while not widths:
+        chosen = [columns[i] for i in kept]
+        widths = _widths(chosen, [[row[i] for i in kept] for row in texts], width)
+        if not widths:
+            optional = [i for i in kept if columns[i].optional]
+            if not optional:
+                return _records(columns, texts, width)
+            kept.remove(optional[-1])
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0))
+    for column, size in zip(chosen, widths, strict=True):
+        table.add_column(
+            Text(column.title), width=size, justify="right" if column.right else "left"
+        )
+    for row in texts:
+        cells = zip(chosen, [row[i] for i in kept], widths, strict=True)
+        table.add_row(*(_cell(column, text, size) for column, text, size in cells))
+    return table
