@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from presagio.cli.main import app
-from presagio.errors import SettingsError, StackError
+from presagio.errors import NotFoundError, SettingsError, StackError
 from presagio.serving.accounts import Accounts, read_accounts
 from presagio.settings import Settings, load_settings
 from tests.conftest import free_ports
@@ -42,7 +42,7 @@ def test_an_account_is_added_listed_and_removed(tmp_path: Path) -> None:
 def test_names_of_the_apis_own_and_unknown_ones_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="choose another name"):
         _run(tmp_path, "account", "add", "admin", "--scope", "admin")
-    with pytest.raises(SettingsError, match="no account nobody"):
+    with pytest.raises(NotFoundError, match="no account nobody"):
         _run(tmp_path, "account", "remove", "nobody")
 
 

@@ -1,9 +1,13 @@
 """Each command ends with the statuses that the one table names, and with no others."""
 
+import json
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import polars as pl
 import pytest
@@ -18,9 +22,10 @@ from presagio.cli.exit_status import (
     first_of,
 )
 from presagio.cli.main import app
-from presagio.errors import DataError, NotFoundError, RegistryError, UnknownVersionError
+from presagio.errors import NotFoundError, RegistryError, UnknownVersionError
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
+from presagio.orchestration.sweep import open_intake, sweep
 from presagio.settings import Settings
 from presagio.storage.objects import open_store
 from tests.cli.conftest import Cli
@@ -107,7 +112,6 @@ def test_what_cannot_be_done_is_a_message_and_no_traceback(
     monkeypatch.setenv("PRESAGIO_DATABASE_URL", f"{database}/x")
     monkeypatch.setenv("PRESAGIO_S3_ACCESS_KEY", "x")
     monkeypatch.setenv("PRESAGIO_S3_SECRET_KEY", "x")
-    monkeypatch.setattr("presagio.cli.model.generate_small", None, raising=False)
     named = [part.replace("FILE", str(file)) for part in arguments]
     done = cli(*named, home=tmp_path)
     assert done.status == ExitStatus.FAILED, done.err
@@ -151,7 +155,8 @@ def test_a_file_that_would_be_refused(cli: Cli, tmp_path: Path) -> None:
 @pytest.fixture
 def plant(services: RunningServices, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A stack of its own buckets and models."""
-    own = {"s3_bucket": "exits", "data_bucket": "exits-data", "model_name": "exits"}
+    name = f"exits-{uuid4().hex[:8]}"
+    own = {"s3_bucket": name, "data_bucket": f"{name}-data", "model_name": name}
     for name, value in own.items():
         monkeypatch.setenv(f"PRESAGIO_{name.upper()}", value)
     settings = services.settings.model_copy(update=own)
@@ -172,27 +177,155 @@ def _refused(spec: MachineSpec, path: Path, seed: int) -> Path:
     return path
 
 
+@contextmanager
+def _watcher(plant: Settings) -> Iterator[None]:
+    """File what comes, as the DAG does, while a command waits for it."""
+    intake, stop = open_intake(plant), threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            sweep(intake, run_id="a watcher")
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        intake.ledger.close()
+
+
 @pytest.mark.integration
 @shows("ingest upload", ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED)
+def test_a_wait_for_files(plant: Settings, spec: MachineSpec, cli: Cli, tmp_path: Path) -> None:
+    home, bad = plant.home, _refused(spec, tmp_path / "bad.csv", 71)
+    good = _readings(spec, tmp_path / "good.csv", 200, 72)
+    late = cli("ingest", good, "--wait", "--timeout", "0.1", "--json", home=home)
+    assert (late.status, late.json["receipt"]) == (ExitStatus.TIMED_OUT, None)
+    with _watcher(plant):
+        assert cli("ingest", good, "--wait", home=home).status == ExitStatus.DONE
+        both = cli("ingest", good, bad, "--wait", "--json", home=home)
+    assert both.status == ExitStatus.QUARANTINED
+    assert [line["receipt"]["verdict"] for line in both.lines] == ["processed", "quarantined"]
+    # Not waited for, nothing is known of it.
+    assert cli("ingest", bad, home=home).status == ExitStatus.DONE
+
+
+@pytest.mark.integration
 @shows("ingest sweep", ExitStatus.QUARANTINED)
 @shows("ingest verify", ExitStatus.DIFFERENCES)
-@shows("ingest release", ExitStatus.NOT_FOUND)
-@shows("receipts", ExitStatus.NOT_FOUND)
-def test_the_intake(plant: Settings, spec: MachineSpec, cli: Cli, tmp_path: Path) -> None:
-    home, bad = plant.home, _refused(spec, tmp_path / "bad.csv", 71)
-    late = cli("ingest", bad, "--wait", "--timeout", "0.1", "--json", home=home)
-    assert (late.status, late.json["receipt"]) == (ExitStatus.TIMED_OUT, None)
-    assert cli("ingest", "sweep", "--json", home=home).status == ExitStatus.QUARANTINED
-    # It is there already: the wait for its receipt ends at once.
-    filed = cli("ingest", bad, "--wait", "--timeout", "0.1", "--json", home=home)
-    assert filed.status in {ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED}
-    good = _readings(spec, tmp_path / "good.csv", 200, 72)
-    assert cli("ingest", good, home=home).status == ExitStatus.DONE
+def test_a_sweep_and_a_comparison(
+    plant: Settings, spec: MachineSpec, cli: Cli, tmp_path: Path
+) -> None:
+    home = plant.home
+    cli("ingest", _refused(spec, tmp_path / "bad.csv", 73), home=home)
+    assert cli("ingest", "sweep", home=home).status == ExitStatus.QUARANTINED
+    cli("ingest", _readings(spec, tmp_path / "good.csv", 200, 74), home=home)
     assert cli("ingest", "sweep", home=home).status == ExitStatus.DONE
     assert cli("ingest", "verify", home=home).status == ExitStatus.DONE
     open_store(plant).write(plant.s3_bucket, "processed/x.csv", b"x")
-    assert cli("ingest", "verify", home=home).status == ExitStatus.DIFFERENCES
-    unknown = cli("receipts", "99999999", home=home)
-    assert (unknown.status, unknown.out) == (ExitStatus.NOT_FOUND, "")
-    unknown = cli("ingest", "release", "99999999", "--why", "x", home=home)
-    assert unknown.status == ExitStatus.NOT_FOUND
+    done = cli("ingest", "verify", "--json", home=home)
+    assert done.status == ExitStatus.DIFFERENCES
+    assert done.json["differences"][0]["kind"] == "unknown_object"
+
+
+@pytest.mark.integration
+@shows("receipts", ExitStatus.NOT_FOUND)
+@shows("ingest release", ExitStatus.NOT_FOUND)
+def test_an_unknown_receipt(plant: Settings, cli: Cli) -> None:
+    for arguments in (("receipts", 99999999), ("ingest", "release", 99999999, "--why", "x")):
+        done = cli(*arguments, home=plant.home)
+        assert (done.status, done.out) == (ExitStatus.NOT_FOUND, "")
+        assert "there is no receipt 99999999; see: presagio receipts" in done.err
+
+
+@pytest.mark.integration
+@shows("promote", ExitStatus.NOT_FOUND)
+@shows("rollback", ExitStatus.NOT_FOUND)
+def test_an_unknown_version(plant: Settings, cli: Cli) -> None:
+    for version in ("99999999", "no-number"):
+        done = cli("promote", version, home=plant.home)
+        assert done.status == ExitStatus.NOT_FOUND, done.err
+        assert f"no version {version}; see: presagio models" in done.err
+    # There is no champion to go back from: no number was given that could be unknown.
+    assert cli("rollback", "--why", "x", home=plant.home).status == ExitStatus.FAILED
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@shows("train", ExitStatus.NOT_PROMOTED)
+@shows("promote", ExitStatus.NOT_PROMOTED)
+@shows("rollback", ExitStatus.NOT_FOUND)
+@shows("drift", ExitStatus.DRIFTED)
+@shows("feedback", ExitStatus.NOT_FOUND, ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED)
+def test_a_model_and_its_life(plant: Settings, spec: MachineSpec, cli: Cli, tmp_path: Path) -> None:
+    home, file = plant.home, _readings(spec, tmp_path / "rows.csv", 1600, 75)
+    train = ("train", "--csv", file, "--search", "small", "--json")
+    first = cli(*train, "--unless-champion", home=home)
+    assert first.status == ExitStatus.DONE, first.err
+    assert (first.json["registered"]["version"], first.json["decision"]["kind"]) == (
+        "1", "promotion",
+    )  # fmt: skip
+    steps = [json.loads(line) for line in first.err.splitlines() if line.startswith("{")]
+    assert [step["done"] for step in steps] == list(range(1, steps[0]["total"] + 1))
+    again = cli(*train, "--unless-champion", home=home)
+    assert (again.status, again.json["champion"]["version"]) == (ExitStatus.DONE, "1")
+    # The same rows give the same model, which is no reason to change the champion.
+    second = cli(*train, home=home)
+    assert (second.status, second.json["decision"]["kind"]) == (ExitStatus.NOT_PROMOTED, "refusal")
+    asked = cli("promote", home=home)
+    assert asked.status == ExitStatus.NOT_PROMOTED
+    assert "version 2 is not promoted: " in asked.out
+    assert cli("promote", "2", "--force", home=home).status == ExitStatus.USAGE
+    forced = cli("promote", "2", "--force", "--why", "a test", home=home)
+    assert "version 2 is champion now: a test" in forced.out
+    assert cli("rollback", "99999999", "--why", "x", home=home).status == ExitStatus.NOT_FOUND
+    assert "version 1 is champion again: done" in cli("rollback", "--why", "done", home=home).out
+    kinds = [line["kind"] for line in cli("models", "--history", "--json", home=home).lines]
+    assert kinds == ["rollback", "promotion", "refusal", "refusal", "promotion"]
+    rows = [line.split("\t") for line in cli("models", home=home).out.splitlines()]
+    assert [row[:2] for row in rows] == [
+        ["Version", "Alias"],
+        ["2", "challenger"],
+        ["1", "champion"],
+    ]
+    _drifts(plant, spec, cli, tmp_path)
+    _comes_back(plant, spec, cli, tmp_path)
+
+
+def _drifts(plant: Settings, spec: MachineSpec, cli: Cli, folder: Path) -> None:
+    cli("ingest", _readings(spec, folder / "calm.csv", 250, 76), home=plant.home)
+    assert cli("ingest", "sweep", home=plant.home).status == ExitStatus.DONE
+    calm = cli("drift", "--json", home=plant.home)
+    assert (calm.status, calm.json["drifted"]) == (ExitStatus.DONE, []), calm.err
+    assert "airtemperature_k" in calm.json["undecided"]
+    cli("ingest", _readings(spec, folder / "belt.csv", 250, 77, shift=12.0), home=plant.home)
+    assert cli("ingest", "sweep", home=plant.home).status == ExitStatus.DONE
+    worn = cli("drift", "--json", home=plant.home)
+    assert worn.status == ExitStatus.DRIFTED
+    verdicts = {column["name"]: column["verdict"] for column in worn.json["columns"]}
+    assert verdicts["torque_nm"] == "drift"
+    assert verdicts["airtemperature_k"] == "cannot tell"
+
+
+def _comes_back(plant: Settings, spec: MachineSpec, cli: Cli, folder: Path) -> None:
+    file = _readings(spec, folder / "outcomes.csv", 100, 78)
+    unknown = folder / "ids.csv"
+    unknown.write_text("UDI,Machine failure\n1,0\n", encoding="utf-8")
+    done = cli("feedback", unknown, "--lot", "99999999", home=plant.home)
+    assert done.status == ExitStatus.NOT_FOUND, done.err
+    late = cli("feedback", file, "--wait", "--timeout", "0.1", home=plant.home)
+    assert late.status == ExitStatus.TIMED_OUT
+    with _watcher(plant):
+        done = cli("feedback", file, "--wait", "--json", home=plant.home)
+    assert (done.status, done.json["receipt"]["verdict"]) == (ExitStatus.DONE, "processed")
+    more = _readings(spec, folder / "more.csv", 100, 79)
+    with _watcher(plant.model_copy(update={"intake_max_bytes": 100})):
+        done = cli("feedback", more, "--wait", home=plant.home)
+    assert done.status == ExitStatus.QUARANTINED
+
+
+def test_every_status_of_every_command_is_shown() -> None:
+    listed = {(name, status) for name, each in SPECIFIC.items() for status in each}
+    assert listed == SHOWN

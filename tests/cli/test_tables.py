@@ -11,7 +11,7 @@ from presagio.cli.tables import Column, draw, one_line, shorten
 
 COLUMNS = (
     Column("Receipt", right=True), Column("Filed", "words"), Column("Key", "middle"),
-    Column("Verdict"), Column("Reasons", "words"), 
+    Column("Verdict"), Column("Reasons", "words"),
     Column("SHA-256", "middle", most=12, optional=True),
 )  # fmt: skip
 ROWS = [

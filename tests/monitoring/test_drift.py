@@ -1,5 +1,7 @@
 """A shifted generator is told from an unshifted one."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,10 +12,12 @@ from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.monitoring.drift import (
     PROBABILITY,
+    ColumnDrift,
     DriftReport,
     DriftRules,
     effective_rows,
     find_drift,
+    judge_column,
     newest_rows,
     stability_index,
 )
@@ -86,6 +90,48 @@ def test_the_report_has_every_feature_category_and_the_score(
     for column in report.columns:
         assert sum(then for _, then, _ in column.shares) == pytest.approx(1.0)
         assert sum(now for _, _, now in column.shares) == pytest.approx(1.0)
+
+
+def test_with_few_independent_values_it_cannot_be_told(
+    spec: MachineSpec, tables: tuple[Table, list[pl.DataFrame]]
+) -> None:
+    reference, windows = tables
+    report = _look(spec, reference, windows[0])
+    verdicts = {column.name: column.verdict for column in report.columns}
+    assert verdicts["torque_nm"] == "no drift"
+    # The weather is a random walk: a thousand temperatures of it are worth two.
+    assert verdicts["airtemperature_k"] == "cannot tell"
+    assert report.undecided == tuple(n for n, told in verdicts.items() if told == "cannot tell")
+    assert report.in_words == f"no drift; cannot tell for {', '.join(report.undecided)}"
+    assert report.metrics["undecided_columns"] == len(report.undecided)
+    assert report.metrics["undecided_airtemperature_k"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "no drift"),
+        ({"effective_rows": 19.0}, "cannot tell"),
+        ({"psi": 5.4}, "drift"),
+        ({"psi": 5.4, "p_value": 0.01}, "cannot tell"),
+        ({"psi": 5.4, "usual_psi": 4.0}, "no drift"),
+        ({"psi": 5.4, "p_value": 0.31, "effective_rows": 2.0}, "cannot tell"),
+        ({"outside": 0.5, "effective_rows": 2.0}, "drift"),
+    ],
+)
+def test_the_verdict_on_a_column(changes: dict[str, float], verdict: str) -> None:
+    values = {
+        "psi": 0.1,
+        "usual_psi": 0.05,
+        "p_value": 1e-9,
+        "outside": 0.0,
+        "effective_rows": 99.0,
+    }
+    column = ColumnDrift("x", "KS", **(values | changes), shares=())
+    found = replace(column, verdict=judge_column(column, DriftRules(), 1e-4))
+    assert (found.verdict, found.drifted, found.undecided) == (
+        verdict, verdict == "drift", verdict == "cannot tell",
+    )  # fmt: skip
 
 
 def test_values_that_follow_each_other_are_worth_fewer() -> None:

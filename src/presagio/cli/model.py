@@ -235,6 +235,8 @@ def export_fallback(
     from presagio.training.parity import export_model  # noqa: PLC0415
 
     spec = load_spec()
+    # A folder that cannot be written is found out before minutes of training.
+    output.mkdir(parents=True, exist_ok=True)
     model = train_with_progress(generate_dataset(spec), spec, as_json=as_json)
     digest = export_model(model, output)
     if as_json:

@@ -272,7 +272,18 @@ def _categorical(
     )  # fmt: skip
 
 
-def _verdict(column: ColumnDrift, rules: DriftRules, improbable: float) -> Verdict:
+def judge_column(column: ColumnDrift, rules: DriftRules, improbable: float) -> Verdict:
+    """Return the verdict on a column.
+
+    Parameters
+    ----------
+    column
+        Its metrics.
+    rules
+        What is drift.
+    improbable
+        The p-value of one column from which on a difference is no chance.
+    """
     unlike = column.psi >= max(rules.psi, _UNUSUAL * column.usual_psi)
     if (unlike and column.p_value < improbable) or column.outside >= rules.outside:
         return "drift"
@@ -331,7 +342,7 @@ def find_drift(
     improbable = rules.p_value / len(found)
     titles = _titles(spec)
     columns = tuple(
-        replace(column, title=titles[column.name], verdict=_verdict(column, rules, improbable))
+        replace(column, title=titles[column.name], verdict=judge_column(column, rules, improbable))
         for column in found
     )
     return DriftReport(reference_rows, len(window[PROBABILITY]), columns)

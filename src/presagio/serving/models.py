@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Query, Request, Security
 from fastapi.responses import HTMLResponse
 
-from presagio.pages import card_title, page, sections
+from presagio.pages.model_card import card_page
 from presagio.serving import bodies
 from presagio.serving.answers import (
     ModelDescription,
@@ -74,8 +74,7 @@ def model_router(
     @router.get("/model/card", response_class=HTMLResponse, dependencies=[Security(admitted)])
     async def card() -> HTMLResponse:
         """Show the model card of the model that answers, as a page."""
-        found = champion.served.predictor.artifact.card
-        return HTMLResponse(page(card_title(found), sections(found)))
+        return HTMLResponse(card_page(champion.served.predictor.artifact.card))
 
     @router.get(
         "/models",

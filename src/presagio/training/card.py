@@ -1,7 +1,7 @@
 """The model card: what a model is, what it was made of, how good it is, and where it ends."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
-from presagio.pages import card_title, page, picture, sections
+from presagio.pages.model_card import card_page
+from presagio.training.curve_points import curve_points
 from presagio.training.dataset import Dataset
 from presagio.training.grids import grid_name
 from presagio.training.judgement import Judgement
@@ -22,7 +24,7 @@ _LIMITS = (
     "A label is about the reading it stands beside: the model detects, and does not foresee.",
     "Failures that follow no limit and no reading, as random ones, are not found.",
     "Probabilities are calibrated on readings like the training data's; other work needs training.",
-    "Accuracy is left out on purpose: never to warn is nearly always right, and worth nothing.",
+    "Accuracy is left out: the always-negative baseline is nearly always right, and finds nothing.",
 )
 
 
@@ -70,6 +72,7 @@ def describe(
     split: Split,
     result: SearchResult,
     judgement: Judgement,
+    prediction: Prediction,
     seed: int,
 ) -> dict[str, Any]:
     """Make the model card of a training; the same run gives the same card."""
@@ -83,6 +86,8 @@ def describe(
     }
     return {
         "machine": spec.name,
+        "title": spec.title,
+        "modes": {mode.name: mode.title or mode.name for mode in (spec.target, *spec.modes)},
         "data": _data(dataset, split),
         "model": _model(result, seed),
         "costs": spec.costs.model_dump(),
@@ -106,6 +111,7 @@ def describe(
             "never_to_warn": judgement.never_cost,
         },
         "baseline": asdict(judgement.baseline),
+        "curves": curve_points(split.test.target, prediction.score, prediction.probability),
         "limits": list(_LIMITS),
         "reproduce": (
             f"presagio train --seed {seed} --method {result.method} "
@@ -118,7 +124,7 @@ def describe(
     }
 
 
-def write_card(path: Path, card: Mapping[str, Any], curves: Sequence[Path] = ()) -> Path:
+def write_card(path: Path, card: Mapping[str, Any]) -> Path:
     """Write a model card as a page that stands alone.
 
     Parameters
@@ -127,11 +133,6 @@ def write_card(path: Path, card: Mapping[str, Any], curves: Sequence[Path] = ())
         The page.
     card
         What :func:`describe` made.
-    curves
-        Pictures (PNG) that go into the page.
     """
-    body = sections(card)
-    if curves:
-        body += "\n<h2>Curves</h2>" + "".join(map(picture, curves))
-    path.write_text(page(card_title(card), body), encoding="utf-8")
+    path.write_text(card_page(card), encoding="utf-8")
     return path

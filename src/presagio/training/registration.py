@@ -158,7 +158,7 @@ def register_model(model: TrainedModel, registry: Registry, folder: Path) -> Reg
     digest = export_model(model, folder / "artifact")
     said, target = model.said, model.split.test.target
     attachments = draw_curves(folder, target, said.score, said.probability, said.label)
-    attachments.append(write_card(folder / "card.html", model.card, attachments))
+    attachments.append(write_card(folder / "card.html", model.card))
     attachments.append(_write_candidates(model, folder / "candidates.json"))
     registered = registry.register(_record(model, folder / "artifact", digest, attachments))
     registry.assign("challenger", registered)

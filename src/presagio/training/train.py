@@ -48,7 +48,9 @@ class TrainedModel:
     @property
     def card(self) -> dict[str, Any]:
         """The model card: data, choice, figures, versions. The same run gives the same card."""
-        card = describe(self.spec, self.dataset, self.split, self.result, self.judgement, self.seed)
+        card = describe(
+            self.spec, self.dataset, self.split, self.result, self.judgement, self.said, self.seed
+        )
         return card | {"rivals": {name: asdict(own) for name, own in self.rivals.items()}}
 
 

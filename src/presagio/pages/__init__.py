@@ -1,0 +1,1 @@
+"""Reports as pages that stand alone: HTML without scripts and without anything from elsewhere."""

@@ -1,0 +1,53 @@
+"""Values of a card's JSON, whoever wrote it: what is missing or of another kind breaks nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
+
+from presagio.pages.charts import Point
+from presagio.pages.layout import Number
+
+Card = Mapping[str, Any]
+ABSENT = "-"
+
+
+def mapping(card: Card, name: str) -> Card:
+    """Return an object within an object; empty where there is none."""
+    found = card.get(name) if isinstance(card, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Say whether a value is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def number(value: object, digits: int = 3) -> Number:
+    """Return a number rounded; a dash where there is none."""
+    if not is_number(value):
+        return Number(ABSENT)
+    if isinstance(value, int):
+        return Number(f"{value:,}")
+    return Number(f"{value:,.{digits}f}")
+
+
+def words(value: object) -> str:
+    """Return a value of the card in words: no brackets, no quotes, rounded."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{str(k).replace('_', ' ')} {words(v)}" for k, v in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(words, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "none" if value is None else str(value)
+
+
+def points(found: object) -> list[Point]:
+    """Return a list of points; what is none is left out."""
+    if not isinstance(found, Sequence) or isinstance(found, str):
+        return []
+    return [
+        (float(point[0]), float(point[1])) for point in found
+        if isinstance(point, Sequence) and len(point) >= 2 and all(map(is_number, point[:2]))  # noqa: PLR2004
+    ]  # fmt: skip
