@@ -67,17 +67,20 @@ def _command(name: str, command: Any) -> list[str]:
 _FORMS = """
 ## Output
 
-- **On a terminal** a table fits the width (`COLUMNS` overrides it): cells wrap between words, long keys and digests
-  are shortened in the middle, the least important columns are left out first. `NO_COLOR` turns colours off.
-- **In a pipe or a file** a table is one line a row: the titles, then the rows, tab separated, every value whole, no
-  colours. Line ends and tabs within a value become blanks.
-- **With `--json`** standard output has JSON only. A command about one thing prints one object on one line (`train`,
-  `promote`, `rollback`, `drift`, `status`, `receipts NUMBER`, `ingest verify`, `ingest release`, `token`, `down`, `card`,
-  `feedback FILE`, `data fetch`, `data generate`, `account add`, `account remove`, `export-fallback`). A command about a
-  list prints one object a line (NDJSON), and nothing for an empty list (`receipts`, `models`, `models --history`,
-  `feedback`, `account list`, `ingest upload`, `ingest check`, `ingest sweep`). Names are in snake case, times in UTC as
-  ISO 8601, what is absent or no number is `null`. With `train --json` and `export-fallback --json` each fit is an
-  object with `done` and `total` on standard error.
+- **On a terminal** a table fits the width (`COLUMNS` overrides it): cells wrap between words, long
+  keys and digests are shortened in the middle, the least important columns are left out first.
+  `NO_COLOR` turns colours off.
+- **In a pipe or a file** a table is one line a row: the titles, then the rows, tab separated,
+  every value whole, no colours. Line ends and tabs within a value become blanks.
+- **With `--json`** standard output has JSON only. A command about one thing prints one object on
+  one line (`train`, `promote`, `rollback`, `drift`, `status`, `receipts NUMBER`, `ingest
+  verify`, `ingest release`, `token`, `down`, `card`, `feedback FILE`, `data fetch`, `data
+  generate`, `account add`, `account remove`, `export-fallback`). A command about a list prints
+  one object a line (NDJSON), and nothing for an empty list (`receipts`, `models`, `models
+  --history`, `feedback`, `account list`, `ingest upload`, `ingest check`, `ingest sweep`). Names
+  are in snake case, times in UTC as ISO 8601, what is absent or no number is `null`. With `train
+  --json` and `export-fallback --json` each fit is an object with `done` and `total` on standard
+  error.
 - Messages about errors, and hints where a list is empty, are text on standard error in every form.
 """
 

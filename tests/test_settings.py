@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from pydantic import SecretStr
 
 from presagio.errors import SettingsError
 from presagio.settings import Settings, find_home, load_settings, reveal
+from presagio.settings.faults import expected
 
 
 def test_the_environment_comes_before_the_homes_files(
@@ -23,13 +25,69 @@ def test_an_empty_variable_is_none_at_all(tmp_path: Path, monkeypatch: pytest.Mo
     assert load_settings(tmp_path).ai4i_csv is None
 
 
-def test_a_fault_names_its_variable_and_no_value(
+def _refusal(home: Path) -> list[str]:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(home)
+    lead, *faults = str(refused.value).splitlines()
+    assert lead == "settings cannot be used:"
+    return [fault.strip() for fault in faults]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "fault"),
+    [
+        ("MLFLOW_TIMEOUT_S", "soon", "expected a whole number above 0, got 'soon'; set another "
+         "value, or remove it for the default (5)"),
+        ("REGISTRY_POLL_S", "-1", "expected a number above 0, got '-1'; set another value, or "
+         "remove it for the default (10.0)"),
+        ("API_WORKERS", "65", "expected a whole number 1 or more and at most 64, got '65'; set "
+         "another value, or remove it for the default (1)"),
+        ("AUTH", "maybe", "expected one of on, off, got 'maybe'; set another value, or remove it "
+         "for the default (on)"),
+        ("RECORD_PREDICTIONS", "2", "expected true or false, got '2'; set another value, or "
+         "remove it for the default (true)"),
+        ("CORS_ORIGINS", "http://a", 'expected a JSON list of texts, such as ["a", "b"], got '
+         "'http://a'; set another value, or remove it for the default ([])"),
+        ("AI4I_SHA256", "x" * 70, "expected a text that matches ^[0-9a-f]{64}$, got "
+         f"'{'x' * 60}…'; set another value, or remove it for the default (none)"),
+        ("TOKEN_SECRET", "hush", "expected a text of 32 characters or more, got a secret of 4 "
+         "characters; set another value, or remove it for the default (none)"),
+    ],
+)  # fmt: skip
+def test_a_fault_says_what_was_expected_what_came_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, fault: str
+) -> None:
+    monkeypatch.setenv(f"PRESAGIO_{variable}", value)
+    assert _refusal(tmp_path) == [f"PRESAGIO_{variable} (environment): {fault}"]
+
+
+def test_all_faults_are_listed_and_where_each_is_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PRESAGIO_MLFLOW_TIMEOUT_S", "secret")
-    with pytest.raises(SettingsError, match="PRESAGIO_MLFLOW_TIMEOUT_S") as refused:
-        load_settings(tmp_path)
-    assert "secret" not in str(refused.value)
+    file = tmp_path / "stack.env"
+    file.write_text("PRESAGIO_S3_TIMEOUT_S=0\nPRESAGIO_ALLOW_PICKLE=[1\n", encoding="utf-8")
+    (tmp_path / "credentials.env").write_text("PRESAGIO_TOKEN_SECRET=hush\n", encoding="utf-8")
+    monkeypatch.setenv("PRESAGIO_API_WORKERS", "none")
+    faults = _refusal(tmp_path)
+    assert sorted(fault.partition(":")[0] for fault in faults) == [
+        f"PRESAGIO_ALLOW_PICKLE ({file})",
+        "PRESAGIO_API_WORKERS (environment)",
+        f"PRESAGIO_S3_TIMEOUT_S ({file})",
+        f"PRESAGIO_TOKEN_SECRET ({tmp_path / 'credentials.env'})",
+    ]
+    assert "hush" not in "".join(faults)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_says_in_words_what_it_takes(name: str) -> None:
+    words = expected(Settings.model_fields[name])
+    assert re.match(r"(a|one of|true) ?", words)
+    assert not re.search(r"typing|class|Annotated|Optional|None", words)
+
+
+def test_lists_are_read_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRESAGIO_CORS_ORIGINS", '["http://a", "http://b"]')
+    assert load_settings(tmp_path).cors_origins == ("http://a", "http://b")
 
 
 def test_a_named_home_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,8 @@ def test_an_unknown_option_is_wrong_usage(command: str, cli: Cli, tmp_path: Path
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("receipts",), ("models",), ("models", "--history"), ("promote",), ("token",), ("serve",),
+        ("receipts",), ("models",), ("models", "--history"), ("card",), ("promote",),
+        ("token",), ("serve",),
         ("rollback", "--why", "x"), ("train", "--unless-champion"), ("drift",), ("feedback",),
         ("demo",), ("ingest", "upload", "FILE"), ("ingest", "sweep"), ("ingest", "verify"),
         ("ingest", "release", "1", "--why", "x"), ("data", "generate", "-o", "FILE/x.csv"),
@@ -242,10 +243,11 @@ def test_an_unknown_receipt(plant: Settings, cli: Cli) -> None:
 
 @pytest.mark.integration
 @shows("promote", ExitStatus.NOT_FOUND)
-@shows("rollback", ExitStatus.NOT_FOUND)
-def test_an_unknown_version(plant: Settings, cli: Cli) -> None:
+@shows("card", ExitStatus.NOT_FOUND)
+@pytest.mark.parametrize("command", ["promote", "card"])
+def test_an_unknown_version(plant: Settings, cli: Cli, command: str) -> None:
     for version in ("99999999", "no-number"):
-        done = cli("promote", version, home=plant.home)
+        done = cli(command, version, home=plant.home)
         assert done.status == ExitStatus.NOT_FOUND, done.err
         assert f"no version {version}; see: presagio models" in done.err
     # There is no champion to go back from: no number was given that could be unknown.
@@ -264,6 +266,10 @@ def test_a_model_and_its_life(plant: Settings, spec: MachineSpec, cli: Cli, tmp_
     train = ("train", "--csv", file, "--search", "small", "--json")
     first = cli(*train, "--unless-champion", home=home)
     assert first.status == ExitStatus.DONE, first.err
+    page = tmp_path / "card.html"
+    assert cli("card", "-o", page, home=home).status == ExitStatus.DONE
+    assert "Model card: AI4I 2020 milling machine" in page.read_text(encoding="utf-8")
+    assert cli("card", "1", "--json", home=home).json["card"] == first.json["card"]
     assert (first.json["registered"]["version"], first.json["decision"]["kind"]) == (
         "1", "promotion",
     )  # fmt: skip

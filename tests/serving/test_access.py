@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -473,3 +474,46 @@ def test_the_client_of_prometheus_may_read_figures_and_nothing_else(settings: Se
     assert found is not None
     assert found.scopes == ()
     assert Accounts(settings).verify("client", "prometheus", secret.get_secret_value()) is None
+
+
+_BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("path", ["/model/card", "/model", "/models"])
+def test_a_browser_without_a_token_is_told_how_to_sign_in(client: httpx.Client, path: str) -> None:
+    headers = {**_BROWSER, "Authorization": ""}
+    refused = client.get(path, headers=headers)
+    assert refused.status_code == 401
+    assert refused.headers["content-type"].startswith("text/html")
+    assert refused.headers["www-authenticate"].startswith("Bearer")
+    assert refused.headers["vary"] == "Accept"
+    assert "frame-ancestors 'none'" in refused.headers["content-security-policy"]
+    for way in ("presagio card", "presagio token", "/docs", "card.html", 'type="password"'):
+        assert way in refused.text
+    assert not re.search(r'(src|href)="(https?:)?//', refused.text)
+    assert "urn:presagio:problem" not in refused.text
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
+def test_a_program_without_a_token_gets_a_problem_document(
+    client: httpx.Client, accept: str
+) -> None:
+    refused = client.get("/model/card", headers={"Accept": accept, "Authorization": ""})
+    assert refused.status_code == 401
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["type"] == "urn:presagio:problem:unauthorized"
+
+
+def test_a_browser_with_a_token_gets_the_card(client: httpx.Client, settings: Settings) -> None:
+    token, _ = Authority(settings).issue("someone", ["predict"])
+    shown = client.get("/model/card", headers={**_BROWSER, "Authorization": f"Bearer {token}"})
+    assert shown.status_code == 200
+    assert "Model card: " in shown.text
+
+
+def test_the_path_is_text_on_the_page(client: httpx.Client) -> None:
+    path = "/v2/models/%3Cscript%3E"
+    refused = client.get(path, headers={**_BROWSER, "Authorization": ""})
+    assert refused.status_code == 401
+    assert "<script>alert" not in refused.text
+    assert refused.text.count("<script>") == 1

@@ -48,6 +48,7 @@ SPECIFIC: Mapping[str, tuple[ExitStatus, ...]] = {
     "train": (ExitStatus.NOT_PROMOTED,),
     "export-fallback": (),
     "models": (),
+    "card": (ExitStatus.NOT_FOUND,),
     "promote": (ExitStatus.NOT_FOUND, ExitStatus.NOT_PROMOTED),
     "rollback": (ExitStatus.NOT_FOUND,),
     "serve": (),

@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from presagio import __version__
-from presagio.cli import api, champion, data, demo, intake, model, receipts, stack, watching
+from presagio.cli import api, card, champion, data, demo, intake, model, receipts, stack, watching
 from presagio.cli.exit_status import document_exit_statuses, exit_status_of
 from presagio.cli.output import errors
 from presagio.errors import PresagioError
@@ -18,7 +18,7 @@ app = typer.Typer(
     help="Presagio predicts machine failures before they happen.",
     epilog="Settings are environment variables PRESAGIO_*; docs/settings.md lists them.",
 )
-for group in (stack, intake, receipts, model, champion, api, watching, demo):
+for group in (stack, intake, receipts, model, champion, card, api, watching, demo):
     group.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(api.app, name="account")

@@ -38,6 +38,7 @@ code { padding: .05rem .25rem } pre { padding: .75rem; overflow-x: auto; white-s
   td::before { content: attr(data-label); color: #52606d; text-align: left; flex: none;
     max-width: 60% }
   td:empty { display: none }
+  .fields tr { display: flex; justify-content: space-between; gap: 1rem }
 }
 """
 

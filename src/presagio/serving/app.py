@@ -43,6 +43,7 @@ from presagio.serving.predictions import Predictions, predict_router
 from presagio.serving.protocol_v2 import Inference, v2_router
 from presagio.serving.recording import Recorder
 from presagio.serving.requests import feedback_model, request_model
+from presagio.serving.sign_in import browser_page
 from presagio.serving.tensors import InferenceRequest
 from presagio.serving.tokens import OutsideIssuer, open_authority
 from presagio.serving.warmup import (
@@ -212,7 +213,7 @@ def create_app(settings: Settings | None = None, *, owns_process: bool = False) 
         lifespan=_lifespan(parts, warmup, state),
     )
     app.state.guard = parts.guard
-    handlers = problems.Handlers(parts.metrics.refused, parts.spec)
+    handlers = problems.Handlers(parts.metrics.refused, parts.spec, browser_page)
     for kind in (problems.RefusedError, StorageError, RegistryError, HTTPException,
                  RequestValidationError, Exception):  # fmt: skip
         app.add_exception_handler(kind, handlers.answer)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
@@ -172,17 +172,27 @@ def internal_error() -> RefusedError:
 _AWAY = {"Retry-After": "10"}
 
 
+# Returns a page for a browser that is refused; None where a problem document is wanted.
+BrowserPage = Callable[[Request, RefusedError], Response | None]
+
+
 class Handlers:
     """Turns whatever a route raised into a refusal that is safe to send, and counts it."""
 
-    def __init__(self, count: Callable[[str], None], spec: MachineSpec) -> None:
-        self._count, self._spec = count, spec
+    def __init__(
+        self,
+        count: Callable[[str], None],
+        spec: MachineSpec,
+        browser_page: BrowserPage | None = None,
+    ) -> None:
+        self._count, self._spec, self._browser_page = count, spec, browser_page
 
-    async def answer(self, _request: Request, err: Exception) -> JSONResponse:
+    async def answer(self, request: Request, err: Exception) -> Response:
         """Answer an error; what it says of our own services stays in the log."""
         refusal = self._refusal(err)
         self._count(refusal.kind)
-        return problem_response(refusal)
+        shown = None if self._browser_page is None else self._browser_page(request, refusal)
+        return problem_response(refusal) if shown is None else shown
 
     def _refusal(self, err: Exception) -> RefusedError:
         if isinstance(err, RefusedError):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from presagio.errors import SettingsError
+from presagio.settings.faults import describe_faults
 from presagio.settings.serving import ServingSettings
 
 CREDENTIALS_FILE = "credentials.env"
@@ -36,7 +37,10 @@ class Settings(ServingSettings):
     secrets (``credentials.env``, mode 0600) and the addresses of the stack (``stack.env``).
     """
 
-    model_config = SettingsConfigDict(env_prefix="PRESAGIO_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        # Lists are decoded by a validator, so that all faults are found and not the first one.
+        env_prefix="PRESAGIO_", frozen=True, extra="ignore", enable_decoding=False,
+    )  # fmt: skip
 
     home: Annotated[Path, Field(description="Folder of the local stack: data, logs, secrets.")]
     machine_spec: Annotated[
@@ -288,22 +292,21 @@ def load_settings(home: Path | None = None) -> Settings:
     Raises
     ------
     SettingsError
-        If a value cannot be used; the message names the variable, never a secret.
+        If values cannot be used; the message names each variable, what it takes and what came, of
+        a secret its length only.
     """
     folder = (home.expanduser().resolve() if home else None) or find_home()
+    files = (folder / CREDENTIALS_FILE, folder / ADDRESSES_FILE)
     try:
         return Settings(
             home=folder,
-            _env_file=(folder / CREDENTIALS_FILE, folder / ADDRESSES_FILE),
+            _env_file=files,
             _env_file_encoding="utf-8",
             _env_ignore_empty=True,
         )
     except ValidationError as err:
-        faults = "; ".join(
-            f"PRESAGIO_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
-            for fault in err.errors(include_input=False, include_url=False)
-        )
-        raise SettingsError(f"settings cannot be used: {faults}") from None
+        faults = "".join(f"\n  {fault}" for fault in describe_faults(err, Settings, files))
+        raise SettingsError(f"settings cannot be used:{faults}") from None
 
 
 def reveal(secret: SecretStr | None, variable: str) -> str:

@@ -1,13 +1,25 @@
 """Settings of the inference API; those of the whole system come after them."""
 
-from typing import Annotated, Literal
+import contextlib
+import json
+from typing import Annotated, Any, Literal, get_origin
 
-from pydantic import Field, IPvAnyNetwork, SecretStr
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 
 class ServingSettings(BaseSettings):
     """What the inference API asks for, takes, and refuses."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _decode_list(cls, value: Any, info: ValidationInfo) -> Any:
+        """Decode a JSON list; what is none is refused as any other value is."""
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, str) and get_origin(field.annotation) is tuple:
+            with contextlib.suppress(ValueError):
+                return json.loads(value)
+        return value
 
     auth: Annotated[
         Literal["on", "off"],
