@@ -120,14 +120,17 @@ def test_with_few_independent_values_it_cannot_be_told(
     ],
 )
 def test_the_verdict_on_a_column(changes: dict[str, float], verdict: str) -> None:
-    values = {
-        "psi": 0.1,
-        "usual_psi": 0.05,
-        "p_value": 1e-9,
-        "outside": 0.0,
-        "effective_rows": 99.0,
-    }
-    column = ColumnDrift("x", "KS", **(values | changes), shares=())
+    plain = ColumnDrift(
+        "x",
+        "KS",
+        psi=0.1,
+        usual_psi=0.05,
+        p_value=1e-9,
+        outside=0.0,
+        effective_rows=99.0,
+        shares=(),
+    )
+    column = replace(plain, **changes)  # type: ignore[arg-type]
     found = replace(column, verdict=judge_column(column, DriftRules(), 1e-4))
     assert (found.verdict, found.drifted, found.undecided) == (
         verdict, verdict == "drift", verdict == "cannot tell",

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import SecretStr, ValidationError
+from pydantic import IPvAnyNetwork, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 _PREFIX = "PRESAGIO_"
 _LONGEST_SHOWN = 60
+_LISTS = {
+    str: 'a JSON list of texts, such as ["a", "b"]',
+    IPvAnyNetwork: 'a JSON list of networks, such as ["10.0.0.0/8"]',
+}
 _BOUNDS = {Gt: ("gt", "above {}"), Ge: ("ge", "{} or more"), Lt: ("lt", "below {}"),
            Le: ("le", "at most {}")}  # fmt: skip
 
@@ -52,10 +56,7 @@ def expected(field: FieldInfo) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, get_args(kind)))}"
     if get_origin(kind) in {tuple, list}:
-        (item, *_) = get_args(kind)
-        if item is str:
-            return 'a JSON list of texts, such as ["a", "b"]'
-        return 'a JSON list of networks, such as ["10.0.0.0/8"]'
+        return _LISTS[get_args(kind)[0]]
     if kind is bool:
         return "true or false"
     if kind is int:
