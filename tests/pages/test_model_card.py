@@ -71,7 +71,7 @@ def test_the_model_comes_first_then_its_baselines(card: dict[str, Any]) -> None:
 
 
 def test_no_python_and_no_long_number_is_in_the_text(card: dict[str, Any]) -> None:
-    read = "".join(_read(card_page({**card, "curves": CURVES})).words)
+    read = " ".join(_read(card_page({**card, "curves": CURVES})).words)
     assert not re.findall(r"\{'|\['|': |None|True|False(?! positive)|np\.", read)
     digits = read.replace(card["data"]["sha256"], "")
     assert not re.findall(r"\d\.\d{5,}", digits)
