@@ -327,7 +327,7 @@ def _comes_back(plant: Settings, spec: MachineSpec, cli: Cli, folder: Path) -> N
         done = cli("feedback", file, "--wait", "--json", home=plant.home)
     assert (done.status, done.json["receipt"]["verdict"]) == (ExitStatus.DONE, "processed")
     more = _readings(spec, folder / "more.csv", 100, 79)
-    with _watcher(plant.model_copy(update={"intake_max_bytes": 100})):
+    with _watcher(plant.model_copy(update={"max_columns": 3})):
         done = cli("feedback", more, "--wait", home=plant.home)
     assert done.status == ExitStatus.QUARANTINED
 

@@ -105,6 +105,15 @@ def test_the_card_of_a_third_party_model_says_where_it_is_from() -> None:
     assert "<h2>" not in page
 
 
+@pytest.mark.parametrize("odd", [10**400, float("nan"), float("inf"), -(10**16)])
+def test_a_number_that_is_none_is_a_dash(card: dict[str, Any], odd: float) -> None:
+    page = card_page({
+        **card, "test": card["test"] | {"f1": odd, "recall": odd}, "data": {"rows": odd},
+        "test_intervals": {"f1": {"low": odd, "high": odd}}, "curves": {"roc": [[odd, odd]]},
+    })  # fmt: skip
+    assert 'data-label="F1">-</td>' in page
+
+
 @given(st.data())
 def test_a_card_of_any_kind_breaks_nothing(data: st.DataObject) -> None:
     card = json.loads((fallback_folder() / "card.json").read_bytes())

@@ -20,7 +20,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.registry.reader import RegistryReader
 from presagio.serving.champion import Champion
 from presagio.settings import Settings
-from tests.inference.broken import BROKEN, LARGE, make_artifact, written
+from tests.inference.broken import BROKEN, LARGE, make_artifact
 from tests.registry.liar import MODEL, Handler, Registry, says, serve_registry
 from tests.registry.test_lies import LIES
 from tests.serving.conftest import serve_app
@@ -89,7 +89,6 @@ def test_a_lying_registry_is_outlived(api: Api, kind: str) -> None:
 
 # Each takes a process; all of them are refused without one in tests/inference/test_broken.py.
 TRIED = {kind: change for i, (kind, change) in enumerate(BROKEN.items()) if i % 5 < 3} | LARGE
-TRIED["a card that makes no page"] = written("card.json", b'{"data": {"detectors": [1]}}')
 
 
 @pytest.mark.parametrize("kind", TRIED)

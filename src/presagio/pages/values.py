@@ -8,6 +8,7 @@ from presagio.pages.layout import Number
 
 Card = Mapping[str, Any]
 ABSENT = "-"
+_LARGEST = 10**15
 
 
 def mapping(card: Card, name: str) -> Card:
@@ -17,8 +18,10 @@ def mapping(card: Card, name: str) -> Card:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Say whether a value is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Say whether a value is a finite number that fits a table."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < _LARGEST  # NaN is not
 
 
 def number(value: object, digits: int = 3) -> Number:

@@ -13,7 +13,7 @@ from presagio.registry import answers
 from presagio.registry.exchange import Deadline, Exchange, ExchangeError, StatusError, shown
 
 NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"
-# What MLflow answers for an alias that no version carries.
+# What MLflow answers for an alias that no version carries, and for a version that is no number.
 INVALID = "INVALID_PARAMETER_VALUE"
 # The code that stands here for an answer that contradicts itself or the question.
 CONTRADICTION = "INVALID_STATE"

@@ -7,7 +7,7 @@ from presagio.errors import InvalidArtifactError
 from presagio.inference.predictor import Predictor, check_inputs, fallback_folder, load_predictor
 from presagio.inference.rehearsal import rehearse
 from presagio.machine.spec import MachineSpec
-from presagio.pages import card_title, page, sections
+from presagio.pages.model_card import card_page
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,8 @@ def check_page(predictor: Predictor) -> None:
     InvalidArtifactError
         If none can be made.
     """
-    card = predictor.artifact.card
     try:
-        page(card_title(card), sections(card))
+        card_page(predictor.artifact.card)
     except Exception as err:
         raise InvalidArtifactError(
             f"{predictor.artifact.folder}: no page can be made of the model card: "
