@@ -1,18 +1,14 @@
-"""Run a command in this process, as the ``presagio`` program would."""
+"""What a command left, ready to be compared."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine
 
-from presagio.cli.main import main
-from presagio.storage import database
+from tests.commands import run_command
 
 
 @dataclass(frozen=True)
@@ -38,33 +34,9 @@ Cli = Callable[..., Done]
 
 
 @pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
+def cli() -> Cli:
     def run(*arguments: object, home: Path) -> Done:
-        monkeypatch.setenv("PRESAGIO_HOME", str(home))
-        capfd.readouterr()
-        status = 0
-        with monkeypatch.context() as patch, closed_engines(patch):
-            patch.setattr(sys, "argv", ["presagio", *map(str, arguments)])
-            try:
-                main()
-            except SystemExit as end:
-                status = int(end.code or 0)
-        out, err = capfd.readouterr()
-        return Done(status, out, err)
+        done = run_command(*map(str, arguments), PRESAGIO_HOME=str(home))
+        return Done(done.returncode, done.stdout, done.stderr)
 
     return run
-
-
-@contextmanager
-def closed_engines(patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close a command's connections when it is done; in life they end with its process."""
-    engines: list[Engine] = []
-
-    def opened(*arguments: Any, **options: Any) -> Engine:
-        engines.append(create_engine(*arguments, **options))
-        return engines[-1]
-
-    patch.setattr(database, "create_engine", opened)
-    yield
-    for engine in engines:
-        engine.dispose()
