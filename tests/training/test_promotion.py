@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from presagio.errors import NoChampionError, RegistryError
 from presagio.machine.spec import MachineSpec
+from presagio.registry.cache import folder_of
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import Settings
 from presagio.training.alarm import FailureAlarm
