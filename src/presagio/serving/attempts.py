@@ -145,7 +145,7 @@ class Attempts:
             most = self._most_by_account if by_account else self._most
             if number >= most and (failed_here or not by_account):
                 # Until there are fewer than allowed.
-                longest = max(longest, count.times[-most] + _WINDOW_S - now)
+                longest = max(longest, _WINDOW_S - (now - count.times[-most]))
             failed_here = failed_here or number > 0
         return longest
 
