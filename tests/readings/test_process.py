@@ -105,6 +105,15 @@ def test_a_reader_that_dies_is_replaced(pool: ReaderPool) -> None:
     assert _is_usable(pool)
 
 
+def test_a_reader_ends_with_its_parent_and_by_no_signal_to_stop(pool: ReaderPool) -> None:
+    parts = _cells(pool, _large(), "n")
+    before = _idle(pool)
+    rows = next(parts).about["rows"]
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(before, number)
+    assert rows + sum(part.about["rows"] for part in parts) == 3_000_000
+
+
 def test_a_reader_that_hangs_is_ended() -> None:
     pool = ReaderPool(ReaderLimits(memory_bytes=384 << 20, seconds=0.5), size=1)
     try:

@@ -9,6 +9,7 @@ import errno
 import os
 import queue
 import resource
+import signal
 import socket
 import sys
 import threading
@@ -137,7 +138,9 @@ class _Reader:
 
 
 def main() -> None:
-    """Read files until the parent is gone."""
+    """Read files until the parent is gone, and no shorter: whoever stops a service signals all."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     own = socket.socket(fileno=int(sys.argv[1]))
     taken = _limit_memory(int(sys.argv[2]))
     reader = _Reader(own)

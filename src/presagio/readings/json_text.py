@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 import pydantic_core
@@ -142,15 +142,35 @@ class JsonList:
             yield _table(self._values, columns)
 
 
-def _lines(file: BinaryIO, most_bytes: int) -> Iterator[list[bytes | None]]:
-    """Yield lines, some at a time; None for one that is too long, of which little is held."""
-    while block := file.read(_LINES_BYTES):
-        block += file.readline(most_bytes)
-        lines: list[bytes | None] = [*block.split(b"\n")]
-        if not block.endswith(b"\n") and _pass_over(file):
+class _Block(NamedTuple):
+    """Whole lines, some at a time; of a last one that is too long only the beginning is held."""
+
+    raw: bytes
+    is_cut: bool
+
+    def has_longer_line(self, most_bytes: int) -> bool:
+        """Tell whether a line is longer; without a look at each."""
+        start = 0
+        while len(self.raw) - start > most_bytes:
+            end = self.raw.rfind(b"\n", start, start + most_bytes + 1)
+            if end < 0:
+                return True
+            start = end + 1
+        return self.is_cut
+
+    def lines(self, most_bytes: int) -> list[bytes | None]:
+        """Return the lines that are not blank; None for one that is longer."""
+        lines: list[bytes | None] = [*self.raw.split(b"\n")]
+        if self.is_cut:
             lines[-1] = None
         lines = [None if line and len(line) > most_bytes else line for line in lines]
-        yield [line for line in lines if line is None or line.strip()]
+        return [line for line in lines if line is None or line.strip()]
+
+
+def _blocks(file: BinaryIO, most_bytes: int) -> Iterator[_Block]:
+    while raw := file.read(_LINES_BYTES):
+        raw += file.readline(most_bytes)
+        yield _Block(raw, not raw.endswith(b"\n") and _pass_over(file))
 
 
 def _pass_over(file: BinaryIO) -> bool:
@@ -172,7 +192,8 @@ class Ndjson:
     def __init__(self, path: Path, headers: HeaderLimits, line_bytes: int) -> None:
         self._path, self._most = path, line_bytes
         with path.open("rb") as file:
-            first = next(_lines(file, line_bytes), [])[:_HEADER_LINES]
+            block = next(_blocks(file, line_bytes), _Block(b"", is_cut=False))
+        first = block.lines(line_bytes)[:_HEADER_LINES]
         self.names = _keys([self._value(line) for line in first], headers)
         self.is_empty = not first
 
@@ -184,31 +205,28 @@ class Ndjson:
     def frames(self, columns: Mapping[str, str]) -> Iterator[pl.DataFrame]:
         """Yield the readings; ``columns`` maps keys to the names that are wanted."""
         with self._path.open("rb") as file:
-            for lines in _lines(file, self._most):
-                if not lines:
-                    continue
-                if (table := self._quickly(lines, columns)) is None:
+            for block in _blocks(file, self._most):
+                table = self._quickly(block, columns)
+                if table is None and (lines := block.lines(self._most)):
                     table = _table([self._value(line) for line in lines], columns)
-                yield table
+                if table is not None:
+                    yield table
 
-    def _quickly(
-        self, lines: Sequence[bytes | None], columns: Mapping[str, str]
-    ) -> pl.DataFrame | None:
+    def _quickly(self, block: _Block, columns: Mapping[str, str]) -> pl.DataFrame | None:
         """Read lines in one go, where each has each key once; else they are read one by one."""
-        if None in lines:
-            return None
-        block = b"\n".join(line for line in lines if line is not None)
+        raw = block.raw
+        lines = raw.count(b"\n") + (not raw.endswith(b"\n"))
         # A key may be written with an escape; then it does not stand there as it reads.
-        if b"\\" in block or any(
-            block.count(json.dumps(name, ensure_ascii=False).encode()) != len(lines)
-            for name in columns
-        ):
+        if b"\\" in raw or block.has_longer_line(self._most):
+            return None
+        names = (json.dumps(name, ensure_ascii=False).encode() for name in columns)
+        if any(raw.count(name) != lines for name in names):
             return None
         try:
-            table = pl.read_ndjson(block, schema=dict.fromkeys(columns, pl.String))
+            table = pl.read_ndjson(raw, schema=dict.fromkeys(columns, pl.String))
         except PolarsError:
             return None
         # Each key stands there as often as there are lines: once in each, if none is without it.
-        if table.height != len(lines) or any(table.null_count().row(0)):
+        if table.height != lines or any(table.null_count().row(0)):
             return None
         return table.rename(dict(columns)).with_columns(pl.lit(None, pl.String).alias(FAULT))

@@ -18,8 +18,12 @@ from presagio.readings.reading import Reading
 _START_S, _END_S = 60.0, 5.0
 # So far a reader may be ahead of who takes the parts: a slow taker seldom holds a reader.
 _WINDOW_BYTES = 16 << 20
-# What a reader is given of the environment: it needs no secret.
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+# What a reader is given of the environment: it needs no secret. By the last one a stack finds what
+# is left of it.
+_KEPT = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
+    "PRESAGIO_STACK_HOME",
+)  # fmt: skip
 _KEPT_PREFIXES = ("PYTHON", "COVERAGE", "COV_", "POLARS_")
 
 
