@@ -13,8 +13,9 @@ from presagio.ingest.checking import CheckedRows
 from presagio.ingest.rules import EXTRA
 from presagio.machine.spec import MachineSpec
 
-# Rows in one file of the curated data set: what is held in memory at once.
+# Rows in one file of the curated data set, and what is held of them in memory at once.
 _PART_ROWS = 500_000
+_PART_BYTES = 64 << 20
 # Polars' own choice of 1,024 rows at a time is a third slower.
 _CSV_BATCH = 8192
 # A spreadsheet takes a cell that begins so for a formula, unless it is a number.
@@ -77,6 +78,7 @@ class OutputWriter:
             # Both stay open, or neither does where one cannot be opened or closed.
             self._files = stack.pop_all()
         self._waiting: list[pl.DataFrame] = []
+        self._waiting_bytes = 0
         self._parts: list[Path] = []
 
     def add(self, rows: CheckedRows) -> None:
@@ -85,7 +87,8 @@ class OutputWriter:
         self._add_rejected(rows.rejected)
         if len(rows.accepted):
             self._waiting.append(_curated(rows.accepted, self._receipt_id, self._spec))
-        if sum(map(len, self._waiting)) >= _PART_ROWS:
+            self._waiting_bytes += int(self._waiting[-1].estimated_size())
+        if sum(map(len, self._waiting)) >= _PART_ROWS or self._waiting_bytes >= _PART_BYTES:
             self._write_part()
 
     def _add_clean(self, rows: pl.DataFrame) -> None:
@@ -110,7 +113,7 @@ class OutputWriter:
         path = self._folder / f"part-{len(self._parts)}.parquet"
         pl.concat(self._waiting).write_parquet(path)
         self._parts.append(path)
-        self._waiting = []
+        self._waiting, self._waiting_bytes = [], 0
 
     def finish(self) -> Written:
         """Close the files."""
