@@ -51,6 +51,13 @@ def test_where_no_table_fits_each_value_has_a_line() -> None:
     assert ["Verdict", "quarantined"] in [list(map(str.strip, line)) for line in lines]
 
 
+def test_a_column_becomes_no_narrower_than_it_may() -> None:
+    columns = (Column("Column", "middle", least=12), Column("Why", "words"))
+    text = io.StringIO()
+    Console(file=text, width=30).print(draw(columns, [("a" * 40, "word " * 20)], 30))
+    assert "aaaaa…aaaaaa" in text.getvalue()
+
+
 def test_an_empty_table_has_its_titles() -> None:
     assert "Verdict" in "".join(_drawn(80, []))
 

@@ -22,7 +22,7 @@ _SHOWN_ROWS = 20
 
 Files = Annotated[
     list[Path],
-    typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV or Parquet files."),
+    typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV, Parquet or Excel files."),
 ]
 
 

@@ -63,7 +63,7 @@ class VerdictName(StrEnum):
 
 
 _RECEIPTS = (
-    Column("Receipt", right=True), Column("Filed", "words"), Column("Key", "middle"),
+    Column("Receipt", right=True), Column("Filed", "words"), Column("Key", "middle", least=16),
     Column("Verdict", styles={"quarantined": "yellow"}), Column("Rows", right=True),
     Column("Taken", right=True, optional=True), Column("Refused", right=True),
     Column("Reasons", "words"), Column("SHA-256", "middle", most=12, optional=True),

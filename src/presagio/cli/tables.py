@@ -25,8 +25,8 @@ class Column:
         ``middle`` (keys, digests, ids), or wrap it between ``words``.
     right
         Whether its cells stand to the right, as numbers do.
-    most
-        How wide it may become on a terminal.
+    least, most
+        How narrow and how wide it may become on a terminal, where its cells are long enough.
     optional
         Whether it is left out where a terminal is narrow.
     styles
@@ -36,6 +36,7 @@ class Column:
     title: str
     fit: Literal["keep", "middle", "words"] = "keep"
     right: bool = False
+    least: int = _NARROWEST
     most: int = 10_000
     optional: bool = False
     styles: Mapping[str, str] = field(default_factory=dict)
@@ -65,18 +66,20 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
         min(max([_longest_word(column.title), *(cell_len(row[i]) for row in rows)]), column.most)
         for i, column in enumerate(columns)
     ]
-    left = width - _GAP * (len(columns) - 1)
-    left -= sum(natural[i] for i, column in enumerate(columns) if column.fit == "keep")
-    found = list(natural)
-    flexible = [i for i, column in enumerate(columns) if column.fit != "keep"]
-    # The narrow ones take what they need, the others share what is left.
-    flexible.sort(key=lambda i: natural[i])
-    for place, i in enumerate(flexible):
-        found[i] = min(natural[i], left // (len(flexible) - place))
-        left -= found[i]
-        if found[i] < min(natural[i], max(_NARROWEST, _longest_word(columns[i].title))):
-            return []
-    return found if left >= 0 else []
+    found = [
+        size if column.fit == "keep" else min(size, max(column.least, _longest_word(column.title)))
+        for size, column in zip(natural, columns, strict=True)
+    ]
+    left = width - _GAP * (len(columns) - 1) - sum(found)
+    if left < 0:
+        return []
+    # Those that need little more get it, the others share what is left.
+    growing = sorted(range(len(columns)), key=lambda i: natural[i] - found[i])
+    for place, i in enumerate(growing):
+        more = min(natural[i] - found[i], left // (len(growing) - place))
+        found[i] += more
+        left -= more
+    return found
 
 
 def _cell(column: Column, text: str, width: int) -> Text:

@@ -40,8 +40,8 @@ def _print_alarms(found: "list[AlarmFigures]", *, as_json: bool) -> None:
 
 
 _DRIFT = (
-    Column("Column", "middle"), Column("Verdict", styles={"drift": "bold red"}),
-    Column("PSI", right=True), Column("Normal maximum", right=True), Column("Test"),
+    Column("Column", "middle", least=21), Column("Verdict", styles={"drift": "bold red"}),
+    Column("PSI", right=True), Column("Normal maximum", right=True), Column("Test", optional=True),
     Column("p", right=True, optional=True), Column("Outside range", right=True),
     Column("Effective sample", right=True),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from presagio.errors import InvalidSpecError
+from presagio.machine.spec_faults import describe_faults
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -312,5 +313,8 @@ def load_spec(source: str | Path = "ai4i2020") -> MachineSpec:
             f"machine spec {source!s} cannot be read ({err.strerror or err}); give the name of a "
             "spec that ships with Presagio (ai4i2020) or the path of a .toml file"
         ) from err
-    except (tomllib.TOMLDecodeError, ValidationError) as err:
-        raise InvalidSpecError(f"machine spec {source!s} is not valid: {err}") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise InvalidSpecError(f"machine spec {source!s} is no TOML: {err}") from err
+    except ValidationError as err:
+        faults = "".join(f"\n  {fault}" for fault in describe_faults(err))
+        raise InvalidSpecError(f"machine spec {source!s} is not valid:{faults}") from err
