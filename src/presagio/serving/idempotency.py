@@ -136,7 +136,8 @@ class Idempotency:
             return None
         path = folder / "before"
         file: IO[bytes]
-        with path.open("wb") as file:
+        # Read too: what came is compared with the store's checksum.
+        with path.open("w+b") as file:
             if self._store.download(self._settings.data_bucket, f"{key}.answer", file) is None:
                 return None
         return _parts(path), headers | _REPLAYED
