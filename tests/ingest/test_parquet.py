@@ -141,3 +141,19 @@ def test_a_count_of_rows_that_lies_is_found(spec: MachineSpec) -> None:
     with pytest.raises(UnreadableFileError) as refused:
         check_file(lie, spec, suffix=".parquet", limits=_LIMITS)
     assert refused.value.reason == "corrupt"
+
+
+@pytest.mark.parametrize(("air", "reason"), [("300", "ambiguous_numbers"), ("300.5", None)])
+def test_a_number_stored_as_text_is_never_guessed(
+    spec: MachineSpec, air: str, reason: str | None
+) -> None:
+    columns = _columns(spec, 2) | {
+        "rotational_speed_rpm": ["1.551", "1500"], "airtemperature_k": [air, "300"],
+    }  # fmt: skip
+    fault = _check(spec, pa.table(columns)).fault
+    assert (fault.reason if fault else None) == reason
+
+
+def test_a_number_stored_as_one_needs_no_evidence(spec: MachineSpec) -> None:
+    columns = _columns(spec, 2) | {"rotational_speed_rpm": [1.551, 1500.0]}
+    assert _check(spec, pa.table(columns)).fault is None

@@ -1,9 +1,11 @@
 """Tables that a reader process has read as cells of text, put through the checks of text files."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import polars as pl
 
+from presagio.errors import UnreadableFileError
 from presagio.ingest.checking import (
     LINE,
     RAW,
@@ -13,9 +15,46 @@ from presagio.ingest.checking import (
     extra_column,
     rejected_rows,
 )
+from presagio.ingest.marks import MarkEvidence
 from presagio.ingest.rules import Fault, RowCheck
 from presagio.machine.columns import ColumnMatch
+from presagio.machine.spec import MachineSpec
 from presagio.readings.cells import TOO_LONG
+
+
+class StoredText:
+    """Numbers that a typed file stores as text: whether one of them may be read in two ways.
+
+    What is stored as a number is one, and says nothing of how people wrote the text.
+
+    Parameters
+    ----------
+    spec, match
+        The machine spec, and the columns of the file.
+    numeric
+        Positions of the columns that hold nothing but numbers.
+    """
+
+    def __init__(self, spec: MachineSpec, match: ColumnMatch, numeric: Collection[int]) -> None:
+        typed = {match.names[i] for i in numeric if i in match.names}
+        self._text = [name for name in spec.feature_names if name not in typed]
+        self._typed = [pl.lit("").alias(name) for name in spec.feature_names if name in typed]
+        self._evidence = MarkEvidence(spec, match, allowed=(".",))
+
+    def add(self, cells: pl.DataFrame) -> None:
+        """Look at more rows."""
+        if self._text:
+            texts = pl.col(self._text).fill_null("").str.strip_chars()
+            self._evidence.add(cells.select(texts, *self._typed))
+
+    @property
+    def fault(self) -> UnreadableFileError | None:
+        """Why the file is refused although its rows could be read; once they were."""
+        try:
+            self._evidence.decide()
+        except UnreadableFileError as err:
+            return err
+        return None
 
 
 class CellTable:

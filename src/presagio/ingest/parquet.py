@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.cells import CellTable
+from presagio.ingest.cells import CellTable, StoredText
 from presagio.ingest.checking import (
     CheckedRows,
 )
@@ -21,6 +21,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.readings.pool import ReaderPool
 
 _CELL_BYTES = 8
+_TEXTS = ("string", "categorical", "enum")
 
 
 class ParquetRows:
@@ -61,6 +62,8 @@ class ParquetRows:
         self._require_types(about, spec)
         self._leave_out(about)
         self._table = CellTable(RowCheck(spec, self.match), self._cell_bytes)
+        numeric = [i for i, kind in enumerate(about["types"]) if kind not in _TEXTS]
+        self._stored_text = StoredText(spec, self.match, numeric)
         self.notes: dict[str, str] = {"encoding": "parquet"}
 
     def _require_types(self, about: Mapping[str, Any], spec: MachineSpec) -> None:
@@ -96,9 +99,15 @@ class ParquetRows:
         found = 0
         for frame in self._reader.frames("parquet_cells", arguments):
             lines = pl.Series(range(found + 1, found + 1 + frame.height), dtype=pl.Int64)
+            self._stored_text.add(frame)
             yield self._table.checked(frame, lines)
             found += frame.height
         if found != self._rows:
             raise UnreadableFileError(
                 "corrupt", f"the file says that it has {self._rows:,} rows and has {found:,}"
             )
+
+    @property
+    def fault(self) -> UnreadableFileError | None:
+        """Why the file is refused although its rows could be read; once they were."""
+        return self._stored_text.fault

@@ -171,11 +171,9 @@ class FileRows:
     @property
     def fault(self) -> UnreadableFileError | None:
         """Why the file as a whole is refused, once all rows are known; None if it is not."""
-        if isinstance(self._rows, TextRows | WorkbookRows):
-            # Looks at the file again where it has to.
-            ambiguous = self._rows.fault
-            if ambiguous is not None:
-                return ambiguous
+        # Looks at the file again where it has to.
+        if (ambiguous := self._rows.fault) is not None:
+            return ambiguous
         share = self._limits.max_bad_share
         return file_fault(self.tally, self._spec, self._rows.match, share)
 

@@ -9,14 +9,11 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from typing import BinaryIO
 
-import polars as pl
-
 from presagio.errors import ResourceError, UnreadableFileError
-from presagio.ingest.cells import CellTable
+from presagio.ingest.cells import CellTable, StoredText
 from presagio.ingest.checking import CheckedRows
 from presagio.ingest.compression import Caps
 from presagio.ingest.dialect import require_columns
-from presagio.ingest.marks import MarkEvidence
 from presagio.ingest.reader import FileReader
 from presagio.ingest.rules import RowCheck
 from presagio.machine.columns import match_columns
@@ -67,10 +64,8 @@ class WorkbookRows:
         self.match = match_columns(header, spec, headers)
         require_columns(header, self.match, spec)
         self._table = CellTable(RowCheck(spec, self.match), cell_bytes)
-        self._evidence = MarkEvidence(spec, self.match, allowed=(".",))
-        typed = {name for i, name in self.match.names.items() if about["numeric"][i]}
-        self._text = [name for name in spec.feature_names if name not in typed]
-        self._typed = [name for name in spec.feature_names if name in typed]
+        numeric = [i for i, only_numbers in enumerate(about["numeric"]) if only_numbers]
+        self._stored_text = StoredText(spec, self.match, numeric)
         self._arguments = {
             "sheet": about["sheet"], "most_bytes": most, "text_bytes": most,
             "cell_bytes": cell_bytes,
@@ -83,23 +78,14 @@ class WorkbookRows:
         """Yield the rows of one slice after the other; each row once."""
         last, rows = 1, 0
         for frame in self._reader.frames("workbook_cells", self._arguments):
-            if self._text:
-                self._look_at_marks(frame)
+            self._stored_text.add(frame)
             yield self._table.checked(frame.drop(ROW), frame[ROW])
             rows += frame.height
             last = frame[ROW][-1] if frame.height else last
         if blank := last - 1 - rows:
             self.notes["blank_lines"] = blank
 
-    def _look_at_marks(self, frame: pl.DataFrame) -> None:
-        texts = [pl.col(self._text).fill_null("").str.strip_chars()]
-        self._evidence.add(frame.select(*texts, *(pl.lit("").alias(n) for n in self._typed)))
-
     @property
     def fault(self) -> UnreadableFileError | None:
         """Why the file is refused although its rows could be read; once they were."""
-        try:
-            self._evidence.decide()
-        except UnreadableFileError as err:
-            return err
-        return None
+        return self._stored_text.fault
