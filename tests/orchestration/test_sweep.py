@@ -46,10 +46,12 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_round(intake: Intake) -> N
     assert sweep(intake) == Filed(files=3, files_quarantined=1, files_duplicate=1, rows_processed=1)
 
 
-def test_other_files_are_left_alone(intake: Intake) -> None:
+def test_files_of_other_kinds_are_refused_and_unfinished_ones_left_alone(intake: Intake) -> None:
     _drop(intake, "incoming/notes.txt", b"text")
-    assert sweep(intake).files == 0
-    assert intake.store.head(intake.prefixes.bucket, "incoming/notes.txt") is not None
+    _drop(intake, "incoming/readings.csv.part", b"half")
+    assert sweep(intake) == Filed(files=1, files_quarantined=1)
+    assert intake.store.head(intake.prefixes.bucket, "incoming/notes.txt") is None
+    assert intake.store.head(intake.prefixes.bucket, "incoming/readings.csv.part") is not None
 
 
 def test_the_dags_tasks_plan_file_and_sum_up(intake: Intake, services: RunningServices) -> None:

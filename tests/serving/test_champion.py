@@ -344,7 +344,7 @@ def test_the_model_says_what_it_is(serve: Serve, settings: Settings) -> None:
     assert described["digest"].startswith(described["version"])
     assert described["card"]["test"]["f1"] > 0.8
     assert page.headers["content-type"].startswith("text/html")
-    assert f"{described['card']['test']['f1']:.4g}" in page.text
+    assert f"{described['card']['test']['f1']:.3f}" in page.text
     assert [worker["version"] for worker in described["workers"]] == [described["version"]]
 
 

@@ -62,11 +62,12 @@ class Diagnosis:
 class Predictor:
     """A runnable artifact. Safe to call from several threads at once."""
 
-    def __init__(self, artifact: ArtifactFiles, session: ort.InferenceSession) -> None:
+    def __init__(self, artifact: ArtifactFiles, session: ort.InferenceSession | None) -> None:
         self.artifact = artifact
         self._session = session
         self._threshold = artifact.manifest.threshold
-        self._one = OneRow(session, len(artifact.manifest.inputs))
+        # A subclass that runs something else than a graph has no session.
+        self._one = None if session is None else OneRow(session, len(artifact.manifest.inputs))
 
     def predict_one(self, values: Sequence[float]) -> tuple[float, float, bool]:
         """Return score, probability and label of one row: as :meth:`predict`, in less time.
@@ -76,7 +77,7 @@ class Predictor:
         values
             The spec's inputs in order, as of :meth:`values`.
         """
-        found = self._one.run(values)
+        found = None if self._one is None else self._one.run(values)
         if found is None:
             prediction = self.predict((values,))
             found = prediction.score.item(), prediction.probability.item()
