@@ -1,6 +1,7 @@
 """Which features and which kernel make the best detector of one label."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -19,11 +20,11 @@ from presagio.training.splitting import FOLDS, Folds
 Bools = NDArray[np.bool_]
 Progress = Callable[[int, int], None]
 
-FINALISTS = 6
+FINALISTS = 4
 # Of candidates, this share goes on from one look to the next; the last ones see all folds.
 _GO_ON = 1 / 4
 # The first look learns from as many rows as have so many failures.
-_ENOUGH_FAILURES = 80
+_ENOUGH_FAILURES = 40
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Counter:
 
 
 @dataclass
-class _Runner:
+class Runner:
     """A candidate in the race."""
 
     plan: DetectorPlan
@@ -130,14 +131,26 @@ class _Runner:
         precision = average_precision_score(target[test], decision)
         scores.append(FoldScore(float(precision), f1_of(target[test], decision >= 0.0)))
 
-    @property
-    def rank(self) -> tuple[float, int]:
-        """Best first; of equals the one that needs fewer features."""
-        return (-round(self.candidate().value, 6), len(self.plan.features.columns))
-
     def candidate(self) -> Candidate:
+        """Return what is known of it so far."""
         scores = tuple(self.folds or self.look)
         return Candidate(self.plan, scores, self.seconds, self.vectors)
+
+
+def in_order(runners: Sequence[Runner]) -> list[Runner]:
+    """Return candidates, the best first; of equals those that need fewer features.
+
+    Of those that are equal even so, one of each set of features comes first, then a second one of
+    each: on one fold many kernels on the same features may be without a fault, and would leave no
+    place for the features that are without one on all folds.
+    """
+    keyed, before = [], defaultdict[tuple[float, str], int](int)
+    for runner in runners:
+        value, features = round(runner.candidate().value, 6), runner.plan.features
+        place = before[value, features.name]
+        before[value, features.name] += 1
+        keyed.append(((-value, len(features.columns), place), runner))
+    return [runner for _, runner in sorted(keyed, key=lambda pair: pair[0])]
 
 
 def first_rows(target: Bools, train: Positions, seed: int) -> Positions:
@@ -192,11 +205,11 @@ def race(
     Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification", 2016, with rows
     and folds for the resource.
     """
-    running, out = [_Runner(plan) for plan in plans], []
+    running, out = [Runner(plan) for plan in plans], []
     with joblib.Parallel(return_as="generator_unordered") as pool:
 
         def run(
-            runners: Sequence[_Runner], train: Positions, test: Positions, *, look: bool
+            runners: Sequence[Runner], train: Positions, test: Positions, *, look: bool
         ) -> None:
             jobs = (
                 joblib.delayed(r.run)(r.look if look else r.folds, table, target, train, test)
@@ -210,11 +223,11 @@ def race(
         for (train, test), count in zip(
             folds, rounds(len(plans), len(folds), finalists), strict=True
         ):
-            ranked = sorted(running, key=lambda runner: runner.rank)
+            ranked = in_order(running)
             running, gone = ranked[:count], ranked[count:]
             out += gone
             run(running, train, test, look=False)
-    ranked_last = [runner.candidate() for runner in sorted(running, key=lambda r: r.rank)]
+    ranked_last = [runner.candidate() for runner in in_order(running)]
     highest = ranked_last[0]
     near = [c for c in ranked_last if c.value >= highest.value - highest.error]
     best = min(near, key=lambda c: (len(c.plan.features.columns), c.vectors // 100, -c.value))
