@@ -285,7 +285,7 @@ def test_a_model_and_its_life(plant: Settings, spec: MachineSpec, cli: Cli, tmp_
     assert "version 2 is not promoted: " in asked.out
     assert cli("promote", "2", "--force", home=home).status == ExitStatus.USAGE
     forced = cli("promote", "2", "--force", "--why", "a test", home=home)
-    assert "version 2 is champion now: a test" in forced.out
+    assert "version 2 is champion now, against the gate: a test" in forced.out
     assert cli("rollback", "99999999", "--why", "x", home=home).status == ExitStatus.NOT_FOUND
     assert "version 1 is champion again: done" in cli("rollback", "--why", "done", home=home).out
     kinds = [line["kind"] for line in cli("models", "--history", "--json", home=home).lines]
@@ -296,6 +296,8 @@ def test_a_model_and_its_life(plant: Settings, spec: MachineSpec, cli: Cli, tmp_
         ["2", "challenger"],
         ["1", "champion"],
     ]
+    # Versions bear what became of them at the gate, the forced one too.
+    assert [row[rows[0].index("Gate")] for row in rows] == ["Gate", "forced", "passed"]
     _drifts(plant, spec, cli, tmp_path)
     _comes_back(plant, spec, cli, tmp_path)
 

@@ -10,6 +10,7 @@ import typer
 from presagio.cli.exit_status import ExitStatus, leave_unless_done
 from presagio.cli.output import AsJson, Home, local_time, print_json, print_table, say, warn
 from presagio.cli.tables import Column
+from presagio.registry.versions import GATE_TAG
 from presagio.settings import load_settings
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def print_decision(recorded: "RecordedDecision") -> None:
         say(f"To overrule the gate: presagio promote {decision.version} --force --why TEXT")
         return
     done = "is champion now" if decision.kind == "promotion" else "is champion again"
+    if decision.forced:
+        done += ", against the gate"
     say(f"{name} {done}: {decision.why}.")
     if decision.previous:
         say(f"Before it was version {decision.previous}; back: presagio rollback --why TEXT")
@@ -120,7 +123,7 @@ def _as_json(listed: "ListedVersion") -> dict[str, Any]:
 _VERSIONS = (
     Column("Version", right=True), Column("Alias", "words"), Column("Trained", "words"),
     Column("F1", right=True), Column("Average precision", right=True),
-    Column("Cost per 1,000", right=True), Column("Data", "words"),
+    Column("Cost per 1,000", right=True), Column("Gate"), Column("Data", "words"),
 )  # fmt: skip
 _DECISIONS = (
     Column("When", "words"), Column("Version", right=True), Column("Decision", "words"),
@@ -135,6 +138,7 @@ def _version_row(listed: "ListedVersion") -> tuple[str, ...]:
         ", ".join(listed.aliases),
         local_time(listed.created_at),
         *("" if value is None else f"{value:.3f}" for value in metrics),
+        listed.tags.get(GATE_TAG, ""),
         listed.tags.get("presagio.data_source", ""),
     )
 
