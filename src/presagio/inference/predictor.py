@@ -62,7 +62,7 @@ class Diagnosis:
 class Predictor:
     """A runnable artifact. Safe to call from several threads at once."""
 
-    def __init__(self, artifact: ArtifactFiles, session: ort.InferenceSession | None) -> None:
+    def __init__(self, artifact: ArtifactFiles, session: ort.InferenceSession) -> None:
         self.artifact = artifact
         self._session = session
         self._threshold = artifact.manifest.threshold
