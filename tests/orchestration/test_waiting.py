@@ -46,7 +46,7 @@ def test_it_fires_as_soon_as_there_is_a_file_and_ends_the_task(
     assert waiting.stdout is not None
     with waiting.stdout as said:
         assert said.readline() == "waiting\n"
-        intake.store.write(intake.prefixes.bucket, "incoming/notes.txt", b"no CSV")
+        intake.store.write(intake.prefixes.bucket, "incoming/x.csv.part", b"half")
         answer: list[str] = []
         reader = threading.Thread(target=lambda: answer.append(said.readline()))
         reader.start()
