@@ -81,6 +81,28 @@ def test_both_worlds_start_in_the_same_order(local: dict[str, Service]) -> None:
         assert {called.get(need, need) for need in service.needs} <= before(own), own
 
 
+def _running_needs(name: str, *, through_steps: bool) -> set[str]:
+    """Which services that run on have to be there for one, directly or not."""
+    found: set[str] = set()
+    ahead = set(SERVICES[name].get("depends_on", {}))
+    seen: set[str] = set()
+    while ahead:
+        need = ahead.pop()
+        seen.add(need)
+        if need not in STEPS:
+            found.add(need)
+        elif not through_steps:
+            continue
+        ahead |= set(SERVICES[need].get("depends_on", {})) - seen
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - STEPS))
+def test_what_a_service_needs_is_stopped_after_it(name: str) -> None:
+    """Compose stops in the order of the needs, and steps, which have ended, pass none on."""
+    assert _running_needs(name, through_steps=False) == _running_needs(name, through_steps=True)
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_container_has_no_rights_that_it_does_not_need(name: str) -> None:
     service = SERVICES[name]

@@ -82,5 +82,7 @@ def stack(session_stack: Stack) -> Stack:
     if session_stack.status()["phase"] == "stopped":
         started = session_stack.up()
         assert started.returncode == 0, started.stdout + started.stderr
-    eventually(lambda: session_stack.status()["phase"] == "healthy", limit_s=180)
+    if not eventually(lambda: session_stack.status()["phase"] == "healthy", limit_s=180):
+        # Every test from here on would wait as long for it.
+        pytest.exit(f"the stack does not come back: {session_stack.status()}", returncode=1)
     return session_stack

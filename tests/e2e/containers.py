@@ -100,7 +100,9 @@ class ContainerStack(Stack):
                 if step else state["Health"]["Status"] if state["Running"] else "stopped",
             })  # fmt: skip
         well = all(service["state"] in {"healthy", "done"} for service in services)
-        phase = "stopped" if not services else "healthy" if well else "starting"
+        # One that was stopped is enough: only `up` starts it again.
+        stopped = not services or any(service["state"] == "stopped" for service in services)
+        phase = "stopped" if stopped else "healthy" if well else "starting"
         return {"phase": phase, "services": services}
 
     def service(self, name: str) -> dict[str, Any]:

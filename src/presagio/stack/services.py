@@ -21,12 +21,12 @@ from presagio.stack.ports import Ports
 from presagio.stack.postgres import Account, server_account, server_command
 
 _AIRFLOW_NEEDS = ("airflow-db", "buckets")
-# Command, name in Airflow's own health, and what has to be there. Tasks speak to the API server;
-# the other parts need the database alone, and start beside it.
+# Name in Airflow's own health, and what has to be there. Tasks speak to the API server; the other
+# parts need the database alone, and start beside it.
 _AIRFLOW_PARTS = {
-    "airflow-scheduler": ("scheduler", "scheduler", ("airflow-apiserver",)),
-    "airflow-dag-processor": ("dag-processor", "dag_processor", _AIRFLOW_NEEDS),
-    "airflow-triggerer": ("triggerer", "triggerer", _AIRFLOW_NEEDS),
+    "airflow-scheduler": ("scheduler", ("airflow-apiserver",)),
+    "airflow-dag-processor": ("dag_processor", _AIRFLOW_NEEDS),
+    "airflow-triggerer": ("triggerer", _AIRFLOW_NEEDS),
 }
 
 
@@ -201,18 +201,23 @@ def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
 
 def _airflow_services(env: Mapping[str, str], ports: Ports) -> list[Service]:
     airflow = _own("airflow")
+    triggerer = (sys.executable, "-m", "presagio.orchestration.triggerer")
+    # The API server reads the log files itself: all parts are on one machine.
+    commands = {
+        "scheduler": (airflow, "scheduler", "--skip-serve-logs"),
+        "dag_processor": (airflow, "dag-processor"),
+        "triggerer": (*triggerer, "--skip-serve-logs"),
+    }
     parts = [
         Service(
             name=name,
-            # The API server reads the log files itself: all parts are on one machine.
-            command=(airflow, command) if component == "dag_processor"
-            else (airflow, command, "--skip-serve-logs"),
+            command=commands[component],
             env=env,
             needs=needs,
             check=airflow_component(ports.airflow, component),
         )
-        for name, (command, component, needs) in _AIRFLOW_PARTS.items()
-    ]  # fmt: skip
+        for name, (component, needs) in _AIRFLOW_PARTS.items()
+    ]
     return [
         Service(
             name="airflow-db",
