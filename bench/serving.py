@@ -17,7 +17,7 @@ import httpx
 from bench.report import table, write
 from bench.servers import Load, Server, ask, limit, object_store, presagio, running
 from bench.sizes import Size
-from presagio.serving.tokens import SCOPES, Authority
+from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.settings import load_settings
 from presagio.stack.ports import Ports, free_port, free_ports
 

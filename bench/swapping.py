@@ -26,7 +26,7 @@ from bench.serving import first_answer_s
 from bench.sizes import Size
 from presagio.inference.artifact import GRAPH, MANIFEST
 from presagio.inference.predictor import fallback_folder
-from presagio.orchestration.api import authorization
+from presagio.jobs.api_client import authorization
 from presagio.registry.versions import ARTIFACT, DIGEST_TAG
 from presagio.settings import Settings, load_settings
 from presagio.stack.credentials import load_credentials

@@ -1,7 +1,7 @@
 """Files every CSV and Parquet file that lands below the incoming prefix; runs again and again.
 
 When: as soon as there is a file (looked for in the triggerer, no worker waits).
-What: ``presagio.orchestration.sweep`` plans batches of what is there (a handful of small files it
+What: ``presagio.jobs.sweep`` plans batches of what is there (a handful of small files it
 files right away), mapped tasks file one batch each, and one task emits the asset
 ``presagio_clean_data`` with the count of new rows.
 """
@@ -38,7 +38,7 @@ _PARAMS = {
 
 
 def _intake(params: dict[str, Any] | None) -> "Intake":
-    from presagio.orchestration.sweep import open_intake  # noqa: PLC0415 - not at parse time
+    from presagio.jobs.sweep import open_intake  # noqa: PLC0415 - not at parse time
 
     return open_intake(load_settings(), Prefixes(**(params or {})))
 
@@ -60,7 +60,7 @@ def csv_file_watcher() -> None:
     def plan(
         params: dict[str, Any] | None = None, run_id: str | None = None
     ) -> list[dict[str, Any]]:
-        from presagio.orchestration.sweep import begin_round  # noqa: PLC0415
+        from presagio.jobs.sweep import begin_round  # noqa: PLC0415
 
         return begin_round(_intake(params), run_id=run_id)
 
@@ -68,7 +68,7 @@ def csv_file_watcher() -> None:
     def file_batch(
         batch: dict[str, Any], params: dict[str, Any] | None = None, run_id: str | None = None
     ) -> dict[str, int]:
-        from presagio.orchestration.sweep import file_batch  # noqa: PLC0415
+        from presagio.jobs.sweep import file_batch  # noqa: PLC0415
 
         return file_batch(_intake(params), batch, run_id=run_id)
 
@@ -77,7 +77,7 @@ def csv_file_watcher() -> None:
     def announce(
         params: dict[str, Any] | None = None, run_id: str | None = None, outlet_events: Any = None
     ) -> dict[str, int]:
-        from presagio.orchestration.sweep import sum_up  # noqa: PLC0415
+        from presagio.jobs.sweep import sum_up  # noqa: PLC0415
 
         total = sum_up(_intake(params), run_id=run_id or "")
         if total["rows_processed"] == 0:

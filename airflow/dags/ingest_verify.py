@@ -30,7 +30,7 @@ def ingest_verify() -> None:
 
     @task
     def compare(params: dict[str, Any] | None = None) -> dict[str, int]:
-        from presagio.orchestration.reconcile import reconcile  # noqa: PLC0415 - not at parse time
+        from presagio.jobs.reconcile import reconcile  # noqa: PLC0415 - not at parse time
 
         wanted = params or {}
         return reconcile(deep=wanted["deep"], mend=wanted["mend"])

@@ -1,7 +1,7 @@
 """Looks whether the newest readings are still like those that the champion was trained on.
 
 When: by ``PRESAGIO_DRIFT_SCHEDULE``, once an hour by default.
-What: ``presagio.orchestration.drift``, the same as ``presagio drift``: population stability, KS and
+What: ``presagio.jobs.drift``, the same as ``presagio drift``: population stability, KS and
 chi-square of features and scores, a page in the data bucket, figures in MLflow, an alert to the log
 and to ``PRESAGIO_ALERT_WEBHOOK``, once while the same drift holds. Drift does not fail the run.
 """
@@ -28,7 +28,7 @@ def monitor_drift() -> None:
 
     @task
     def watch() -> dict[str, Any]:
-        from presagio.orchestration.drift import watch_drift  # noqa: PLC0415 - not at parse time
+        from presagio.jobs.drift import watch_drift  # noqa: PLC0415 - not at parse time
 
         watched = watch_drift()
         drifted = [] if watched.report is None else list(watched.report.drifted)

@@ -2,7 +2,7 @@
 
 When: new clean data came (asset ``presagio_clean_data``), and on ``PRESAGIO_TRAIN_SCHEDULE`` where
 that is set. Nothing happens while fewer labelled rows are new than ``PRESAGIO_TRAIN_MIN_NEW_ROWS``.
-What: ``presagio.orchestration.retrain``: base rows and curated rows, search, judgement, gate, and
+What: ``presagio.jobs.retrain``: base rows and curated rows, search, judgement, gate, and
 the word to the API. A file that was refused whole for its rows blocks it until it is looked at.
 """
 
@@ -47,7 +47,7 @@ def train_champion() -> None:
 
     @task
     def count_new_rows(params: dict[str, Any] | None = None) -> dict[str, int]:
-        from presagio.orchestration.retrain import count_new_rows  # noqa: PLC0415 - not at parse
+        from presagio.jobs.retrain import count_new_rows  # noqa: PLC0415 - not at parse
 
         try:
             counted = count_new_rows(at_least=(params or {}).get("min_new_rows"))
@@ -62,7 +62,7 @@ def train_champion() -> None:
 
     @task(execution_timeout=timedelta(hours=2))
     def train_and_judge(run_id: str | None = None) -> dict[str, Any]:
-        from presagio.orchestration.retrain import retrain  # noqa: PLC0415
+        from presagio.jobs.retrain import retrain  # noqa: PLC0415
 
         try:
             return retrain(run_id=run_id)
@@ -71,7 +71,7 @@ def train_champion() -> None:
 
     @task
     def tell_api() -> dict[str, Any]:
-        from presagio.orchestration.retrain import tell_api  # noqa: PLC0415
+        from presagio.jobs.retrain import tell_api  # noqa: PLC0415
 
         return tell_api()
 

@@ -32,7 +32,7 @@ def csv_file_watcher() -> None:
 
     @task
     def plan(run_id: str | None = None) -> list[dict[str, Any]]:
-        from presagio.orchestration.sweep import begin_round, open_intake  # noqa: PLC0415
+        from presagio.jobs.sweep import begin_round, open_intake  # noqa: PLC0415
         from presagio.settings import load_settings  # noqa: PLC0415
 
         return begin_round(open_intake(load_settings()), run_id=run_id)

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from presagio.machine.spec import load_spec
-from presagio.serving.answers import PredictResponse
-from presagio.serving.requests import request_model
+from presagio.serving.http.answers import PredictResponse
+from presagio.serving.routes.requests import request_model
 
 app = FastAPI()
 Request: Any = request_model(load_spec())

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from presagio.cli.main import app
 from presagio.errors import NotFoundError, SettingsError, StackError
-from presagio.serving.accounts import Accounts, read_accounts
+from presagio.serving.auth.accounts import Accounts, read_accounts
 from presagio.settings import Settings, load_settings
 from tests.conftest import free_ports
 from tests.serving.conftest import SECRETS, serve_app

@@ -23,9 +23,9 @@ from presagio.cli.exit_status import (
 )
 from presagio.cli.main import app
 from presagio.errors import NotFoundError, RegistryError, UnknownVersionError
+from presagio.jobs.sweep import open_intake, sweep
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.orchestration.sweep import open_intake, sweep
 from presagio.settings import Settings
 from presagio.storage.objects import open_store
 from tests.cli.conftest import Cli

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from presagio.monitoring import exporter
+from presagio.lifecycle import exporter
 from presagio.serving import metrics
 
 ROOT = Path(__file__).parents[2]

@@ -17,9 +17,9 @@ import pytest
 from mlflow import MlflowClient
 
 from presagio.ingest.upload import upload, wait_for_receipt
+from presagio.jobs.api_client import authorization
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.orchestration.api import authorization
 from presagio.registry.recording import open_registry
 from tests.e2e.containers import COMMAND, REGISTRY_IMAGE, ContainerStack, docker
 from tests.e2e.stack import Stack, eventually

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from presagio.ingest.upload import upload, wait_for_receipt
+from presagio.jobs.api_client import authorization
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.orchestration.api import authorization
 from presagio.registry.recording import open_registry
 from tests.e2e.stack import TRAINED_ROWS, Stack, eventually
 from tests.readings import HEADER

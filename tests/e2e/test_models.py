@@ -7,9 +7,9 @@ import httpx
 import polars as pl
 
 from presagio.ingest.upload import upload, wait_for_receipt
+from presagio.jobs.api_client import authorization
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.orchestration.api import authorization
 from tests.e2e.stack import Stack, eventually
 
 

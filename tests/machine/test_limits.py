@@ -7,6 +7,7 @@ from presagio.machine.limits import (
     derive_quantities,
     distances_of,
     failing_modes,
+    rows_by_category,
     signed_distances,
 )
 from presagio.machine.spec import Bound, MachineSpec
@@ -92,3 +93,10 @@ def test_two_limits_on_one_side_keep_names_of_their_own(spec: MachineSpec) -> No
     other = rule.model_copy(update={"bounds": (Bound(of="power", below=1000.0),)})
     names = [d.name for d in distances_of(spec.model_copy(update={"rules": (rule, other)}))]
     assert names == ["pwf_power_below", "pwf_power_below_2"]
+
+
+def test_rows_are_taken_apart_by_category(spec: MachineSpec) -> None:
+    inputs = {name: np.zeros(100) for name in spec.indicator_names}
+    inputs["type_l"] = (np.arange(100) < 60).astype(float)
+    found = rows_by_category(spec, inputs)
+    assert {name: int(rows.sum()) for name, rows in found.items()} == {"type L": 60, "type H": 40}

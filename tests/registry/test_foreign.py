@@ -23,7 +23,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.registry.foreign import load_foreign
 from presagio.registry.reader import RegistryReader, open_reader
 from presagio.registry.versions import RegisteredVersion
-from presagio.serving.champion import Champion
+from presagio.serving.champion.holder import Champion
 from presagio.settings import Settings
 from tests.conftest import RunningServices
 

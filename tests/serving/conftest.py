@@ -13,7 +13,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from presagio.serving.app import create_app
-from presagio.serving.tokens import SCOPES, Authority
+from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.worker import server_options
 from presagio.settings import Settings
 

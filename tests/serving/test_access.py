@@ -27,10 +27,10 @@ from pydantic import SecretStr
 
 from presagio.errors import SettingsError
 from presagio.machine.spec import MachineSpec
-from presagio.serving.accounts import Accounts, make_account, read_accounts, write_accounts
 from presagio.serving.app import create_app
-from presagio.serving.problems import RefusedError
-from presagio.serving.tokens import Authority
+from presagio.serving.auth.accounts import Accounts, make_account, read_accounts, write_accounts
+from presagio.serving.auth.tokens import Authority
+from presagio.serving.http.problems import RefusedError
 from presagio.settings import Settings
 from tests.conftest import free_ports
 from tests.serving.conftest import SECRETS, Serve, with_secrets
@@ -453,7 +453,7 @@ def test_tokens_of_an_outside_issuer_are_taken(
         # A new key is found, though not sooner than every now and then.
         issuer.private = {"two": rsa.generate_private_key(public_exponent=65537, key_size=2048)}
         assert status(issuer.token("two")) == 401
-        monkeypatch.setattr("presagio.serving.issuers._RENEWED_S", 0.0)
+        monkeypatch.setattr("presagio.serving.auth.issuers._RENEWED_S", 0.0)
         assert status(issuer.token("two")) == 200
 
 

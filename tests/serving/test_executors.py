@@ -10,8 +10,8 @@ import pytest
 
 import presagio.serving
 from presagio.serving.executors import Executor
+from presagio.serving.http.problems import RefusedError
 from presagio.serving.logs import request_id
-from presagio.serving.problems import RefusedError
 
 pytestmark = pytest.mark.unit
 

@@ -18,7 +18,7 @@ from presagio.errors import RegistryError
 from presagio.inference.predictor import fallback_folder
 from presagio.machine.spec import MachineSpec
 from presagio.registry.reader import RegistryReader
-from presagio.serving.champion import Champion
+from presagio.serving.champion.holder import Champion
 from presagio.settings import Settings
 from tests.inference.broken import BROKEN, LARGE, make_artifact
 from tests.registry.liar import MODEL, Handler, Registry, says, serve_registry
@@ -117,7 +117,7 @@ def test_each_fault_is_logged_once_and_every_look_counted(
         deadline = time.monotonic() + 60
         while api.metric(unavailable) < before + 5:
             assert time.monotonic() < deadline
-        logged = [r for r in caplog.records if r.name == "presagio.serving.champion"]
+        logged = [r for r in caplog.records if r.name == "presagio.serving.champion.holder"]
         assert [record.levelno for record in logged] == [logging.WARNING]
         assert "is not one of MLflow's" in logged[0].getMessage()
     api.take("1")

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from presagio.machine.spec import MachineSpec
-from presagio.serving.board import FOLDER_VARIABLE, Board
+from presagio.serving.champion.board import FOLDER_VARIABLE
 from presagio.serving.metrics import Metrics
 from presagio.serving.recording import PREFIX, Recorder
 from presagio.settings import Settings
@@ -93,7 +93,7 @@ def test_a_full_queue_drops_and_counts_and_never_waits(
 def test_what_waits_is_kept_when_the_store_is_back(
     settings: Settings, store: ObjectStore, spec: MachineSpec
 ) -> None:
-    from presagio.serving.champion import load_fallback
+    from presagio.serving.champion.holder import load_fallback
 
     served, metrics = load_fallback(spec), Metrics()
     recorder = Recorder(settings.model_copy(update={"record_seconds": 3600.0}), spec, metrics)
@@ -195,7 +195,7 @@ def test_the_thread_that_writes_outlives_any_fault(
     settings: Settings, store: ObjectStore, spec: MachineSpec, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from presagio.serving.champion import load_fallback
+    from presagio.serving.champion.holder import load_fallback
 
     served, metrics = load_fallback(spec), Metrics()
     # Neither a disk that is gone nor anything else that is no error of ours may end it.
@@ -204,7 +204,7 @@ def test_the_thread_that_writes_outlives_any_fault(
     inputs = list(map(float, spec.example.values()))
     recorder.one("r", 7, inputs, (1.5, 0.75, True), served)
     until = time.monotonic() + 30
-    while b"presagio_recording_failures_total 0.0" in metrics.exposition(Board(None)):
+    while b"presagio_recording_failures_total 0.0" in metrics.exposition():
         assert time.monotonic() < until
         time.sleep(0.05)
     monkeypatch.setattr(tempfile, "tempdir", None)

@@ -116,7 +116,7 @@ def test_until_it_is_warm_a_worker_answers_and_is_not_ready(
 _IMPORTS = """
 import gc, http.client, json, os, socket, sys, threading, time
 import uvicorn
-from presagio.serving.tokens import Authority, SCOPES
+from presagio.serving.auth.tokens import Authority, SCOPES
 from presagio.serving.worker import make_app, server_options
 from presagio.settings import load_settings
 

@@ -18,8 +18,8 @@ import pytest
 
 from presagio.machine.spec import MachineSpec
 from presagio.registry.recording import Registry, open_registry
-from presagio.serving.board import Board
-from presagio.serving.tokens import SCOPES, Authority
+from presagio.serving.auth.tokens import SCOPES, Authority
+from presagio.serving.champion.board import Board
 from presagio.settings import Settings
 from presagio.training.registration import register_model
 from presagio.training.train import TrainedModel

@@ -7,7 +7,6 @@ import pytest
 from presagio.errors import StackError
 from presagio.stack import ports
 from presagio.stack.ports import Ports, check_ports, free_port, free_ports
-from presagio.stack.services import Service
 
 
 def test_an_offset_moves_every_port() -> None:
@@ -34,7 +33,7 @@ def test_a_taken_port_is_named_with_the_option_that_changes_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(StackError) as refused:
-            check_ports([Service("airflow-apiserver", (), port=port)])
+            check_ports({"airflow-apiserver": port})
     assert f"port {port}, which airflow-apiserver needs" in str(refused.value)
     assert "--port airflow=N" in str(refused.value)
     assert "--port-offset" in str(refused.value)
@@ -43,7 +42,7 @@ def test_a_taken_port_is_named_with_the_option_that_changes_it() -> None:
 def test_free_ports_are_fine() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    check_ports([Service("api", (), port=port), Service("step", ())])
+    check_ports({"api": port})
 
 
 def test_ports_for_tests_and_benchmarks_are_below_those_of_outgoing_connections() -> None:

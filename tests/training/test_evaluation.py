@@ -5,7 +5,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from presagio.machine.spec import MachineSpec
 from presagio.training.evaluation import (
     Interval,
     ModeFigures,
@@ -13,7 +12,6 @@ from presagio.training.evaluation import (
     evaluate,
     figures_by_mode,
     mean_intervals,
-    rows_by_category,
 )
 
 TARGET = np.array([False] * 96 + [True] * 4)
@@ -74,13 +72,6 @@ def test_a_mean_over_folds_has_an_interval() -> None:
     found = mean_intervals(folds)["f1"]
     assert found.mean == pytest.approx(np.mean([fold.f1 for fold in folds]))
     assert found.low < found.mean < found.high
-
-
-def test_rows_are_taken_apart_by_category(spec: MachineSpec) -> None:
-    inputs = pd.DataFrame(0.0, index=range(100), columns=list(spec.input_names))
-    inputs["type_l"] = np.arange(100) < 60
-    found = rows_by_category(spec, inputs)
-    assert {name: int(rows.sum()) for name, rows in found.items()} == {"type L": 60, "type H": 40}
 
 
 def test_a_group_without_a_failure_can_be_judged() -> None:

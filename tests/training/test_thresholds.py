@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from presagio.inference.measures import row_costs, total_cost
 from presagio.machine.spec import Costs
-from presagio.training.thresholds import choose_thresholds, row_costs, total_cost
+from presagio.training.thresholds import choose_thresholds
 
 EQUAL = Costs(missed_failure=1.0, false_alarm=1.0)
 TARGET = np.array([False, False, True, False, True, True])

@@ -43,7 +43,7 @@ def serve(
     home: Home = None,
 ) -> None:
     """Serve the inference API until Ctrl-C; `presagio up` does so among the rest."""
-    from presagio.serving.tokens import open_authority  # noqa: PLC0415 - heavy imports
+    from presagio.serving.auth.tokens import open_authority  # noqa: PLC0415 - heavy imports
     from presagio.serving.worker import serve as run  # noqa: PLC0415
 
     settings = load_settings(home)
@@ -67,7 +67,7 @@ def token(
     as_json: AsJson = False,
 ) -> None:
     """Print a token for the API: curl -H "Authorization: Bearer $(presagio token)"."""
-    from presagio.orchestration.api import fetch_token  # noqa: PLC0415 - heavy imports
+    from presagio.jobs.api_client import fetch_token  # noqa: PLC0415 - heavy imports
 
     settings = load_settings(home)
     try:
@@ -106,7 +106,7 @@ def add_account(
 
     The secret is printed once; only its hash is stored.
     """
-    from presagio.serving import accounts  # noqa: PLC0415 - heavy imports
+    from presagio.serving.auth import accounts  # noqa: PLC0415 - heavy imports
 
     settings = load_settings(home)
     if name in {"admin", settings.client_id}:
@@ -128,7 +128,7 @@ def add_account(
 @app.command("list")
 def list_accounts(home: Home = None, as_json: AsJson = False) -> None:
     """List the accounts that were added."""
-    from presagio.serving import accounts  # noqa: PLC0415 - heavy imports
+    from presagio.serving.auth import accounts  # noqa: PLC0415 - heavy imports
 
     known = accounts.read_accounts(load_settings(home).accounts_file)
     if as_json:
@@ -146,7 +146,7 @@ def remove_account(
     as_json: AsJson = False,
 ) -> None:
     """Remove an account; tokens that it has stay valid until they expire."""
-    from presagio.serving import accounts  # noqa: PLC0415 - heavy imports
+    from presagio.serving.auth import accounts  # noqa: PLC0415 - heavy imports
 
     path = load_settings(home).accounts_file
     known = accounts.read_accounts(path)

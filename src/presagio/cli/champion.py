@@ -14,9 +14,9 @@ from presagio.registry.versions import GATE_TAG
 from presagio.settings import load_settings
 
 if TYPE_CHECKING:
+    from presagio.lifecycle.promotion import Promoter
     from presagio.registry.versions import ListedVersion
     from presagio.storage.promotions import RecordedDecision
-    from presagio.training.promotion import Promoter
 
 _METRICS = ("test_f1", "test_average_precision", "test_cost_per_1000")
 
@@ -25,8 +25,8 @@ Why = Annotated[str, typer.Option("--why", help="Why, for the ledger of promotio
 
 def open_home_promoter(home: Path | None) -> "Promoter":
     """Open registry and ledger of the stack in a home folder."""
+    from presagio.lifecycle.promotion import open_promoter  # noqa: PLC0415
     from presagio.machine.spec import load_spec  # noqa: PLC0415 - heavy imports
-    from presagio.training.promotion import open_promoter  # noqa: PLC0415
 
     settings = load_settings(home)
     return open_promoter(settings, load_spec(settings.machine_spec))
@@ -72,7 +72,7 @@ def promote(
 
     The gate compares it with the champion on the version's held-out test set.
     """
-    from presagio.training import promotion  # noqa: PLC0415 - heavy imports
+    from presagio.lifecycle import promotion  # noqa: PLC0415 - heavy imports
 
     if force and not why:
         raise typer.BadParameter("--force needs --why: it is written down")
@@ -100,7 +100,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make the version before the champion champion again."""
-    from presagio.training import promotion  # noqa: PLC0415 - heavy imports
+    from presagio.lifecycle import promotion  # noqa: PLC0415 - heavy imports
 
     who, promoter = getpass.getuser(), open_home_promoter(home)
     recorded = promotion.rollback(promoter, version, who=who, why=why)

@@ -79,8 +79,8 @@ def _file(intake: "Intake", path: Path) -> None:
 
 
 def _train(settings: Settings, intake: "Intake") -> "RegisteredVersion":
+    from presagio.lifecycle.promotion import open_promoter, promote  # noqa: PLC0415
     from presagio.training.curated import read_curated  # noqa: PLC0415 - heavy imports
-    from presagio.training.promotion import open_promoter, promote  # noqa: PLC0415
     from presagio.training.registration import register_model  # noqa: PLC0415
 
     dataset, promoter = read_curated(intake), open_promoter(settings, intake.spec)
@@ -112,7 +112,7 @@ def _wait_for_version(api: str, version: str) -> float:
 def _predict(settings: Settings, request_id: int, features: dict[str, Any]) -> dict[str, Any]:
     import httpx  # noqa: PLC0415 - heavy imports
 
-    from presagio.orchestration.api import authorization  # noqa: PLC0415
+    from presagio.jobs.api_client import authorization  # noqa: PLC0415
 
     answer = httpx.post(
         f"{settings.api_url}/predict",

@@ -219,7 +219,7 @@ def train(
 def _ask_the_gate(
     settings: Settings, spec: "MachineSpec", version: "RegisteredVersion"
 ) -> "RecordedDecision":
-    from presagio.training.promotion import open_promoter, promote  # noqa: PLC0415 - heavy imports
+    from presagio.lifecycle.promotion import open_promoter, promote  # noqa: PLC0415 - heavy imports
 
     why = "presagio train"
     return promote(open_promoter(settings, spec), version, who=getpass.getuser(), why=why)

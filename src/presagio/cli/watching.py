@@ -15,8 +15,8 @@ from presagio.errors import StackError
 from presagio.settings import load_settings
 
 if TYPE_CHECKING:
-    from presagio.monitoring.drift import ColumnDrift, DriftReport
-    from presagio.orchestration.feedback import AlarmFigures
+    from presagio.jobs.feedback import AlarmFigures
+    from presagio.lifecycle.drift import ColumnDrift, DriftReport
 
 _ALARMS = (
     Column("Version", right=True), Column("Outcomes", right=True), Column("Failures", right=True),
@@ -73,7 +73,7 @@ def feedback(
     said_version, or asked of the champion.
     """
     from presagio.ingest.upload import wait_for_receipt  # noqa: PLC0415 - heavy imports
-    from presagio.orchestration.feedback import alarm_figures, send_feedback  # noqa: PLC0415
+    from presagio.jobs.feedback import alarm_figures, send_feedback  # noqa: PLC0415
     from presagio.registry.recording import open_registry  # noqa: PLC0415
 
     intake, settings = open_home_intake(home), load_settings(home)
@@ -123,7 +123,7 @@ def drift(home: Home = None, as_json: AsJson = False) -> None:
     MLflow, an alert where there is drift. "Cannot tell" means that the readings of a column follow
     each other so closely that they are worth too few independent ones.
     """
-    from presagio.orchestration.drift import watch_drift  # noqa: PLC0415 - heavy imports
+    from presagio.jobs.drift import watch_drift  # noqa: PLC0415 - heavy imports
 
     watched = watch_drift(load_settings(home))
     report = watched.report
@@ -155,7 +155,7 @@ def exporter(
 
     The API has metrics of its own. Whoever reaches the port may read these.
     """
-    from presagio.monitoring.exporter import Figures, serve_figures  # noqa: PLC0415
+    from presagio.lifecycle.exporter import Figures, serve_figures  # noqa: PLC0415
     from presagio.storage.database import open_database  # noqa: PLC0415
     from presagio.storage.ledger import Ledger  # noqa: PLC0415
     from presagio.storage.objects import open_store  # noqa: PLC0415

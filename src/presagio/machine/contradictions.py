@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+# What a door calls the fault of a reading with two values of one category.
+CONTRADICTION = "contradiction"
+
 
 def contradict(flags: Sequence[Any]) -> Any:
     """Tell whether more than one indicator of a category is true.

@@ -47,6 +47,26 @@ def category_values(
     return np.select(indicators, list(category.indicators), default=category.remainder or "")
 
 
+def rows_by_category(
+    spec: MachineSpec, inputs: Mapping[str, NDArray[np.generic]]
+) -> dict[str, Bools]:
+    """Tell which rows have each value of each category, as ``type L``; values without a row not.
+
+    Parameters
+    ----------
+    spec
+        The machine spec.
+    inputs
+        The indicators of its categories at least, each of shape ``(n,)``.
+    """
+    groups = {
+        f"{category.name} {value}": category_values(category, inputs) == value
+        for category in spec.categories
+        for value in category.values
+    }
+    return {name: rows for name, rows in groups.items() if rows.any()}
+
+
 def _threshold(bound: Bound, spec: MachineSpec, inputs: Mapping[str, Floats]) -> float | Floats:
     limit = bound.limit
     if not isinstance(limit, dict):

@@ -1,1 +1,1 @@
-"""What the DAGs call. Besides the DAG files, the only room that knows Airflow."""
+"""What runs inside Airflow. Besides the DAG files, the only package that knows it."""

@@ -85,7 +85,7 @@ class ReaderPool:
         reader = self._lend(wait_s)
         try:
             with _as_descriptor(file) as number:
-                reading = reader.begin(task, number, arguments)
+                reading = Reading(reader, *reader.begin(task, number, arguments), self.limits)
         except BaseException:
             self._give_back(reader)
             raise

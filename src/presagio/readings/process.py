@@ -13,7 +13,6 @@ from typing import Any
 
 from presagio.readings import channel
 from presagio.readings.limits import ReaderLimits
-from presagio.readings.reading import Reading
 
 _START_S, _END_S = 60.0, 5.0
 # So far a reader may be ahead of who takes the parts: a slow taker seldom holds a reader.
@@ -110,17 +109,22 @@ class ReaderProcess:
         with self._sending, contextlib.suppress(channel.ChannelClosedError):
             channel.send(self._channel, message, files)
 
-    def begin(self, task: str, file: int, arguments: dict[str, Any]) -> Reading:
-        """Begin to read an open file; its parts are in the answer."""
+    def begin(self, task: str, file: int, arguments: dict[str, Any]) -> tuple[int, int]:
+        """Begin to read an open file.
+
+        Returns
+        -------
+        int, int
+            The number of the job, and the open ring file that its parts will lie in.
+        """
         self._jobs += 1
         ring = _open_ring()
-        reading = Reading(self, self._jobs, self._limits, ring)
         job = {
             "task": task, "job": self._jobs, "arguments": arguments,
             "window": _WINDOW_BYTES, "seconds": self._limits.seconds,
         }  # fmt: skip
         self.send(job, (file, ring))
-        return reading
+        return self._jobs, ring
 
     def death(self) -> dict[str, Any]:
         """Say of what it ended."""

@@ -6,14 +6,12 @@ import time
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from presagio.errors import DataError, HeaderLimitError, ReaderEndedError, UnreadableFileError
 from presagio.readings import channel
 from presagio.readings.limits import ReaderLimits
-
-if TYPE_CHECKING:
-    from presagio.readings.process import ReaderProcess
+from presagio.readings.process import ReaderProcess
 
 _TICK_S = 0.25
 
@@ -40,8 +38,8 @@ def _exactly(file: int, offset: int, length: int) -> bytes:
 class Reading:
     """The parts of one file, as they come; a thread takes them from the reader meanwhile."""
 
-    def __init__(self, reader: "ReaderProcess", job: int, limits: ReaderLimits, ring: int) -> None:
-        self._reader, self._job, self._limits, self._ring = reader, job, limits, ring
+    def __init__(self, reader: ReaderProcess, job: int, ring: int, limits: ReaderLimits) -> None:
+        self._reader, self._job, self._ring, self._limits = reader, job, ring, limits
         self._waiting: deque[tuple[dict[str, Any], list[list[int]]]] = deque()
         self._changed = threading.Condition()
         self._ended: dict[str, Any] | None = None

@@ -21,37 +21,33 @@ from starlette.middleware.cors import CORSMiddleware
 from presagio import __version__
 from presagio.errors import RegistryError, SettingsError, StorageError
 from presagio.machine.spec import MachineSpec, load_spec
-from presagio.serving import problems
-from presagio.serving.answers import Problem
-from presagio.serving.at_once import AT_ONCE_KEY
-from presagio.serving.authorization import Guard, token_router
-from presagio.serving.batch import Batches, batch_router
-from presagio.serving.board import Board, open_board
-from presagio.serving.champion import Champion
-from presagio.serving.edge import Asgi, Edge
+from presagio.serving.auth.authorization import Guard, token_router
+from presagio.serving.auth.sign_in import browser_page
+from presagio.serving.auth.tokens import OutsideIssuer, open_authority
+from presagio.serving.champion.board import Board, open_board, workers_folder
+from presagio.serving.champion.holder import Champion
 from presagio.serving.executors import Executors
-from presagio.serving.feedback import feedback_router
-from presagio.serving.health import check_ready, health_router, metrics_router
-from presagio.serving.idempotency import Idempotency
+from presagio.serving.first_steps import freeze_what_stays, import_what_waits, verify_a_token
+from presagio.serving.http import problems
+from presagio.serving.http.answers import Problem
+from presagio.serving.http.at_once import AT_ONCE_KEY
+from presagio.serving.http.edge import Asgi, Edge
+from presagio.serving.http.idempotency import Idempotency
+from presagio.serving.http.key_locks import KeyLocks
+from presagio.serving.http.open_connections import STATE_KEY, OpenConnections
+from presagio.serving.http.openapi import schemas_of
 from presagio.serving.judgement import Judge
-from presagio.serving.key_locks import open_key_locks
 from presagio.serving.metrics import Metrics
-from presagio.serving.models import model_router, webhook_router
-from presagio.serving.open_connections import STATE_KEY, OpenConnections
-from presagio.serving.openapi import schemas_of
-from presagio.serving.predictions import Predictions, predict_router
-from presagio.serving.protocol_v2 import Inference, v2_router
 from presagio.serving.recording import Recorder
-from presagio.serving.requests import feedback_model, request_model
-from presagio.serving.sign_in import browser_page
-from presagio.serving.tensors import InferenceRequest
-from presagio.serving.tokens import OutsideIssuer, open_authority
-from presagio.serving.warmup import (
-    Warmup,
-    freeze_what_stays,
-    import_what_waits,
-    verify_a_token,
-)
+from presagio.serving.routes.batch import Batches, batch_router
+from presagio.serving.routes.feedback import feedback_router
+from presagio.serving.routes.health import check_ready, health_router, metrics_router
+from presagio.serving.routes.models import model_router, webhook_router
+from presagio.serving.routes.predictions import Predictions, predict_router
+from presagio.serving.routes.protocol_v2 import Inference, v2_router
+from presagio.serving.routes.requests import feedback_model, request_model
+from presagio.serving.routes.tensors import InferenceRequest
+from presagio.serving.warmup import Warmup
 from presagio.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -75,7 +71,7 @@ class _Parts:
 def _outside_issuer(settings: Settings) -> OutsideIssuer | None:
     if settings.oidc_issuer is None:
         return None
-    from presagio.serving.issuers import OidcIssuer  # noqa: PLC0415 - an HTTP client
+    from presagio.serving.auth.issuers import OidcIssuer  # noqa: PLC0415 - an HTTP client
 
     return OidcIssuer(settings.oidc_issuer, settings.oidc_audience)
 
@@ -93,7 +89,8 @@ def _make_parts(settings: Settings) -> _Parts:
     champion = Champion(settings, spec, reader, board, metrics)
     return _Parts(
         settings, spec, board, metrics, champion, Recorder(settings, spec, metrics),
-        Idempotency(settings, open_key_locks()), guard, Executors(settings.api_max_concurrency),
+        Idempotency(settings, KeyLocks(workers_folder())), guard,
+        Executors(settings.api_max_concurrency),
     )  # fmt: skip
 
 

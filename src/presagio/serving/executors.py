@@ -15,7 +15,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import ParamSpec, TypeVar
 
-from presagio.serving.problems import RefusedError
+from presagio.serving.http.problems import RefusedError
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from presagio.inference.diagnosis import likeliest_modes
 from presagio.inference.predictor import Prediction
-from presagio.serving.champion import Served
+from presagio.serving.champion.holder import Served
 from presagio.serving.logs import request_id
 from presagio.serving.metrics import Metrics
 from presagio.serving.recording import Recorder

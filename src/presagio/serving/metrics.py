@@ -2,10 +2,9 @@
 
 import contextlib
 import os
-import time
 from collections import Counter as Counts
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,51 +14,14 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
-
-if TYPE_CHECKING:
-    from presagio.serving.board import Board
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Where workers keep their values, so that whichever is asked answers for all.
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 _SCORES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
-
-
-class _Workers(Collector):
-    """What each worker says of the model that it serves."""
-
-    def __init__(self, board: "Board") -> None:
-        self._board = board
-
-    def collect(self) -> Iterable[Metric]:
-        served = GaugeMetricFamily(
-            "presagio_model_served", "Workers by what they serve.", labels=["model", "version"]
-        )
-        degraded = GaugeMetricFamily(
-            "presagio_degraded", "Workers that do not serve a confirmed champion."
-        )
-        age = GaugeMetricFamily(
-            "presagio_model_age_seconds", "Seconds since the oldest swap of a worker."
-        )
-        looked = GaugeMetricFamily(
-            "presagio_registry_look_age_seconds",
-            "Seconds since the last finished look at the registry, of the worker where it is most.",
-        )
-        workers = self._board.workers()
-        counts: dict[tuple[str, str], int] = {}
-        for worker in workers:
-            key = worker.model, worker.version
-            counts[key] = counts.get(key, 0) + 1
-        for key, count in counts.items():
-            served.add_metric(list(key), count)
-        degraded.add_metric([], sum(worker.degraded for worker in workers))
-        age.add_metric([], max((time.time() - worker.since for worker in workers), default=0.0))
-        looked.add_metric([], max((worker.look_age() for worker in workers), default=0.0))
-        return [served, degraded, age, looked]
 
 
 class Metrics:
@@ -138,16 +100,17 @@ class Metrics:
         """Count a refusal."""
         self._refusals.labels(kind).inc()
 
-    def exposition(self, board: "Board") -> bytes:
-        """Return the figures of all workers, as Prometheus reads them."""
+    def exposition(self, *others: Collector) -> bytes:
+        """Return the metrics of all workers, and of other collectors, as Prometheus reads them."""
         if folder := os.environ.get(FOLDER_VARIABLE):
             registry = CollectorRegistry()
             MultiProcessCollector(registry, path=folder)
         else:
             registry = self._registry
-        workers = CollectorRegistry()
-        workers.register(_Workers(board))
-        return generate_latest(registry) + generate_latest(workers)
+        beside = CollectorRegistry()
+        for other in others:
+            beside.register(other)
+        return generate_latest(registry) + generate_latest(beside)
 
 
 def forget_worker(pid: int) -> None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from presagio.errors import PresagioError
 from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
-from presagio.serving.champion import Served
+from presagio.serving.champion.holder import Served
 from presagio.serving.metrics import Metrics
 from presagio.settings import Settings
 

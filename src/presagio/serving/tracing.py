@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from presagio import __version__
-from presagio.serving.bodies import Receive, Scope
-from presagio.serving.edge import Asgi, Send
+from presagio.serving.http.bodies import Receive, Scope
+from presagio.serving.http.edge import Asgi, Send
 
 _SERVER_ERROR = 500
 

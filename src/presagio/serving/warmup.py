@@ -5,13 +5,11 @@ meanwhile, slowly; ``/health/ready`` says that it is warming up.
 """
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import Callable
 
 from presagio.serving.executors import Executor
-from presagio.serving.tokens import Authority
 
 _log = logging.getLogger(__name__)
 # A store that hangs keeps a worker from being ready no longer.
@@ -54,27 +52,3 @@ def _run_steps(*steps: Callable[[], object]) -> None:
             step()
         except Exception as err:  # noqa: BLE001 - a cold worker is better than none
             _log.warning("a part of this worker is not warm: %s", err)
-
-
-def import_what_waits() -> None:
-    """Import what routes and threads import at their first use, while all others would wait."""
-    # ruff: noqa: PLC0415 - an HTTP client, an S3 client and Polars: not before the process answers
-    import presagio.registry.reader
-    import presagio.serving.files
-    import presagio.storage.objects  # noqa: F401
-
-
-def freeze_what_stays() -> None:
-    """Have garbage collections pass by all that was imported and made so far.
-
-    It stays for the life of the process. A full collection, of which one comes every 20 s under
-    load, went through 300,000 objects and held all answers for 75 to 184 ms.
-    """
-    gc.collect()
-    gc.freeze()
-
-
-def verify_a_token(authority: Authority) -> None:
-    """Verify a token, as for the first request."""
-    token, _ = authority.issue("warm-up", [])
-    asyncio.run(authority.verify(token))

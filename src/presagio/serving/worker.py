@@ -10,9 +10,10 @@ from typing import Any
 
 import uvicorn
 
-from presagio.serving import board, metrics
-from presagio.serving.at_once import AtOnceProtocol
-from presagio.serving.edge import Asgi
+from presagio.serving import metrics
+from presagio.serving.champion import board
+from presagio.serving.http.at_once import AtOnceProtocol
+from presagio.serving.http.edge import Asgi
 from presagio.serving.logs import configure_logs
 from presagio.settings import Settings
 

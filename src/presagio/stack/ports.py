@@ -2,15 +2,10 @@
 
 import secrets
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING
 
 from presagio.errors import StackError
-
-if TYPE_CHECKING:
-    from presagio.stack.services import Service
-
 
 # Systems give outgoing connections ports from 32,768 up, which a server then finds taken.
 _FREE = range(10_000, 32_000)
@@ -94,21 +89,24 @@ def _bind_error(port: int) -> OSError | None:
     return None
 
 
-def check_ports(services: "list[Service]") -> None:
+def check_ports(wanted: Mapping[str, int]) -> None:
     """Find out whether every port is free, before anything is started.
+
+    Parameters
+    ----------
+    wanted
+        The TCP port that each service needs, by the service's name.
 
     Raises
     ------
     StackError
         If one is taken; names it, and the options that change it.
     """
-    for service in services:
-        if service.port is None:
-            continue
-        if err := _bind_error(service.port):
-            option = service.name.removesuffix("-apiserver")
+    for name, port in wanted.items():
+        if err := _bind_error(port):
+            option = name.removesuffix("-apiserver")
             raise StackError(
-                f"port {service.port}, which {service.name} needs, cannot be had "
+                f"port {port}, which {name} needs, cannot be had "
                 f"({err.strerror}); choose another with --port {option}=N, or move all ports "
                 "with --port-offset N"
             ) from err

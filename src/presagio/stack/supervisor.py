@@ -115,7 +115,8 @@ class Supervisor:
             # What it says is of a supervisor that is gone.
             self._layout.state.unlink(missing_ok=True)
             end(left_over(self._layout))
-            check_ports([running.service for running in self._all.values()])
+            services = [running.service for running in self._all.values()]
+            check_ports({own.name: own.port for own in services if own.port is not None})
             guardian = self._start_guardian()
             try:
                 self._supervise()

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from presagio.training.evaluation import f1_of
+from presagio.inference.measures import f1_of
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

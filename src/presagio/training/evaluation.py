@@ -8,8 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from presagio.machine.limits import category_values
-from presagio.machine.spec import MachineSpec
+from presagio.inference.measures import f1_of
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -42,11 +41,6 @@ class Figures:
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
-
-
-def f1_of(target: Bools, label: Bools) -> float:
-    """Return the F1 of labels, 0 where there is neither a failure nor an alarm."""
-    return _ratio(2 * int(np.sum(target & label)), int(target.sum()) + int(label.sum()))
 
 
 def evaluate(target: Bools, score: Floats, probability: Floats, label: Bools) -> Figures:
@@ -160,17 +154,6 @@ def mean_intervals(figures: Sequence[Figures]) -> dict[str, Interval]:
         mean = float(values.mean())
         found[name] = Interval(mean, mean - float(error), mean + float(error))
     return found
-
-
-def rows_by_category(spec: MachineSpec, inputs: pd.DataFrame) -> dict[str, Bools]:
-    """Tell which rows have each value of each category, as ``type L``; values without a row not."""
-    values = {name: inputs[name].to_numpy() for name in spec.indicator_names}
-    groups = {
-        f"{category.name} {value}": category_values(category, values) == value
-        for category in spec.categories
-        for value in category.values
-    }
-    return {name: rows for name, rows in groups.items() if rows.any()}
 
 
 @dataclass(frozen=True)

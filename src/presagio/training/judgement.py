@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from presagio.inference.measures import total_cost
 from presagio.inference.predictor import Prediction
-from presagio.machine.limits import distances_of, signed_distances
+from presagio.machine.limits import distances_of, rows_by_category, signed_distances
 from presagio.machine.spec import MachineSpec
 from presagio.training.alarm import FailureAlarm
 from presagio.training.evaluation import (
@@ -18,14 +19,12 @@ from presagio.training.evaluation import (
     evaluate,
     figures_by_mode,
     mean_intervals,
-    rows_by_category,
 )
 from presagio.training.nested import cross_validate
 from presagio.training.parallel import one_thread_a_fit
 from presagio.training.race import Progress
 from presagio.training.search import SearchResult
 from presagio.training.splitting import Part, make_folds, repeats
-from presagio.training.thresholds import total_cost
 
 _PER = 1000
 # How often the training part is divided into folds to judge what was chosen, where rows are few.
@@ -142,6 +141,8 @@ def judge(
             test.target[rows], said.score[rows], said.probability[rows], said.label[rows]
         )
 
+    columns = dict(zip(spec.input_names, test.inputs.to_numpy().T, strict=True))
+
     def cost(alarm: Bools) -> float:
         return _PER * total_cost(test.target, alarm, spec.costs) / len(test)
 
@@ -151,7 +152,7 @@ def judge(
         bootstrap_intervals(test.target, said.score, said.label, seed=seed),
         intervals,
         {name: float(np.std([getattr(one, name) for one in folds])) for name in intervals},
-        {name: figures(rows) for name, rows in rows_by_category(spec, test.inputs).items()},
+        {name: figures(rows) for name, rows in rows_by_category(spec, columns).items()},
         figures_by_mode(test.labels, said.label, name_modes(spec, result.alarm, test)),
         cost(said.label),
         # It has no probability of its own; the sigmoid of its score stands for one.

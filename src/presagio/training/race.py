@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from presagio.inference.measures import f1_of
 from presagio.training.alarm import DetectorPlan, decide, fit_detector
-from presagio.training.evaluation import f1_of
 from presagio.training.expansion import expand
 from presagio.training.features import FeatureTable
 from presagio.training.mapped import Positions

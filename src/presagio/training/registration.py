@@ -137,7 +137,7 @@ def _write_candidates(model: TrainedModel, path: Path) -> Path:
 def register_model(model: TrainedModel, registry: Registry, folder: Path) -> RegisteredVersion:
     """Log a training with its candidates, and register the model as challenger.
 
-    Who is champion is another matter: :func:`presagio.training.promotion.promote`.
+    Who is champion is another matter: :func:`presagio.lifecycle.promotion.promote`.
 
     Parameters
     ----------

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from presagio.inference.measures import f1_of, row_costs
 from presagio.machine.spec import MachineSpec
 from presagio.training.alarm import DetectorPlan, FailureAlarm
-from presagio.training.evaluation import f1_of
 from presagio.training.splitting import FOLDS, Folds, Part
-from presagio.training.thresholds import Thresholds, choose_thresholds, row_costs
+from presagio.training.thresholds import Thresholds, choose_thresholds
 
 Floats = NDArray[np.float64]
 Shape = Literal["per_mode", "single"]

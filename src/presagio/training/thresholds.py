@@ -13,18 +13,6 @@ Floats = NDArray[np.float64]
 _RECALL = 0.8
 
 
-def total_cost(target: Bools, alarm: Bools, costs: Costs) -> float:
-    """Sum up what answers cost, in the spec's currency."""
-    return float(row_costs(target, alarm, costs).sum())
-
-
-def row_costs(target: Bools, alarm: Bools, costs: Costs) -> Floats:
-    """Return what each answer costs, shape ``(n,)``, in the spec's currency."""
-    missed = np.where(target & ~alarm, costs.missed_failure, 0.0)
-    false = np.where(~target & alarm, costs.false_alarm, 0.0)
-    return missed + false + np.where(alarm, costs.inspection, 0.0)
-
-
 @dataclass(frozen=True)
 class Thresholds:
     """Scores from which on a reading is an alarm, each the best by one measure.

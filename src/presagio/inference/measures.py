@@ -1,0 +1,46 @@
+"""How right labels and scores are, and what they cost; needs numpy only."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presagio.machine.spec import Costs
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+def f1_of(target: Bools, label: Bools) -> float:
+    """Return the F1 of labels, 0 where there is neither a failure nor an alarm."""
+    either = int(target.sum()) + int(label.sum())
+    return 2 * int(np.sum(target & label)) / either if either else 0.0
+
+
+def average_precision(target: Bools, score: Floats) -> float:
+    """Return the average precision of scores, 0 where there is no failure.
+
+    The sum of the precision at each distinct score, weighted by the recall that it adds, as
+    ``sklearn.metrics.average_precision_score`` defines it.
+
+    Parameters
+    ----------
+    target, score
+        Both of shape ``(n,)``.
+    """
+    if not target.any():
+        return 0.0
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    found = np.cumsum(target[order])[last]
+    return float(np.sum(np.diff(found, prepend=0) / found[-1] * (found / (last + 1))))
+
+
+def row_costs(target: Bools, alarm: Bools, costs: Costs) -> Floats:
+    """Return what each prediction costs, shape ``(n,)``, in the spec's currency."""
+    missed = np.where(target & ~alarm, costs.missed_failure, 0.0)
+    false = np.where(~target & alarm, costs.false_alarm, 0.0)
+    return missed + false + np.where(alarm, costs.inspection, 0.0)
+
+
+def total_cost(target: Bools, alarm: Bools, costs: Costs) -> float:
+    """Sum up what predictions cost, in the spec's currency."""
+    return float(row_costs(target, alarm, costs).sum())

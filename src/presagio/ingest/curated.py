@@ -1,0 +1,97 @@
+"""Read the curated data set: the ledger says which objects belong to it."""
+
+import io
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from presagio.errors import DataError
+from presagio.ingest.filing import Intake
+from presagio.ingest.outputs import curated_schema
+from presagio.ingest.verdict import BLOCKING
+from presagio.machine.spec import MachineSpec
+from presagio.storage.ledger import Receipt
+
+
+def refuse_blocked(intake: Intake) -> None:
+    """Refuse to train while a file that was refused whole has not been looked at.
+
+    Raises
+    ------
+    DataError
+        If there is one; the message names each and says what to do.
+    """
+    blocking = intake.ledger.blocking(intake.prefixes.bucket, BLOCKING)
+    if not blocking:
+        return
+    files = "; ".join(
+        f"receipt {receipt.id} ({receipt.identity.key}): {receipt.outcome.message}"
+        for receipt in blocking
+    )
+    raise DataError(
+        f"files that were refused whole keep training from starting: {files}. Send each again, "
+        "mended, under its name, or train without it: presagio ingest release RECEIPT --why TEXT"
+    )
+
+
+def read_part(intake: Intake, key: str, receipt_id: int, columns: Sequence[str]) -> pl.DataFrame:
+    """Read some columns of one object of the curated data set.
+
+    Raises
+    ------
+    DataError
+        If it is gone.
+    """
+    read = intake.store.read(intake.prefixes.curated_bucket, key)
+    if read is None:
+        raise DataError(
+            f"{key} of receipt {receipt_id} is gone from {intake.prefixes.curated_bucket}; "
+            "make it again with: presagio ingest verify --mend"
+        )
+    return pl.read_parquet(io.BytesIO(read[0]), columns=list(columns))
+
+
+def processed_receipts(intake: Intake, *, after: int = 0) -> list[Receipt]:
+    """Return the receipts of files whose rows were taken, oldest first.
+
+    Parameters
+    ----------
+    intake
+        Where the ledger is.
+    after
+        Only those with a higher id.
+    """
+    bucket = intake.prefixes.bucket
+    filed = intake.ledger.receipts(bucket=bucket, verdict="processed", after=after, limit=None)
+    return filed[::-1]
+
+
+def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, pl.DataFrame]]:
+    """Yield the labelled rows of each file, oldest first; files without such not.
+
+    Of each row it holds what training needs: inputs, labels, the column that divides rows.
+
+    Raises
+    ------
+    DataError
+        If an object is gone.
+    """
+    spec = intake.spec
+    columns = training_schema(spec).names()
+    for receipt in processed_receipts(intake, after=after):
+        if receipt.outcome.rows_processed and not receipt.outcome.curated_keys:
+            raise DataError(
+                f"receipt {receipt.id} is older than the curated data set; take its rows in with: "
+                "presagio ingest verify --mend"
+            )
+        parts = [read_part(intake, k, receipt.id, columns) for k in receipt.outcome.curated_keys]
+        labelled = [part.filter(pl.col(spec.target.name).is_not_null()) for part in parts]
+        if any(map(len, labelled)):
+            yield receipt, pl.concat(labelled)
+
+
+def training_schema(spec: MachineSpec) -> pl.Schema:
+    """Return what training needs of a row: inputs, labels, the column that divides rows."""
+    divided = () if spec.division is None else (spec.division.column,)
+    wanted = (*spec.input_names, *spec.label_names, *divided)
+    return pl.Schema({n: dtype for n, dtype in curated_schema(spec).items() if n in wanted})

@@ -1,0 +1,180 @@
+"""Watch for drift: the newest readings against what the champion was trained on."""
+
+import json
+import logging
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from presagio.errors import NoChampionError, RegistryError
+from presagio.ingest.curated import processed_receipts, read_part
+from presagio.ingest.filing import Intake
+from presagio.jobs.feedback import alarm_figures
+from presagio.jobs.sweep import open_intake
+from presagio.lifecycle.alerts import Alert, Alerts
+from presagio.lifecycle.drift import (
+    PROBABILITY,
+    DriftReport,
+    DriftRules,
+    find_drift,
+    newest_rows,
+)
+from presagio.lifecycle.exporter import COLUMN_FIGURES, LATEST
+from presagio.lifecycle.report import write_report
+from presagio.machine.spec import MachineSpec
+from presagio.registry.loading import load_version
+from presagio.registry.recording import Registry, open_registry
+from presagio.registry.versions import REFERENCE, RegisteredVersion
+from presagio.settings import Settings, load_settings
+
+_log = logging.getLogger(__name__)
+_PLACE = "monitoring/drift-{at:%Y%m%dT%H%M%SZ}.html"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What came of one look.
+
+    Attributes
+    ----------
+    version
+        The champion's version; None where there is none.
+    report
+        What was found; None where nothing can be summary, for the reason in ``summary``.
+    summary
+        In words.
+    place
+        Where the page with the report lies, in the data bucket.
+    alerted
+        Whether an alert was sent: not for the same as last time.
+    """
+
+    summary: str
+    version: str | None = None
+    report: DriftReport | None = None
+    place: str | None = None
+    alerted: bool = False
+
+
+def _newest(intake: Intake, rows: int) -> pl.DataFrame:
+    """Return the newest readings, labelled or not, in the order in which they came."""
+    parts: list[pl.DataFrame] = []
+    for receipt in reversed(processed_receipts(intake)):
+        for key in reversed(receipt.outcome.curated_keys):
+            parts.insert(0, read_part(intake, key, receipt.id, intake.spec.input_names))
+            if sum(map(len, parts)) >= rows:
+                return pl.concat(parts).tail(rows)
+    return pl.concat(parts) if parts else pl.DataFrame()
+
+
+def _reference(registry: Registry, champion: RegisteredVersion) -> pl.DataFrame:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = registry.download(champion, REFERENCE, Path(scratch))
+        return pl.read_parquet(folder / f"{REFERENCE}.parquet")
+
+
+def _table(frame: pl.DataFrame, spec: MachineSpec) -> dict[str, NDArray[np.float64]]:
+    return {name: frame[name].cast(pl.Float64).to_numpy() for name in spec.input_names}
+
+
+def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
+    try:
+        champion = registry.resolve()
+    except NoChampionError as err:
+        return Watched(str(err))
+    try:
+        reference = _reference(registry, champion)
+    except RegistryError as err:
+        summary = f"version {champion.version} has no reference rows, train a new one: {err}"
+        return Watched(summary, champion.version)
+    wanted = newest_rows(len(reference), settings.drift_window_rows)
+    newest = _newest(intake, wanted)
+    if len(newest) < min(settings.drift_min_rows, wanted):
+        summary = f"{len(newest)} readings, {min(settings.drift_min_rows, wanted)} are needed"
+        return Watched(summary, champion.version)
+    predictor = load_version(
+        registry, champion, intake.spec, settings.model_cache, limit_s=settings.model_trial_s
+    )
+    learned = (predictor.artifact.card.get("data") or {}).get("train_rows")
+    if learned is None:
+        return Watched("the model card names no number of training rows", champion.version)
+    window = _table(newest, intake.spec)
+    rows = np.column_stack([window[name] for name in predictor.artifact.manifest.inputs])
+    window[PROBABILITY] = predictor.predict(rows).probability
+    report = find_drift(
+        intake.spec,
+        _table(reference, intake.spec) | {PROBABILITY: reference[PROBABILITY].to_numpy()},
+        window,
+        reference_rows=learned,
+        rules=DriftRules(
+            settings.drift_psi,
+            settings.drift_p_value,
+            settings.drift_outside,
+            settings.drift_min_effective_rows,
+        ),
+    )
+    return _publish(settings, intake, registry, champion, report)
+
+
+def _publish(
+    settings: Settings, intake: Intake, registry: Registry, champion: RegisteredVersion,
+    report: DriftReport,
+) -> Watched:  # fmt: skip
+    """Store the report, log its figures, and raise or clear the alert."""
+    at = datetime.now(UTC)
+    place, model = _PLACE.format(at=at), f"{champion.name} version {champion.version}"
+    window = f"The newest {report.window_rows} readings at {at:%Y-%m-%d %H:%M} UTC"
+    with tempfile.TemporaryDirectory() as scratch:
+        page = write_report(Path(scratch) / "drift.html", report, model=model, window=window)
+        intake.store.write(settings.data_bucket, place, page.read_bytes())
+        tags = {
+            "presagio.version": champion.version,
+            "presagio.drifted": ",".join(report.drifted),
+            "presagio.undecided": ",".join(report.undecided),
+        }
+        figures = {
+            "at": at.isoformat(),
+            "rows": report.window_rows,
+            "columns": {
+                column.name: {name: float(getattr(column, name)) for name in COLUMN_FIGURES}
+                for column in report.columns
+            },
+            "alarms": {one.version: asdict(one) for one in alarm_figures(intake)},
+        }
+        intake.store.write(settings.data_bucket, LATEST, json.dumps(figures).encode())
+        registry.log_report(f"drift {at:%Y-%m-%d %H:%M}", report.metrics, tags, (page,))
+    alerts, alerted = Alerts(settings, intake.store), False
+    summary = f"newest {report.window_rows} readings: {report.in_words}"
+    if report.drifted:
+        text = f"{summary}; {model} was trained on others: {settings.data_bucket}/{place}"
+        subject = f"{model}: {', '.join(report.drifted)}"
+        alerted = alerts.raise_alert(Alert("drift", subject, text))
+    else:
+        alerts.clear("drift")
+    return Watched(summary, champion.version, report, place, alerted)
+
+
+def watch_drift(settings: Settings | None = None) -> Watched:
+    """Compare the newest readings with what the champion was trained on, and say so.
+
+    The report goes as a page to the data bucket and to MLflow, its figures as metrics to MLflow,
+    and an alert to the log and the webhook.
+
+    Raises
+    ------
+    RegistryError, StorageError
+        If MLflow, store or ledger fail.
+    """
+    settings = settings or load_settings()
+    intake = open_intake(settings)
+    try:
+        watched = _watch(settings, intake, open_registry(settings))
+    finally:
+        intake.ledger.close()
+    _log.info("%s", watched.summary)
+    return watched

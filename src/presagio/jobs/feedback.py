@@ -1,0 +1,236 @@
+"""Feedback: outcomes of earlier readings go through the intake, and say how right alarms were."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+
+from presagio.errors import DataError, NotFoundError
+from presagio.ingest.curated import processed_receipts, read_part
+from presagio.ingest.filing import Intake
+from presagio.ingest.reading import check_file, suffix_of
+from presagio.ingest.rules import EXTRA
+from presagio.ingest.upload import Uploaded, upload
+from presagio.lifecycle.outcomes import (
+    FEEDBACK,
+    SAID_ALARM,
+    SAID_VERSION,
+    outcomes_csv,
+    outcomes_name,
+)
+from presagio.machine.columns import match_columns
+from presagio.machine.spec import MachineSpec
+from presagio.registry.loading import load_version
+from presagio.registry.recording import Registry
+from presagio.settings import Settings
+
+_TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Outcomes that were put below the incoming prefix.
+
+    Attributes
+    ----------
+    uploaded
+        Where they are.
+    outcomes, failures
+        How many there are, and how many of them are failures.
+    """
+
+    uploaded: Uploaded
+    outcomes: int
+    failures: int
+
+
+@dataclass(frozen=True)
+class AlarmFigures:
+    """How right a version's alarms were in service, by the outcomes that were sent back.
+
+    Attributes
+    ----------
+    outcomes, failures
+        How many outcomes there are of readings that it judged, and how many are failures.
+    alarms, right
+        For how many of them it gave an alarm, and how many of those were failures.
+    """
+
+    version: str
+    outcomes: int
+    failures: int
+    alarms: int
+    right: int
+
+    @property
+    def precision(self) -> float | None:
+        """Share of its alarms that were right; None where there was no alarm."""
+        return self.right / self.alarms if self.alarms else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the failures that it gave an alarm for; None where there was no failure."""
+        return self.right / self.failures if self.failures else None
+
+
+def _truth(column: str) -> pl.Expr:
+    text = pl.col(column).str.strip_chars().str.to_lowercase()
+    return pl.when(text.is_in(_TRUE)).then(True).when(text.is_in(_FALSE)).then(False)  # noqa: FBT003
+
+
+def _outcomes_of_lot(path: Path, intake: Intake, lot: int) -> pl.DataFrame:
+    """Join outcomes, which name readings by an identifier, with the readings of an earlier file."""
+    spec = intake.spec
+    try:
+        read = pl.read_csv(path, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as err:
+        raise DataError(f"{path} cannot be read as CSV: {err}") from err
+    names = match_columns(read.columns, spec, intake.limits.headers).names
+    read = read.rename({read.columns[i]: name for i, name in names.items()})
+    keys = [column.name for column in spec.identifiers if column.name in read.columns]
+    labels = [name for name in spec.label_names if name in read.columns]
+    if not keys or spec.target.name not in labels:
+        wanted = ", ".join(column.name for column in spec.identifiers)
+        raise DataError(f"{path} needs {spec.target.name} and an identifier ({wanted})")
+    told = read.select(*keys, *(_truth(name).alias(name) for name in labels))
+    found = [receipt for receipt in processed_receipts(intake) if receipt.id == lot]
+    if not found:
+        raise NotFoundError(
+            f"there is no receipt {lot} of a file whose rows were taken; see: presagio receipts"
+        )
+    columns = [*keys, *spec.input_names]
+    lots = [read_part(intake, key, lot, columns) for key in found[0].outcome.curated_keys]
+    joined = told.join(pl.concat(lots), on=keys, how="left", maintain_order="left")
+    lost = joined.filter(pl.col(spec.input_names[0]).is_null() | pl.col(spec.target.name).is_null())
+    if len(lost) or len(joined) != len(told):
+        example = lost.row(0)[: len(keys)] if len(lost) else keys
+        raise DataError(
+            f"{path}: of {len(told)} outcomes {len(lost)} have no reading in receipt {lot} or no "
+            f"true or false, and each may have one only; see {example}"
+        )
+    return joined
+
+
+def _outcomes_with_readings(path: Path, intake: Intake) -> pl.DataFrame:
+    spec = intake.spec
+    with path.open("rb") as file:
+        checked = check_file(
+            file, spec, suffix=suffix_of(path.name) or ".csv", limits=intake.limits
+        )
+    if checked.fault is not None:
+        raise checked.fault
+    if len(checked.rejected):
+        raise DataError(
+            f"{path}: {len(checked.rejected)} rows cannot be used: {checked.tally.examples[0]}"
+        )
+    rows = checked.accepted
+    if spec.target.name not in rows.columns or rows[spec.target.name].null_count():
+        raise DataError(f"{path}: each outcome needs {spec.target.name}")
+    if EXTRA in rows.columns:
+        extra = pl.col(EXTRA)
+        rows = rows.with_columns(
+            extra.str.json_path_match(f"$.{name}").alias(name)
+            for name in (SAID_ALARM, SAID_VERSION)
+        )
+    return rows
+
+
+def _with_what_was_said(
+    rows: pl.DataFrame, spec: MachineSpec, registry: Registry, settings: Settings
+) -> pl.DataFrame:
+    """Add what the champion says of the readings, where the file does not say what was said."""
+    if SAID_ALARM in rows.columns and not rows[SAID_ALARM].null_count():
+        return rows.with_columns(_truth(SAID_ALARM).alias(SAID_ALARM))
+    champion = registry.resolve()
+    predictor = load_version(
+        registry, champion, spec, settings.model_cache, limit_s=settings.model_trial_s
+    )
+    inputs = [rows[name].cast(pl.Float64).to_numpy() for name in spec.input_names]
+    alarm = predictor.predict(np.column_stack(inputs)).label
+    return rows.with_columns(
+        pl.Series(SAID_ALARM, alarm), pl.lit(champion.version).alias(SAID_VERSION)
+    )
+
+
+def send_feedback(
+    intake: Intake, registry: Registry, settings: Settings, path: Path, *, lot: int | None = None
+) -> Sent:
+    """Put outcomes below the incoming prefix, with what the model said of the readings.
+
+    Parameters
+    ----------
+    intake
+        Where to.
+    registry, settings
+        Where the champion is.
+    path
+        A file of labelled readings; with ``lot`` one of identifiers and labels.
+    lot
+        The receipt of the file that the readings came in.
+
+    Raises
+    ------
+    DataError, UnreadableFileError
+        If an outcome cannot be used; nothing is sent then.
+    NotFoundError
+        If there is no receipt ``lot``.
+    RegistryError
+        If there is no champion to ask what it says, or MLflow does not answer.
+    StorageError
+        If store or ledger fail.
+    """
+    spec = intake.spec
+    try:
+        rows = (
+            _outcomes_with_readings(path, intake)
+            if lot is None
+            else _outcomes_of_lot(path, intake, lot)
+        )
+    except OSError as err:
+        raise DataError(f"{path} cannot be read: {err.strerror}") from err
+    rows = _with_what_was_said(rows, spec, registry, settings)
+    known = [column.name for column in spec.identifiers]
+    wanted = [*known, *spec.input_names, *spec.label_names, SAID_ALARM, SAID_VERSION]
+    rows = rows.select(name for name in wanted if name in rows.columns)
+    body = outcomes_csv(rows.iter_rows(named=True))
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "outcomes.csv"
+        file.write_bytes(body)
+        uploaded = upload(intake, file, name=outcomes_name(body))
+    return Sent(uploaded, len(rows), int(rows[spec.target.name].sum()))
+
+
+def alarm_figures(intake: Intake) -> list[AlarmFigures]:
+    """Say how right alarms were in service, version by version, by all outcomes sent back.
+
+    Raises
+    ------
+    DataError
+        If an object of the curated data set is gone.
+    StorageError
+        If store or ledger fail.
+    """
+    target, prefix = intake.spec.target.name, intake.prefixes.incoming + FEEDBACK
+    parts = [
+        read_part(intake, key, receipt.id, (target, EXTRA))
+        for receipt in processed_receipts(intake)
+        if receipt.identity.key.startswith(prefix)
+        for key in receipt.outcome.curated_keys
+    ]
+    if not parts:
+        return []
+    said = pl.concat(parts).select(
+        pl.col(target).alias("failure"),
+        (pl.col(EXTRA).str.json_path_match(f"$.{SAID_ALARM}") == "true").alias("alarm"),
+        pl.col(EXTRA).str.json_path_match(f"$.{SAID_VERSION}").fill_null("unknown").alias("by"),
+    )
+    counted = said.group_by("by").agg(
+        pl.len().alias("outcomes"), pl.col("failure").sum(), pl.col("alarm").sum(),
+        (pl.col("failure") & pl.col("alarm")).sum().alias("right"),
+    ).sort("by")  # fmt: skip
+    return [
+        AlarmFigures(row["by"], row["outcomes"], row["failure"], row["alarm"], row["right"])
+        for row in counted.iter_rows(named=True)
+    ]

@@ -1,0 +1,145 @@
+"""The gate: whether a challenger may become champion, judged on rows that it has not seen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presagio.inference.measures import average_precision, f1_of, row_costs
+from presagio.inference.predictor import Prediction
+from presagio.machine.limits import rows_by_category
+from presagio.machine.spec import MachineSpec
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+_RESAMPLES = 2000
+_PER = 1000
+
+
+@dataclass(frozen=True)
+class GateRules:
+    """What a challenger has to show.
+
+    Attributes
+    ----------
+    confidence
+        In which share of resamples its expected cost must be lower than the champion's.
+    worst_category
+        By how much its expected cost of 1,000 readings may be higher for any one value of a
+        category (a machine type), in missed failures a hundred readings.
+    """
+
+    confidence: float = 0.9
+    worst_category: float = 1.0
+
+
+@dataclass(frozen=True)
+class Side:
+    """Figures of one side on the rows that both are judged by."""
+
+    version: str
+    cost: float
+    f1: float
+    average_precision: float
+    cost_by_category: dict[str, float]
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """What the gate says.
+
+    Attributes
+    ----------
+    passed
+        Whether the challenger may become champion.
+    reasons
+        Why not, or why.
+    rows
+        How many rows both were judged by.
+    confidence
+        The share of resamples in which the challenger cost less; None without a champion.
+    """
+
+    passed: bool
+    reasons: tuple[str, ...]
+    rows: int
+    challenger: Side | None
+    champion: Side | None
+    confidence: float | None
+
+
+def _side(
+    version: str, target: Bools, said: Prediction, costs: Floats, groups: dict[str, Bools]
+) -> Side:
+    return Side(
+        version,
+        _PER * float(costs.mean()),
+        f1_of(target, said.label),
+        average_precision(target, said.score),
+        {name: _PER * float(costs[rows].mean()) for name, rows in groups.items()},
+    )
+
+
+def _confidence(saved: Floats, target: Bools, seed: int) -> float:
+    """Return the share of resamples in which something is saved (paired bootstrap).
+
+    The same rows are drawn for both sides, failures and others apart. Source: Efron and
+    Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 16.
+    """
+    rng, total = np.random.default_rng(seed), np.zeros(_RESAMPLES)
+    for kind in (saved[target], saved[~target]):
+        # Few rows differ at all: how often each is drawn is all that matters.
+        values, counts = np.unique(kind, return_counts=True)
+        total += rng.multinomial(len(kind), counts / len(kind), size=_RESAMPLES) @ values
+    return float(np.mean(total > 0.0))
+
+
+def compare(
+    spec: MachineSpec,
+    rows: Floats,
+    target: Bools,
+    challenger: tuple[str, Prediction],
+    champion: tuple[str, Prediction],
+    *,
+    rules: GateRules,
+    seed: int = 0,
+) -> GateDecision:
+    """Judge a challenger against the champion.
+
+    Parameters
+    ----------
+    spec
+        The machine spec, whose costs count.
+    rows, target
+        Labelled rows, shape ``(n, inputs)`` in the order of the spec, and ``(n,)``.
+    challenger, champion
+        The version of each, and what it says of these rows.
+    rules
+        What the challenger has to show.
+    seed
+        Seed of the resamples.
+    """
+    groups = rows_by_category(spec, dict(zip(spec.input_names, rows.T, strict=True)))
+    new = row_costs(target, challenger[1].label, spec.costs)
+    old = row_costs(target, champion[1].label, spec.costs)
+    sides = (
+        _side(challenger[0], target, challenger[1], new, groups),
+        _side(champion[0], target, champion[1], old, groups),
+    )
+    confidence = _confidence(old - new, target, seed)
+    compared = (
+        f"its expected cost of 1,000 readings is {sides[0].cost:.2f}, the champion's "
+        f"{sides[1].cost:.2f}; it is lower in {confidence:.0%} of resamples"
+    )
+    reasons = []
+    if confidence < rules.confidence:
+        reasons.append(f"{compared} of {len(target)} rows, {rules.confidence:.0%} are needed")
+    allowed = rules.worst_category / 100 * _PER * spec.costs.missed_failure
+    for name, cost in sides[0].cost_by_category.items():
+        if cost > sides[1].cost_by_category[name] + allowed:
+            reasons.append(
+                f"for {name} its expected cost of 1,000 readings is {cost:.2f}, the champion's "
+                f"{sides[1].cost_by_category[name]:.2f}; at most {allowed:.2f} more are allowed"
+            )
+    return GateDecision(not reasons, tuple(reasons) or (compared,), len(target), *sides, confidence)

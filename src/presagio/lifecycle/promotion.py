@@ -1,0 +1,225 @@
+"""Who is champion: by the gate, by force, or back to the one before; each written down."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from presagio.errors import InvalidArtifactError, NoChampionError, RegistryError
+from presagio.inference.predictor import Predictor
+from presagio.lifecycle.gate import GateDecision, GateRules, Side, compare
+from presagio.machine.spec import MachineSpec
+from presagio.registry.loading import load_version
+from presagio.registry.recording import Registry, open_registry
+from presagio.registry.versions import (
+    DATA_TAG,
+    HOLDOUT,
+    NEWEST_RECEIPT_TAG,
+    GateOutcome,
+    RegisteredVersion,
+)
+from presagio.settings import Settings
+from presagio.storage.database import open_database
+from presagio.storage.promotions import Decision, DecisionMaker, Promotions, RecordedDecision
+
+
+@dataclass(frozen=True)
+class Promoter:
+    """What promotions need: the registry, the ledger of decisions and the gate's rules."""
+
+    registry: Registry
+    promotions: Promotions
+    spec: MachineSpec
+    rules: GateRules
+    cache: Path
+    trial_s: float = 60.0
+
+
+def open_promoter(settings: Settings, spec: MachineSpec) -> Promoter:
+    """Open what the settings name; nothing is asked of it yet."""
+    return Promoter(
+        open_registry(settings),
+        Promotions(open_database(settings)),
+        spec,
+        GateRules(settings.gate_confidence, settings.gate_worst_category),
+        settings.model_cache,
+        settings.model_trial_s,
+    )
+
+
+def _champion(registry: Registry) -> RegisteredVersion | None:
+    try:
+        return registry.resolve()
+    except NoChampionError:
+        return None
+
+
+def _predictor(promoter: Promoter, version: RegisteredVersion) -> Predictor:
+    return load_version(
+        promoter.registry, version, promoter.spec, promoter.cache, limit_s=promoter.trial_s
+    )
+
+
+def _held_out(
+    promoter: Promoter, version: RegisteredVersion
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Fetch the rows that were held out when a version was trained, and their target."""
+    spec = promoter.spec
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = promoter.registry.download(version, HOLDOUT, Path(scratch))
+        frame = pl.read_parquet(folder / f"{HOLDOUT}.parquet")
+    inputs = frame.select(pl.col(spec.input_names).cast(pl.Float64)).to_numpy()
+    return inputs, frame[spec.target.name].to_numpy()
+
+
+def _judge(
+    promoter: Promoter, version: RegisteredVersion, champion: RegisteredVersion | None
+) -> GateDecision:
+    """Judge a version against the champion on the rows held out when it was trained.
+
+    The champion may have learned from some of them, which is to its advantage only.
+    """
+    try:
+        challenger = _predictor(promoter, version)
+    except InvalidArtifactError as err:
+        return GateDecision(False, (str(err),), 0, None, None, None)  # noqa: FBT003
+    if champion is None:
+        return GateDecision(True, ("there was no champion",), 0, None, None, None)  # noqa: FBT003
+    try:
+        old = _predictor(promoter, champion)
+    except InvalidArtifactError as err:
+        why = f"the champion cannot be served: {err}"
+        return GateDecision(True, (why,), 0, None, None, None)  # noqa: FBT003
+    try:
+        rows, target = _held_out(promoter, version)
+    except RegistryError as err:
+        why = f"the rows that were held out from it, by which it is judged, cannot be had: {err}"
+        return GateDecision(False, (why,), 0, None, None, None)  # noqa: FBT003
+    return compare(
+        promoter.spec,
+        rows,
+        target,
+        (version.version, challenger.predict(rows)),
+        (champion.version, old.predict(rows)),
+        rules=promoter.rules,
+    )
+
+
+def _figures(gate: GateDecision) -> dict[str, Any]:
+    def side(figures: Side | None) -> dict[str, Any] | None:
+        return None if figures is None else asdict(figures)
+
+    return {
+        "rows": gate.rows,
+        "confidence": gate.confidence,
+        "challenger": side(gate.challenger),
+        "champion": side(gate.champion),
+    }
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
+def _assign(
+    promoter: Promoter, maker: DecisionMaker, version: RegisteredVersion, decision: Decision
+) -> RecordedDecision:
+    # Written first: where the alias cannot be moved, nothing of it stays in the ledger.
+    recorded = maker.record(decision)
+    promoter.registry.assign("champion", version)
+    return recorded
+
+
+def promote(
+    promoter: Promoter,
+    version: RegisteredVersion,
+    *,
+    who: str,
+    why: str = "",
+    force: bool = False,
+) -> RecordedDecision:
+    """Make a version champion, if the gate lets it.
+
+    Parameters
+    ----------
+    promoter
+        Registry, ledger, rules.
+    version
+        The challenger.
+    who, why
+        For the ledger.
+    force
+        Whether to overrule the gate; a version that cannot be served is refused even so.
+
+    Returns
+    -------
+    RecordedDecision
+        What was decided: ``kind`` is ``promotion`` or ``refusal``, ``why`` says the gate's reasons.
+
+    Raises
+    ------
+    RegistryError, StorageError
+        If MLflow or the ledger fails; nothing has changed then.
+    """
+    name = version.name
+    with promoter.promotions.deciding(name) as maker:
+        champion = _champion(promoter.registry)
+        gate = _judge(promoter, version, champion)
+        if force:
+            _predictor(promoter, version)
+        passed, tags = gate.passed or force, promoter.registry.tags(version)
+        said = [why, *gate.reasons] if why else list(gate.reasons)
+        decision = Decision(
+            name, version.version, "promotion" if passed else "refusal", who, "; ".join(said),
+            previous=None if champion is None else champion.version,
+            forced=force and not gate.passed, figures=_figures(gate),
+            data_sha256=tags.get(DATA_TAG), newest_receipt=_number(tags.get(NEWEST_RECEIPT_TAG)),
+        )  # fmt: skip
+        outcome: GateOutcome = "passed" if gate.passed else "forced" if force else "refused"
+        promoter.registry.log_decision(version, outcome, who=who, why=decision.why)
+        if not passed:
+            return maker.record(decision)
+        return _assign(promoter, maker, version, decision)
+
+
+def rollback(promoter: Promoter, to: str | None = None, *, who: str, why: str) -> RecordedDecision:
+    """Make an earlier version champion again.
+
+    Parameters
+    ----------
+    promoter
+        Registry and ledger.
+    to
+        The version; the champion's predecessor when not given.
+    who, why
+        For the ledger.
+
+    Raises
+    ------
+    NoChampionError
+        If there is no champion to roll back from.
+    RegistryError
+        If it has no predecessor, or there is no such version.
+    InvalidArtifactError
+        If that version cannot be served.
+    """
+    name = promoter.registry.name
+    with promoter.promotions.deciding(name) as maker:
+        champion = promoter.registry.resolve()
+        target = to or maker.predecessor(name, champion.version)
+        if target is None:
+            raise RegistryError(
+                f"no version was champion before {name} version {champion.version}; name one: "
+                "presagio rollback VERSION"
+            )
+        version = promoter.registry.version(target)
+        _predictor(promoter, version)
+        decision = Decision(
+            name, version.version, "rollback", who, why, previous=champion.version,
+            data_sha256=promoter.registry.tags(version).get(DATA_TAG),
+        )  # fmt: skip
+        return _assign(promoter, maker, version, decision)

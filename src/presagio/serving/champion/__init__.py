@@ -1,0 +1,1 @@
+"""The champion in memory, followed as it moves, and the workers that swap together."""

@@ -1,0 +1,217 @@
+"""Refusals: what was wrong, what came, what is allowed; and never a 500 for bad input.
+
+Every answer from 400 on is a problem document (RFC 9457).
+"""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from presagio.errors import RegistryError, StorageError
+from presagio.machine.contradictions import CONTRADICTION
+from presagio.machine.spec import Feature, MachineSpec
+from presagio.serving.http.answers import Fault, Problem
+from presagio.serving.http.openapi import schema_reference
+
+_log = logging.getLogger(__name__)
+_LONGEST_ECHO = 80
+_MOST_FAULTS = 100
+
+
+class RefusedError(Exception):
+    """A request that is not answered as it wanted; what is said of it goes to its sender.
+
+    Attributes
+    ----------
+    kind
+        A stable code; the problem's type is ``urn:presagio:problem:KIND``.
+    members
+        More members of the problem document, for clients that look for their own.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        title: str,
+        detail: str,
+        *,
+        faults: Sequence[Fault] = (),
+        headers: dict[str, str] | None = None,
+        members: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.members = members or {}
+        self.status, self.kind, self.title, self.detail = status, kind, title, detail
+        self.faults, self.headers = list(faults[:_MOST_FAULTS]), headers or {}
+
+
+def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Document refusals of a route, for OpenAPI; 401 and 403 come with every token."""
+    schema = {"$ref": schema_reference(Problem)}
+    return {
+        status.value: {
+            "description": status.phrase,
+            "content": {"application/problem+json": {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def shown(value: object) -> str:
+    """Return a value as text that is safe to send back, shortened."""
+    # Escaped to ASCII: lone surrogates, NaN and raw bytes survive as text.
+    if isinstance(value, bytes):
+        text = repr(value[:_LONGEST_ECHO])
+    else:
+        try:
+            text = json.dumps(value, ensure_ascii=True, default=repr)
+        except ValueError:
+            # An integer of more digits than Python turns into text.
+            text = "a huge number"
+    return text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}…"
+
+
+def feature_fault(feature: Feature, field: str, got: str) -> Fault:
+    """Return the fault of a reading that is no number in its range."""
+    low, high = feature.range
+    return Fault(
+        field=field,
+        got=got,
+        allowed=f"a number, {feature.allowed}",
+        minimum=low,
+        maximum=high,
+        unit=feature.unit,
+    )
+
+
+def contradiction_fault(field: str, names: Sequence[str]) -> Fault:
+    """Return the fault of a reading that has two values of one category."""
+    both = f"{' and '.join(names)} are both true"
+    return Fault(field=field, got=both, allowed="one of them at most")
+
+
+def _fault(error: Any, spec: MachineSpec) -> Fault:
+    place = [str(part) for part in error["loc"]]
+    # What stands behind an indicator is which of its two forms was tried.
+    ends = [i for i, part in enumerate(place) if part in spec.indicator_names]
+    place = place[: ends[0] + 1] if ends else place
+    field = shown(".".join(place))[1:-1] or "body"
+    if error["type"] == CONTRADICTION:
+        names = error["ctx"]["names"]
+        return contradiction_fault(field, names)
+    got = "nothing" if error["type"] == "missing" else shown(error["input"])
+    for feature in spec.features:
+        if feature.name in place:
+            return feature_fault(feature, field, got)
+    if place and place[-1] in spec.indicator_names:
+        allowed = "true or false"
+    elif error["type"] == "json_invalid":
+        allowed = f"valid JSON in UTF-8 ({error.get('ctx', {}).get('error', error['msg'])})"
+    else:
+        allowed = str(error["msg"])
+    return Fault(field=field, got=got, allowed=allowed)
+
+
+def invalid(faults: Sequence[Fault]) -> RefusedError:
+    """Return the refusal of a request for its faults."""
+    told = faults[:_MOST_FAULTS]
+    return RefusedError(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-request",
+        "The request cannot be answered",
+        "; ".join(f"{f.field}: got {f.got}, allowed: {f.allowed}" for f in told[:3])
+        + (f"; and {len(faults) - 3} more" if len(faults) > 3 else ""),  # noqa: PLR2004
+        faults=told,
+    )
+
+
+def invalid_request(err: ValidationError, spec: MachineSpec) -> RefusedError:
+    """Turn a validation error into the refusal that names all faults."""
+    told = {
+        fault.field: fault for fault in (_fault(e, spec) for e in err.errors(include_url=False))
+    }
+    return invalid(list(told.values()))
+
+
+def problem_response(err: RefusedError) -> JSONResponse:
+    """Return a refusal as a problem document."""
+    problem = Problem(
+        type=f"urn:presagio:problem:{err.kind}",
+        title=err.title,
+        status=err.status,
+        detail=err.detail,
+        errors=err.faults,
+    )
+    return JSONResponse(
+        problem.model_dump(exclude_none=True) | err.members,
+        err.status,
+        headers=err.headers,
+        media_type="application/problem+json",
+    )
+
+
+def internal_error() -> RefusedError:
+    """Return what is said when something broke; the cause stays in the log, by request id."""
+    return RefusedError(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal-error",
+        "Something broke here",
+        "the log says what, under the id in X-Request-ID",
+    )
+
+
+_AWAY = {"Retry-After": "10"}
+
+
+# Returns a page for a browser that is refused; None where a problem document is wanted.
+BrowserPage = Callable[[Request, RefusedError], Response | None]
+
+
+class Handlers:
+    """Turns whatever a route raised into a refusal that is safe to send, and counts it."""
+
+    def __init__(
+        self,
+        count: Callable[[str], None],
+        spec: MachineSpec,
+        browser_page: BrowserPage | None = None,
+    ) -> None:
+        self._count, self._spec, self._browser_page = count, spec, browser_page
+
+    async def answer(self, request: Request, err: Exception) -> Response:
+        """Answer an error; what it says of our own services stays in the log."""
+        refusal = self._refusal(err)
+        self._count(refusal.kind)
+        shown = None if self._browser_page is None else self._browser_page(request, refusal)
+        return problem_response(refusal) if shown is None else shown
+
+    def _refusal(self, err: Exception) -> RefusedError:
+        if isinstance(err, RefusedError):
+            return err
+        if isinstance(err, RequestValidationError):
+            return invalid([_fault(error, self._spec) for error in err.errors()])
+        if isinstance(err, HTTPException):
+            status = HTTPStatus(err.status_code)
+            kind = status.phrase.lower().replace(" ", "-")
+            headers = dict(err.headers or {})
+            return RefusedError(status, kind, status.phrase, str(err.detail), headers=headers)
+        away = HTTPStatus.SERVICE_UNAVAILABLE
+        if isinstance(err, StorageError):
+            _log.warning("the object store does not answer: %s", err)
+            title = "The object store does not answer"
+            said = "nothing was stored; send it again later"
+            return RefusedError(away, "store-unavailable", title, said, headers=_AWAY)
+        if isinstance(err, RegistryError):
+            _log.warning("the registry does not answer: %s", err)
+            title, said = "The model registry does not answer", "ask again later"
+            return RefusedError(away, "registry-unavailable", title, said, headers=_AWAY)
+        return internal_error()

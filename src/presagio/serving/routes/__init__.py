@@ -1,0 +1,1 @@
+"""The routes: what is asked and answered; what a route does stands below it."""

@@ -1,0 +1,258 @@
+"""The route that judges files: any kind in, any kind out, a part at a time, faults by row."""
+
+import json
+import logging
+import shutil
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Generator, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Security
+from fastapi.responses import StreamingResponse
+
+from presagio.errors import (
+    DataError,
+    PresagioError,
+    ReaderEndedError,
+    ReadersBusyError,
+    UnreadableFileError,
+)
+from presagio.inference.artifact import sha256_of
+from presagio.machine.spec import MachineSpec
+from presagio.serving.auth.authorization import admitted
+from presagio.serving.auth.tokens import Principal
+from presagio.serving.champion.holder import Champion
+from presagio.serving.executors import Executor
+from presagio.serving.http import bodies
+from presagio.serving.http.idempotency import Answer, Idempotency, documented_key
+from presagio.serving.http.problems import RefusedError, problems
+from presagio.serving.judgement import Judge
+from presagio.settings import Settings
+
+_log = logging.getLogger(__name__)
+_REFUSED = (DataError, UnreadableFileError, ReaderEndedError, ReadersBusyError)
+_JSON = "application/json"
+_TYPES = (
+    _JSON,
+    "text/csv",
+    "application/x-ndjson",
+    "application/vnd.apache.parquet",
+    "application/vnd.apache.arrow.stream",
+)
+
+
+def _media_type(text: str) -> str:
+    return text.partition(";")[0].strip().lower()
+
+
+def _type_sent(request: Request) -> str:
+    said = _media_type(request.headers.get("content-type", ""))
+    if said not in _TYPES:
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unknown-format", "This kind of file is not taken",
+            f"Content-Type is one of {', '.join(_TYPES)}",
+        )  # fmt: skip
+    return said
+
+
+def _quality(part: str) -> float:
+    for parameter in part.split(";")[1:]:
+        name, _, value = parameter.strip().partition("=")
+        if name == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _type_wanted(request: Request, sent: str) -> str:
+    parts = request.headers.get("accept", "*/*").split(",")
+    for part in sorted((part for part in parts if _quality(part) > 0), key=_quality, reverse=True):
+        said = _media_type(part)
+        if said == "*/*":
+            return sent
+        if said in _TYPES:
+            return said
+    raise RefusedError(
+        HTTPStatus.NOT_ACCEPTABLE, "unknown-format", "This kind of answer is not given",
+        f"Accept is one of {', '.join(_TYPES)}",
+    )  # fmt: skip
+
+
+def _refusal(err: PresagioError) -> RefusedError:
+    """Say why a file is not answered; none of it is the server's fault."""
+    if isinstance(err, ReadersBusyError):
+        return RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "busy", "Other files are read", str(err),
+            headers={"Retry-After": "10"},
+        )  # fmt: skip
+    if isinstance(err, ReaderEndedError):
+        _log.warning("a file ended its reader (%s): %s", err.reason, err)
+    return RefusedError(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable-file", "The file cannot be judged", str(err)
+    )
+
+
+class _Parts:
+    """The parts of an answer, taken in threads, one after the other."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts, self._taking = parts, threading.Lock()
+
+    def take(self) -> bytes | None:
+        """Return the next part; None after the last."""
+        with self._taking:
+            return next(self._parts, None)
+
+    def close(self) -> None:
+        """Let go of what the parts are made of, such as a reader that is not done yet."""
+        with self._taking:
+            if isinstance(self._parts, Generator):
+                self._parts.close()
+
+
+async def _removing(parts: Iterator[bytes], folder: Path, files: Executor) -> AsyncIterator[bytes]:
+    """Yield an answer, and remove its files, also when its reader goes away."""
+    answer = _Parts(parts)
+    try:
+        while (part := await files.resume(answer.take)) is not None:
+            yield part
+    finally:
+        # Nobody may be waited for here: a request that was cut off ends at once.
+        files.start(answer.close)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Takes files, and answers them."""
+
+    spec: MachineSpec
+    settings: Settings
+    champion: Champion
+    judge: Judge
+    idempotency: Idempotency
+    files: Executor
+
+    async def answer(self, request: Request, subject: str) -> StreamingResponse:
+        """Return the answer to a file.
+
+        Raises
+        ------
+        RefusedError
+            If it is no file that can be judged.
+        """
+        sent = _type_sent(request)
+        wanted, key = _type_wanted(request, sent), self.idempotency.key_of(request, subject)
+        limits = self.settings
+        most = limits.api_max_body_bytes if sent == _JSON else limits.batch_max_bytes
+        folder = Path(tempfile.mkdtemp(prefix="presagio-batch-"))
+        try:
+            with (folder / "sent").open("wb") as file:
+                async for part in bodies.stream_bytes(request.scope, request.receive, most):
+                    file.write(part)
+            async with self.idempotency.alone(key):
+                parts, headers = await self.files.run(self._judge, sent, wanted, folder, key)
+        except _REFUSED as err:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise _refusal(err) from err
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return StreamingResponse(_removing(parts, folder, self.files), headers=headers)
+
+    def _judge(self, sent: str, wanted: str, folder: Path, key: str | None) -> Answer:
+        # Polars takes half a second to import: for the first file, not for the start.
+        from presagio.serving.routes.files import FileJudge  # noqa: PLC0415
+
+        path, digest = folder / "sent", ""
+        if key is not None:
+            digest = f"{sha256_of(path)} {wanted}"
+            if (before := self.idempotency.find(key, digest, folder)) is not None:
+                return before
+        served = self.champion.served
+        judge = FileJudge(served, self.spec, self.judge, self.settings)
+        headers = {
+            "Content-Type": wanted,
+            "X-Presagio-Model": served.model,
+            "X-Presagio-Version": served.version,
+            "X-Presagio-Degraded": str(served.degraded).lower(),
+        }
+        parts = judge.answer(path, sent, wanted)
+        if key is not None:
+            parts = self.idempotency.keep(key, digest, headers, parts, folder)
+        return parts, headers
+
+
+_ROW = {
+    "type": "object",
+    "properties": {
+        "row": {"type": "integer", "description": "Place in the file, from 0."},
+        "label": {"type": ["boolean", "null"]},
+        "probability": {"type": ["number", "null"]},
+        "score": {"type": ["number", "null"]},
+        "version": {"type": "string"},
+        "fault": {"type": ["string", "null"], "description": "Why it could not be judged."},
+    },
+}
+
+
+def _responses() -> dict[int | str, dict[str, Any]]:
+    tables: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in _TYPES}
+    tables[_JSON] = {"schema": {"type": "array", "items": _ROW}}
+    return {
+        HTTPStatus.OK.value: {"description": "A row for each row, in order.", "content": tables},
+        **problems(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.CONFLICT,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.NOT_ACCEPTABLE,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    }
+
+
+def _documented(spec: MachineSpec) -> dict[str, Any]:
+    example = dict(spec.example)
+    line = ",".join(str(value).lower() for value in example.values())
+    reading = {"type": "array", "items": {"$ref": "#/components/schemas/Features"}}
+    text = {"schema": {"type": "string"}}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    content: dict[str, Any] = dict.fromkeys(_TYPES, binary)
+    content[_JSON] = {"schema": reading, "example": [example]}
+    content["text/csv"] = {**text, "example": f"{','.join(example)}\n{line}\n"}
+    content["application/x-ndjson"] = {**text, "example": json.dumps(example) + "\n"}
+    key = documented_key("The same file under the same key is judged once.")
+    return {"requestBody": {"required": True, "content": content}, "parameters": [key]}
+
+
+def batch_router(batches: Batches) -> APIRouter:
+    """Make the route that judges files."""
+    router = APIRouter(tags=["predict"])
+
+    @router.post(
+        "/predict/batch",
+        response_class=StreamingResponse,
+        responses=_responses(),
+        openapi_extra=_documented(batches.spec),
+    )
+    async def predict_batch(
+        request: Request, asker: Annotated[Principal, Security(admitted, scopes=["predict"])]
+    ) -> StreamingResponse:
+        """Judge a file of readings: JSON (up to 1,000), CSV, NDJSON, Parquet or an Arrow stream.
+
+        The answer has a row for each row, in order; one that cannot be judged says why in
+        `fault`, and the others are judged all the same. `Accept` names the kind of the answer,
+        which is that of the file otherwise. One model version judges the whole file. With an
+        `Idempotency-Key` the same file is judged once, and its answer given again.
+        """
+        return await batches.answer(request, asker.subject)
+
+    return router

@@ -1,0 +1,108 @@
+"""Predict a file of readings: read, checked, predicted and answered a part at a time."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from presagio.machine.headers import HeaderLimits
+from presagio.machine.spec import MachineSpec
+from presagio.readings.limits import reader_limits
+from presagio.readings.pool import open_pool
+from presagio.readings.reading import Part
+from presagio.serving.champion.holder import Served
+from presagio.serving.judgement import Judge
+from presagio.serving.routes.formats import FORMATS
+from presagio.settings import Settings
+
+_BY_TYPE = {form.media_type: form for form in FORMATS}
+# So long a file waits for a reader; then its sender is told to come again.
+_WAIT_S = 30.0
+
+
+def _at_good(values: NDArray[Any], good: pl.Series | None, kind: Any) -> pl.Series:
+    """Put the values of good rows at their places, and null at the others."""
+    if good is None:
+        return pl.Series(values, dtype=kind)
+    full = pl.Series([None], dtype=kind).new_from_index(0, len(good))
+    return full.scatter(good.arg_true(), pl.Series(values, dtype=kind))
+
+
+@dataclass(frozen=True)
+class FileJudge:
+    """Predicts one file: one model for all of it."""
+
+    served: Served
+    spec: MachineSpec
+    judge: Judge
+    settings: Settings
+
+    def answer(self, path: Path, sent: str, wanted: str) -> Iterator[bytes]:
+        """Return the answer, whose first part is made already.
+
+        Parameters
+        ----------
+        path
+            The file.
+        sent, wanted
+            Media types of the file and of the answer.
+
+        Raises
+        ------
+        DataError, UnreadableFileError
+            If it is no such file, or its columns are not those of the machine spec.
+        ReaderEndedError
+            If reading it takes more memory or time than it may, or ends its reader.
+        ReadersBusyError
+            If other files are read for too long.
+        """
+        parts = _BY_TYPE[wanted].write(self._answers(path, _BY_TYPE[sent].task))
+        first = next(parts, b"")
+
+        def every() -> Iterator[bytes]:
+            yield first
+            yield from parts
+
+        return every()
+
+    def _read(self, path: Path, task: str) -> Iterator[Part]:
+        limits = reader_limits(self.settings)
+        headers = HeaderLimits(self.settings.max_columns, self.settings.max_name_length)
+        arguments = {
+            "spec": json.dumps(self.spec.model_dump()),
+            "headers": asdict(headers),
+            "line_bytes": limits.line_bytes,
+            "most_rows": self.settings.api_max_rows,
+            "most_bytes": self.settings.batch_max_bytes,
+        }
+        with path.open("rb") as file:
+            yield from open_pool(limits, self.settings.readers).read(task, file, arguments, _WAIT_S)
+
+    def _answers(self, path: Path, task: str) -> Iterator[pl.DataFrame]:
+        first = 0
+        for part in self._read(path, task):
+            yield self._predicted(part, first)
+            first += part.about["rows"]
+
+    def _predicted(self, part: Part, first: int) -> pl.DataFrame:
+        rows, faults, good = part.about["rows"], None, None
+        if len(part.blocks) > 1:
+            faults = pl.read_ipc_stream(part.blocks[1])["fault"]
+            good = faults.is_null()
+        inputs = np.frombuffer(part.blocks[0], np.float64).reshape(-1, len(self.spec.input_names))
+        said = self.judge.judge(self.served, inputs)
+        empty = pl.Series([None], dtype=pl.String)
+        columns = {
+            "row": pl.arange(first, first + rows, eager=True),
+            "label": _at_good(said.label, good, pl.Boolean),
+            "probability": _at_good(said.probability, good, pl.Float64),
+            "score": _at_good(said.score, good, pl.Float64),
+            "version": pl.Series([self.served.version]).new_from_index(0, rows),
+            "fault": empty.new_from_index(0, rows) if faults is None else faults,
+        }
+        return pl.DataFrame(columns)

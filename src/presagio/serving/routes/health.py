@@ -1,0 +1,87 @@
+"""Routes that say how the service is, and its metrics."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response, Security
+
+from presagio.serving import metrics as figures
+from presagio.serving.auth.authorization import admitted
+from presagio.serving.champion.board import Board
+from presagio.serving.champion.holder import Champion
+from presagio.serving.champion.worker_metrics import WorkerCollector
+from presagio.serving.executors import Executor
+from presagio.serving.http.answers import Readiness
+from presagio.serving.http.problems import RefusedError, problems
+from presagio.serving.metrics import Metrics
+from presagio.serving.warmup import Warmup
+from presagio.settings import Settings
+
+
+def check_ready(champion: Champion, warmup: Warmup) -> None:
+    """Check that it is known what to serve, and that the first answers are as fast as all others.
+
+    Raises
+    ------
+    RefusedError
+        503, if not.
+    """
+    if not champion.settled:
+        raise RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "starting", "The API is starting",
+            "the registry has not said yet which model is the champion",
+            headers={"Retry-After": "1"},
+        )  # fmt: skip
+    if not warmup.done:
+        raise RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "warming-up", "The API is warming up",
+            "it answers, but slowly as yet", headers={"Retry-After": "1"},
+        )  # fmt: skip
+
+
+def health_router(
+    champion: Champion, check_ready: Callable[[], None], settings: Settings
+) -> APIRouter:
+    """Make the routes that need no token."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/")
+    async def root() -> dict[str, str]:
+        """Say that the API is there."""
+        return {"message": "Presagio predicts machine failures. See /docs."}
+
+    @router.get("/health/live")
+    async def live() -> dict[str, str]:
+        """Say that the process answers."""
+        return {"status": "live"}
+
+    @router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+    async def ready() -> Readiness:
+        """Say which model answers, and whether it is the champion."""
+        check_ready()
+        served = champion.served
+        return Readiness(
+            status="ready",
+            model=served.model,
+            version=served.version,
+            source=served.source,
+            degraded=served.degraded,
+            reason=champion.reason,
+            auth=settings.auth,
+        )
+
+    return router
+
+
+def metrics_router(metrics: Metrics, board: Board, executor: Executor) -> APIRouter:
+    """Make the route that Prometheus reads."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/metrics", dependencies=[Security(admitted)], response_class=Response)
+    async def metrics_of_all() -> Response:
+        """Give the figures of all workers, in Prometheus's text format."""
+        # It reads a file of each worker.
+        text = await executor.run(metrics.exposition, WorkerCollector(board))
+        return Response(text, media_type=figures.CONTENT_TYPE)
+
+    return router

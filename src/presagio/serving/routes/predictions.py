@@ -1,0 +1,219 @@
+"""The route that judges one reading."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs
+
+import numpy as np
+from fastapi import APIRouter, Request, Response, Security
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from presagio.inference.diagnosis import Explanation, explain
+from presagio.machine.spec import MachineSpec
+from presagio.serving.auth.authorization import Guard, admitted
+from presagio.serving.champion.holder import Champion, Served
+from presagio.serving.executors import Executor
+from presagio.serving.http import bodies
+from presagio.serving.http.answers import (
+    ClearingChange,
+    Diagnosis,
+    Fault,
+    LimitDistance,
+    PredictResponse,
+)
+from presagio.serving.http.edge import Send
+from presagio.serving.http.openapi import schema_reference
+from presagio.serving.http.problems import invalid, problems, shown
+from presagio.serving.logs import request_id
+from presagio.serving.metrics import Metrics
+from presagio.serving.recording import Recorder
+from presagio.serving.routes.requests import PredictRequest
+from presagio.settings import Settings
+
+_BOOLEANS = {"true": True, "false": False}
+_MOST_PARAMETERS = 20
+# Score, probability and label of one reading.
+Answer = tuple[float, float, bool]
+
+
+def _diagnosis(spec: MachineSpec, found: Explanation) -> Diagnosis:
+    titles = {mode.name: mode.title for mode in spec.modes}
+    parts, change = found.attribution, found.clearing
+    return Diagnosis(
+        mode=found.mode,
+        title=titles.get(found.mode) if found.mode else None,
+        odds=found.odds,
+        limits=[
+            LimitDistance(
+                limit=limit.name, mode=limit.mode, distance=limit.distance, unit=limit.unit,
+                minutes_left=limit.minutes_left,
+            )
+            for limit in found.limits
+        ],
+        base_probability=parts.base if parts else None,
+        contributions=parts.contributions if parts else {},
+        clearing_change=ClearingChange(**vars(change)) if change else None,
+    )  # fmt: skip
+
+
+def _wants_explanation(query: bytes) -> bool:
+    if not query:
+        return False
+    text = query.decode("latin-1")
+    try:
+        asked = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        return _BOOLEANS[asked.get("explain", ["false"])[-1]]
+    except (KeyError, ValueError) as err:
+        raise invalid([Fault(field="explain", got=shown(text), allowed="true or false")]) from err
+
+
+def _as_json(
+    response_id: int, answer: Answer, served: Served, diagnosis: Diagnosis | None
+) -> bytes:
+    score, probability, label = answer
+    # The members of PredictResponse, whose values need no validation: they are made here.
+    return to_json(
+        {
+            "response_id": response_id,
+            "label": label,
+            "probability": probability,
+            "model": served.model,
+            "version": served.version,
+            "degraded": served.degraded,
+            "threshold": served.predictor.artifact.manifest.threshold,
+            "score": score,
+            "diagnosis": diagnosis,
+        }
+    )
+
+
+class Predictions:
+    """Judges one reading a request; as plain ASGI, which is called thousands of times a second."""
+
+    def __init__(
+        self, spec: MachineSpec, wanted: type[PredictRequest], settings: Settings, guard: Guard,
+        champion: Champion, metrics: Metrics, recorder: Recorder, explanations: Executor,
+    ) -> None:  # fmt: skip
+        self._spec, self._wanted, self._guard = spec, wanted, guard
+        self._champion, self._metrics, self._recorder = champion, metrics, recorder
+        self._most, self._explanations = settings.api_max_body_bytes, explanations
+
+    async def answer(self, scope: bodies.Scope, receive: bodies.Receive) -> bytes:
+        """Return the answer to a request, as JSON.
+
+        Raises
+        ------
+        RefusedError
+            If who asks may not, or what is asked is not a reading.
+        """
+        await self._guard.admit(scope, "predict")
+        explained = _wants_explanation(scope["query_string"])
+        read = await bodies.read_model(scope, receive, self._wanted, self._spec, self._most)
+        served = self._champion.served
+        values = served.predictor.values(vars(read.features))
+        answer = served.predictor.predict_one(values)
+        label = answer[2]
+        diagnosis = None
+        if label or explained:
+            # A millisecond: other requests do not wait for it.
+            found = await self._explanations.run(
+                explain, served.predictor, np.array(values), alarm=label
+            )
+            diagnosis = _diagnosis(self._spec, found)
+            if label:
+                self._metrics.alarms([found.mode])
+        self._count(answer)
+        self._recorder.one(request_id.get() or "", read.request_id, values, answer, served)
+        return _as_json(read.request_id, answer, served, diagnosis)
+
+    def at_once(self, scope: bodies.Scope, body: bytes | bytearray, request: str) -> bytes | None:
+        """Return the answer to a plain request that is no alarm; None for any other.
+
+        Those go through :meth:`answer`, which does all of it, and refuses what is to be refused.
+        """
+        if (
+            scope["query_string"] or len(body) > self._most or bodies.is_coded(scope)
+            or not self._guard.remembers(scope, "predict")
+        ):  # fmt: skip
+            return None
+        try:
+            read = self._wanted.model_validate_json(body)
+        except ValidationError:
+            return None
+        served = self._champion.served
+        values = served.predictor.values(vars(read.features))
+        answer = served.predictor.predict_one(values)
+        if answer[2]:
+            return None
+        found = _as_json(read.request_id, answer, served, None)
+        self._count(answer)
+        self._recorder.one(request, read.request_id, values, answer, served)
+        return found
+
+    def _count(self, answer: Answer) -> None:
+        self._metrics.rows.inc()
+        self._metrics.scores.observe(answer[1])
+
+    def rehearse(self) -> None:
+        """Do what a request has done, once, and neither count nor keep it: first times are slow."""
+        example = {"request_id": 0, "features": dict(self._spec.example)}
+        read = self._wanted.model_validate_json(json.dumps(example))
+        served = self._champion.served
+        values = served.predictor.values(vars(read.features))
+        answer = served.predictor.predict_one(values)
+        found = explain(served.predictor, np.array(values), alarm=True)
+        _as_json(read.request_id, answer, served, _diagnosis(self._spec, found))
+        self._metrics.prepare("/predict", HTTPStatus.OK)
+
+    async def __call__(self, scope: bodies.Scope, receive: bodies.Receive, send: Send) -> None:
+        """Answer as ASGI."""
+        body = await self.answer(scope, receive)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def predict_router(spec: MachineSpec, predictions: Predictions) -> APIRouter:
+    """Document the route; the edge calls :class:`Predictions` without the framework's way there."""
+    router = APIRouter(tags=["predict"])
+    body = {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"$ref": schema_reference(PredictRequest)},
+                "example": {"request_id": 123, "features": spec.example},
+            }
+        },
+    }
+    answers: dict[int | str, dict[str, Any]] = {
+        HTTPStatus.OK.value: {"model": PredictResponse},
+        **problems(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    }
+    explain_too = {
+        "name": "explain", "in": "query", "required": False,
+        "schema": {"type": "boolean", "default": False},
+        "description": "Explain the answer though it is no alarm.",
+    }  # fmt: skip
+
+    @router.post(
+        "/predict",
+        dependencies=[Security(admitted, scopes=["predict"])],
+        responses=answers,
+        openapi_extra={"requestBody": body, "parameters": [explain_too]},
+    )
+    async def predict(request: Request) -> Response:
+        """Tell whether a failure is expected for one reading, and for an alarm why."""
+        raw = await predictions.answer(request.scope, request.receive)
+        return Response(raw, media_type="application/json")
+
+    return router

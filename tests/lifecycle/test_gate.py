@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from presagio.inference.predictor import Prediction
+from presagio.lifecycle.gate import GateDecision, GateRules, compare
+from presagio.machine.spec import MachineSpec
+
+ROWS = 2000
+
+
+@pytest.fixture
+def inputs(spec: MachineSpec) -> np.ndarray:
+    rows = {name: np.zeros(ROWS) for name in spec.input_names}
+    rows["type_l"] = (np.arange(ROWS) % 10 < 6).astype(float)
+    rows["type_m"] = ((np.arange(ROWS) % 10 >= 6) & (np.arange(ROWS) % 10 < 9)).astype(float)
+    return np.column_stack(list(rows.values()))
+
+
+@pytest.fixture
+def target() -> np.ndarray:
+    found = np.zeros(ROWS, dtype=bool)
+    found[::25] = True
+    return found
+
+
+def _said(label: np.ndarray) -> Prediction:
+    return Prediction(label.astype(float), label.astype(float), label)
+
+
+def _compare(
+    spec: MachineSpec, inputs: np.ndarray, target: np.ndarray, new: np.ndarray, old: np.ndarray
+) -> GateDecision:
+    rules = GateRules()
+    return compare(
+        spec, inputs, target, ("2", _said(new)), ("1", _said(old)), rules=rules
+    )  # fmt: skip
+
+
+def test_a_better_challenger_passes(
+    spec: MachineSpec, inputs: np.ndarray, target: np.ndarray
+) -> None:
+    old = target.copy()
+    old[np.flatnonzero(target)[:10]] = False
+    found = _compare(spec, inputs, target, target, old)
+    assert found.passed
+    assert found.confidence == 1.0
+    assert found.challenger is not None
+    assert found.champion is not None
+    assert (found.challenger.cost, found.champion.cost) == (0.0, 5.0)
+    assert "lower in 100%" in found.reasons[0]
+
+
+def test_the_same_answers_are_no_reason_to_change(
+    spec: MachineSpec, inputs: np.ndarray, target: np.ndarray
+) -> None:
+    found = _compare(spec, inputs, target, target, target)
+    assert not found.passed
+    assert found.confidence == 0.0
+
+
+def test_luck_is_not_enough(spec: MachineSpec, inputs: np.ndarray, target: np.ndarray) -> None:
+    # Nine failures more are found and eight are lost: better, and as easily worse.
+    new, old, failures = target.copy(), target.copy(), np.flatnonzero(target)
+    old[failures[:9]], new[failures[9:17]] = False, False
+    found = _compare(spec, inputs, target, new, old)
+    assert not found.passed
+    assert found.confidence is not None
+    assert 0.5 < found.confidence < 0.9
+
+
+def test_no_machine_type_may_pay_for_the_others(
+    spec: MachineSpec, inputs: np.ndarray, target: np.ndarray
+) -> None:
+    high = (~inputs["type_l"] & ~inputs["type_m"]).to_numpy()
+    new, old = target.copy(), target & high
+    new[np.flatnonzero(high)[:5]] = True
+    found = _compare(spec, inputs, target, new, old)
+    assert found.confidence == 1.0
+    assert not found.passed
+    assert found.reasons[0].startswith("for type H")
