@@ -12,8 +12,8 @@ import polars as pl
 
 from bench.report import table, write
 from bench.sizes import Size
+from presagio.ingest.checking import FileRows
 from presagio.ingest.outputs import OutputWriter
-from presagio.ingest.reading import FileRows
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import load_spec
 

@@ -16,8 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 
+from presagio.ingest.checking import check_file
 from presagio.ingest.filing import Intake
-from presagio.ingest.reading import check_file
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.settings import Prefixes, Settings
 from presagio.stack import ports as stack_ports

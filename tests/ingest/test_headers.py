@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from presagio.errors import HeaderLimitError
-from presagio.ingest.dialect import read_dialect
-from presagio.ingest.reading import Limits, check_file
+from presagio.ingest.checking import Limits, check_file
+from presagio.ingest.text.dialect import read_dialect
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from tests.growth import LINEAR, growth

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from presagio.ingest import outputs
+from presagio.ingest.checking import FileRows
 from presagio.ingest.outputs import OutputWriter, curated_schema
-from presagio.ingest.reading import FileRows
 from presagio.machine.spec import MachineSpec
 from tests.ingest.intake_state import BODY
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.reading import Limits, check_file
+from presagio.ingest.checking import Limits, check_file
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.settings import Settings
 from tests.conftest import free_ports

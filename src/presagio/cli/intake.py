@@ -15,7 +15,7 @@ from presagio.errors import DataError
 from presagio.settings import load_settings
 
 if TYPE_CHECKING:
-    from presagio.ingest.reading import CheckedFile
+    from presagio.ingest.checking import CheckedFile
     from presagio.storage.ledger import Receipt
 
 _SHOWN_ROWS = 20
@@ -51,7 +51,7 @@ def upload(
     as_json: AsJson = False,
 ) -> None:
     """Upload files to the incoming prefix; `presagio ingest FILE` is short for it."""
-    from presagio.ingest.reading import SUFFIXES, suffix_of  # noqa: PLC0415 - heavy imports
+    from presagio.ingest.checking import SUFFIXES, suffix_of  # noqa: PLC0415 - heavy imports
     from presagio.ingest.upload import upload, wait_for_receipt  # noqa: PLC0415
 
     for path in files:
@@ -91,7 +91,7 @@ def _print_checked(path: Path, checked: "CheckedFile") -> None:
 def check(files: Files, home: Home = None, as_json: AsJson = False) -> None:
     """Check files on this machine as the intake would, without a stack."""
     from presagio.errors import UnreadableFileError  # noqa: PLC0415 - heavy imports
-    from presagio.ingest.reading import check_file, suffix_of  # noqa: PLC0415
+    from presagio.ingest.checking import check_file, suffix_of  # noqa: PLC0415
     from presagio.jobs.sweep import intake_limits  # noqa: PLC0415
     from presagio.machine.spec import load_spec  # noqa: PLC0415
 

@@ -1,170 +1,240 @@
-"""Row by row: what is taken, and every fault of what is not.
+"""From the bytes of a file to accepted rows, rejected rows and a verdict, chunk by chunk."""
 
-This is the whole truth of what a row may be. :mod:`presagio.ingest.quick` takes most rows without
-coming here, and must never take one that this would refuse.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
 
 import polars as pl
 
-from presagio.ingest.records import Record
-from presagio.ingest.rules import EXTRA, Fault, RowCheck
-from presagio.machine.columns import ColumnMatch
+from presagio.errors import UnreadableFileError
+from presagio.ingest.compression import COMPRESSED_SUFFIXES, Caps, open_unpacked
+from presagio.ingest.duplicates import DuplicateRows
+from presagio.ingest.tables.parquet import ParquetRows
+from presagio.ingest.tables.workbook import WorkbookRows
+from presagio.ingest.text.delimited import TextRows
+from presagio.ingest.verdict import Tally, file_fault
+from presagio.machine.headers import HeaderLimits, shown
+from presagio.machine.spec import MachineSpec
+from presagio.readings.process.limits import ReaderLimits
+from presagio.readings.process.pool import open_pool
+from presagio.readings.rows import LINE, RAW, CheckedRows, rejected_rows
+from presagio.readings.rules import Fault
 
-# Columns of our own beside the spec's names, which begin with a letter.
-LINE, RAW = "@line", "@raw"
-FAULT = pl.Struct({"column": pl.String, "reason": pl.String, "message": pl.String})
-REJECTED_SCHEMA = pl.Schema({"line": pl.Int64(), "faults": pl.List(FAULT), "raw": pl.String()})
-
-NO_REJECTED = REJECTED_SCHEMA.to_frame()
-
-
-def rejected_rows(
-    lines: Sequence[int], raws: Sequence[str], faults: Sequence[tuple[int, Fault]]
-) -> pl.DataFrame:
-    """Make a frame of rejected rows: ``line``, ``faults`` (column, reason, message), ``raw``.
-
-    Parameters
-    ----------
-    lines, raws
-        The number and the text of each row.
-    faults
-        Each fault with the position of its row in ``lines``; every row has one at least.
-    """
-    # Flat columns first: a list of dictionaries a row takes Polars ten times as long.
-    told = pl.DataFrame(
-        {
-            "row": [row for row, _ in faults],
-            "column": [fault.column for _, fault in faults],
-            "reason": [fault.reason for _, fault in faults],
-            "message": [fault.message for _, fault in faults],
-        },
-        schema={"row": pl.Int64, **dict(FAULT.to_schema())},
-    )
-    by_row = (
-        told.sort("row", maintain_order=True)
-        .group_by("row", maintain_order=True)
-        .agg(pl.struct("column", "reason", "message").alias("faults"))
-    )
-    texts = pl.DataFrame({"line": lines, "raw": raws}, schema={"line": pl.Int64, "raw": pl.String})
-    return texts.with_columns(by_row["faults"]).select(REJECTED_SCHEMA.names())
+_TEXT, _PARQUET, _WORKBOOK = ".csv", ".parquet", ".xlsx"
+SUFFIXES = (_TEXT, *(_TEXT + packing for packing in COMPRESSED_SUFFIXES), _PARQUET, _WORKBOOK)
 
 
 @dataclass(frozen=True)
-class CheckedRows:
-    """Rows that were checked.
+class Limits:
+    """What a file may be.
+
+    Attributes
+    ----------
+    max_bad_share
+        A file with a larger share of bad rows is refused whole.
+    caps
+        What a compressed file may unpack to.
+    headers
+        How many columns a file may have, and how long their names may be.
+    reader
+        What reading a file may take where a reader process reads it.
+    readers
+        How many files are read so at a time.
+    sheet
+        The sheet of a workbook that is read; the first one where it is None.
+    """
+
+    max_bad_share: float = 0.2
+    caps: Caps = field(default_factory=Caps)
+    headers: HeaderLimits = field(default_factory=HeaderLimits)
+    reader: ReaderLimits = field(default_factory=ReaderLimits)
+    readers: int = 2
+    sheet: str | None = None
+
+
+def suffix_of(name: str) -> str | None:
+    """Return the suffix by which a file is read, or None for one of an unknown kind."""
+    folded = name.lower()
+    return next((suffix for suffix in SUFFIXES if folded.endswith(suffix)), None)
+
+
+def _read_ahead(chunks: Iterable[CheckedRows]) -> Generator[CheckedRows]:
+    """Check the next chunk while the caller writes this one: both leave Python's lock to others."""
+    iterator = iter(chunks)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(next, iterator, None)
+            while (chunk := coming.result()) is not None:
+                coming = pool.submit(next, iterator, None)
+                yield chunk
+    finally:
+        # A reader that is not done with the file is free for others then.
+        if isinstance(iterator, Generator):
+            iterator.close()
+
+
+class FileRows:
+    """The rows of a file: iterate over it once, then ask for the verdict.
+
+    Parameters
+    ----------
+    file
+        The file, from its beginning.
+    suffix
+        One of ``SUFFIXES``.
+    spec
+        The machine spec.
+    limits
+        What the file may be.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file as a whole cannot be taken; here, or while its rows are read.
+    """
+
+    def __init__(
+        self, file: BinaryIO, suffix: str, spec: MachineSpec, limits: Limits | None = None
+    ) -> None:
+        self._limits = limits or Limits()
+        self._spec = spec
+        self._rows = self._open(file, suffix)
+        self._duplicates = DuplicateRows() if spec.duplicates == "reject" else None
+        self.tally = Tally()
+
+    def _open(self, file: BinaryIO, suffix: str) -> TextRows | ParquetRows | WorkbookRows:
+        limits, spec = self._limits, self._spec
+        if suffix not in SUFFIXES:
+            raise UnreadableFileError(
+                "unknown_format",
+                f"files are told by the end of their name, and {', '.join(SUFFIXES)} are taken; "
+                "save it as one of these, and send it again",
+            )
+        if suffix in (_PARQUET, _WORKBOOK):
+            readers = open_pool(limits.reader, limits.readers)
+            if suffix == _PARQUET:
+                return ParquetRows(file, spec, limits.caps, limits.headers, readers)
+            return WorkbookRows(file, spec, limits.caps, limits.headers, readers, limits.sheet)
+        packing = PurePosixPath(suffix).suffix
+        return TextRows(
+            lambda: open_unpacked(file, packing, limits.caps), spec, headers=limits.headers
+        )
+
+    def __iter__(self) -> Generator[CheckedRows]:
+        """Yield the rows of one chunk after the other; each row once, accepted or rejected."""
+        with closing(_read_ahead(self._rows)) as chunks:
+            for checked in chunks:
+                once = self._without_duplicates(checked) if self._duplicates else checked
+                self.tally.add(once)
+                yield replace(once, accepted=once.accepted.drop(LINE, RAW, strict=False))
+
+    def _without_duplicates(self, checked: CheckedRows) -> CheckedRows:
+        if self._duplicates is None or checked.accepted.is_empty():
+            return checked
+        again = self._duplicates.among(checked.accepted)
+        doubled = checked.accepted.filter(again)
+        if doubled.is_empty():
+            return checked
+        message = "an earlier row of this file says exactly the same; the machine spec keeps one"
+        fault = Fault("", "duplicate_row", message)
+        rows = rejected_rows(
+            doubled[LINE].to_list(),
+            doubled[RAW].to_list(),
+            [(i, fault) for i in range(len(doubled))],
+        )
+        rejected = pl.concat([checked.rejected, rows]).sort("line")
+        return replace(checked, accepted=checked.accepted.filter(~again), rejected=rejected)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """How the file was written and what was converted, for its receipt."""
+        notes: dict[str, Any] = dict(self._rows.notes)
+        if self._rows.match.units:
+            notes["converted_from"] = {
+                name: unit.symbol for name, unit in self._rows.match.units.items()
+            }
+        return notes
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was taken, but should be known to whoever sends such files."""
+        warnings, extras = list(self._rows.warnings), self._rows.match.extras
+        if extras:
+            names = shown(extras.values())
+            warnings.append(f"columns that the machine spec does not know are kept aside: {names}")
+        return warnings
+
+    @property
+    def fault(self) -> UnreadableFileError | None:
+        """Why the file as a whole is refused, once all rows are known; None if it is not."""
+        # Looks at the file again where it has to.
+        if (ambiguous := self._rows.fault) is not None:
+            return ambiguous
+        share = self._limits.max_bad_share
+        return file_fault(self.tally, self._spec, self._rows.match, share)
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file that was checked in one go.
 
     Attributes
     ----------
     accepted
-        Clean rows, with the line of each as ``@line`` and, where it is kept, the text as ``@raw``.
+        Clean rows: identifiers as text, features as floats, indicators and labels as booleans,
+        as far as the file has them.
     rejected
-        The others: ``line``, ``faults``, ``raw``.
-    suspects
-        ``feature/unit`` → values that are only plausible in that unit.
-    contradictions
-        How many numbers cannot be read with the file's mark before decimals, and can with another.
+        The other rows: ``line``, ``faults`` (column, reason, message), ``raw``.
+    fault
+        Why the file as a whole is refused; None if it is not.
     """
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
-    suspects: dict[str, int]
-    contradictions: int = 0
+    fault: UnreadableFileError | None
+    tally: Tally
+    notes: dict[str, Any]
+    warnings: list[str]
 
 
-def _rejected(
-    cells: pl.DataFrame, broken: pl.DataFrame, clean: pl.Series, check: RowCheck
-) -> pl.DataFrame:
-    position = {row: i for i, row in enumerate((~clean).arg_true())}
-    faults: list[tuple[int, Fault]] = []
-    often = broken.sum().row(0)
-    for i, rule in enumerate(check.rules):
-        if not often[i]:
-            continue
-        found = broken[str(i)].arg_true()
-        # A contradiction is about several columns, so there may be none of that name.
-        shown = cells[rule.column].gather(found) if rule.column in cells.columns else found
-        faults += [
-            (position[row], rule.fault(str(cell))) for row, cell in zip(found, shown, strict=True)
-        ]
-    told = cells.select(LINE, RAW).filter(~clean)
-    return rejected_rows(told[LINE].to_list(), told[RAW].to_list(), faults)
-
-
-def check_cells(cells: pl.DataFrame, check: RowCheck) -> CheckedRows:
-    """Check rows of text cells.
+def check_file(
+    body: bytes | BinaryIO,
+    spec: MachineSpec,
+    *,
+    suffix: str = _TEXT,
+    limits: Limits | None = None,
+) -> CheckedFile:
+    """Check a file that fits into memory.
 
     Parameters
     ----------
-    cells
-        The file's columns by the spec's names, all text, ``extra`` where it has other columns,
-        ``@line`` and ``@raw``.
-    check
-        The checks.
+    body
+        The file.
+    spec
+        The machine spec.
+    suffix
+        One of ``SUFFIXES``.
+    limits
+        What the file may be.
 
     Returns
     -------
-    CheckedRows
-        Each row once, either accepted or rejected.
+    CheckedFile
+        All its rows, each once, and the verdict.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file cannot be read as rows: ``empty``, ``encoding``, ``malformed``, ``corrupt``,
+        ``too_large``, ``missing_columns``, ``duplicated_columns``, ``too_many_columns``,
+        ``name_too_long``.
     """
-    names = sorted(check.match.found)
-    cells = cells.with_columns(pl.col(names).str.strip_chars())
-    broken = (
-        cells.lazy()  # Finds out what rules have in common.
-        .select(
-            rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(check.rules)
-        )
-        .collect()
-    )
-    clean = ~broken.select(pl.any_horizontal(pl.all())).to_series()
-    rejected = _rejected(cells, broken, clean, check)
-    suspects = cells.select(check.suspects).row(0, named=True) if check.suspects else {}
-    accepted = cells.filter(clean).select(*check.typed, LINE, RAW)
-    contradictions = int(cells.filter(~clean).select(check.contradictions).item())
-    return CheckedRows(accepted, rejected, suspects, contradictions)
-
-
-def extra_column(position: int) -> str:
-    """Return the name under which a frame of cells has a column that the spec does not know."""
-    return f"@{position}"
-
-
-def extra_cells(match: ColumnMatch) -> pl.Expr:
-    """Gather the cells that the spec does not know into one JSON object of text, as ``extra``."""
-    fields = [pl.col(extra_column(i)).alias(name) for i, name in match.extras.items()]
-    return pl.struct(fields).struct.json_encode().alias(EXTRA)
-
-
-def check_records(records: Sequence[Record], check: RowCheck) -> CheckedRows:
-    """Check the records of a text file.
-
-    Returns
-    -------
-    CheckedRows
-        Each record once; those that could not be read are rejected with that one fault, since
-        which cell is which cannot be known.
-    """
-    whole = [record for record in records if not record.reason]
-    broken = [record for record in records if record.reason]
-    data: dict[str, list[str] | list[int]] = {
-        name: [record.cells[i] for record in whole] for i, name in check.match.names.items()
-    }
-    own = {i: extra_column(i) for i in check.match.extras}
-    data |= {name: [record.cells[i] for record in whole] for i, name in own.items()}
-    text = dict.fromkeys(data, pl.String)
-    cells = pl.DataFrame(
-        data | {LINE: [r.line for r in whole], RAW: [r.raw for r in whole]},
-        schema={**text, LINE: pl.Int64, RAW: pl.String},
-    )
-    if own:
-        cells = cells.with_columns(extra_cells(check.match))
-    checked = check_cells(cells, check)
-    unread = rejected_rows(
-        [record.line for record in broken],
-        [record.raw for record in broken],
-        [(i, Fault("", record.reason, record.message)) for i, record in enumerate(broken)],
-    )
-    rejected = pl.concat([checked.rejected, unread]).sort("line") if broken else checked.rejected
-    return replace(checked, rejected=rejected)
+    rows = FileRows(BytesIO(body) if isinstance(body, bytes) else body, suffix, spec, limits)
+    chunks = list(rows)
+    accepted = pl.concat([chunk.accepted for chunk in chunks])
+    rejected = pl.concat([chunk.rejected for chunk in chunks])
+    return CheckedFile(accepted, rejected, rows.fault, rows.tally, rows.notes, rows.warnings)

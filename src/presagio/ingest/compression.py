@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.encoding import Readable
+from presagio.ingest.text.encoding import Readable
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from presagio.ingest.checking import LINE, RAW
-from presagio.ingest.rules import EXTRA
+from presagio.readings.rows import LINE, RAW
+from presagio.readings.rules import EXTRA
 
 
 class DuplicateRows:

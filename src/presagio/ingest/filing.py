@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from presagio.errors import DataError, ResourceError, UnreadableFileError
+from presagio.ingest.checking import FileRows, Limits, suffix_of
 from presagio.ingest.naming import OutputKeys, output_names
 from presagio.ingest.outputs import OutputWriter, Written, digest, write_json
-from presagio.ingest.reading import FileRows, Limits, suffix_of
 from presagio.ingest.spool import spool_folder
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Prefixes

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from presagio.ingest.checking import suffix_of
 from presagio.ingest.filing import Intake
-from presagio.ingest.reading import suffix_of
 from presagio.settings import Prefixes
 from presagio.storage.objects import ObjectStore, StoredObject
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
 
-from presagio.ingest.reading import suffix_of
+from presagio.ingest.checking import suffix_of
 from presagio.settings import Prefixes
 from presagio.storage.ledger import Claim
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from presagio.ingest.checking import CheckedRows
-from presagio.ingest.rules import EXTRA
 from presagio.machine.spec import MachineSpec
+from presagio.readings.rows import CheckedRows
+from presagio.readings.rules import EXTRA
 
 # Rows in one file of the curated data set, and what is held of them in memory at once.
 _PART_ROWS = 500_000

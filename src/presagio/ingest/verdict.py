@@ -4,10 +4,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from presagio.errors import UnreadableFileError
-from presagio.ingest.checking import CheckedRows
 from presagio.machine.columns import ColumnMatch
 from presagio.machine.spec import MachineSpec
 from presagio.machine.units import find_unit
+from presagio.readings.rows import CheckedRows
 
 _EXAMPLES = 20
 _SUSPECTED_SHARE = 0.5

@@ -8,10 +8,9 @@ import numpy as np
 import polars as pl
 
 from presagio.errors import DataError, NotFoundError
+from presagio.ingest.checking import check_file, suffix_of
 from presagio.ingest.curated import processed_receipts, read_part
 from presagio.ingest.filing import Intake
-from presagio.ingest.reading import check_file, suffix_of
-from presagio.ingest.rules import EXTRA
 from presagio.ingest.upload import Uploaded, upload
 from presagio.lifecycle.outcomes import (
     FEEDBACK,
@@ -22,6 +21,7 @@ from presagio.lifecycle.outcomes import (
 )
 from presagio.machine.columns import match_columns
 from presagio.machine.spec import MachineSpec
+from presagio.readings.rules import EXTRA
 from presagio.registry.loading import load_version
 from presagio.registry.recording import Registry
 from presagio.settings import Settings

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from presagio.errors import StorageError
+from presagio.ingest.checking import Limits
 from presagio.ingest.compression import Caps
 from presagio.ingest.filing import Intake, Progress, file_object
 from presagio.ingest.incoming import Batch, plan_batches
-from presagio.ingest.reading import Limits
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import load_spec
-from presagio.readings.limits import reader_limits
+from presagio.readings.process.limits import reader_limits
 from presagio.settings import Prefixes, Settings
 from presagio.storage.database import open_database
 from presagio.storage.ledger import Ledger, Receipt

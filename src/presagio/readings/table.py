@@ -16,8 +16,8 @@ from presagio.machine.contradictions import contradict
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import Category, Feature, MachineSpec
 from presagio.machine.units import convert, find_unit
-from presagio.readings.cells import FAULT, as_text, cut
-from presagio.readings.kinds import is_text, misfits
+from presagio.readings.formats.cells import FAULT, as_text, cut
+from presagio.readings.formats.kinds import is_text, misfits
 
 TRUE, FALSE = ("true", "1", "1.0"), ("false", "0", "0.0")
 # No number and no name of a value is longer.

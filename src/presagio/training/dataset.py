@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import DataError
-from presagio.ingest.reading import CheckedFile, check_file, suffix_of
+from presagio.ingest.checking import CheckedFile, check_file, suffix_of
 from presagio.machine.limits import failing_modes
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec

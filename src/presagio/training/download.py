@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from presagio.errors import DownloadError, UnreadableFileError
-from presagio.ingest.reading import check_file
+from presagio.ingest.checking import check_file
 from presagio.machine.spec import MachineSpec
 from presagio.training.dataset import FETCHED_FILE
 

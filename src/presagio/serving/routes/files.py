@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
-from presagio.readings.limits import reader_limits
-from presagio.readings.pool import open_pool
-from presagio.readings.reading import Part
+from presagio.readings.process.limits import reader_limits
+from presagio.readings.process.pool import open_pool
+from presagio.readings.process.reading import Part
 from presagio.serving.champion.holder import Served
 from presagio.serving.judgement import Judge
 from presagio.serving.routes.formats import FORMATS

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from presagio.readings import arrow_stream
+from presagio.readings.formats import arrow_stream
 
 _PART_BYTES = 1 << 20
 
@@ -25,7 +25,7 @@ class Format:
     media_type
         As in Content-Type and Accept.
     task
-        The task of :mod:`presagio.readings.tasks` that reads and checks it.
+        The task of :mod:`presagio.readings.process.tasks` that reads and checks it.
     write
         Yields the bytes of a file.
     """

@@ -1,0 +1,1 @@
+"""What files of readings are written in: each format as rows of cells."""

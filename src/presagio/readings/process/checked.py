@@ -1,0 +1,82 @@
+"""The task that checks a file of readings: what a model takes, and what is wrong with the rest."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from presagio.errors import DataError
+from presagio.machine.headers import HeaderLimits
+from presagio.machine.spec import MachineSpec
+from presagio.readings.formats import arrow_stream, parquet
+from presagio.readings.formats.csv_text import Csv
+from presagio.readings.formats.json_text import JsonList, Ndjson
+from presagio.readings.formats.parquet import Parts, as_block
+from presagio.readings.table import ReadingsTable
+
+_ROWS = 50_000
+_NUMBER_BYTES = 8
+Frames = Callable[[Mapping[str, str]], Iterator[pl.DataFrame]]
+
+
+class Source(NamedTuple):
+    """A file that was opened: names and types of its columns, and how its rows are read."""
+
+    schema: Mapping[str, pl.DataType]
+    frames: Frames
+
+
+@cache
+def _spec(text: str) -> MachineSpec:
+    return MachineSpec.model_validate(json.loads(text))
+
+
+def _open_text(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | None:
+    headers = HeaderLimits(**arguments["headers"])
+    found: Csv | JsonList | Ndjson
+    if form == "csv":
+        found = Csv(path, headers)
+    elif form == "json":
+        found = JsonList(path, headers, arguments["most_rows"])
+    else:
+        found = Ndjson(path, headers, arguments["line_bytes"])
+    if getattr(found, "is_empty", False):
+        return None
+    return Source(dict.fromkeys(found.names, pl.String()), found.frames)
+
+
+def _open(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | None:
+    """Open a file; None for one without readings, whose columns nobody knows."""
+    if form == "parquet":
+        lazy = parquet.scan(path)
+        return Source(lazy.collect_schema(), lambda columns: parquet.frames(lazy, columns))
+    if form == "arrow":
+        schema = arrow_stream.read_schema(path)
+        return Source(schema, lambda columns: arrow_stream.read_frames(path, columns))
+    return _open_text(form, path, arguments)
+
+
+def read_checked(form: str, path: Path, arguments: Mapping[str, Any]) -> Parts:
+    """Check a file, a part at a time; ``form`` is what kind it is.
+
+    A part has the inputs of its good rows as float64, row by row, and, where a row is bad, a table
+    of what is wrong with each.
+    """
+    source = _open(form, path, arguments)
+    if source is None:
+        return
+    spec = _spec(arguments["spec"])
+    table = ReadingsTable(source.schema, spec, HeaderLimits(**arguments["headers"]))
+    left = arguments["most_bytes"] // (_NUMBER_BYTES * len(spec.input_names))
+    for frame in source.frames(table.columns):
+        if (left := left - frame.height) < 0:
+            raise DataError(f"it unpacks to more than {arguments['most_bytes']:,} bytes")
+        for part in frame.iter_slices(_ROWS):
+            checked = table.check(part)
+            blocks = [checked.inputs.tobytes()]
+            if checked.faults is not None:
+                blocks.append(as_block(checked.faults.to_frame()))
+            yield {"rows": part.height}, blocks
