@@ -2,6 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from presagio.machine.failure_rules import Bound
 from presagio.machine.limits import (
     category_values,
     derive_quantities,
@@ -10,7 +11,7 @@ from presagio.machine.limits import (
     rows_by_category,
     signed_distances,
 )
-from presagio.machine.spec import Bound, MachineSpec
+from presagio.machine.spec import MachineSpec
 
 
 def _inputs(spec: MachineSpec, **values: float) -> dict[str, np.ndarray]:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from presagio.errors import UnreadableFileError
 from presagio.ingest.checking import CheckedFile, Limits, check_file
-from presagio.machine.spec import Feature, MachineSpec, load_spec
+from presagio.machine.inputs import Feature
+from presagio.machine.spec import MachineSpec, load_spec
 from tests.ingest.test_text import _assert_same, _both
 from tests.readings import COLUMNS
 

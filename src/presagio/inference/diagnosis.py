@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from presagio.inference.predictor import Predictor
 from presagio.inference.shapley import Attribution, attribute
+from presagio.machine.inputs import Feature
 from presagio.machine.limits import distances_of, failing_modes, signed_distances
-from presagio.machine.spec import Feature, MachineSpec
+from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
 

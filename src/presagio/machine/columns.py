@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from presagio.machine.headers import HeaderLimits, check_header
-from presagio.machine.spec import Column, Feature, MachineSpec
+from presagio.machine.inputs import Column, Feature
+from presagio.machine.spec import MachineSpec
 from presagio.machine.units import Unit, find_unit, split_header
 
 # A hint for people: comparing a name with every name of a hostile header takes minutes.

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from presagio.machine.spec import Bound, Category, MachineSpec
+from presagio.machine.failure_rules import Bound
+from presagio.machine.inputs import Category
+from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

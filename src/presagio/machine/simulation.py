@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from presagio.errors import InvalidSpecError
 from presagio.machine.limits import failing_modes
-from presagio.machine.spec import MachineSpec, Normal, SimulationRecipe
+from presagio.machine.recipe import Normal, SimulationRecipe
+from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
 

@@ -17,7 +17,8 @@ import polars as pl
 
 from presagio.errors import UnreadableFileError
 from presagio.machine.columns import ColumnMatch
-from presagio.machine.spec import Feature, MachineSpec
+from presagio.machine.inputs import Feature
+from presagio.machine.spec import MachineSpec
 from presagio.readings.numerals import MARKS, decimal_form, either_form, other_mark
 from presagio.readings.rules import RowCheck
 

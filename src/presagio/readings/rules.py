@@ -8,7 +8,8 @@ import polars as pl
 
 from presagio.machine.columns import ColumnMatch
 from presagio.machine.contradictions import contradict
-from presagio.machine.spec import Category, Feature, MachineSpec
+from presagio.machine.inputs import Category, Feature
+from presagio.machine.spec import MachineSpec
 from presagio.machine.units import alternatives, convert, find_unit
 from presagio.readings.numerals import THOUSANDS, decimal_form, number_pattern, other_mark
 

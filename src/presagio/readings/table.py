@@ -14,7 +14,8 @@ from presagio.errors import DataError
 from presagio.machine.columns import match_columns
 from presagio.machine.contradictions import contradict
 from presagio.machine.headers import HeaderLimits
-from presagio.machine.spec import Category, Feature, MachineSpec
+from presagio.machine.inputs import Category, Feature
+from presagio.machine.spec import MachineSpec
 from presagio.machine.units import convert, find_unit
 from presagio.readings.formats.cells import FAULT, as_text, cut
 from presagio.readings.formats.kinds import is_text, misfits

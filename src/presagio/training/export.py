@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from presagio.errors import InvalidArtifactError
+from presagio.machine.failure_rules import Bound
 from presagio.machine.limits import distances_of
-from presagio.machine.spec import Bound, MachineSpec
+from presagio.machine.spec import MachineSpec
 from presagio.training.alarm import FailureAlarm
 from presagio.training.expansion import KernelExpansion, expand
 from presagio.training.graph import Columns, Graph, Sum

@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 
 from presagio.errors import RegistryError, StorageError
 from presagio.machine.contradictions import CONTRADICTION
-from presagio.machine.spec import Feature, MachineSpec
+from presagio.machine.inputs import Feature
+from presagio.machine.spec import MachineSpec
 from presagio.serving.http.answers import Fault, Problem
 from presagio.serving.http.openapi import schema_reference
 

@@ -16,7 +16,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from presagio.machine.contradictions import CONTRADICTION, contradict
-from presagio.machine.spec import Category, Feature, MachineSpec
+from presagio.machine.inputs import Category, Feature
+from presagio.machine.spec import MachineSpec
 
 _INT64 = 2**63
 # One-hot columns come as 0 and 1 from many an export.

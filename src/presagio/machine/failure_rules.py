@@ -1,0 +1,53 @@
+"""Derived quantities, and the operating limits that define failure modes."""
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from presagio.errors import InvalidSpecError
+from presagio.machine.spec_table import Name, NamedTable, SpecTable
+
+
+class Quantity(NamedTable):
+    """A quantity derived from two features, in ``unit``; ``factor`` scales the result."""
+
+    unit: str
+    kind: Literal["difference", "product"]
+    of: tuple[Name, Name]
+    factor: float = 1.0
+
+
+class Bound(SpecTable):
+    """A quantity or feature beyond a limit; ``by`` names the category that the limit depends on."""
+
+    of: Name
+    below: float | dict[str, float] | None = None
+    above: float | dict[str, float] | None = None
+    by: Name | None = None
+
+    @property
+    def limit(self) -> float | dict[str, float]:
+        """The one limit that is set, in the unit of ``of``."""
+        limit = self.above if self.below is None else self.below
+        if limit is None:
+            raise InvalidSpecError(f"the bound of {self.of} has neither below nor above")
+        return limit
+
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> Self:
+        if (self.below is None) == (self.above is None):
+            raise ValueError(f"the bound of {self.of} must set either below or above")
+        if isinstance(self.limit, dict) != (self.by is not None):
+            raise ValueError(f"the bound of {self.of}: a table of limits and `by` go together")
+        return self
+
+
+class FailureRule(SpecTable):
+    """A failure mode happens when all bounds of any of its rules hold.
+
+    Unless it is ``certain``, it may happen then: the rule says where to look and decides nothing.
+    """
+
+    mode: Name
+    bounds: tuple[Bound, ...]
+    certain: bool = True
