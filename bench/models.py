@@ -19,14 +19,14 @@ from bench.report import table, write
 from bench.sizes import Size
 from presagio.inference.predictor import load_predictor
 from presagio.machine.spec import MachineSpec, load_spec
-from presagio.training.dataset import Dataset, generate_dataset, read_labelled_csv
-from presagio.training.evaluation import Bools, Figures, evaluate, mean_intervals
-from presagio.training.grids import GRIDS, Grid
-from presagio.training.judgement import predict
-from presagio.training.parity import export_model
-from presagio.training.rivals import Rival, rivals
-from presagio.training.search import search
-from presagio.training.splitting import Part, make_folds, split_dataset
+from presagio.training.datasets.dataset import Dataset, generate_dataset, read_labelled_csv
+from presagio.training.datasets.splitting import Part, make_folds, split_dataset
+from presagio.training.evaluation.baselines import Rival, rivals
+from presagio.training.evaluation.evaluation import predict
+from presagio.training.evaluation.metrics import Bools, Figures, evaluate, mean_intervals
+from presagio.training.export.parity import export_model
+from presagio.training.search.grids import GRIDS, Grid
+from presagio.training.search.search import search
 from presagio.training.train import TrainedModel, train_model
 
 _BULK_ROWS = 200_000

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from bench.report import table, write
 from bench.sizes import Size
 from presagio.machine.spec import load_spec
-from presagio.training.alarm import Method
-from presagio.training.dataset import generate_dataset
-from presagio.training.grids import GRIDS, GridName
+from presagio.training.datasets.dataset import generate_dataset
+from presagio.training.detectors.alarm import Method
+from presagio.training.search.grids import GRIDS, GridName
 from presagio.training.train import EXACT_ROWS, train_model
 
 _PICTURE = Path(__file__).parents[1] / "docs" / "images" / "training_time.png"

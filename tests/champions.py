@@ -4,7 +4,7 @@ from pathlib import Path
 
 from presagio.registry.recording import Registry
 from presagio.registry.versions import RegisteredVersion
-from presagio.training.registration import register_model
+from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
 
 

@@ -12,7 +12,7 @@ from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import sha256_of
 from presagio.inference.predictor import Predictor, fallback_folder, load_predictor
 from presagio.machine.spec import MachineSpec
-from presagio.training.dataset import generate_dataset
+from presagio.training.datasets.dataset import generate_dataset
 from presagio.training.train import TrainedModel
 
 

@@ -15,7 +15,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.registry.recording import open_registry
 from presagio.settings import Settings
 from presagio.storage.ledger import Receipt
-from presagio.training.curated import read_curated
+from presagio.training.datasets.curated import read_curated
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.serving.conftest import serve_app

@@ -17,8 +17,8 @@ from presagio.machine.spec import MachineSpec
 from presagio.registry.cache import folder_of
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import Settings
-from presagio.training.alarm import FailureAlarm
-from presagio.training.registration import register_model
+from presagio.training.detectors.alarm import FailureAlarm
+from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
 from tests.conftest import RunningServices
 

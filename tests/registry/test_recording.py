@@ -12,7 +12,7 @@ from presagio.inference.predictor import load_predictor
 from presagio.registry.recording import Registry, open_registry
 from presagio.registry.versions import DATA_TAG, TRUSTED_TYPES
 from presagio.settings import Settings
-from presagio.training.registration import LOGGED_CANDIDATES, register_model
+from presagio.training.export.registration import LOGGED_CANDIDATES, register_model
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports

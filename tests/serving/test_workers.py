@@ -21,7 +21,7 @@ from presagio.registry.recording import Registry, open_registry
 from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.champion.board import Board
 from presagio.settings import Settings
-from presagio.training.registration import register_model
+from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports

@@ -7,9 +7,9 @@ import pytest
 
 from presagio.errors import InvalidArtifactError
 from presagio.machine.spec import MachineSpec
-from presagio.training.dataset import generate_dataset, read_labelled_csv
-from presagio.training.grids import DEFAULT_GRID, GRIDS, Grid
-from presagio.training.parity import export_model
+from presagio.training.datasets.dataset import generate_dataset, read_labelled_csv
+from presagio.training.export.parity import export_model
+from presagio.training.search.grids import DEFAULT_GRID, GRIDS, Grid
 from presagio.training.train import TrainedModel, train_model
 
 SMALL: Grid = [{"kernel": ["rbf"], "C": [10.0], "gamma": [0.5]}]

@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Get readings: the real data set, o
 def fetch(home: Home = None, as_json: AsJson = False) -> None:
     """Download the AI4I 2020 data set from UCI (S. Matzka, CC BY 4.0), checked by SHA-256."""
     from presagio.machine.spec import load_spec  # noqa: PLC0415 - heavy imports
-    from presagio.training.download import AI4I, fetch_data  # noqa: PLC0415
+    from presagio.training.datasets.download import AI4I, fetch_data  # noqa: PLC0415
 
     settings = load_settings(home)
     with progress(as_json=as_json) as bar:

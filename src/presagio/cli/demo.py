@@ -39,7 +39,7 @@ def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
 
     from presagio.machine.simulation import simulate  # noqa: PLC0415
     from presagio.machine.spec import load_spec  # noqa: PLC0415
-    from presagio.training.dataset import real_data_file  # noqa: PLC0415
+    from presagio.training.datasets.dataset import real_data_file  # noqa: PLC0415
 
     now = datetime.now(UTC)
     path, number = folder / f"demo-{now:%Y%m%dT%H%M%S}.csv", int(now.timestamp())
@@ -80,8 +80,8 @@ def _file(intake: "Intake", path: Path) -> None:
 
 def _train(settings: Settings, intake: "Intake") -> "RegisteredVersion":
     from presagio.lifecycle.promotion import open_promoter, promote  # noqa: PLC0415
-    from presagio.training.curated import read_curated  # noqa: PLC0415 - heavy imports
-    from presagio.training.registration import register_model  # noqa: PLC0415
+    from presagio.training.datasets.curated import read_curated  # noqa: PLC0415 - heavy imports
+    from presagio.training.export.registration import register_model  # noqa: PLC0415
 
     dataset, promoter = read_curated(intake), open_promoter(settings, intake.spec)
     say(

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from presagio.registry.recording import Registry
     from presagio.registry.versions import RegisteredVersion
     from presagio.storage.promotions import RecordedDecision
-    from presagio.training.dataset import Dataset
-    from presagio.training.evaluation import Figures
+    from presagio.training.datasets.dataset import Dataset
+    from presagio.training.evaluation.metrics import Figures
     from presagio.training.train import TrainedModel
 
 
@@ -45,7 +45,7 @@ class Search(StrEnum):
 def _dataset(
     settings: Settings, spec: "MachineSpec", csv: Path | None, *, processed: bool
 ) -> "Dataset":
-    from presagio.training import curated, dataset  # noqa: PLC0415 - heavy imports
+    from presagio.training.datasets import curated, dataset  # noqa: PLC0415 - heavy imports
 
     if csv is not None:
         return dataset.read_labelled_csv(csv, spec)
@@ -180,8 +180,8 @@ def train(
         else:
             say(f"{champion.name} version {champion.version} is champion already.")
         return
-    from presagio.training.grids import GRIDS  # noqa: PLC0415 - heavier still
-    from presagio.training.registration import register_model  # noqa: PLC0415
+    from presagio.training.export.registration import register_model  # noqa: PLC0415
+    from presagio.training.search.grids import GRIDS  # noqa: PLC0415 - heavier still
 
     dataset = _dataset(settings, spec, csv, processed=processed)
     if not as_json:
@@ -231,8 +231,8 @@ def export_fallback(
 ) -> None:
     """Make the artifact that ships with the package, from generated rows."""
     from presagio.machine.spec import load_spec  # noqa: PLC0415 - heavy imports
-    from presagio.training.dataset import generate_dataset  # noqa: PLC0415
-    from presagio.training.parity import export_model  # noqa: PLC0415
+    from presagio.training.datasets.dataset import generate_dataset  # noqa: PLC0415
+    from presagio.training.export.parity import export_model  # noqa: PLC0415
 
     spec = load_spec()
     # A folder that cannot be written is found out before minutes of training.

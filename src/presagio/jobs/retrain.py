@@ -100,10 +100,10 @@ def retrain(*, run_id: str | None) -> dict[str, Any]:
         If MLflow, store or ledger fail.
     """
     from presagio.lifecycle.promotion import open_promoter, promote  # noqa: PLC0415
-    from presagio.training.curated import read_curated  # noqa: PLC0415 - takes seconds
-    from presagio.training.dataset import base_rows  # noqa: PLC0415
-    from presagio.training.grids import GRIDS  # noqa: PLC0415
-    from presagio.training.registration import register_model  # noqa: PLC0415
+    from presagio.training.datasets.curated import read_curated  # noqa: PLC0415 - takes seconds
+    from presagio.training.datasets.dataset import base_rows  # noqa: PLC0415
+    from presagio.training.export.registration import register_model  # noqa: PLC0415
+    from presagio.training.search.grids import GRIDS  # noqa: PLC0415
     from presagio.training.train import train_model  # noqa: PLC0415
 
     settings = load_settings()

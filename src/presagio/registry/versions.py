@@ -24,11 +24,11 @@ GATE_TAG = "presagio.gate"
 
 # What a scikit-learn copy of a model of ours may be made of besides what skops itself trusts.
 TRUSTED_TYPES = (
-    "presagio.training.alarm.DetectorPlan",
-    "presagio.training.alarm.FailureAlarm",
-    "presagio.training.features.FeatureSet",
-    "presagio.training.features.SpecFeatures",
-    "presagio.training.features.Squash",
+    "presagio.training.detectors.alarm.DetectorPlan",
+    "presagio.training.detectors.alarm.FailureAlarm",
+    "presagio.training.detectors.features.FeatureSet",
+    "presagio.training.detectors.features.SpecFeatures",
+    "presagio.training.detectors.features.Squash",
 )
 
 

@@ -6,16 +6,16 @@ from typing import Any
 
 from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
-from presagio.training.alarm import Method
-from presagio.training.card import describe
-from presagio.training.dataset import Dataset
-from presagio.training.evaluation import Figures
-from presagio.training.grids import DEFAULT_GRID, Grid
-from presagio.training.judgement import JUDGED_REPEATS, Judgement, judge, predict
-from presagio.training.race import Progress
-from presagio.training.rivals import judge_rivals
-from presagio.training.search import SearchResult, search
-from presagio.training.splitting import FOLDS, Split, repeats, split_dataset
+from presagio.training.datasets.dataset import Dataset
+from presagio.training.datasets.splitting import FOLDS, Split, repeats, split_dataset
+from presagio.training.detectors.alarm import Method
+from presagio.training.evaluation.baselines import judge_rivals
+from presagio.training.evaluation.card import describe
+from presagio.training.evaluation.evaluation import JUDGED_REPEATS, Judgement, judge, predict
+from presagio.training.evaluation.metrics import Figures
+from presagio.training.search.grids import DEFAULT_GRID, Grid
+from presagio.training.search.halving import Progress
+from presagio.training.search.search import SearchResult, search
 
 # An exact Support Vector Machine takes time that grows with the square of its rows: up to so many
 # in the training part it is trained, from there on a streamed one (docs/benchmarks.md).

@@ -28,7 +28,7 @@ from presagio.stack.layout import Layout
 from presagio.stack.processes import stop_all
 from presagio.stack.provision import provision_webhook
 from presagio.stack.services import build_services
-from presagio.training.registration import register_model
+from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports

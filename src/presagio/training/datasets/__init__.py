@@ -1,0 +1,1 @@
+"""Labelled readings: where they come from, on disk where they are many, divided into parts."""

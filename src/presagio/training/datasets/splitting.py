@@ -1,0 +1,148 @@
+"""Division of labelled readings: training and test part, and folds within the training part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import (
+    GroupShuffleSplit,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    train_test_split,
+)
+
+from presagio.errors import DataError
+from presagio.training.datasets.dataset import Dataset
+from presagio.training.datasets.mapped import Positions, take_rows
+
+Bools = NDArray[np.bool_]
+# One division: for each fold the positions to train on, and those to judge.
+Folds = Sequence[tuple[Positions, Positions]]
+
+FOLDS = 5
+# Of more rows one division into folds says as much as several of few.
+_MANY_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a dataset.
+
+    Attributes
+    ----------
+    inputs, labels
+        As those of the dataset.
+    keys
+        What the rows are divided by, where the spec names a column for it.
+    """
+
+    inputs: pd.DataFrame
+    labels: pd.DataFrame
+    target: Bools
+    keys: NDArray[np.str_] | None
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.inputs)
+
+    def take(self, positions: Positions) -> "Part":
+        """Return some of the rows."""
+        return Part(
+            take_rows(self.inputs, positions),
+            self.labels.iloc[positions].reset_index(drop=True),
+            self.target[positions],
+            None if self.keys is None else self.keys[positions],
+        )
+
+    def sample(self, rows: int, *, seed: int) -> "Part":
+        """Return at most so many rows, chosen by chance, stratified by the labels."""
+        if len(self) <= rows:
+            return self
+        everything, strata = np.arange(len(self)), _strata(self.labels)
+        chosen, _ = train_test_split(
+            everything, train_size=rows, stratify=strata, random_state=seed
+        )
+        return self.take(np.sort(chosen))
+
+
+@dataclass(frozen=True)
+class Split:
+    """A dataset's training and test part; nothing is chosen on the test part."""
+
+    train: Part
+    test: Part
+
+
+def _strata(labels: pd.DataFrame) -> NDArray[np.int64]:
+    """Give each combination of labels a number; rare ones count as the target alone.
+
+    Where these are rare still, they count as the most common combination with the same target.
+    """
+    codes: NDArray[np.int64] = labels.to_numpy(dtype=np.int64) @ (1 << np.arange(labels.shape[1]))
+    target = labels.iloc[:, 0].to_numpy(dtype=np.int64)
+    for others in (np.array([0, 1]), np.array([_commonest(codes[target == i]) for i in (0, 1)])):
+        values, counts = np.unique(codes, return_counts=True)
+        rare = np.isin(codes, values[counts < 2 * FOLDS])
+        codes = np.where(rare, others[target], codes)
+    return codes
+
+
+def _commonest(codes: NDArray[np.int64]) -> int:
+    values, counts = np.unique(codes, return_counts=True)
+    return int(values[np.argmax(counts)]) if len(values) else 0
+
+
+def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -> Split:
+    """Split a dataset into training and test part.
+
+    Stratified by the labels; where the spec divides by time, the newest rows are the test part;
+    where it divides by unit, no unit is in both.
+
+    Raises
+    ------
+    DataError
+        If either part would be without a failure.
+    """
+    rows = np.arange(len(dataset.target))
+    if dataset.divided_by == "time" and dataset.keys is not None:
+        order = np.argsort(dataset.keys, kind="stable")
+        cut = round(len(rows) * (1 - test_share))
+        train, test = order[:cut], order[cut:]
+    elif dataset.divided_by == "unit" and dataset.keys is not None:
+        chooser = GroupShuffleSplit(1, test_size=test_share, random_state=seed)
+        train, test = next(chooser.split(rows, groups=dataset.keys))
+    else:
+        train, test = train_test_split(
+            rows, test_size=test_share, stratify=_strata(dataset.labels), random_state=seed
+        )
+    if not dataset.target[train].any() or not dataset.target[test].any():
+        raise DataError(
+            f"divided by {dataset.divided_by}, training or test part of {dataset.source} has no "
+            "failure; more data are needed"
+        )
+    whole = Part(dataset.inputs, dataset.labels, dataset.target, dataset.keys)
+    if dataset.divided_by != "time":
+        # In the order in which they came, as those by time are: what follows each other is alike,
+        # and who watches for drift has to know how much.
+        train, test = np.sort(train), np.sort(test)
+    return Split(whole.take(train), whole.take(test))
+
+
+def repeats(rows: int, wanted: int) -> int:
+    """Return how often rows are divided into folds: as wanted, or once where they are many."""
+    return wanted if rows <= _MANY_ROWS else 1
+
+
+def make_folds(part: Part, divided_by: str | None, *, seed: int = 0) -> Folds:
+    """Divide rows into folds: stratified; by unit, or in blocks of time, where the spec says so."""
+    strata = _strata(part.labels)
+    if divided_by == "unit" and part.keys is not None:
+        chooser = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+        return list(chooser.split(strata, strata, groups=part.keys))
+    if divided_by == "time" and part.keys is not None:
+        order = np.argsort(part.keys, kind="stable")
+        return [(order[train], order[test]) for train, test in KFold(FOLDS).split(order)]
+    return list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(strata, strata))

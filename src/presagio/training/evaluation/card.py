@@ -1,0 +1,138 @@
+"""The model card: what a model is, what it was made of, how good it is, and where it ends."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from presagio.inference.predictor import Prediction
+from presagio.machine.spec import MachineSpec
+from presagio.pages.model_card import card_page
+from presagio.training.datasets.dataset import Dataset
+from presagio.training.datasets.splitting import Split
+from presagio.training.evaluation.curve_points import curve_points
+from presagio.training.evaluation.evaluation import Judgement
+from presagio.training.search.grids import grid_name
+from presagio.training.search.search import SearchResult
+
+_PACKAGES = ("presagio", "scikit-learn", "numpy", "onnx", "onnxruntime", "skops")
+_LIMITS = (
+    "A label is about the reading it stands beside: the model detects, and does not foresee.",
+    "Failures that follow no limit and no reading, as random ones, are not found.",
+    "Probabilities are calibrated on readings like the training data's; other work needs training.",
+    "Accuracy is left out: the always-negative baseline is nearly always right, and finds nothing.",
+)
+
+
+def _data(dataset: Dataset, split: Split) -> dict[str, Any]:
+    return {
+        "source": dataset.source,
+        "sha256": dataset.sha256,
+        "receipts": list(dataset.receipts),
+        "rows": len(dataset.target),
+        "failures": int(dataset.target.sum()),
+        "rejected_rows": dataset.rejected,
+        "divided_by": dataset.divided_by or "chance, stratified by the labels",
+        "train_rows": len(split.train),
+        "test_rows": len(split.test),
+        "test_failures": int(split.test.target.sum()),
+    }
+
+
+def _model(result: SearchResult, seed: int) -> dict[str, Any]:
+    alarm = result.alarm
+    return {
+        "shape": result.shape,
+        "detectors": [
+            {
+                "label": plan.label,
+                "features": plan.features.name,
+                "columns": list(plan.features.columns),
+                "parameters": dict(plan.parameters),
+                "keeps_its_boundary": bool(offset == 0.0),
+            }
+            for plan, offset in zip(alarm.plans, alarm.offsets_, strict=True)
+        ],
+        "method": result.method,
+        "support_vectors": alarm.support_vectors,
+        "threshold": alarm.threshold_,
+        "thresholds": asdict(result.thresholds),
+        "threshold_rule": "lowest expected cost on out-of-fold scores of the training part",
+        "seed": seed,
+    }
+
+
+def describe(
+    spec: MachineSpec,
+    dataset: Dataset,
+    split: Split,
+    result: SearchResult,
+    judgement: Judgement,
+    prediction: Prediction,
+    seed: int,
+) -> dict[str, Any]:
+    """Make the model card of a training; the same run gives the same card."""
+    compared = {
+        shape: {
+            "cost_per_1000": float(np.mean(figures.costs)),
+            "average_precision": figures.average_precision,
+            "f1": figures.f1,
+        }
+        for shape, figures in result.shapes.items()
+    }
+    return {
+        "machine": spec.name,
+        "title": spec.title,
+        "modes": {mode.name: mode.title or mode.name for mode in (spec.target, *spec.modes)},
+        "data": _data(dataset, split),
+        "model": _model(result, seed),
+        "costs": spec.costs.model_dump(),
+        "search": {
+            "grid": grid_name(result.grid),
+            "candidates": len(result.candidates),
+            "shapes": compared,
+            "features": result.best_by_features(),
+        },
+        "cross_validation": {
+            name: {**asdict(interval), "sd": judgement.cross_validation_sd[name]}
+            for name, interval in judgement.cross_validation.items()
+        },
+        "test": asdict(judgement.test),
+        "test_intervals": {name: asdict(i) for name, i in judgement.test_intervals.items()},
+        "test_by_category": {name: asdict(f) for name, f in judgement.by_category.items()},
+        "test_by_mode": {name: asdict(f) for name, f in judgement.by_mode.items()},
+        "test_cost_per_1000": {
+            "model": judgement.cost,
+            "baseline": judgement.baseline_cost,
+            "never_to_warn": judgement.never_cost,
+        },
+        "baseline": asdict(judgement.baseline),
+        "curves": curve_points(split.test.target, prediction.score, prediction.probability),
+        "limits": list(_LIMITS),
+        "reproduce": (
+            f"presagio train --seed {seed} --method {result.method} "
+            f"--search {grid_name(result.grid)}, with these data and versions"
+        ),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in _PACKAGES},
+        },
+    }
+
+
+def write_card(path: Path, card: Mapping[str, Any]) -> Path:
+    """Write a model card as a page that stands alone.
+
+    Parameters
+    ----------
+    path
+        The page.
+    card
+        What :func:`describe` made.
+    """
+    path.write_text(card_page(card), encoding="utf-8")
+    return path

@@ -1,0 +1,125 @@
+"""The serving artifact of a trained model, held against scikit-learn before it counts."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from presagio.errors import InvalidArtifactError
+from presagio.inference.artifact import Example, write_artifact
+from presagio.inference.predictor import Prediction, load_predictor, open_predictor
+from presagio.machine.limits import distances_of
+from presagio.machine.spec import MachineSpec
+from presagio.training.export.onnx_graph import Precision, export_graph
+from presagio.training.train import TrainedModel
+
+Floats = NDArray[np.float64]
+
+_RECORDED_EXAMPLES = 10
+_PARITY = 1e-3
+# From so many vectors on single precision is worth its error, while that is well within parity.
+_SINGLE_FROM = 100
+_SINGLE_PARITY = 3e-4
+_PARITY_ROWS = 10_000
+_MOST_PARITY_ROWS = 100_000
+_BACKGROUND_ROWS = 50
+
+
+def _examples(inputs: Floats, said: Prediction, threshold: float) -> tuple[Example, ...]:
+    clear = np.abs(said.score - threshold) > 10 * _PARITY
+    chosen = [
+        i for label in (True, False)
+        for i in np.flatnonzero(clear & (said.label == label))[:_RECORDED_EXAMPLES]
+    ]  # fmt: skip
+    return tuple(
+        Example(
+            inputs=tuple(float(value) for value in inputs[i]),
+            score=float(said.score[i]),
+            probability=float(said.probability[i]),
+            label=bool(said.label[i]),
+        )
+        for i in chosen
+    )
+
+
+def _parity_rows(model: TrainedModel) -> Floats:
+    """Return the test part, and rows near to rows of the training part, at least 10,000 in all."""
+    spec, split = model.spec, model.split
+    test = split.test.inputs.head(_MOST_PARITY_ROWS).to_numpy(dtype=np.float64)
+    rng = np.random.default_rng(model.seed)
+    chosen = rng.integers(len(split.train), size=max(_PARITY_ROWS - len(test), 0))
+    more = split.train.inputs.iloc[chosen].to_numpy(dtype=np.float64, copy=True)
+    numbers = len(spec.feature_names)
+    spread = 0.1 * test[:, :numbers].std(axis=0)
+    low, high = np.array([feature.range for feature in spec.features]).T
+    moved = more[:, :numbers] + rng.normal(size=(len(more), numbers)) * spread
+    more[:, :numbers] = np.clip(moved, low, high)
+    return np.concatenate([test, more])
+
+
+def _background(model: TrainedModel) -> tuple[tuple[float, ...], ...]:
+    """Draw rows of the training part, against which answers are explained."""
+    rows = model.split.train.inputs
+    drawn = np.random.default_rng(model.seed).choice(
+        len(rows), size=min(_BACKGROUND_ROWS, len(rows)), replace=False
+    )
+    found = rows.iloc[np.sort(drawn)].to_numpy(dtype=np.float64)
+    return tuple(tuple(float(value) for value in row) for row in found)
+
+
+def _differences(
+    model: TrainedModel, folder: Path, rows: Floats, expected: Floats
+) -> tuple[float, int]:
+    """Return the largest difference of a score, and how many labels differ for no such reason."""
+    threshold, repeated = model.result.alarm.threshold_, open_predictor(folder).predict(rows)
+    clear = np.abs(expected - threshold) > _PARITY
+    flipped = int(np.sum(clear & (repeated.label != (expected >= threshold))))
+    return float(np.max(np.abs(repeated.score - expected))), flipped
+
+
+def export_model(model: TrainedModel, folder: Path) -> str:
+    """Write the serving artifact and hold it against scikit-learn on at least 10,000 rows.
+
+    A model of many vectors is written in single precision, unless that is off by too much.
+
+    Returns
+    -------
+    str
+        The artifact's digest.
+
+    Raises
+    ------
+    InvalidArtifactError
+        If a score differs by more than 0.001, or a label differs that is not within that of the
+        threshold.
+    """
+    alarm, rows = model.result.alarm, _parity_rows(model)
+    expected = alarm.decision_function(_frame(model.spec, rows))
+    many = alarm.support_vectors > _SINGLE_FROM
+    precisions: tuple[Precision, ...] = ("single", "double") if many else ("double",)
+    for precision in precisions:
+        digest = write_artifact(
+            folder,
+            graph=export_graph(model.spec, alarm, precision=precision),
+            spec=model.spec,
+            card=model.card,
+            threshold=alarm.threshold_,
+            modes=tuple(plan.label for plan in alarm.plans),
+            distances=tuple(distance.name for distance in distances_of(model.spec)),
+            examples=_examples(rows, model.said, alarm.threshold_),
+            background=_background(model),
+        )
+        difference, flipped = _differences(model, folder, rows, expected)
+        allowed = _SINGLE_PARITY if precision == "single" else _PARITY
+        if difference <= allowed and not flipped:
+            load_predictor(folder, digest=digest)
+            return digest
+    raise InvalidArtifactError(
+        f"the exported graph is not the trained model: scores differ by up to {difference:.2g} "
+        f"(allowed {_PARITY}), {flipped} labels differ of {len(rows)} rows"
+    )
+
+
+def _frame(spec: MachineSpec, rows: Floats) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(spec.input_names))

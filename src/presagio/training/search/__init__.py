@@ -1,0 +1,1 @@
+"""The choice of features, kernels and shape on the training part."""

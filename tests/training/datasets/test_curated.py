@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from presagio.errors import DataError
+from presagio.ingest.filing import Intake, file_object
+from presagio.machine.simulation import simulate
+from presagio.machine.spec import MachineSpec
+from presagio.storage.ledger import Receipt
+from presagio.training.datasets import curated
+from presagio.training.datasets.curated import read_curated
+
+pytestmark = pytest.mark.integration
+
+
+def _write(path: Path, spec: MachineSpec, rows: int, seed: int = 0) -> Path:
+    pl.concat(simulate(spec, rows, seed=seed)).write_csv(path)
+    return path
+
+
+def test_processed_files_come_with_their_receipts(
+    intake: Intake, spec: MachineSpec, tmp_path: Path
+) -> None:
+    ids = []
+    for seed in (0, 1):
+        body = _write(tmp_path / "x.csv", spec, 1500, seed).read_bytes()
+        intake.store.write(intake.prefixes.bucket, f"incoming/{seed}.csv", body)
+        receipt = file_object(intake, f"incoming/{seed}.csv")
+        assert receipt is not None
+        ids.append(receipt.id)
+    intake.store.write(intake.prefixes.bucket, "incoming/unlabelled.csv", _unlabelled(spec))
+    file_object(intake, "incoming/unlabelled.csv")
+    dataset = read_curated(intake)
+    assert dataset.receipts == tuple(ids)
+    assert len(dataset.target) == 3000
+
+
+def _file_rows(intake: Intake, name: str, body: bytes) -> Receipt:
+    intake.store.write(intake.prefixes.bucket, f"incoming/{name}", body)
+    receipt = file_object(intake, f"incoming/{name}")
+    assert receipt is not None
+    return receipt
+
+
+def test_rows_that_came_twice_are_learned_once(
+    intake: Intake, spec: MachineSpec, tmp_path: Path
+) -> None:
+    body = _write(tmp_path / "x.csv", spec, 1500).read_bytes()
+    for name in ("a.csv", "copy.csv"):
+        _file_rows(intake, name, body)
+    _file_rows(intake, "other.csv", body.rstrip(b"\n"))
+    dataset = read_curated(intake)
+    assert len(dataset.target) == 1500
+    assert "1500 rows that came twice" in dataset.source
+
+
+def test_no_processed_file_says_what_to_do(intake: Intake) -> None:
+    with pytest.raises(DataError, match="presagio ingest FILE"):
+        read_curated(intake)
+
+
+def test_a_curated_file_that_is_gone_is_named(
+    intake: Intake, spec: MachineSpec, tmp_path: Path
+) -> None:
+    receipt = _file_rows(intake, "x.csv", _write(tmp_path / "x.csv", spec, 1500).read_bytes())
+    (key,) = receipt.outcome.curated_keys
+    stored = intake.store.head(intake.prefixes.bucket, key)
+    assert stored is not None
+    intake.store.delete_unchanged(intake.prefixes.bucket, stored)
+    with pytest.raises(
+        DataError, match=rf"part-0\.parquet of receipt {receipt.id} .* verify --mend"
+    ):
+        read_curated(intake)
+
+
+def test_a_file_that_was_refused_for_its_rows_blocks_training_until_released(
+    intake: Intake, spec: MachineSpec, tmp_path: Path
+) -> None:
+    good = _write(tmp_path / "x.csv", spec, 1500).read_bytes()
+    _file_rows(intake, "good.csv", good)
+    bad = _file_rows(intake, "bad.csv", good.replace(b".", b",", 9000))
+    assert bad.outcome.verdict == "quarantined"
+    with pytest.raises(DataError, match=rf"receipt {bad.id} \(incoming/bad\.csv\).*ingest release"):
+        read_curated(intake)
+    intake.ledger.release(bad.id, who="test", why="known")
+    assert len(read_curated(intake).target) == 1500
+
+
+def _unlabelled(spec: MachineSpec) -> bytes:
+    return pl.concat(simulate(spec, 10)).select(spec.input_names).write_csv().encode()
+
+
+def test_base_rows_come_first_and_are_taken_once_too(
+    intake: Intake, spec: MachineSpec, tmp_path: Path
+) -> None:
+    base = pl.concat(simulate(spec, 1500, seed=1))
+    _file_rows(intake, "same.csv", _write(tmp_path / "x.csv", spec, 1500, 1).read_bytes())
+    receipt = _file_rows(intake, "new.csv", _write(tmp_path / "y.csv", spec, 1500, 2).read_bytes())
+    dataset = read_curated(intake, (base, "the base rows"))
+    assert len(dataset.target) == 3000
+    assert dataset.receipts[-1] == receipt.id
+    assert dataset.source == (
+        "the base rows and the curated rows of 2 files, without 1500 rows that came twice"
+    )
+    wanted = base.select(spec.input_names).cast(pl.Float64).to_numpy()
+    assert (dataset.inputs.to_numpy()[:1500] == wanted).all()
+
+
+def test_small_files_are_put_together_and_many_rows_go_through_in_batches(
+    intake: Intake, spec: MachineSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(4):
+        body = _write(tmp_path / "x.csv", spec, 700, seed).read_bytes()
+        _file_rows(intake, f"{seed}.csv", body)
+    whole = read_curated(intake)
+    monkeypatch.setattr(curated, "_BATCH_ROWS", 1000)
+    assert read_curated(intake).sha256 == whole.sha256
+    assert len(whole.target) == 2800

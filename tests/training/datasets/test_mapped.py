@@ -1,0 +1,46 @@
+import gc
+
+import numpy as np
+
+from presagio.training.datasets import mapped
+from presagio.training.datasets.mapped import MappedRows, take_rows
+
+
+def test_rows_come_back_as_they_were_added() -> None:
+    rows = np.random.default_rng(0).normal(size=(1000, 3))
+    file = MappedRows(["a", "b", "c"])
+    for part in np.array_split(rows, 7):
+        file.add(part)
+    frame = file.frame()
+    del file
+    gc.collect()
+    np.testing.assert_array_equal(frame.to_numpy(), rows)
+    assert list(frame.columns) == ["a", "b", "c"]
+
+
+def test_nothing_is_an_empty_frame() -> None:
+    assert MappedRows(["a"]).frame().shape == (0, 1)
+
+
+def test_mapped_rows_are_read_from_the_file_and_not_held() -> None:
+    file = MappedRows(["a", "b"])
+    file.add(np.ones((10, 2)))
+    assert isinstance(_owner(file.frame().to_numpy()), np.memmap)
+
+
+def test_many_rows_are_taken_on_disk_and_are_the_same() -> None:
+    count = mapped._HELD_ROWS + 5
+    file = MappedRows(["a"])
+    file.add(np.arange(count, dtype=float).reshape(-1, 1))
+    frame, order = file.frame(), np.random.default_rng(1).permutation(count)
+    taken = take_rows(frame, order)
+    np.testing.assert_array_equal(taken["a"], order)
+    assert isinstance(_owner(taken.to_numpy()), np.memmap)
+    np.testing.assert_array_equal(take_rows(frame, order[:9])["a"], order[:9])
+
+
+def _owner(array: np.ndarray) -> object:
+    """Return the array that an array is a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array

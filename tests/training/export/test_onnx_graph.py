@@ -1,0 +1,159 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pandas as pd
+import pytest
+
+from presagio.errors import InvalidArtifactError
+from presagio.inference.predictor import load_predictor
+from presagio.machine.limits import failing_modes, signed_distances
+from presagio.machine.spec import MachineSpec
+from presagio.training.datasets.dataset import generate_dataset
+from presagio.training.datasets.splitting import Part, Split, make_folds, split_dataset
+from presagio.training.detectors.alarm import DetectorPlan, FailureAlarm
+from presagio.training.detectors.features import feature_sets
+from presagio.training.export.onnx_graph import export_graph
+from presagio.training.train import TrainedModel
+
+SETS = ("raw", "derived", "limits", "squashed_4", "beyond")
+KERNELS: tuple[dict[str, Any], ...] = (
+    {"kernel": "linear", "C": 1.0},
+    {"kernel": "rbf", "C": 300.0, "gamma": 0.1},
+    {"kernel": "rbf", "C": 1.0, "gamma": "scale"},
+    {"kernel": "poly", "C": 10.0, "gamma": 0.2, "degree": 2, "coef0": 1.0},
+    {"kernel": "poly", "C": 1.0, "gamma": "auto", "degree": 3, "coef0": 0.0},
+)
+
+
+@pytest.fixture(scope="module")
+def split(spec: MachineSpec) -> Split:
+    return split_dataset(generate_dataset(spec, 12_500, seed=9), test_share=0.8)
+
+
+def _fit(spec: MachineSpec, part: Part, plans: tuple[DetectorPlan, ...]) -> FailureAlarm:
+    alarm = FailureAlarm(spec.model_dump_json(), plans)
+    return alarm.fit(part.inputs, part.labels, folds=[make_folds(part, None)])
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("parameters", KERNELS, ids=lambda p: "-".join(map(str, p.values())))
+def test_the_graph_is_the_model(
+    spec: MachineSpec, split: Split, name: str, parameters: dict[str, Any]
+) -> None:
+    (features,) = (found for found in feature_sets(spec) if found.name == name)
+    alarm = _fit(spec, split.train, (DetectorPlan("machine_failure", features, parameters),))
+    session = ort.InferenceSession(export_graph(spec, alarm))
+    rows = split.test.inputs
+    assert len(rows) == 10_000
+    score, probability = session.run(("score", "probability"), {"inputs": rows.to_numpy(float)})
+    expected = alarm.decision_function(rows)
+    np.testing.assert_allclose(score, expected, rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(probability, alarm.predict_proba(rows)[:, 1], atol=1e-6)
+
+
+def test_a_model_a_mode_says_all_in_one_graph(spec: MachineSpec, split: Split) -> None:
+    plans = tuple(
+        DetectorPlan(mode, feature_sets(spec, mode)[0], {"C": 100.0, "gamma": 2.0})
+        for mode in ("hdf", "pwf", "osf")
+    )
+    alarm = _fit(spec, split.train, plans)
+    rows = split.test.inputs
+    outputs = ("score", "modes", "distances")
+    session = ort.InferenceSession(export_graph(spec, alarm))
+    score, modes, distances = session.run(outputs, {"inputs": rows.to_numpy(float)})
+    np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-6)
+    np.testing.assert_allclose(modes, alarm.log_odds(rows), atol=1e-6)
+    inputs = {name: rows[name].to_numpy(float) for name in spec.input_names}
+    expected = np.column_stack(list(signed_distances(spec, inputs).values()))
+    np.testing.assert_allclose(distances, expected, atol=1e-9)
+
+
+def test_single_precision_is_near_and_all_else_is_exact(spec: MachineSpec, split: Split) -> None:
+    (derived,) = (found for found in feature_sets(spec) if found.name == "derived")
+    rbf = {"kernel": "rbf", "C": 10.0, "gamma": 0.2}
+    linear = DetectorPlan("osf", feature_sets(spec, "osf")[0], {"kernel": "linear"})
+    alarm = _fit(spec, split.train, (DetectorPlan("machine_failure", derived, rbf), linear))
+    assert alarm.support_vectors > 50
+    rows = split.test.inputs
+    session = ort.InferenceSession(export_graph(spec, alarm, precision="single"))
+    score, modes = session.run(("score", "modes"), {"inputs": rows.to_numpy(float)})
+    np.testing.assert_allclose(score, alarm.decision_function(rows), atol=3e-4)
+    np.testing.assert_allclose(modes[:, 1], alarm.log_odds(rows)[:, 1], atol=1e-9)
+
+
+def test_a_streamed_model_is_exported_too(spec: MachineSpec, split: Split) -> None:
+    plans = tuple(
+        DetectorPlan(m, feature_sets(spec, m)[0], {"C": 100.0, "gamma": 0.5}, "streamed")
+        for m in ("hdf", "pwf")
+    )
+    alarm = _fit(spec, split.train, plans)
+    session = ort.InferenceSession(export_graph(spec, alarm))
+    rows = split.test.inputs
+    (score,) = session.run(("score",), {"inputs": rows.to_numpy(float)})
+    np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-6)
+
+
+def test_readings_on_a_limit_are_on_the_same_side_in_the_graph(
+    spec: MachineSpec, split: Split
+) -> None:
+    beyond = next(found for found in feature_sets(spec, "hdf") if found.name == "beyond")
+    alarm = _fit(spec, split.train, (DetectorPlan("hdf", beyond, {"kernel": "linear"}),))
+    # All temperatures in tenths of a kelvin: the difference is 8.6 but for the last bit.
+    air = np.round(np.arange(295.0, 305.0, 0.1), 1)
+    rows = split.test.inputs.head(len(air)).assign(
+        airtemperature_k=air, process_temperature_k=np.round(air + 8.6, 1),
+        rotational_speed_rpm=1300.0,
+    )  # fmt: skip
+    inputs = {name: rows[name].to_numpy(float) for name in spec.input_names}
+    expected = failing_modes(spec, inputs)["hdf"]
+    assert 0 < expected.sum() < len(air)
+    session = ort.InferenceSession(export_graph(spec, alarm))
+    (score,) = session.run(("score",), {"inputs": rows.to_numpy(float)})
+    np.testing.assert_array_equal(score > 0, expected)
+    np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-9)
+
+
+def test_few_nodes_make_a_row_fast(spec: MachineSpec, split: Split) -> None:
+    counts = []
+    for modes in (("hdf", "pwf"), ("hdf", "pwf", "osf")):
+        plans = tuple(
+            DetectorPlan(m, feature_sets(spec, m)[0], {"C": 10.0, "gamma": 0.5}) for m in modes
+        )
+        graph = onnx.load_from_string(export_graph(spec, _fit(spec, split.train, plans)))
+        counts.append(len(graph.graph.node))
+    # Another detector costs no node.
+    assert counts[0] == counts[1] <= 20
+
+
+def test_a_spec_without_limits_has_no_distances(spec: MachineSpec, split: Split) -> None:
+    bare = spec.model_copy(update={"rules": (), "quantities": ()})
+    (features,) = feature_sets(bare)
+    alarm = _fit(bare, split.train, (DetectorPlan("machine_failure", features, {"C": 1.0}),))
+    session = ort.InferenceSession(export_graph(bare, alarm))
+    assert [output.name for output in session.get_outputs()] == ["score", "probability", "modes"]
+
+
+def test_a_kernel_that_cannot_be_written_out_is_refused(spec: MachineSpec, split: Split) -> None:
+    features = feature_sets(spec)[0]
+    plan = DetectorPlan("machine_failure", features, {"kernel": "sigmoid"})
+    with pytest.raises(InvalidArtifactError, match="'sigmoid' cannot be exported"):
+        export_graph(spec, _fit(spec, split.train, (plan,)))
+
+
+def test_the_graph_needs_no_python_to_run(artifact: Path) -> None:
+    session = ort.InferenceSession((artifact / "model.onnx").read_bytes())
+    assert [entry.type for entry in session.get_inputs()] == ["tensor(double)"]
+
+
+def test_a_loaded_artifact_says_why(artifact: Path, trained: TrainedModel) -> None:
+    rows, alarm = trained.split.test.inputs, trained.result.alarm
+    found = load_predictor(artifact).diagnose(rows.to_numpy(float))
+    expected = pd.DataFrame(alarm.log_odds(rows), columns=[plan.label for plan in alarm.plans])
+    assert list(found.modes) == list(expected)
+    for name, log_odds in found.modes.items():
+        np.testing.assert_allclose(log_odds, expected[name], atol=1e-6)
+    wear = found.distances["twf_tool_wear_min_above"]
+    np.testing.assert_allclose(wear, 200 - rows["tool_wear_min"])
