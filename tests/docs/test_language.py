@@ -70,15 +70,14 @@ class Allowed:
 
 EXCEPTIONS = (
     Allowed(r"src/", r"matplotlib\.figure|\bFigure\b|</?figure>|figure(?= \{| h3 \{)",
-               "a picture: of matplotlib, of HTML"),
-    Allowed(r"src/", r"take[ns]? (?:\w+ )?away|taken away|thrown away|right away|goes away",
-               "plain English: what is removed, at once, who leaves"),
-    Allowed(r"airflow/|docs/", r"right away", "plain English: at once"),
+            "a picture: of matplotlib, of HTML"),
+    Allowed(r"src/", r"take[ns]? (?:\w+ )?away|thrown away|goes away",
+            "plain English: what is removed, who leaves"),
+    Allowed(r"", r"right away", "plain English: at once"),
     Allowed(r"", r"(?:no|make|needs?|for) room|_make_room", "space on a disk"),
-    Allowed(r"src/presagio/storage/migrations/", r"ForeignKey|create_foreign_key|\"figures\"",
-               "SQL; a column that stands in databases"),
-    Allowed(r"src/presagio/storage/(?:tables|promotions)", r"\"figures\"",
-               "a column that stands in databases"),
+    Allowed(r"src/presagio/storage/migrations/", r"ForeignKey|create_foreign_key", "SQL"),
+    Allowed(r"src/presagio/storage/(?:schema|promotions|migrations)", r"\bfigures\b",
+            "a column that stands in databases, a key of `presagio models --history --json`"),
 )  # fmt: skip
 
 # Parts of the project, by path; a file belongs to the longest that it begins with.
@@ -95,13 +94,25 @@ PARTS = (
 )  # fmt: skip
 # Not clean yet; who cleans one takes it out here.
 NOT_YET = {
-    "src/presagio/cli/", "src/presagio/inference/", "src/presagio/ingest/", "src/presagio/jobs/",
-    "src/presagio/lifecycle/", "src/presagio/pages/",
-    "src/presagio/readings/", "src/presagio/registry/", "src/presagio/serving/",
-    "src/presagio/serving/routes/", "src/presagio/settings/", "src/presagio/stack/",
-    "src/presagio/storage/", "src/presagio/training/", "docs/", "docs/decisions/",
-    "docs/architecture", "docs/benchmarks", "airflow/dags/",
-}  # fmt: skip
+    "airflow/dags/",
+    "docs/",
+    "docs/architecture",
+    "docs/benchmarks",
+    "docs/decisions/",
+    "src/presagio/cli/",
+    "src/presagio/inference/",
+    "src/presagio/ingest/",
+    "src/presagio/jobs/",
+    "src/presagio/lifecycle/",
+    "src/presagio/pages/",
+    "src/presagio/readings/",
+    "src/presagio/registry/",
+    "src/presagio/serving/",
+    "src/presagio/serving/routes/",
+    "src/presagio/settings/",
+    "src/presagio/stack/",
+    "src/presagio/training/",
+}
 
 
 def _files() -> Iterator[Path]:

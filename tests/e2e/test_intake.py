@@ -18,7 +18,7 @@ from presagio.ingest.upload import Uploaded, upload, wait_for_receipt
 from presagio.ingest.verify import verify
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.storage.ledger import Receipt
+from presagio.storage.receipt import Receipt
 from tests.e2e.stack import Stack, eventually
 from tests.readings import HEADER
 

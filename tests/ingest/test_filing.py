@@ -17,8 +17,8 @@ import pytest
 
 from presagio.errors import StorageError
 from presagio.ingest.filing import STEPS, Intake, Progress, Step, file_object
-from presagio.storage.ledger import Receipt
 from presagio.storage.objects import ObjectStore, StoredObject
+from presagio.storage.receipt import Receipt
 from tests.bombs import structs_within_each_other
 from tests.ingest.intake_state import BODY, KEY, State, curated, drop, read, state
 from tests.readings import COLUMNS, HEADER

@@ -7,7 +7,7 @@ import pytest
 from presagio.errors import NotFoundError
 from presagio.ingest.filing import Intake, file_object
 from presagio.ingest.releasing import release
-from presagio.storage.ledger import Receipt
+from presagio.storage.receipt import Receipt
 
 pytestmark = pytest.mark.integration
 

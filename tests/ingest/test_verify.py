@@ -8,7 +8,7 @@ import pytest
 
 from presagio.ingest.filing import Intake, Step, file_object
 from presagio.ingest.verify import Report, verify
-from presagio.storage.ledger import ObjectIdentity, Receipt
+from presagio.storage.receipt import ObjectIdentity, Receipt
 from tests.ingest.intake_state import BODY, KEY, State, drop, read, state
 
 pytestmark = pytest.mark.integration

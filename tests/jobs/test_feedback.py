@@ -14,7 +14,7 @@ from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.registry.recording import open_registry
 from presagio.settings import Settings
-from presagio.storage.ledger import Receipt
+from presagio.storage.receipt import Receipt
 from presagio.training.datasets.curated import read_curated
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion

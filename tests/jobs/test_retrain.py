@@ -18,8 +18,8 @@ from presagio.machine.spec import MachineSpec
 from presagio.registry.recording import open_registry
 from presagio.settings import Settings
 from presagio.storage.database import open_database
-from presagio.storage.ledger import Receipt
 from presagio.storage.promotions import Promotions
+from presagio.storage.receipt import Receipt
 from tests.serving.conftest import serve_app
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

@@ -10,13 +10,14 @@ from alembic.config import Config
 from presagio.errors import StorageError
 from presagio.settings import Settings
 from presagio.storage.database import open_database
-from presagio.storage.ledger import Claim, Ledger, ObjectIdentity, Outcome, Receipt
+from presagio.storage.ledger import Ledger
 from presagio.storage.migration import MIGRATIONS, migrate
+from presagio.storage.receipt import Claim, FilingOutcome, ObjectIdentity, Receipt
 from tests.conftest import RunningServices, free_ports
 
 pytestmark = pytest.mark.integration
 
-OUTCOME = Outcome(
+OUTCOME = FilingOutcome(
     "processed", 3, 2, 1, {"missing": 1}, archive_key="archive/x.csv", curated_keys=["a"],
     digests={"a": "b"}, notes={"encoding": "utf-8"}, warnings=["w"],
 )  # fmt: skip
@@ -37,7 +38,9 @@ def claim(ledger: Ledger, identity: ObjectIdentity) -> Claim:
     return ledger.claim(identity, ["name.csv"])
 
 
-def _file(ledger: Ledger, identity: ObjectIdentity, outcome: Outcome | None = None) -> Receipt:
+def _file(
+    ledger: Ledger, identity: ObjectIdentity, outcome: FilingOutcome | None = None
+) -> Receipt:
     claim = ledger.claim(identity, [f"{uuid4().hex}.csv"])
     with ledger.filing(claim) as filing:
         return filing.commit_receipt(outcome or OUTCOME, None)
@@ -130,14 +133,14 @@ def test_the_same_bytes_under_another_key_are_found(
     with ledger.filing(other) as filing:
         assert filing.earlier() is None
         assert filing.same_bytes() == first
-        filing.commit_receipt(Outcome("duplicate", duplicate_of=first.id), None)
+        filing.commit_receipt(FilingOutcome("duplicate", duplicate_of=first.id), None)
     assert len(ledger.receipts(bucket=identity.bucket)) == 2
     assert ledger.receipts(bucket=identity.bucket, verdict="processed") == [first]
 
 
 def test_a_duplicate_names_what_it_repeats(ledger: Ledger, claim: Claim) -> None:
     with pytest.raises(StorageError, match="known_verdict"), ledger.filing(claim) as filing:
-        filing.commit_receipt(Outcome("duplicate"), None)
+        filing.commit_receipt(FilingOutcome("duplicate"), None)
 
 
 def test_new_bytes_under_the_same_key_are_another_object(
@@ -148,7 +151,7 @@ def test_new_bytes_under_the_same_key_are_another_object(
     assert len(ledger.receipts(key=identity.key)) == 2
 
 
-REFUSED = Outcome("quarantined", notes={"refused": "too_many_bad_rows"}, message="bad")
+REFUSED = FilingOutcome("quarantined", notes={"refused": "too_many_bad_rows"}, message="bad")
 
 
 def test_a_refused_file_blocks_until_it_is_released(

@@ -16,7 +16,7 @@ from presagio.settings import load_settings
 
 if TYPE_CHECKING:
     from presagio.ingest.checking import CheckedFile
-    from presagio.storage.ledger import Receipt
+    from presagio.storage.receipt import Receipt
 
 _SHOWN_ROWS = 20
 

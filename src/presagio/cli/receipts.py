@@ -14,7 +14,7 @@ from presagio.settings import load_settings
 
 if TYPE_CHECKING:
     from presagio.ingest.filing import Intake
-    from presagio.storage.ledger import Receipt
+    from presagio.storage.receipt import Receipt
 
 
 def describe(receipt: "Receipt") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import curated_schema
 from presagio.ingest.verdict import BLOCKING
 from presagio.machine.spec import MachineSpec
-from presagio.storage.ledger import Receipt
+from presagio.storage.receipt import Receipt
 
 
 def refuse_blocked(intake: Intake) -> None:

@@ -20,8 +20,10 @@ from presagio.ingest.outputs import OutputWriter, Written, digest, write_json
 from presagio.ingest.spool import spool_folder
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Prefixes
-from presagio.storage.ledger import Claim, Filing, Ledger, ObjectIdentity, Outcome, Receipt
+from presagio.storage.ledger import Ledger
 from presagio.storage.objects import ObjectStore
+from presagio.storage.receipt import Claim, FilingOutcome, ObjectIdentity, Receipt
+from presagio.storage.transaction import Filing
 
 _log = logging.getLogger(__name__)
 
@@ -130,7 +132,7 @@ def _clean(intake: Intake, source: _Source) -> tuple[FileRows, Written]:
 
 def _store_rows(
     intake: Intake, writer: _Writer, rows: FileRows, written: Written, archive_key: str
-) -> Outcome:
+) -> FilingOutcome:
     tally = rows.tally
     processed = writer.processed(written.clean)
     intake.on_step("processed_written")
@@ -138,7 +140,7 @@ def _store_rows(
     intake.on_step("quarantine_written")
     curated = writer.curated(written.curated)
     intake.on_step("curated_written")
-    return Outcome(
+    return FilingOutcome(
         "processed",
         tally.rows, tally.rows - tally.rejected, tally.rejected, tally.reasons,
         processed, quarantine, archive_key, curated, writer.digests, rows.notes, rows.warnings,
@@ -152,7 +154,7 @@ def _store_refused(
     rows: FileRows | None,
     fault: UnreadableFileError,
     archive_key: str,
-) -> Outcome:
+) -> FilingOutcome:
     """Store a whole file in quarantine, with the reason beside it."""
     identity = source.claim.identity
     counted = rows.tally.rows if rows else 0
@@ -171,14 +173,14 @@ def _store_refused(
     intake.on_step("quarantine_written")
     notes = {**(rows.notes if rows else {}), "refused": fault.reason}
     reasons = rows.tally.reasons if rows else {fault.reason: 1}
-    return Outcome(
+    return FilingOutcome(
         "quarantined", counted, 0, counted, reasons, None, quarantine, archive_key, (),
         writer.digests, notes, rows.warnings if rows else (), str(fault),
     )  # fmt: skip
 
 
 def _require_same(
-    expected: Outcome, rows: FileRows | None, fault: UnreadableFileError | None
+    expected: FilingOutcome, rows: FileRows | None, fault: UnreadableFileError | None
 ) -> None:
     refused = None if fault is None else fault.reason
     found = (rows.tally.rows, rows.tally.rejected) if rows else (0, 0)
@@ -191,7 +193,9 @@ def _require_same(
     )
 
 
-def _outcome(intake: Intake, source: _Source, *, expected: Outcome | None = None) -> Outcome:
+def _outcome(
+    intake: Intake, source: _Source, *, expected: FilingOutcome | None = None
+) -> FilingOutcome:
     writer = _Writer(intake, source)
     archive_key = writer.archive()
     intake.on_step("archived")
@@ -219,7 +223,7 @@ def _file(intake: Intake, filing: Filing, source: _Source, run_id: str | None) -
     outcome = (
         _outcome(intake, source)
         if same is None
-        else Outcome("duplicate", archive_key=same.outcome.archive_key, duplicate_of=same.id)
+        else FilingOutcome("duplicate", archive_key=same.outcome.archive_key, duplicate_of=same.id)
     )
     receipt = filing.commit_receipt(outcome, run_id)
     intake.on_step("recorded")

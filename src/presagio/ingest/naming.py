@@ -7,7 +7,7 @@ from datetime import UTC
 
 from presagio.ingest.checking import suffix_of
 from presagio.settings import Prefixes
-from presagio.storage.ledger import Claim
+from presagio.storage.receipt import Claim
 
 # S3 takes 1,024 bytes; prefixes and endings of ours need some of them.
 _LONGEST_NAME = 900

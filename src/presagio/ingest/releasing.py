@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from presagio.errors import NotFoundError
 from presagio.ingest.filing import Intake
 from presagio.ingest.verdict import BLOCKING
-from presagio.storage.ledger import Receipt
+from presagio.storage.receipt import Receipt
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import digest
-from presagio.storage.ledger import Receipt
+from presagio.storage.receipt import Receipt
 
 
 @dataclass(frozen=True)

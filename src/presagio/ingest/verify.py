@@ -17,8 +17,8 @@ from presagio.ingest.filing import Intake, file_bytes, file_object, rewrite_outp
 from presagio.ingest.incoming import incoming_files
 from presagio.ingest.naming import OutputKeys
 from presagio.ingest.spool import spool_folder
-from presagio.storage.ledger import Claim, Receipt
 from presagio.storage.objects import StoredObject
+from presagio.storage.receipt import Claim, Receipt
 
 Kind = Literal[
     "original_missing", "output_missing", "output_altered", "never_curated", "not_removed",

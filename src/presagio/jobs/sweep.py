@@ -17,8 +17,9 @@ from presagio.machine.spec import load_spec
 from presagio.readings.process.limits import reader_limits
 from presagio.settings import Prefixes, Settings
 from presagio.storage.database import open_database
-from presagio.storage.ledger import Ledger, Receipt
+from presagio.storage.ledger import Ledger
 from presagio.storage.objects import open_store
+from presagio.storage.receipt import Receipt
 
 _log = logging.getLogger(__name__)
 # Filing a small file is mostly waiting for S3 and PostgreSQL.

@@ -83,9 +83,9 @@ def restore_buckets(store: ObjectStore, buckets: Iterable[str], source: IO[bytes
 
 if __name__ == "__main__":
     what, *names = sys.argv[1:]
-    own = open_store(load_settings())
+    store = open_store(load_settings())
     if what == "save":
-        number = save_buckets(own, names, sys.stdout.buffer)
+        number = save_buckets(store, names, sys.stdout.buffer)
     else:
-        number = restore_buckets(own, names, sys.stdin.buffer)
+        number = restore_buckets(store, names, sys.stdin.buffer)
     sys.stderr.write(f"{what}: {number} objects\n")

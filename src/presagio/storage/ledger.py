@@ -1,153 +1,16 @@
 """The ledger: who filed which object, under which name, with what result; in PostgreSQL."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from presagio.errors import StorageError
 from presagio.storage.database import translated
-from presagio.storage.tables import CLAIMS, RECEIPTS, RELEASES
-
-Verdict = Literal["processed", "quarantined", "duplicate"]
-
-
-@dataclass(frozen=True)
-class ObjectIdentity:
-    """What makes an object in a bucket the one it is.
-
-    ``version`` is the version's id in a bucket that keeps versions, else the ETag; another version
-    or other bytes are another object.
-    """
-
-    bucket: str
-    key: str
-    version: str
-    sha256: str
-    size_bytes: int
-
-
-@dataclass(frozen=True)
-class Claim:
-    """An object that somebody has begun to file.
-
-    Attributes
-    ----------
-    id
-        The id of its receipt to be.
-    name
-        What its outputs are called below their prefixes; no other object's are.
-    attempts
-        How often filing it was begun.
-    created_at
-        When it was begun first.
-    """
-
-    id: int
-    identity: ObjectIdentity
-    name: str
-    attempts: int
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of an object.
-
-    Attributes
-    ----------
-    reasons
-        How often each fault was found.
-    curated_keys
-        Where its clean rows lie in the curated data set.
-    digests
-        The SHA-256 of each object that was written, by key.
-    notes
-        How the file was written, and what was converted.
-    warnings
-        What was taken, but should be known to whoever sends such files.
-    message
-        Why the file as a whole was refused, and what to do.
-    duplicate_of
-        The receipt of the same bytes, whose rows were taken under another name.
-    """
-
-    verdict: Verdict
-    rows_in: int = 0
-    rows_processed: int = 0
-    rows_quarantined: int = 0
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    processed_key: str | None = None
-    quarantine_key: str | None = None
-    archive_key: str = ""
-    curated_keys: Sequence[str] = ()
-    digests: Mapping[str, str] = field(default_factory=dict)
-    notes: Mapping[str, Any] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
-    message: str | None = None
-    duplicate_of: int | None = None
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """The ledger's row for one ingested object."""
-
-    id: int
-    identity: ObjectIdentity
-    outcome: Outcome
-    run_id: str | None
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class RecordedRelease:
-    """Who has let training go on without a file, when and why."""
-
-    who: str
-    why: str
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What all receipts come to.
-
-    Attributes
-    ----------
-    files
-        How many there are, by verdict.
-    reasons
-        How often each fault was found.
-    last
-        When the newest one was given; None where there is none.
-    """
-
-    files: Mapping[str, int]
-    rows_processed: int
-    rows_quarantined: int
-    reasons: Mapping[str, int]
-    last: datetime | None
-
-
-def _identity(fields: Mapping[str, Any]) -> ObjectIdentity:
-    return ObjectIdentity(**{name: fields[name] for name in ObjectIdentity.__dataclass_fields__})
-
-
-def _receipt(row: sa.Row[Any]) -> Receipt:
-    fields = row._asdict()
-    outcome = Outcome(**{name: fields[name] for name in Outcome.__dataclass_fields__})
-    return Receipt(fields["id"], _identity(fields), outcome, fields["run_id"], fields["created_at"])
-
-
-def _claim(row: sa.Row[Any]) -> Claim:
-    fields = row._asdict()
-    return Claim(
-        fields["id"], _identity(fields), fields["name"], fields["attempts"], fields["created_at"]
-    )
+from presagio.storage.receipt import Claim, ObjectIdentity, Receipt, RecordedRelease, Totals
+from presagio.storage.schema import CLAIMS, RECEIPTS, RELEASES, claim_of, receipt_of
+from presagio.storage.transaction import Filing
 
 
 def _is(table: sa.TableClause, identity: ObjectIdentity) -> list[sa.ColumnElement[bool]]:
@@ -183,21 +46,21 @@ class Ledger:
         )
         with translated(), self._engine.begin() as connection:
             if (found := connection.execute(again).one_or_none()) is not None:
-                return _claim(found)
+                return claim_of(found)
             for name in names:
                 new = insert(CLAIMS).values({**vars(identity), "name": name})
                 # Of two that want the same at once, PostgreSQL lets one have it.
                 new = new.on_conflict_do_nothing()
                 row = connection.execute(new.returning(*CLAIMS.c)).one_or_none()
                 if row is not None:
-                    return _claim(row)
+                    return claim_of(row)
                 # Somebody has the name; or the object, if another run was quicker.
                 if (found := connection.execute(again).one_or_none()) is not None:
-                    return _claim(found)
+                    return claim_of(found)
         raise StorageError(f"no name is free for the outputs of {identity.key}")
 
     @contextmanager
-    def filing(self, claim: Claim) -> Iterator["Filing"]:
+    def filing(self, claim: Claim) -> Iterator[Filing]:
         """Open the transaction in which a claimed object is filed.
 
         Of two runs that file the same bytes at once, under one name or two, one waits here until
@@ -205,8 +68,8 @@ class Ledger:
         """
         with translated(), self._engine.begin() as connection:
             # Held until the end of the transaction; unlike a row it needs no clean-up after a kill.
-            own = claim.identity
-            lock = sa.func.hashtextextended(f"{own.bucket}/{own.sha256}", 0)
+            identity = claim.identity
+            lock = sa.func.hashtextextended(f"{identity.bucket}/{identity.sha256}", 0)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
             yield Filing(connection, claim)
 
@@ -232,7 +95,7 @@ class Ledger:
             if wanted is not None:
                 query = query.where(RECEIPTS.c[column] == wanted)
         with translated(), self._engine.connect() as connection:
-            return [_receipt(row) for row in connection.execute(query)]
+            return [receipt_of(row) for row in connection.execute(query)]
 
     def totals(self) -> Totals:
         """Sum up all receipts."""
@@ -272,7 +135,7 @@ class Ledger:
         if bucket is not None:
             query = query.where(CLAIMS.c.bucket == bucket)
         with translated(), self._engine.connect() as connection:
-            return [_claim(row) for row in connection.execute(query)]
+            return [claim_of(row) for row in connection.execute(query)]
 
     def blocking(self, bucket: str, reasons: Iterable[str]) -> list[Receipt]:
         """Return the quarantined files that keep training from starting, oldest first.
@@ -299,7 +162,7 @@ class Ledger:
             .order_by(RECEIPTS.c.id)
         )
         with translated(), self._engine.connect() as connection:
-            return [_receipt(row) for row in connection.execute(query)]
+            return [receipt_of(row) for row in connection.execute(query)]
 
     def released(self, receipt_id: int) -> RecordedRelease | None:
         """Return who has released a file; None where nobody has."""
@@ -319,62 +182,4 @@ class Ledger:
                 return None
             values = {"receipt_id": receipt_id, "who": who, "why": why}
             connection.execute(insert(RELEASES).values(values).on_conflict_do_nothing())
-            return _receipt(row)
-
-
-class Filing:
-    """The open transaction in which one object is filed."""
-
-    def __init__(self, connection: sa.Connection, claim: Claim) -> None:
-        self._connection = connection
-        self._claim = claim
-
-    def earlier(self) -> Receipt | None:
-        """Return the receipt of this very object, if it has been filed before."""
-        query = sa.select(RECEIPTS).where(RECEIPTS.c.id == self._claim.id)
-        row = self._connection.execute(query).one_or_none()
-        return None if row is None else _receipt(row)
-
-    def same_bytes(self, *, but_refused_for: str | None = None) -> Receipt | None:
-        """Return the receipt of another object with the same bytes, if one has been filed.
-
-        One that was refused for the reason ``but_refused_for`` does not count.
-        """
-        own = self._claim.identity
-        query = (
-            sa.select(RECEIPTS)
-            .where(
-                RECEIPTS.c.bucket == own.bucket,
-                RECEIPTS.c.sha256 == own.sha256,
-                RECEIPTS.c.verdict != "duplicate",
-            )
-            .order_by(RECEIPTS.c.id)
-        )
-        for receipt in map(_receipt, self._connection.execute(query)):
-            if but_refused_for is None or receipt.outcome.notes.get("refused") != but_refused_for:
-                return receipt
-        return None
-
-    def commit_receipt(self, outcome: Outcome, run_id: str | None) -> Receipt:
-        """Write the receipt; it counts once the transaction is committed."""
-        values = {**vars(self._claim.identity), **vars(outcome)}
-        for name in ("reasons", "digests", "notes"):
-            values[name] = dict(values[name])
-        for name in ("warnings", "curated_keys"):
-            values[name] = list(values[name])
-        values |= {"id": self._claim.id, "run_id": run_id}
-        statement = sa.insert(RECEIPTS).values(values).returning(*RECEIPTS.c)
-        return _receipt(self._connection.execute(statement).one())
-
-    def replace_outputs(self, outcome: Outcome) -> Receipt:
-        """Note where the outputs lie that were written again; counts and verdict stay."""
-        values = {
-            "curated_keys": list(outcome.curated_keys),
-            "digests": dict(outcome.digests),
-            "processed_key": outcome.processed_key,
-            "quarantine_key": outcome.quarantine_key,
-        }
-        statement = (
-            sa.update(RECEIPTS).where(RECEIPTS.c.id == self._claim.id).values(values)
-        ).returning(*RECEIPTS.c)
-        return _receipt(self._connection.execute(statement).one())
+            return receipt_of(row)

@@ -12,8 +12,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from presagio.errors import StorageError
 from presagio.settings import Settings
-from presagio.storage.answers import ALREADY_OURS, CHANGED, GONE, UNCONDITIONAL, code_of, translated
 from presagio.storage.downloads import file_md5, md5_of
+from presagio.storage.refusals import (
+    ALREADY_OURS,
+    CHANGED,
+    GONE,
+    UNCONDITIONAL,
+    code_of,
+    translated,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -78,16 +85,16 @@ class ObjectStore:
         return StoredObject(key, answer["ContentLength"], answer["ETag"].strip('"'))
 
     def metadata(self, bucket: str, key: str) -> dict[str, str]:
-        """Return what was said of an object when it was stored; nothing for one that is gone."""
+        """Return the metadata that an object was stored with; nothing for one that is gone."""
         with translated(f"look up {bucket}/{key}"):
             try:
-                said = self._client.head_object(Bucket=bucket, Key=key)["Metadata"]
+                stored = self._client.head_object(Bucket=bucket, Key=key)["Metadata"]
             except ClientError as err:
                 if code_of(err) in GONE:
                     return {}
                 raise
         # They travel as headers, which some servers write with capitals.
-        return {name.lower(): value for name, value in said.items()}
+        return {name.lower(): value for name, value in stored.items()}
 
     def read(self, bucket: str, key: str) -> tuple[bytes, StoredObject] | None:
         """Return the bytes under a key with their ETag, or None when there is no such object."""

@@ -1,4 +1,4 @@
-"""Who made which model version champion, when, why and on what figures; never altered."""
+"""Who made which model version champion, when, why and on what evidence; never altered."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from presagio.storage.database import translated
-from presagio.storage.tables import PROMOTIONS
+from presagio.storage.schema import PROMOTIONS
 
 Kind = Literal["promotion", "rollback", "refusal"]
 
@@ -95,7 +95,7 @@ class Promotions:
             return [_recorded(row) for row in connection.execute(found)]
 
     def newest_receipt(self, model: str) -> int:
-        """Return up to which receipt some judged version of a model has learned; 0 for none."""
+        """Return up to which receipt some evaluated version of a model has learned; 0 for none."""
         newest = sa.select(sa.func.max(PROMOTIONS.c.newest_receipt))
         with translated(), self._engine.connect() as connection:
             found = connection.execute(newest.where(PROMOTIONS.c.model == model)).scalar_one()

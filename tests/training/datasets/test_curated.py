@@ -7,7 +7,7 @@ from presagio.errors import DataError
 from presagio.ingest.filing import Intake, file_object
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.storage.ledger import Receipt
+from presagio.storage.receipt import Receipt
 from presagio.training.datasets import curated
 from presagio.training.datasets.curated import read_curated
 

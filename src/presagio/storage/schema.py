@@ -1,21 +1,24 @@
-"""The ledgers' tables, as the migrations leave them."""
+"""The ledgers' tables, as the migrations leave them, and what their rows hold."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-_IDENTITY = ("bucket", "key", "version", "sha256")
+from presagio.storage.receipt import Claim, FilingOutcome, ObjectIdentity, Receipt
+
+_OBJECT = ("bucket", "key", "version", "sha256")
 
 
-def _identity() -> list[sa.ColumnClause[Any]]:
-    texts: list[sa.ColumnClause[Any]] = [sa.column(name, sa.Text) for name in _IDENTITY]
+def _identity_columns() -> list[sa.ColumnClause[Any]]:
+    texts: list[sa.ColumnClause[Any]] = [sa.column(name, sa.Text) for name in _OBJECT]
     return [sa.column("id", sa.BigInteger), *texts, sa.column("size_bytes", sa.BigInteger)]
 
 
 CLAIMS = sa.table(
     "claims",
-    *_identity(),
+    *_identity_columns(),
     sa.column("name", sa.Text),
     sa.column("attempts", sa.Integer),
     sa.column("created_at", sa.DateTime(timezone=True)),
@@ -23,7 +26,7 @@ CLAIMS = sa.table(
 
 RECEIPTS = sa.table(
     "receipts",
-    *_identity(),
+    *_identity_columns(),
     sa.column("verdict", sa.Text),
     sa.column("rows_in", sa.BigInteger),
     sa.column("rows_processed", sa.BigInteger),
@@ -65,3 +68,22 @@ PROMOTIONS = sa.table(
     sa.column("newest_receipt", sa.BigInteger),
     sa.column("created_at", sa.DateTime(timezone=True)),
 )
+
+
+def _identity(fields: Mapping[str, Any]) -> ObjectIdentity:
+    return ObjectIdentity(**{name: fields[name] for name in ObjectIdentity.__dataclass_fields__})
+
+
+def receipt_of(row: sa.Row[Any]) -> Receipt:
+    """Return the receipt that a row of the table holds."""
+    fields = row._asdict()
+    outcome = FilingOutcome(**{name: fields[name] for name in FilingOutcome.__dataclass_fields__})
+    return Receipt(fields["id"], _identity(fields), outcome, fields["run_id"], fields["created_at"])
+
+
+def claim_of(row: sa.Row[Any]) -> Claim:
+    """Return the claim that a row of the table holds."""
+    fields = row._asdict()
+    return Claim(
+        fields["id"], _identity(fields), fields["name"], fields["attempts"], fields["created_at"]
+    )

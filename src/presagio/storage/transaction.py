@@ -1,0 +1,64 @@
+"""The transaction in which one object is filed: it counts as a whole or not at all."""
+
+import sqlalchemy as sa
+
+from presagio.storage.receipt import Claim, FilingOutcome, Receipt
+from presagio.storage.schema import RECEIPTS, receipt_of
+
+
+class Filing:
+    """The open transaction in which one object is filed."""
+
+    def __init__(self, connection: sa.Connection, claim: Claim) -> None:
+        self._connection = connection
+        self._claim = claim
+
+    def earlier(self) -> Receipt | None:
+        """Return the receipt of this very object, if it has been filed before."""
+        query = sa.select(RECEIPTS).where(RECEIPTS.c.id == self._claim.id)
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else receipt_of(row)
+
+    def same_bytes(self, *, but_refused_for: str | None = None) -> Receipt | None:
+        """Return the receipt of another object with the same bytes, if one has been filed.
+
+        One that was refused for the reason ``but_refused_for`` does not count.
+        """
+        identity = self._claim.identity
+        query = (
+            sa.select(RECEIPTS)
+            .where(
+                RECEIPTS.c.bucket == identity.bucket,
+                RECEIPTS.c.sha256 == identity.sha256,
+                RECEIPTS.c.verdict != "duplicate",
+            )
+            .order_by(RECEIPTS.c.id)
+        )
+        for receipt in map(receipt_of, self._connection.execute(query)):
+            if but_refused_for is None or receipt.outcome.notes.get("refused") != but_refused_for:
+                return receipt
+        return None
+
+    def commit_receipt(self, outcome: FilingOutcome, run_id: str | None) -> Receipt:
+        """Write the receipt; it counts once the transaction is committed."""
+        values = {**vars(self._claim.identity), **vars(outcome)}
+        for name in ("reasons", "digests", "notes"):
+            values[name] = dict(values[name])
+        for name in ("warnings", "curated_keys"):
+            values[name] = list(values[name])
+        values |= {"id": self._claim.id, "run_id": run_id}
+        statement = sa.insert(RECEIPTS).values(values).returning(*RECEIPTS.c)
+        return receipt_of(self._connection.execute(statement).one())
+
+    def replace_outputs(self, outcome: FilingOutcome) -> Receipt:
+        """Note where the outputs lie that were written again; counts and verdict stay."""
+        values = {
+            "curated_keys": list(outcome.curated_keys),
+            "digests": dict(outcome.digests),
+            "processed_key": outcome.processed_key,
+            "quarantine_key": outcome.quarantine_key,
+        }
+        statement = (
+            sa.update(RECEIPTS).where(RECEIPTS.c.id == self._claim.id).values(values)
+        ).returning(*RECEIPTS.c)
+        return receipt_of(self._connection.execute(statement).one())
