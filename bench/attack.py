@@ -28,7 +28,8 @@ from bench.running import percentile
 from bench.servers import READING, Server, presagio, running
 from bench.serving import places, token
 from bench.sizes import Size
-from presagio.settings import load_settings, reveal
+from presagio.settings import load_settings
+from presagio.settings.private import reveal
 
 _ALARM = {"request_id": 1, "features": READING | {"torque_nm": 75.0, "tool_wear_min": 230.0}}
 _CLIENTS, _PAUSE_S = 4, 0.02

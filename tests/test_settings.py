@@ -5,8 +5,9 @@ import pytest
 from pydantic import SecretStr
 
 from presagio.errors import SettingsError
-from presagio.settings import Settings, find_home, load_settings, reveal
+from presagio.settings import Settings, find_home, load_settings
 from presagio.settings.faults import expected
+from presagio.settings.private import reveal
 
 
 def test_the_environment_comes_before_the_homes_files(

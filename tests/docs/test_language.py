@@ -109,7 +109,6 @@ NOT_YET = {
     "src/presagio/registry/",
     "src/presagio/serving/",
     "src/presagio/serving/routes/",
-    "src/presagio/settings/",
     "src/presagio/stack/",
     "src/presagio/training/",
 }

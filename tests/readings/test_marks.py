@@ -8,7 +8,7 @@ from presagio.errors import UnreadableFileError
 from presagio.ingest.checking import CheckedFile, Limits, check_file
 from presagio.machine.inputs import Feature
 from presagio.machine.spec import MachineSpec, load_spec
-from tests.ingest.test_text import _assert_same, _both
+from tests.ingest.text.test_delimited import _assert_same, _both
 from tests.readings import COLUMNS
 
 GENEROUS = Limits(max_bad_share=1.0)

@@ -4,7 +4,8 @@ from typing import Any
 
 import httpx
 
-from presagio.settings import Settings, reveal
+from presagio.settings import Settings
+from presagio.settings.private import reveal
 
 _TOKEN_LIMIT_S = 10.0
 _RELOAD_LIMIT_S = 60.0

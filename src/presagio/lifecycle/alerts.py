@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from presagio.settings import Settings, reveal
+from presagio.settings import Settings
+from presagio.settings.private import reveal
 from presagio.storage.objects import ObjectStore
 
 _log = logging.getLogger(__name__)

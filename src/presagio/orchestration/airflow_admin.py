@@ -4,7 +4,7 @@ import os
 
 from pydantic import SecretStr
 
-from presagio.settings import reveal
+from presagio.settings.private import reveal
 
 _ROLE = "Admin"
 

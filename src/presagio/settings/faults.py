@@ -120,12 +120,12 @@ def describe_faults(
             continue
         seen.add(name)
         field = model.model_fields.get(name)
-        own = fault["msg"].removeprefix("Value error, ")
+        message = fault["msg"].removeprefix("Value error, ")
         if field is None:
-            yield own
+            yield message
             continue
         variable = f"{_PREFIX}{name.upper()}"
-        wanted = own if fault["type"] == "value_error" else f"expected {expected(field)}"
+        wanted = message if fault["type"] == "value_error" else f"expected {expected(field)}"
         yield (
             f"{variable} ({_source(variable, files)}): {wanted}, "
             f"got {_came(fault['input'], field)}; {_remedy(field)}"

@@ -1,7 +1,11 @@
-"""Files that hold secrets: only their owner can read them."""
+"""Secrets: files that only their owner can read, and the text of a setting that is secret."""
 
 import os
 from pathlib import Path
+
+from pydantic import SecretStr
+
+from presagio.errors import SettingsError
 
 
 def write_private(path: Path, text: str) -> None:
@@ -13,3 +17,18 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     scratch.replace(path)
+
+
+def reveal(secret: SecretStr | None, variable: str) -> str:
+    """Return a secret's text, or say which variable has to be set.
+
+    Raises
+    ------
+    SettingsError
+        If the secret is not set.
+    """
+    if secret is None:
+        raise SettingsError(
+            f"{variable} is not set; start the local stack (presagio up), or set it"
+        )
+    return secret.get_secret_value()

@@ -65,7 +65,7 @@ class ServingSettings(BaseSettings):
     ] = None
     metrics_secret: Annotated[
         SecretStr | None,
-        Field(description="Secret of the API's client `prometheus`, which may read figures only."),
+        Field(description="Secret of the API's client `prometheus`, which may read metrics only."),
     ] = None
     oidc_issuer: Annotated[
         str | None,

@@ -15,7 +15,8 @@ import httpx
 import psycopg
 from psycopg import sql
 
-from presagio.settings import Settings, load_settings, reveal
+from presagio.settings import Settings, load_settings
+from presagio.settings.private import reveal
 from presagio.stack.credentials import DATABASES, database_passwords
 from presagio.stack.layout import Layout
 from presagio.stack.postgres import SUPERUSER

@@ -7,7 +7,8 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from presagio.errors import StorageError
-from presagio.settings import Settings, reveal
+from presagio.settings import Settings
+from presagio.settings.private import reveal
 
 _CONNECTIONS = 4
 

@@ -16,7 +16,8 @@ import jwt
 
 from presagio.errors import SettingsError
 from presagio.serving.http.problems import RefusedError
-from presagio.settings import Settings, reveal
+from presagio.settings import Settings
+from presagio.settings.private import reveal
 
 Scope = Literal["predict", "feedback", "admin"]
 SCOPES: dict[Scope, str] = {
