@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from presagio.registry.recording import Registry
 from presagio.registry.versions import RegisteredVersion
+from presagio.registry.writer import Registry
 from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
 

@@ -20,7 +20,7 @@ from presagio.ingest.upload import upload, wait_for_receipt
 from presagio.jobs.api_client import authorization
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.registry.recording import open_registry
+from presagio.registry.writer import open_registry
 from tests.e2e.containers import COMMAND, REGISTRY_IMAGE, ContainerStack, docker
 from tests.e2e.stack import Stack, eventually
 from tests.readings import HEADER

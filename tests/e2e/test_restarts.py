@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from presagio.registry.recording import open_registry
+from presagio.registry.writer import open_registry
 from tests.e2e.stack import Stack, eventually
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from presagio.registry.recording import open_registry
+from presagio.registry.writer import open_registry
 from tests.e2e.stack import Stack, eventually
 
 pytestmark = pytest.mark.local

@@ -12,7 +12,7 @@ from presagio.jobs.feedback import Sent, alarm_figures, send_feedback
 from presagio.jobs.sweep import open_intake
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.registry.recording import open_registry
+from presagio.registry.writer import open_registry
 from presagio.settings import Settings
 from presagio.storage.receipt import Receipt
 from presagio.training.datasets.curated import read_curated

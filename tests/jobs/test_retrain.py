@@ -15,7 +15,7 @@ from presagio.jobs.sweep import open_intake
 from presagio.lifecycle.exporter import LATEST, Figures
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.registry.recording import open_registry
+from presagio.registry.writer import open_registry
 from presagio.settings import Settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Promotions

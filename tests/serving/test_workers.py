@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from presagio.machine.spec import MachineSpec
-from presagio.registry.recording import Registry, open_registry
+from presagio.registry.writer import Registry, open_registry
 from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.champion.board import Board
 from presagio.settings import Settings

@@ -19,8 +19,8 @@ from presagio.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from presagio.machine.spec import MachineSpec
-    from presagio.registry.recording import Registry
     from presagio.registry.versions import RegisteredVersion
+    from presagio.registry.writer import Registry
     from presagio.storage.promotions import RecordedDecision
     from presagio.training.datasets.dataset import Dataset
     from presagio.training.evaluation.metrics import Figures
@@ -168,7 +168,7 @@ def train(
     fetch` brought, or generated rows.
     """
     from presagio.machine.spec import load_spec  # noqa: PLC0415 - heavy imports
-    from presagio.registry.recording import open_registry  # noqa: PLC0415
+    from presagio.registry.writer import open_registry  # noqa: PLC0415
 
     if csv is not None and processed:
         raise typer.BadParameter("use either --csv or --processed")

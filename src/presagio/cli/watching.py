@@ -74,7 +74,7 @@ def feedback(
     """
     from presagio.ingest.upload import wait_for_receipt  # noqa: PLC0415 - heavy imports
     from presagio.jobs.feedback import alarm_figures, send_feedback  # noqa: PLC0415
-    from presagio.registry.recording import open_registry  # noqa: PLC0415
+    from presagio.registry.writer import open_registry  # noqa: PLC0415
 
     intake, settings = open_home_intake(home), load_settings(home)
     if file is None:

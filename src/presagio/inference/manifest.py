@@ -25,11 +25,11 @@ _Row = Annotated[tuple[float, ...], FailFast(), Field(max_length=_MOST_INPUTS)]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Frozen(BaseModel):
+class _Checked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Example(_Frozen):
+class Example(_Checked):
     """A recorded prediction that a loaded artifact has to repeat."""
 
     inputs: _Row
@@ -38,7 +38,7 @@ class Example(_Frozen):
     label: bool
 
 
-class Manifest(_Frozen):
+class Manifest(_Checked):
     """What the folder holds, and what the model answers."""
 
     format: Literal[1] = 1
@@ -76,12 +76,12 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
 
-class _Detector(_Part):
+class _CardDetector(_Part):
     label: Annotated[str, Field(max_length=200)]
 
 
 class _Model(_Part):
-    detectors: Annotated[tuple[_Detector, ...], FailFast(), Field(max_length=_MOST_INPUTS)] = ()
+    detectors: Annotated[tuple[_CardDetector, ...], FailFast(), Field(max_length=_MOST_INPUTS)] = ()
 
 
 class _Data(_Part):

@@ -28,8 +28,8 @@ from presagio.lifecycle.exporter import COLUMN_FIGURES, LATEST
 from presagio.lifecycle.report import write_report
 from presagio.machine.spec import MachineSpec
 from presagio.registry.loading import load_version
-from presagio.registry.recording import Registry, open_registry
 from presagio.registry.versions import REFERENCE, RegisteredVersion
+from presagio.registry.writer import Registry, open_registry
 from presagio.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from presagio.machine.columns import match_columns
 from presagio.machine.spec import MachineSpec
 from presagio.readings.rules import EXTRA
 from presagio.registry.loading import load_version
-from presagio.registry.recording import Registry
+from presagio.registry.writer import Registry
 from presagio.settings import Settings
 
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")

@@ -14,7 +14,6 @@ from presagio.inference.predictor import Predictor
 from presagio.lifecycle.gate import GateDecision, GateRules, Side, compare
 from presagio.machine.spec import MachineSpec
 from presagio.registry.loading import load_version
-from presagio.registry.recording import Registry, open_registry
 from presagio.registry.versions import (
     DATA_TAG,
     HOLDOUT,
@@ -22,6 +21,7 @@ from presagio.registry.versions import (
     GateOutcome,
     RegisteredVersion,
 )
+from presagio.registry.writer import Registry, open_registry
 from presagio.settings import Settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Decision, DecisionMaker, Promotions, RecordedDecision

@@ -17,7 +17,7 @@ _IR_VERSION = 8
 _LEAST = 1e-12
 
 
-class ForeignEstimator:
+class ThirdPartyEstimator:
     """A scikit-learn model as score and probability of a row being a failure."""
 
     def __init__(self, model: Any, columns: Sequence[str], spec: MachineSpec) -> None:
@@ -31,7 +31,7 @@ class ForeignEstimator:
         own = rows[:, self.order]
         if not self._named:
             return own
-        import pandas as pd  # noqa: PLC0415 - of the extra `foreign`
+        import pandas as pd  # noqa: PLC0415 - of the extra `third-party`
 
         return pd.DataFrame(own, columns=self.columns)
 
@@ -73,7 +73,7 @@ def _margin(model: Any) -> _Margin | None:
 
 
 def _to_onnx(model: Any, columns: Sequence[str], options: dict[str, bool]) -> Any:
-    from skl2onnx import to_onnx  # noqa: PLC0415 - of the extra `foreign`
+    from skl2onnx import to_onnx  # noqa: PLC0415 - of the extra `third-party`
     from skl2onnx.common.data_types import DoubleTensorType  # noqa: PLC0415
 
     last = model.steps[-1][1] if hasattr(model, "steps") else model
@@ -91,7 +91,7 @@ def _to_onnx(model: Any, columns: Sequence[str], options: dict[str, bool]) -> An
 
 
 def _before(inputs: Sequence[str]) -> list[Any]:
-    from onnx import helper  # noqa: PLC0415 - of the extra `foreign`
+    from onnx import helper  # noqa: PLC0415 - of the extra `third-party`
 
     ordered = helper.make_node("Gather", ["inputs", "own_places"], ["own_all"], axis=1)
     if len(inputs) == 1:
@@ -100,7 +100,7 @@ def _before(inputs: Sequence[str]) -> list[Any]:
 
 
 def _after(output: str, margin: _Margin | None) -> list[Any]:
-    from onnx import TensorProto, helper  # noqa: PLC0415 - of the extra `foreign`
+    from onnx import TensorProto, helper  # noqa: PLC0415 - of the extra `third-party`
 
     double = [
         helper.make_node("Cast", [output], ["own_double"], to=TensorProto.DOUBLE),
@@ -123,7 +123,7 @@ def _after(output: str, margin: _Margin | None) -> list[Any]:
     ]
 
 
-def convert(estimator: ForeignEstimator, spec: MachineSpec) -> bytes:
+def convert(estimator: ThirdPartyEstimator, spec: MachineSpec) -> bytes:
     """Convert a model.
 
     Returns
@@ -137,7 +137,7 @@ def convert(estimator: ForeignEstimator, spec: MachineSpec) -> bytes:
     Exception
         Whatever the converter raises for a model that it does not know.
     """
-    import onnx  # noqa: PLC0415 - of the extra `foreign`
+    import onnx  # noqa: PLC0415 - of the extra `third-party`
     from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415
 
     margin = _margin(estimator.model)
@@ -162,7 +162,7 @@ def convert(estimator: ForeignEstimator, spec: MachineSpec) -> bytes:
                 *graph.node,
                 *_after(graph.output[1].name, margin),
             ],
-            "foreign",
+            "third_party",
             [helper.make_tensor_value_info("inputs", TensorProto.DOUBLE, ["n", width])],
             [
                 helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n"])

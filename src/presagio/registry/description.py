@@ -59,7 +59,7 @@ def read_description(file: Path, version: RegisteredVersion) -> Description:
     InvalidArtifactError
         If it describes no scikit-learn model.
     """
-    import yaml  # noqa: PLC0415 - of the extra `foreign`
+    import yaml  # noqa: PLC0415 - of the extra `third-party`
 
     try:
         return Description.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))

@@ -33,7 +33,7 @@ def _check_unpacked(file: Path) -> None:
 
 
 def _load_skops(file: Path, version: RegisteredVersion) -> Any:
-    import skops.io  # noqa: PLC0415 - of the extra `foreign`
+    import skops.io  # noqa: PLC0415 - of the extra `third-party`
 
     # What a damaged file raises is anything from a zip error to a missing attribute.
     try:

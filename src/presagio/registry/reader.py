@@ -9,17 +9,17 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from presagio.errors import NoChampionError, RegistryError, UnknownVersionError
+from presagio.errors import NoChampionError, PresagioError, RegistryError, UnknownVersionError
 from presagio.inference.artifact import FILES, LARGEST
-from presagio.registry import answers
 from presagio.registry import cache as caching
+from presagio.registry import schemas
 from presagio.registry.exchange import Deadline, shown
 from presagio.registry.server import (
     CONTRADICTION,
     INVALID,
     NOT_FOUND,
+    MlflowRefusalError,
     MlflowServer,
-    RefusedError,
     below,
     translated,
 )
@@ -58,16 +58,31 @@ class RegistryReader:
         """Name of the registered model."""
         return self._name
 
-    def _checked(self, found: answers.ModelVersionAnswer) -> RegisteredVersion:
+    def _checked(self, found: schemas.ModelVersionAnswer) -> RegisteredVersion:
         """Return a version that was asked for, if it is one of this model."""
         if found.name != self._name:
-            raise RefusedError(CONTRADICTION, f"it answers with a version of {found.name!r}")
-        digest = answers.as_text(found.tags).get(DIGEST_TAG)
+            raise MlflowRefusalError(CONTRADICTION, f"it answers with a version of {found.name!r}")
+        digest = schemas.as_text(found.tags).get(DIGEST_TAG)
         if digest is not None and not _DIGEST.fullmatch(digest):
-            raise RefusedError(CONTRADICTION, f"its tag {DIGEST_TAG} is {digest!r}, no SHA-256")
+            raise MlflowRefusalError(
+                CONTRADICTION, f"its tag {DIGEST_TAG} is {digest!r}, no SHA-256"
+            )
         return RegisteredVersion(
             found.name, found.version, found.run_id or "", digest, found.source or ""
         )
+
+    def _look_up(
+        self, path: str, what: str, missing: PresagioError, **parameters: str
+    ) -> RegisteredVersion:
+        """Ask for one version; raise ``missing`` where MLflow answers that there is none."""
+        with translated(f"look up {what}"):
+            try:
+                found = self._server.get(schemas.OneVersion, path, name=self._name, **parameters)
+            except MlflowRefusalError as err:
+                if err.code in {NOT_FOUND, INVALID}:
+                    raise missing from err
+                raise
+            return self._checked(found.model_version)
 
     def resolve(self, alias: Alias = "champion") -> RegisteredVersion:
         """Return the version that an alias names now.
@@ -79,19 +94,12 @@ class RegistryReader:
         RegistryError
             If MLflow does not answer.
         """
-        with translated(f"look up {self._name}@{alias}"):
-            try:
-                found = self._server.get(
-                    answers.OneVersion, "registered-models/alias", name=self._name, alias=alias
-                )
-            except RefusedError as err:
-                if err.code in {NOT_FOUND, INVALID}:
-                    raise NoChampionError(
-                        f"no version of {self._name} has the alias {alias}; "
-                        "train one: presagio train"
-                    ) from err
-                raise
-            return self._checked(found.model_version)
+        missing = NoChampionError(
+            f"no version of {self._name} has the alias {alias}; train one: presagio train"
+        )
+        return self._look_up(
+            "registered-models/alias", f"{self._name}@{alias}", missing, alias=alias
+        )
 
     def version(self, number: str) -> RegisteredVersion:
         """Return a version by its number.
@@ -103,31 +111,22 @@ class RegistryReader:
         RegistryError
             If MLflow does not answer.
         """
-        with translated(f"look up {self._name} version {number}"):
-            try:
-                found = self._server.get(
-                    answers.OneVersion, "model-versions/get", name=self._name, version=number
-                )
-            except RefusedError as err:
-                # The second is what MLflow says of a version that is no number.
-                if err.code in {NOT_FOUND, INVALID}:
-                    raise UnknownVersionError(
-                        f"{self._name} has no version {number}; see: presagio models"
-                    ) from err
-                raise
-            return self._checked(found.model_version)
+        missing = UnknownVersionError(f"{self._name} has no version {number}; see: presagio models")
+        return self._look_up(
+            "model-versions/get", f"{self._name} version {number}", missing, version=number
+        )
 
     def listing(self, *, limit: int = 20) -> list[ListedVersion]:
         """Return the newest versions with their aliases and figures."""
         with translated(f"list the versions of {self._name}"):
             try:
-                model = self._server.get(answers.OneModel, "registered-models/get", name=self._name)
-            except RefusedError as err:
+                model = self._server.get(schemas.OneModel, "registered-models/get", name=self._name)
+            except MlflowRefusalError as err:
                 if err.code == NOT_FOUND:
                     return []
                 raise
             found = self._server.get(
-                answers.FoundVersions, "model-versions/search",
+                schemas.FoundVersions, "model-versions/search",
                 filter=f"name = '{self._name}'", max_results=limit,
                 order_by="version_number DESC",
             )  # fmt: skip
@@ -135,22 +134,22 @@ class RegistryReader:
             return [self._listed(version, aliases) for version in found.model_versions[:limit]]
 
     def _listed(
-        self, found: answers.ModelVersionAnswer, aliases: tuple[answers.AliasOf, ...]
+        self, found: schemas.ModelVersionAnswer, aliases: tuple[schemas.AliasOf, ...]
     ) -> ListedVersion:
         version = self._checked(found)
         own = tuple(sorted(entry.alias for entry in aliases if entry.version == version.version))
-        data = self._run(version).data if version.run_id else answers.RunData()
+        data = self._run(version).data if version.run_id else schemas.RunData()
         # What is decided about a version later on, as by the gate, is a tag of its own.
-        tags = answers.as_text((*data.tags, *found.tags))
-        return ListedVersion(version, own, found.created_at, answers.as_numbers(data.metrics), tags)
+        tags = schemas.as_text((*data.tags, *found.tags))
+        return ListedVersion(version, own, found.created_at, schemas.as_numbers(data.metrics), tags)
 
-    def _run(self, version: RegisteredVersion) -> answers.RunAnswer:
-        return self._server.get(answers.OneRun, "runs/get", run_id=version.run_id).run
+    def _run(self, version: RegisteredVersion) -> schemas.RunAnswer:
+        return self._server.get(schemas.OneRun, "runs/get", run_id=version.run_id).run
 
     def tags(self, version: RegisteredVersion) -> dict[str, str]:
         """Return the tags of the run that made a version: its data, its receipts."""
         with translated(f"read the run of {version.name} version {version.version}"):
-            return answers.as_text(self._run(version).data.tags)
+            return schemas.as_text(self._run(version).data.tags)
 
     def download(self, version: RegisteredVersion, path: str, folder: Path) -> Path:
         """Download a folder that was logged with a version.
@@ -214,7 +213,7 @@ class RegistryReader:
         logged = quote(version.source.removeprefix("models:").strip("/"), safe="")
         return below(
             self._server.get(
-                answers.OneLoggedModel, f"logged-models/{logged}"
+                schemas.OneLoggedModel, f"logged-models/{logged}"
             ).model.info.artifact_uri
         )
 

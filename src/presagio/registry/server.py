@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import BaseModel
 
 from presagio.errors import RegistryError
-from presagio.registry import answers
+from presagio.registry import schemas
 from presagio.registry.exchange import Deadline, Exchange, ExchangeError, StatusError, shown
 
 NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"
@@ -22,7 +22,7 @@ _PROXIED = "/api/2.0/mlflow-artifacts/artifacts"
 _Parsed = TypeVar("_Parsed", bound=BaseModel)
 
 
-class RefusedError(Exception):
+class MlflowRefusalError(Exception):
     """MLflow answers, and not with what was asked for; ``code`` is its own."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -35,11 +35,11 @@ def translated(action: str) -> Iterator[None]:
     """Raise what goes wrong while ``action`` is done as :class:`RegistryError`."""
     try:
         yield
-    except (RefusedError, ExchangeError) as err:
+    except (MlflowRefusalError, ExchangeError) as err:
         raise RegistryError(
             f"MLflow cannot {action}: {err}; check PRESAGIO_MLFLOW_URL and that the server is up"
         ) from err
-    except answers.UnexpectedAnswerError as err:
+    except schemas.UnexpectedAnswerError as err:
         raise RegistryError(
             f"MLflow cannot {action}: its answer is not one of MLflow's ({shown(str(err))}); check "
             "PRESAGIO_MLFLOW_URL and what stands before the server"
@@ -74,7 +74,7 @@ def below(uri: str) -> str:
 class MlflowServer:
     """An MLflow server, read only. Safe to use from several threads.
 
-    Raises :class:`RefusedError`, :class:`ExchangeError` or :class:`UnexpectedAnswerError`;
+    Raises :class:`MlflowRefusalError`, :class:`ExchangeError` or :class:`UnexpectedAnswerError`;
     :func:`translated` makes one error of them.
     """
 
@@ -88,7 +88,7 @@ class MlflowServer:
             raw = self._exchange.get(_API + path, parameters, deadline)
         except StatusError as err:
             raise _refused(err) from err
-        return answers.parse(schema, raw)
+        return schemas.parse(schema, raw)
 
     def save(self, path: str, file: Path, at_most: int, deadline: Deadline) -> int:
         """Download an artifact into a file; return its size."""
@@ -98,9 +98,9 @@ class MlflowServer:
             raise _refused(err) from err
 
 
-def _refused(err: StatusError) -> RefusedError:
+def _refused(err: StatusError) -> MlflowRefusalError:
     try:
-        refusal = answers.parse(answers.Refusal, err.body)
-    except answers.UnexpectedAnswerError:
-        refusal = answers.Refusal()
-    return RefusedError(refusal.error_code or str(err.status), refusal.message or str(err))
+        refusal = schemas.parse(schemas.Refusal, err.body)
+    except schemas.UnexpectedAnswerError:
+        refusal = schemas.Refusal()
+    return MlflowRefusalError(refusal.error_code or str(err.status), refusal.message or str(err))

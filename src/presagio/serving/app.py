@@ -24,6 +24,7 @@ from presagio.machine.spec import MachineSpec, load_spec
 from presagio.serving.auth.authorization import Guard, token_router
 from presagio.serving.auth.sign_in import browser_page
 from presagio.serving.auth.tokens import OutsideIssuer, open_authority
+from presagio.serving.bookkeeping import Judge
 from presagio.serving.champion.board import Board, open_board, workers_folder
 from presagio.serving.champion.holder import Champion
 from presagio.serving.executors import Executors
@@ -36,7 +37,6 @@ from presagio.serving.http.idempotency import Idempotency
 from presagio.serving.http.key_locks import KeyLocks
 from presagio.serving.http.open_connections import STATE_KEY, OpenConnections
 from presagio.serving.http.openapi import schemas_of
-from presagio.serving.judgement import Judge
 from presagio.serving.metrics import Metrics
 from presagio.serving.recording import Recorder
 from presagio.serving.routes.batch import Batches, batch_router

@@ -20,7 +20,7 @@ import pytest
 from pydantic import SecretStr
 
 from presagio.machine.spec import MachineSpec, load_spec
-from presagio.registry.recording import Registry, open_registry
+from presagio.registry.writer import Registry, open_registry
 from presagio.serving.champion.holder import Champion
 from presagio.settings import Settings
 from presagio.stack.health import answers

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from presagio.registry.recording import open_registry
+from presagio.registry.writer import open_registry
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices

@@ -241,9 +241,9 @@ class Champion:
         settings = self._settings
         # Both know how to ask the registry, which takes its time to import.
         if version.digest is None:
-            from presagio.registry.foreign import load_foreign  # noqa: PLC0415
+            from presagio.registry.third_party import load_third_party  # noqa: PLC0415
 
-            return load_foreign(reader, version, self._spec, settings)
+            return load_third_party(reader, version, self._spec, settings)
         from presagio.registry.loading import load_version  # noqa: PLC0415
 
         return load_version(

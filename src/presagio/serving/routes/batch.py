@@ -25,12 +25,12 @@ from presagio.inference.artifact import sha256_of
 from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import admitted
 from presagio.serving.auth.tokens import Principal
+from presagio.serving.bookkeeping import Judge
 from presagio.serving.champion.holder import Champion
 from presagio.serving.executors import Executor
 from presagio.serving.http import bodies
 from presagio.serving.http.idempotency import Answer, Idempotency, documented_key
 from presagio.serving.http.problems import RefusedError, problems
-from presagio.serving.judgement import Judge
 from presagio.settings import Settings
 
 _log = logging.getLogger(__name__)

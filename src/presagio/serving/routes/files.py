@@ -15,8 +15,8 @@ from presagio.machine.spec import MachineSpec
 from presagio.readings.process.limits import reader_limits
 from presagio.readings.process.pool import open_pool
 from presagio.readings.process.reading import Part
+from presagio.serving.bookkeeping import Judge
 from presagio.serving.champion.holder import Served
-from presagio.serving.judgement import Judge
 from presagio.serving.routes.formats import FORMATS
 from presagio.settings import Settings
 

@@ -14,6 +14,7 @@ from presagio.errors import DataError
 from presagio.machine.contradictions import contradict
 from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import admitted
+from presagio.serving.bookkeeping import Judge
 from presagio.serving.champion.holder import Champion, Served
 from presagio.serving.http import bodies
 from presagio.serving.http.answers import Fault
@@ -25,7 +26,6 @@ from presagio.serving.http.problems import (
     invalid_request,
     problems,
 )
-from presagio.serving.judgement import Judge
 from presagio.serving.routes.tensors import (
     InferenceRequest,
     InferenceResponse,

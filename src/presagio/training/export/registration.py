@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from presagio.registry.recording import LoggedCandidate, Registry, TrainingRecord
 from presagio.registry.versions import (
     DATA_TAG,
     HOLDOUT,
@@ -17,6 +16,7 @@ from presagio.registry.versions import (
     REFERENCE,
     RegisteredVersion,
 )
+from presagio.registry.writer import LoggedCandidate, Registry, TrainingRecord
 from presagio.training.datasets.splitting import Part
 from presagio.training.evaluation.card import write_card
 from presagio.training.evaluation.curves import draw_curves

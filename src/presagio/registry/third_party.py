@@ -26,7 +26,7 @@ from presagio.inference.predictor import Predictor, load_predictor
 from presagio.inference.rehearsal import rehearse
 from presagio.machine.spec import MachineSpec
 from presagio.registry import cache as caching
-from presagio.registry.conversion import ForeignEstimator, convert
+from presagio.registry.conversion import ThirdPartyEstimator, convert
 from presagio.registry.description import (
     LARGEST_DESCRIPTION,
     columns_of,
@@ -69,7 +69,7 @@ def _probes(spec: MachineSpec) -> Floats:
 class ScikitLearnPredictor(Predictor):
     """A model that ONNX Runtime cannot run."""
 
-    def __init__(self, artifact: ArtifactFiles, estimator: ForeignEstimator) -> None:
+    def __init__(self, artifact: ArtifactFiles, estimator: ThirdPartyEstimator) -> None:
         super().__init__(artifact, None)
         self._estimator = estimator
 
@@ -91,7 +91,7 @@ def _card(version: RegisteredVersion, file: Path, run_by: str) -> dict[str, Any]
 
 
 def _converted(
-    estimator: ForeignEstimator,
+    estimator: ThirdPartyEstimator,
     spec: MachineSpec,
     version: RegisteredVersion,
     file: Path,
@@ -121,7 +121,7 @@ def _converted(
 
 
 def _by_scikit_learn(
-    estimator: ForeignEstimator, spec: MachineSpec, version: RegisteredVersion, file: Path
+    estimator: ThirdPartyEstimator, spec: MachineSpec, version: RegisteredVersion, file: Path
 ) -> Predictor:
     manifest = Manifest(files={}, inputs=spec.input_names, threshold=0.0, examples=())
     card = _card(version, file, "scikit-learn")
@@ -131,7 +131,7 @@ def _by_scikit_learn(
     return ScikitLearnPredictor(artifact, estimator)
 
 
-def load_foreign(
+def load_third_party(
     reader: RegistryReader, version: RegisteredVersion, spec: MachineSpec, settings: Settings
 ) -> Predictor:
     """Load a version that has no artifact of ours.
@@ -167,7 +167,7 @@ def load_foreign(
         except PresagioError:
             raise
         except ImportError as err:
-            raise refuse(version, f"{err.name} is missing; install presagio[foreign]") from err
+            raise refuse(version, f"{err.name} is missing; install presagio[third-party]") from err
         except Exception as err:
             # Estimators are what their author made them; what they raise has no bound.
             raise refuse(version, f"{type(err).__name__}: {str(err)[:500]}") from err
@@ -186,7 +186,7 @@ def _load(
     columns = columns_of(described.signature, spec, version)
     source = described.flavors.sklearn.pickled_model
     model, file = load_estimator(reader, source, version, settings, scratch)
-    estimator = ForeignEstimator(model, columns, spec)
+    estimator = ThirdPartyEstimator(model, columns, spec)
     if not estimator.judges:
         raise refuse(version, "it has neither decision_function nor predict_proba")
     rows = _probes(spec)

@@ -20,8 +20,8 @@ from sklearn.svm import SVC
 from presagio.errors import InvalidArtifactError
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.registry.foreign import load_foreign
 from presagio.registry.reader import RegistryReader, open_reader
+from presagio.registry.third_party import load_third_party
 from presagio.registry.versions import RegisteredVersion
 from presagio.serving.champion.holder import Champion
 from presagio.settings import Settings
@@ -34,7 +34,11 @@ pytestmark = pytest.mark.integration
 def settings(services: RunningServices, tmp_path: Path) -> Settings:
     name = uuid4().hex[:8]
     return services.settings.model_copy(
-        update={"model_name": f"foreign_{name}", "experiment": f"foreign_{name}", "home": tmp_path}
+        update={
+            "model_name": f"third_party_{name}",
+            "experiment": f"third_party_{name}",
+            "home": tmp_path,
+        }
     )
 
 
@@ -150,7 +154,7 @@ def _replace_model(settings: Settings, version: RegisteredVersion, file: Path) -
 
 
 def _load(settings: Settings, version: RegisteredVersion, spec: MachineSpec) -> Any:
-    return load_foreign(open_reader(settings), version, spec, settings)
+    return load_third_party(open_reader(settings), version, spec, settings)
 
 
 def test_a_pickle_is_never_opened_unless_it_is_named(

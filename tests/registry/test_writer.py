@@ -9,8 +9,8 @@ from mlflow import MlflowClient
 
 from presagio.errors import NoChampionError, RegistryError
 from presagio.inference.predictor import load_predictor
-from presagio.registry.recording import Registry, open_registry
 from presagio.registry.versions import DATA_TAG, TRUSTED_TYPES
+from presagio.registry.writer import Registry, open_registry
 from presagio.settings import Settings
 from presagio.training.export.registration import LOGGED_CANDIDATES, register_model
 from presagio.training.train import TrainedModel
