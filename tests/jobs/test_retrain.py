@@ -12,7 +12,7 @@ from presagio.ingest.filing import Intake, file_object
 from presagio.jobs.drift import watch_drift
 from presagio.jobs.retrain import count_new_rows, retrain, tell_api
 from presagio.jobs.sweep import open_intake
-from presagio.lifecycle.exporter import LATEST, Figures
+from presagio.lifecycle.exporter import LATEST, Exporter
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.registry.writer import open_registry
@@ -138,8 +138,8 @@ def _exported(plant: Settings, intake: Intake) -> dict[tuple[str, str], float]:
     """Return what Prometheus is told, by name and by the value of the first label."""
     promotions = Promotions(open_database(plant))
     try:
-        figures = Figures(plant, intake.ledger, promotions, intake.store)
-        samples = [sample for family in figures.collect() for sample in family.samples]
+        exporter = Exporter(plant, intake.ledger, promotions, intake.store)
+        samples = [sample for family in exporter.collect() for sample in family.samples]
     finally:
         promotions.close()
     return {

@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 from presagio.inference.predictor import fallback_folder, load_predictor
 from presagio.lifecycle.drift import (
     PROBABILITY,
-    ColumnDrift,
-    DriftReport,
     DriftRules,
-    effective_rows,
     find_drift,
-    judge_column,
     newest_rows,
     stability_index,
+    verdict_on,
 )
+from presagio.lifecycle.drift_report import ColumnDrift, DriftReport
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 
@@ -131,22 +129,10 @@ def test_the_verdict_on_a_column(changes: dict[str, float], verdict: str) -> Non
         shares=(),
     )
     column = replace(plain, **changes)  # type: ignore[arg-type]
-    found = replace(column, verdict=judge_column(column, DriftRules(), 1e-4))
+    found = replace(column, verdict=verdict_on(column, DriftRules(), 1e-4))
     assert (found.verdict, found.drifted, found.undecided) == (
         verdict, verdict == "drift", verdict == "cannot tell",
     )  # fmt: skip
-
-
-def test_values_that_follow_each_other_are_worth_fewer() -> None:
-    rng = np.random.default_rng(0)
-    noise = rng.normal(size=20_000)
-    assert effective_rows(noise) == pytest.approx(20_000, rel=0.1)
-    # An autoregression with 0.9: n (1 - 0.9) / (1 + 0.9) independent values.
-    series = np.zeros_like(noise)
-    for i in range(1, len(noise)):
-        series[i] = 0.9 * series[i - 1] + noise[i]
-    assert effective_rows(series) == pytest.approx(20_000 / 19, rel=0.25)
-    assert effective_rows(np.full(100, 3.0)) == 2.0
 
 
 def test_the_index_is_the_published_one() -> None:

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from presagio.ingest.filing import Intake, file_object
-from presagio.lifecycle.exporter import Figures, serve_figures
+from presagio.lifecycle.exporter import Exporter, serve_metrics
 from presagio.stack.provision import provision_databases
 from presagio.storage.database import open_database
 from presagio.storage.objects import open_store
@@ -55,8 +55,8 @@ def scrape(
     )
     registry = CollectorRegistry()
     store = open_store(settings)
-    figures = Figures(settings, intake.ledger, promotions, store)
-    registry.register(figures)
+    exporter = Exporter(settings, intake.ledger, promotions, store)
+    registry.register(exporter)
     return lambda: _read(generate_latest(registry).decode())
 
 
@@ -96,10 +96,10 @@ def test_one_thing_away_does_not_hide_the_others(
     intake: Intake, promotions: Promotions, services: RunningServices
 ) -> None:
     away = services.settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
-    figures = Figures(away, intake.ledger, promotions, open_store(away))
+    exporter = Exporter(away, intake.ledger, promotions, open_store(away))
     found = {
         (sample.name, sample.labels.get("source", "")): sample.value
-        for family in figures.collect()
+        for family in exporter.collect()
         for sample in family.samples
     }
     assert found["presagio_source_up", "ledger"] == 1
@@ -111,8 +111,8 @@ def test_it_is_served_until_told_to_stop(
     intake: Intake, promotions: Promotions, services: RunningServices
 ) -> None:
     settings, stop, port = services.settings, threading.Event(), free_ports().api
-    figures = Figures(settings, intake.ledger, promotions, open_store(settings))
-    thread = threading.Thread(target=serve_figures, args=(figures, "127.0.0.1", port, stop))
+    exporter = Exporter(settings, intake.ledger, promotions, open_store(settings))
+    thread = threading.Thread(target=serve_metrics, args=(exporter, "127.0.0.1", port, stop))
     thread.start()
     try:
         deadline = time.monotonic() + 10

@@ -16,7 +16,7 @@ from presagio.settings import load_settings
 
 if TYPE_CHECKING:
     from presagio.jobs.feedback import AlarmFigures
-    from presagio.lifecycle.drift import ColumnDrift, DriftReport
+    from presagio.lifecycle.drift_report import ColumnDrift, DriftReport
 
 _ALARMS = (
     Column("Version", right=True), Column("Outcomes", right=True), Column("Failures", right=True),
@@ -155,7 +155,7 @@ def exporter(
 
     The API has metrics of its own. Whoever reaches the port may read these.
     """
-    from presagio.lifecycle.exporter import Figures, serve_figures  # noqa: PLC0415
+    from presagio.lifecycle.exporter import Exporter, serve_metrics  # noqa: PLC0415
     from presagio.storage.database import open_database  # noqa: PLC0415
     from presagio.storage.ledger import Ledger  # noqa: PLC0415
     from presagio.storage.objects import open_store  # noqa: PLC0415
@@ -165,9 +165,9 @@ def exporter(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     engine = open_database(settings)
-    figures = Figures(settings, Ledger(engine), Promotions(engine), open_store(settings))
+    exporter = Exporter(settings, Ledger(engine), Promotions(engine), open_store(settings))
     try:
-        serve_figures(figures, host, port, stop)
+        serve_metrics(exporter, host, port, stop)
     except OSError as err:
         raise StackError(f"cannot listen on {host}:{port}: {err.strerror}") from err
     finally:

@@ -17,15 +17,10 @@ from presagio.ingest.filing import Intake
 from presagio.jobs.feedback import alarm_figures
 from presagio.jobs.sweep import open_intake
 from presagio.lifecycle.alerts import Alert, Alerts
-from presagio.lifecycle.drift import (
-    PROBABILITY,
-    DriftReport,
-    DriftRules,
-    find_drift,
-    newest_rows,
-)
-from presagio.lifecycle.exporter import COLUMN_FIGURES, LATEST
-from presagio.lifecycle.report import write_report
+from presagio.lifecycle.drift import PROBABILITY, DriftRules, find_drift, newest_rows
+from presagio.lifecycle.drift_page import write_report
+from presagio.lifecycle.drift_report import DriftReport
+from presagio.lifecycle.exporter import COLUMN_METRICS, LATEST
 from presagio.machine.spec import MachineSpec
 from presagio.registry.loading import load_version
 from presagio.registry.versions import REFERENCE, RegisteredVersion
@@ -141,7 +136,7 @@ def _publish(
             "at": at.isoformat(),
             "rows": report.window_rows,
             "columns": {
-                column.name: {name: float(getattr(column, name)) for name in COLUMN_FIGURES}
+                column.name: {name: float(getattr(column, name)) for name in COLUMN_METRICS}
                 for column in report.columns
             },
             "alarms": {one.version: asdict(one) for one in alarm_figures(intake)},

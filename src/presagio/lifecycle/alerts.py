@@ -36,7 +36,7 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class _Sent:
+class _LastAlert:
     subject: str
     at: str
 
@@ -63,12 +63,12 @@ class Alerts:
         repeat = timedelta(hours=self._settings.alert_repeat_h)
         same = last if last and last.subject == alert.subject else None
         if same and now - datetime.fromisoformat(same.at) < repeat:
-            _log.info("%s holds still, it was said at %s", alert.subject, same.at)
+            _log.info("%s holds still, it was sent at %s", alert.subject, same.at)
             return False
         _log.warning("alert (%s): %s", alert.kind, alert.text)
         if not self._post(alert, now):
             return False
-        self._remember(alert.kind, _Sent(alert.subject, now.isoformat()))
+        self._remember(alert.kind, _LastAlert(alert.subject, now.isoformat()))
         return True
 
     def clear(self, kind: str) -> None:
@@ -90,11 +90,11 @@ class Alerts:
             return False
         return True
 
-    def _last(self, kind: str) -> _Sent | None:
+    def _last(self, kind: str) -> _LastAlert | None:
         read = self._store.read(self._settings.data_bucket, _PLACE.format(kind=kind))
         found = json.loads(read[0]) if read else None
-        return _Sent(**found) if found else None
+        return _LastAlert(**found) if found else None
 
-    def _remember(self, kind: str, sent: _Sent | None) -> None:
+    def _remember(self, kind: str, sent: _LastAlert | None) -> None:
         body = json.dumps(asdict(sent) if sent else None).encode()
         self._store.write(self._settings.data_bucket, _PLACE.format(kind=kind), body)

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from presagio.lifecycle.drift_report import ColumnDrift, DriftReport, Verdict
+from presagio.lifecycle.effective_size import Floats, effective_sizes
 from presagio.machine.limits import category_values
 from presagio.machine.spec import MachineSpec
 
-Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Table = Mapping[str, Floats]
 PROBABILITY = "probability"
-Verdict = Literal["drift", "no drift", "cannot tell"]
 _BINS = 10
 # The score is looked at where it matters: tenths of it would tell a hopeless reading from a more
 # hopeless one, which every change of weather makes of it.
@@ -31,8 +31,6 @@ _BANDS = (0.01, 0.1, 0.5)
 _STRETCHES = 8
 # How much more than the most unusual of them a window must differ: they are few.
 _UNUSUAL = 2.0
-# What varies so slowly that hardly a value is independent is worth this many at least.
-_FEWEST = 2.0
 
 
 @dataclass(frozen=True)
@@ -59,147 +57,6 @@ class DriftRules:
     p_value: float = 0.001
     outside: float = 0.2
     effective_rows: float = 20.0
-
-
-@dataclass(frozen=True)
-class ColumnDrift:
-    """How one column of the window differs from the training data.
-
-    Attributes
-    ----------
-    name, title
-        The column in the machine spec, and in words with its unit.
-    test
-        ``KS`` (Kolmogorov-Smirnov) for numbers, ``chi-square`` for categories.
-    psi
-        Population stability index over tenths of the training data, bands of probability, or
-        categories.
-    usual_psi
-        The highest of any stretch of the training data as long as the window.
-    p_value
-        Of the test, by effective rows.
-    outside
-        Share of values beyond all of the training data by a standard deviation, or of categories
-        that they have not.
-    effective_rows
-        How many independent values the window is worth.
-    shares
-        Share of training data and of window in each bin.
-    edges
-        Where one bin of numbers ends and the next begins; empty for categories.
-    verdict
-        ``cannot tell`` where the column has not drifted beyond doubt and there are too few
-        independent values to say that it has not.
-    """
-
-    name: str
-    test: Literal["KS", "chi-square"]
-    psi: float
-    usual_psi: float
-    p_value: float
-    outside: float
-    effective_rows: float
-    shares: tuple[tuple[str, float, float], ...]
-    edges: tuple[float, ...] = ()
-    title: str = ""
-    verdict: Verdict = "no drift"
-
-    @property
-    def drifted(self) -> bool:
-        """Whether the column has drifted."""
-        return self.verdict == "drift"
-
-    @property
-    def undecided(self) -> bool:
-        """Whether there are too few independent values to tell."""
-        return self.verdict == "cannot tell"
-
-    @property
-    def in_words(self) -> str:
-        """The verdict, with its reason where it is none."""
-        if not self.undecided:
-            return self.verdict
-        return f"cannot tell: {self.effective_rows:.0f} independent readings"
-
-
-@dataclass(frozen=True)
-class DriftReport:
-    """What was found in a window.
-
-    Attributes
-    ----------
-    reference_rows, window_rows
-        How many rows the model was trained on, and how many are held against them.
-    columns
-        Features, the probability of a failure, and categories.
-    """
-
-    reference_rows: int
-    window_rows: int
-    columns: tuple[ColumnDrift, ...]
-
-    @property
-    def drifted(self) -> tuple[str, ...]:
-        """Names of the columns that have drifted."""
-        return tuple(column.name for column in self.columns if column.drifted)
-
-    @property
-    def undecided(self) -> tuple[str, ...]:
-        """Names of the columns of which it cannot be told."""
-        return tuple(column.name for column in self.columns if column.undecided)
-
-    @property
-    def in_words(self) -> str:
-        """The verdict on all columns, such as ``no drift; cannot tell for airtemperature_k``."""
-        decided = len(self.columns) - len(self.undecided)
-        if self.drifted:
-            said = f"drift in {', '.join(self.drifted)}"
-        else:
-            said = "no drift" if decided else ""
-        doubt = f"cannot tell for {', '.join(self.undecided)}" if self.undecided else ""
-        return "; ".join(part for part in (said, doubt) if part)
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The metrics under names such as ``psi_torque_nm``."""
-        found = {
-            "rows": float(self.window_rows),
-            "drifted_columns": float(len(self.drifted)),
-            "undecided_columns": float(len(self.undecided)),
-        }
-        for column in self.columns:
-            for metric in ("psi", "usual_psi", "p_value", "outside", "effective_rows", "undecided"):
-                found[f"{metric}_{column.name}"] = float(getattr(column, metric))
-        return found
-
-
-def effective_rows(values: Floats) -> float:
-    """Say how many independent values a series is worth; its order counts.
-
-    ``n`` over the integrated autocorrelation time, summed up over pairs of lags while these are
-    positive. Source: Geyer, "Practical Markov Chain Monte Carlo", 1992.
-    """
-    count = len(values)
-    centred = values - values.mean()
-    if not np.any(centred):
-        return _FEWEST
-    spectrum = np.fft.rfft(centred, 2 * count)
-    covariance = np.fft.irfft(spectrum * spectrum.conjugate())[:count]
-    correlation = covariance / covariance[0]
-    pairs = correlation[: count // 2 * 2].reshape(-1, 2).sum(axis=1)
-    ends = np.flatnonzero(pairs <= 0.0)
-    kept = pairs[: ends[0]] if len(ends) else pairs
-    return float(np.clip(count / max(2.0 * kept.sum() - 1.0, 1.0), _FEWEST, count))
-
-
-def _worth(reference: Floats, reference_rows: int, window_rows: int) -> tuple[float, float]:
-    """Return how many independent values training data and window are worth.
-
-    Both by how the training data's values follow each other: a window that stands still would
-    say nothing of it.
-    """
-    share = effective_rows(reference) / len(reference)
-    return max(reference_rows * share, _FEWEST), max(window_rows * share, _FEWEST)
 
 
 def stability_index(reference: Floats, window: Floats) -> float:
@@ -231,7 +88,9 @@ def _column(
     return ColumnDrift(
         name, test,
         psi=stability_index(usual, _shares(now)),
-        usual_psi=max((stability_index(usual, _shares(own)) for own in stretches), default=0.0),
+        usual_psi=max(
+            (stability_index(usual, _shares(counts)) for counts in stretches), default=0.0
+        ),
         p_value=p_value, outside=outside, effective_rows=worth,
         shares=tuple((label, float(a), float(b)) for label, a, b in shares), edges=edges,
     )  # fmt: skip
@@ -244,7 +103,7 @@ def _tenths(reference: Floats) -> Floats:
 
 def _numeric(name: str, reference: Floats, window: Floats, rows: int, edges: Floats) -> ColumnDrift:
     codes = tuple(np.searchsorted(edges, found, side="right") for found in (reference, window))
-    usual, worth = _worth(reference, rows, len(window))
+    usual, worth = effective_sizes(reference, rows, len(window))
     distance = stats.ks_2samp(reference, window, method="asymp").statistic
     margin = reference.std()
     beyond = (window < reference.min() - margin) | (window > reference.max() + margin)
@@ -263,7 +122,7 @@ def _categorical(
     values, inverse = np.unique(np.concatenate([reference, window]), return_inverse=True)
     codes = inverse[: len(reference)], inverse[len(reference) :]
     before, now = (_shares(np.bincount(found, minlength=len(values))) for found in codes)
-    usual, worth = _worth(codes[0].astype(np.float64), rows, len(window))
+    usual, worth = effective_sizes(codes[0].astype(np.float64), rows, len(window))
     table = np.array([before * usual, now * worth])
     return _column(
         name, "chi-square", codes, [str(value) for value in values],
@@ -272,7 +131,7 @@ def _categorical(
     )  # fmt: skip
 
 
-def judge_column(column: ColumnDrift, rules: DriftRules, improbable: float) -> Verdict:
+def verdict_on(column: ColumnDrift, rules: DriftRules, improbable: float) -> Verdict:
     """Return the verdict on a column.
 
     Parameters
@@ -307,7 +166,7 @@ def newest_rows(reference_rows: int, at_most: int) -> int:
 def find_drift(
     spec: MachineSpec, reference: Table, window: Table, *, reference_rows: int, rules: DriftRules
 ) -> DriftReport:
-    """Hold a window of readings against what a model was trained on.
+    """Compare a window of readings with what a model was trained on.
 
     Parameters
     ----------
@@ -342,7 +201,7 @@ def find_drift(
     improbable = rules.p_value / len(found)
     titles = _titles(spec)
     columns = tuple(
-        replace(column, title=titles[column.name], verdict=judge_column(column, rules, improbable))
+        replace(column, title=titles[column.name], verdict=verdict_on(column, rules, improbable))
         for column in found
     )
     return DriftReport(reference_rows, len(window[PROBABILITY]), columns)

@@ -1,7 +1,7 @@
-"""What Prometheus reads of intake, champion and drift; the API has figures of its own.
+"""What Prometheus reads of intake, champion and drift; the API has metrics of its own.
 
 Each time it is asked, it looks at ledger, bucket and the last look for drift. What cannot be
-reached is left out and said so (``presagio_source_up``): one thing away does not hide the others.
+reached is left out and said so (``presagio_source_up``): one that is down does not hide the others.
 """
 
 import json
@@ -26,7 +26,7 @@ from presagio.storage.promotions import Promotions
 # What the last look for drift found, beside its page.
 LATEST = "monitoring/latest.json"
 _MOST_WAITING = 10_000
-COLUMN_FIGURES = {
+COLUMN_METRICS = {
     "psi": "Population stability index of a column, newest readings against training data.",
     "usual_psi": "What that index is at most while nothing has drifted.",
     "outside": "Share of readings beyond all training data.",
@@ -34,8 +34,8 @@ COLUMN_FIGURES = {
     "undecided": "1 for a column of which it cannot be told: too few independent readings.",
     "effective_rows": "Independent readings that a column's newest readings are worth.",
 }
-ALARM_FIGURES = {
-    "outcomes": "Outcomes that were sent back of readings that a version judged.",
+ALARM_METRICS = {
+    "outcomes": "Outcomes that were sent back of readings that a version predicted.",
     "failures": "Failures among them.",
     "alarms": "Alarms among them.",
     "right": "Alarms among them that were right.",
@@ -47,8 +47,8 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"presagio_{name}", text, value=value)
 
 
-class Figures(Collector):
-    """Reads the figures from where they lie, at each scrape."""
+class Exporter(Collector):
+    """Reads the metrics from where they lie, at each scrape."""
 
     def __init__(
         self, settings: Settings, ledger: Ledger, promotions: Promotions, store: ObjectStore
@@ -58,9 +58,9 @@ class Figures(Collector):
         self._first_seen: dict[str, datetime] = {}
 
     def collect(self) -> Iterable[Metric]:
-        """Return all figures that can be had now."""
+        """Return all metrics that can be had now."""
         up = GaugeMetricFamily(
-            "presagio_source_up", "1 for what could be asked for figures.", labels=["source"]
+            "presagio_source_up", "1 for what could be asked for metrics.", labels=["source"]
         )
         sources: dict[str, Callable[[], Iterable[Metric]]] = {
             "ledger": self._intake, "decisions": self._decisions,
@@ -70,7 +70,7 @@ class Figures(Collector):
             try:
                 yield from list(read())
             except StorageError as err:
-                _log.error("no figures of %s: %s", source, err)
+                _log.error("no metrics of %s: %s", source, err)
                 up.add_metric([source], 0)
             else:
                 up.add_metric([source], 1)
@@ -121,29 +121,29 @@ class Figures(Collector):
         read = self._store.read(self._settings.data_bucket, LATEST)
         if read is None:
             return
-        said = json.loads(read[0])
-        at = datetime.fromisoformat(said["at"])
+        look = json.loads(read[0])
+        at = datetime.fromisoformat(look["at"])
         yield _gauge(
             "drift_checked_timestamp_seconds", "When drift was looked for.", at.timestamp()
         )
-        yield _gauge("drift_window_rows", "Readings that were looked at.", said["rows"])
-        yield from _labelled("drift", "column", COLUMN_FIGURES, said["columns"])
-        yield from _labelled("feedback", "version", ALARM_FIGURES, said["alarms"])
+        yield _gauge("drift_window_rows", "Readings that were looked at.", look["rows"])
+        yield from _labelled("drift", "column", COLUMN_METRICS, look["columns"])
+        yield from _labelled("feedback", "version", ALARM_METRICS, look["alarms"])
 
 
 def _labelled(
-    group: str, label: str, figures: dict[str, str], said: dict[str, dict[str, Any]]
+    group: str, label: str, metrics: dict[str, str], found: dict[str, dict[str, Any]]
 ) -> Iterable[Metric]:
-    for figure, text in figures.items():
-        family = GaugeMetricFamily(f"presagio_{group}_{figure}", text, labels=[label])
-        for name, values in said.items():
+    for metric, text in metrics.items():
+        family = GaugeMetricFamily(f"presagio_{group}_{metric}", text, labels=[label])
+        for name, values in found.items():
             # An older version has written less.
-            if figure in values:
-                family.add_metric([name], float(values[figure]))
+            if metric in values:
+                family.add_metric([name], float(values[metric]))
         yield family
 
 
-def serve_figures(figures: Figures, host: str, port: int, stop: threading.Event) -> None:
+def serve_metrics(exporter: Exporter, host: str, port: int, stop: threading.Event) -> None:
     """Answer Prometheus on ``/metrics`` until told to stop.
 
     Raises
@@ -152,9 +152,9 @@ def serve_figures(figures: Figures, host: str, port: int, stop: threading.Event)
         If the port is taken.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(figures)
+    registry.register(exporter)
     server, thread = start_http_server(port, host, registry)
-    _log.info("figures at http://%s:%d/metrics", host, port)
+    _log.info("metrics at http://%s:%d/metrics", host, port)
     stop.wait()
     server.shutdown()
     server.server_close()

@@ -1,4 +1,4 @@
-"""The gate: whether a challenger may become champion, judged on rows that it has not seen."""
+"""The gate: whether a challenger may become champion, by rows that it has not seen."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class GateRules:
 
 @dataclass(frozen=True)
 class Side:
-    """Figures of one side on the rows that both are judged by."""
+    """Metrics of one side on the rows that both are evaluated on."""
 
     version: str
     cost: float
@@ -56,7 +56,7 @@ class GateDecision:
     reasons
         Why not, or why.
     rows
-        How many rows both were judged by.
+        How many rows both were evaluated on.
     confidence
         The share of resamples in which the challenger cost less; None without a champion.
     """
@@ -70,13 +70,13 @@ class GateDecision:
 
 
 def _side(
-    version: str, target: Bools, said: Prediction, costs: Floats, groups: dict[str, Bools]
+    version: str, target: Bools, answer: Prediction, costs: Floats, groups: dict[str, Bools]
 ) -> Side:
     return Side(
         version,
         _PER * float(costs.mean()),
-        f1_of(target, said.label),
-        average_precision(target, said.score),
+        f1_of(target, answer.label),
+        average_precision(target, answer.score),
         {name: _PER * float(costs[rows].mean()) for name, rows in groups.items()},
     )
 
@@ -105,7 +105,7 @@ def compare(
     rules: GateRules,
     seed: int = 0,
 ) -> GateDecision:
-    """Judge a challenger against the champion.
+    """Compare a challenger with the champion.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Outcomes: what became of readings that a model has judged, as a file that the intake takes.
+"""Outcomes: what became of readings that a model has predicted, as a file that the intake takes.
 
 An outcome is a labelled reading like any other: it is checked, archived, has its receipt, and is
 learned from the next time. What the model had said of it stands in columns of its own.

@@ -76,10 +76,10 @@ def _held_out(
     return inputs, frame[spec.target.name].to_numpy()
 
 
-def _judge(
+def _evaluate(
     promoter: Promoter, version: RegisteredVersion, champion: RegisteredVersion | None
 ) -> GateDecision:
-    """Judge a version against the champion on the rows held out when it was trained.
+    """Compare a version with the champion on the rows held out when it was trained.
 
     The champion may have learned from some of them, which is to its advantage only.
     """
@@ -97,7 +97,7 @@ def _judge(
     try:
         rows, target = _held_out(promoter, version)
     except RegistryError as err:
-        why = f"the rows that were held out from it, by which it is judged, cannot be had: {err}"
+        why = f"the rows that were held out from it, by which it is evaluated, cannot be had: {err}"
         return GateDecision(False, (why,), 0, None, None, None)  # noqa: FBT003
     return compare(
         promoter.spec,
@@ -109,9 +109,9 @@ def _judge(
     )
 
 
-def _figures(gate: GateDecision) -> dict[str, Any]:
-    def side(figures: Side | None) -> dict[str, Any] | None:
-        return None if figures is None else asdict(figures)
+def _evidence(gate: GateDecision) -> dict[str, Any]:
+    def side(found: Side | None) -> dict[str, Any] | None:
+        return None if found is None else asdict(found)
 
     return {
         "rows": gate.rows,
@@ -168,15 +168,15 @@ def promote(
     name = version.name
     with promoter.promotions.deciding(name) as maker:
         champion = _champion(promoter.registry)
-        gate = _judge(promoter, version, champion)
+        gate = _evaluate(promoter, version, champion)
         if force:
             _predictor(promoter, version)
         passed, tags = gate.passed or force, promoter.registry.tags(version)
-        said = [why, *gate.reasons] if why else list(gate.reasons)
+        reasons = [why, *gate.reasons] if why else list(gate.reasons)
         decision = Decision(
-            name, version.version, "promotion" if passed else "refusal", who, "; ".join(said),
+            name, version.version, "promotion" if passed else "refusal", who, "; ".join(reasons),
             previous=None if champion is None else champion.version,
-            forced=force and not gate.passed, figures=_figures(gate),
+            forced=force and not gate.passed, figures=_evidence(gate),
             data_sha256=tags.get(DATA_TAG), newest_receipt=_number(tags.get(NEWEST_RECEIPT_TAG)),
         )  # fmt: skip
         outcome: GateOutcome = "passed" if gate.passed else "forced" if force else "refused"

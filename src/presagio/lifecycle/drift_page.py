@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from presagio.lifecycle.drift import ColumnDrift, DriftReport
+from presagio.lifecycle.drift_report import ColumnDrift, DriftReport
 from presagio.pages.charts import NOW, THEN, share_bars
 from presagio.pages.layout import Badge, Cell, Number, badge, page, table, text
 

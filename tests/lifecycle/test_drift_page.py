@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from presagio.lifecycle.drift import ColumnDrift, DriftReport, Verdict
-from presagio.lifecycle.report import write_report
+from presagio.lifecycle.drift_page import write_report
+from presagio.lifecycle.drift_report import ColumnDrift, DriftReport, Verdict
 
 
 def _column(name: str, verdict: Verdict, effective_rows: float) -> ColumnDrift:
