@@ -208,7 +208,7 @@ def _end(card: Card) -> str:
     limits = card.get("limits")
     items = limits if isinstance(limits, Sequence) and not isinstance(limits, str) else ()
     bullets = "".join(f"<li>{text(item)}</li>" for item in items)
-    versions = [(str(name), own) for name, own in mapping(card, "versions").items()]
+    versions = [(str(name), version) for name, version in mapping(card, "versions").items()]
     again = card.get("reproduce")
     return (
         _section("Limits", f"<ul>{bullets}</ul>" if bullets else "")

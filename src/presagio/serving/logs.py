@@ -22,8 +22,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if (own := request_id.get()) is not None:
-            line["request_id"] = own
+        if (identifier := request_id.get()) is not None:
+            line["request_id"] = identifier
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)

@@ -25,49 +25,58 @@ _SCORES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 
 
 class Metrics:
-    """The API's figures; one object a process."""
+    """The API's metrics; one object a process."""
 
     def __init__(self) -> None:
         disable_created_metrics()
         self._registry = CollectorRegistry()
-        own: dict[str, Any] = {"registry": self._registry}
+        registered: dict[str, Any] = {"registry": self._registry}
         self._requests = Counter(
-            "presagio_requests", "Answers, by route and status.", ["route", "status"], **own
+            "presagio_requests", "Answers, by route and status.", ["route", "status"], **registered
         )
         self._seconds = Histogram(
-            "presagio_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, **own
+            "presagio_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, **registered
         )
-        self.rows = Counter("presagio_rows", "Readings that were judged.", **own)
+        self.rows = Counter("presagio_rows", "Readings that were predicted.", **registered)
         self.scores = Histogram(
-            "presagio_probability", "Probabilities answered one by one.", buckets=_SCORES, **own
+            "presagio_probability",
+            "Probabilities answered one by one.",
+            buckets=_SCORES,
+            **registered,
         )
         self._alarms = Counter(
-            "presagio_alarms", "Alarms answered, by likeliest failure mode.", ["mode"], **own
+            "presagio_alarms", "Alarms answered, by likeliest failure mode.", ["mode"], **registered
         )
         self._swaps = Counter(
-            "presagio_swaps", "Champions taken and candidates refused.", ["result"], **own
+            "presagio_swaps", "Champions taken and candidates refused.", ["result"], **registered
         )
         self._looks = Counter(
             "presagio_registry_looks", "Looks at the registry, by how they ended.", ["result"],
-            **own,
+            **registered,
         )  # fmt: skip
         self._refusals = Counter(
-            "presagio_refusals", "Requests refused, by kind of problem.", ["kind"], **own
+            "presagio_refusals", "Requests refused, by kind of problem.", ["kind"], **registered
         )
-        self.recorded = Counter("presagio_recorded_predictions", "Answers that were kept.", **own)
+        self.recorded = Counter(
+            "presagio_recorded_predictions", "Answers that were kept.", **registered
+        )
         self.dropped = Counter(
-            "presagio_dropped_predictions", "Answers that were not: the queue was full.", **own
+            "presagio_dropped_predictions",
+            "Answers that were not: the queue was full.",
+            **registered,
         )
         self.recording_failures = Counter(
-            "presagio_recording_failures", "Attempts to write recorded answers that failed.", **own
+            "presagio_recording_failures",
+            "Attempts to write recorded answers that failed.",
+            **registered,
         )
         self.in_flight = Gauge(
             "presagio_requests_in_flight", "Requests being answered.",
-            multiprocess_mode="livesum", **own,
+            multiprocess_mode="livesum", **registered,
         )  # fmt: skip
         self.queue = Gauge(
             "presagio_recording_queue_rows", "Answers that wait to be kept.",
-            multiprocess_mode="livesum", **own,
+            multiprocess_mode="livesum", **registered,
         )  # fmt: skip
         self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
 
@@ -116,6 +125,6 @@ class Metrics:
 def forget_worker(pid: int) -> None:
     """Take a worker that is gone out of what counts live ones only."""
     if os.environ.get(FOLDER_VARIABLE):
-        # Another worker may take its files away at the same time.
+        # Another worker may remove its files at the same time.
         with contextlib.suppress(OSError):
             mark_process_dead(pid)

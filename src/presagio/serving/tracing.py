@@ -21,8 +21,8 @@ class Traced:
 
     def __init__(self, app: Asgi, endpoint: str) -> None:
         self._app = app
-        own = Resource.create({"service.name": "presagio-api", "service.version": __version__})
-        self._provider = TracerProvider(resource=own)
+        resource = Resource.create({"service.name": "presagio-api", "service.version": __version__})
+        self._provider = TracerProvider(resource=resource)
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("presagio.serving")

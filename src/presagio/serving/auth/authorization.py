@@ -60,8 +60,8 @@ class Guard:
         """
         if self.authority is None:
             return _EVERYBODY
-        said = bodies.header(scope, b"authorization")
-        kind, _, token = (said or "").partition(" ")
+        given = bodies.header(scope, b"authorization")
+        kind, _, token = (given or "").partition(" ")
         if kind.lower() != "bearer" or not token:
             raise invalid_token("the request has no bearer token")
         principal = await self.authority.verify(token)

@@ -83,7 +83,7 @@ class Board:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._own: Worker | None = None
+        self._posted: Worker | None = None
         self._wakes = 0
         self._odd: set[str] = set()
 
@@ -95,22 +95,24 @@ class Board:
             "version": "",
             "degraded": True,
         }
-        own = Worker(**known | changes) if self._own is None else replace(self._own, **changes)  # type: ignore[arg-type]
-        self._own = own
+        state = (
+            Worker(**known | changes) if self._posted is None else replace(self._posted, **changes)
+        )  # type: ignore[arg-type]
+        self._posted = state
         if self._folder is None:
             return
         try:
             handle, scratch = tempfile.mkstemp(dir=self._folder, prefix=".")
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(asdict(own), file)
-            Path(scratch).replace(self._folder / f"{own.pid}.json")
+                json.dump(asdict(state), file)
+            Path(scratch).replace(self._folder / f"{state.pid}.json")
         except OSError as err:
             self._report("post", f"the other workers do not see what this one serves: {err}")
 
     def workers(self) -> list[Worker]:
         """Return what all living workers say, by process id."""
         if self._folder is None:
-            return [] if self._own is None else [self._own]
+            return [] if self._posted is None else [self._posted]
         return [worker for path in self._files() if (worker := self._read(path)) is not None]
 
     def _files(self) -> list[Path]:
@@ -146,9 +148,9 @@ class Board:
 
     def leave(self) -> None:
         """Take this worker off the board."""
-        if self._folder is not None and self._own is not None:
+        if self._folder is not None and self._posted is not None:
             with contextlib.suppress(OSError):
-                (self._folder / f"{self._own.pid}.json").unlink()
+                (self._folder / f"{self._posted.pid}.json").unlink()
 
     def wake(self) -> None:
         """Have every worker look at the registry now."""

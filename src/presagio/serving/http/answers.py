@@ -150,7 +150,7 @@ class ModelDescription(BaseModel):
     workers: Annotated[list[WorkerState], Field(description="Every process of this API.")]
     card: Annotated[
         dict[str, Any],
-        Field(description="The model card: data, figures with intervals, costs, limits."),
+        Field(description="The model card: data, metrics with intervals, costs, limits."),
     ]
 
 

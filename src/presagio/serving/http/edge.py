@@ -1,4 +1,4 @@
-"""The outermost layer: an id, a limit, a figure and safe headers for every request.
+"""The outermost layer: an id, a limit, a count and safe headers for every request.
 
 Plain ASGI, and not the framework's middleware, which costs a one-row request as much as its
 prediction. Routes that are asked thousands of times a second are called from here directly
@@ -48,7 +48,7 @@ _FOR_PAGES = (
     ),
 )
 _NEVER_REFUSED = frozenset({"/health/live", "/health/ready", "/metrics"})
-_CLIENT_GONE = 499  # as nginx counts a client that went away
+_CLIENT_GONE = 499  # as nginx counts a client that left
 
 
 _JSON = ((b"content-type", b"application/json"), *_FOR_DATA)
@@ -79,8 +79,8 @@ class _Exchange:
 
     __slots__ = ("_edge", "_id", "_receive", "_send", "_whole", "status")
 
-    def __init__(self, edge: "Edge", own: bytes, receive: Receive, send: Send) -> None:
-        self._edge, self._id, self._receive, self._send = edge, own, receive, send
+    def __init__(self, edge: "Edge", request: bytes, receive: Receive, send: Send) -> None:
+        self._edge, self._id, self._receive, self._send = edge, request, receive, send
         self._whole, self.status = False, 0
 
     async def receive(self) -> Message:
@@ -152,20 +152,20 @@ class Edge:
         if direct is None or self.in_flight >= self._most:
             return None
         began = time.perf_counter()
-        own = self._id(scope)
+        identifier = self._id(scope)
         try:
-            answer = direct.at_once(scope, body, own.decode())
+            answer = direct.at_once(scope, body, identifier.decode())
         except Exception:  # noqa: BLE001 - the usual way meets it again, and reports it
             return None
         if answer is None:
             return None
         if self._log_from <= HTTPStatus.OK:
-            request_id.set(own.decode())
+            request_id.set(identifier.decode())
         self._count(scope, HTTPStatus.OK, began, direct=True)
         return b"%bcontent-length: %d\r\nx-request-id: %b\r\n" % (
             _JSON_LINES,
             len(answer),
-            own,
+            identifier,
         ), answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,9 +174,9 @@ class Edge:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        own = self._id(scope)
-        request_id.set(own.decode())
-        exchange = _Exchange(self, own, receive, send)
+        identifier = self._id(scope)
+        request_id.set(identifier.decode())
+        exchange = _Exchange(self, identifier, receive, send)
         self.in_flight += 1
         direct = self._direct.get((scope["method"], scope["path"]))
         try:

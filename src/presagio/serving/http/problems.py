@@ -124,23 +124,23 @@ def _fault(error: Any, spec: MachineSpec) -> Fault:
 
 def invalid(faults: Sequence[Fault]) -> RefusedError:
     """Return the refusal of a request for its faults."""
-    told = faults[:_MOST_FAULTS]
+    listed = faults[:_MOST_FAULTS]
     return RefusedError(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid-request",
         "The request cannot be answered",
-        "; ".join(f"{f.field}: got {f.got}, allowed: {f.allowed}" for f in told[:3])
+        "; ".join(f"{f.field}: got {f.got}, allowed: {f.allowed}" for f in listed[:3])
         + (f"; and {len(faults) - 3} more" if len(faults) > 3 else ""),  # noqa: PLR2004
-        faults=told,
+        faults=listed,
     )
 
 
 def invalid_request(err: ValidationError, spec: MachineSpec) -> RefusedError:
     """Turn a validation error into the refusal that names all faults."""
-    told = {
+    by_field = {
         fault.field: fault for fault in (_fault(e, spec) for e in err.errors(include_url=False))
     }
-    return invalid(list(told.values()))
+    return invalid(list(by_field.values()))
 
 
 def problem_response(err: RefusedError) -> JSONResponse:
@@ -170,7 +170,7 @@ def internal_error() -> RefusedError:
     )
 
 
-_AWAY = {"Retry-After": "10"}
+_RETRY = {"Retry-After": "10"}
 
 
 # Returns a page for a browser that is refused; None where a problem document is wanted.
@@ -205,14 +205,14 @@ class Handlers:
             kind = status.phrase.lower().replace(" ", "-")
             headers = dict(err.headers or {})
             return RefusedError(status, kind, status.phrase, str(err.detail), headers=headers)
-        away = HTTPStatus.SERVICE_UNAVAILABLE
+        unavailable = HTTPStatus.SERVICE_UNAVAILABLE
         if isinstance(err, StorageError):
             _log.warning("the object store does not answer: %s", err)
             title = "The object store does not answer"
-            said = "nothing was stored; send it again later"
-            return RefusedError(away, "store-unavailable", title, said, headers=_AWAY)
+            remedy = "nothing was stored; send it again later"
+            return RefusedError(unavailable, "store-unavailable", title, remedy, headers=_RETRY)
         if isinstance(err, RegistryError):
             _log.warning("the registry does not answer: %s", err)
-            title, said = "The model registry does not answer", "ask again later"
-            return RefusedError(away, "registry-unavailable", title, said, headers=_AWAY)
+            title, remedy = "The model registry does not answer", "ask again later"
+            return RefusedError(unavailable, "registry-unavailable", title, remedy, headers=_RETRY)
         return internal_error()
