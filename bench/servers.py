@@ -25,7 +25,7 @@ from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
 from presagio.stack.services import build_services
 
-RIVALS_CODE = ROOT / "bench" / "rivals"
+BASELINES_CODE = ROOT / "bench" / "baselines"
 READING = {
     "airtemperature_k": 300.1, "process_temperature_k": 310.3, "rotational_speed_rpm": 1550.0,
     "torque_nm": 38.0, "tool_wear_min": 20.0, "type_l": True, "type_m": False,
@@ -134,7 +134,7 @@ def running(server: Server) -> Iterator[psutil.Process]:
     environment = os.environ | {
         "MODEL_ONNX": str(fallback_folder() / GRAPH),
         "MODEL_THRESHOLD": str(load_predictor(fallback_folder()).artifact.manifest.threshold),
-        "PYTHONPATH": f"{RIVALS_CODE}:{ROOT}", "BENTOML_DO_NOT_TRACK": "True",
+        "PYTHONPATH": f"{BASELINES_CODE}:{ROOT}", "BENTOML_DO_NOT_TRACK": "True",
         "PORT": str(server.port),
     } | dict(server.env)  # fmt: skip
     handle, name = tempfile.mkstemp(prefix="presagio-bench-", suffix=".log")

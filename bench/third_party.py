@@ -1,7 +1,7 @@
 """The API beside other inference servers: same graph, same machine, same run; wrk asks.
 
 They are installed from the package index into environments of their own, under the folder that
-``PRESAGIO_BENCH_RIVALS`` names.
+``PRESAGIO_BENCH_BASELINES`` names.
 """
 
 import json
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from bench.report import table, write
-from bench.servers import READING, RIVALS_CODE, Load, Server, ask, limit, presagio, running
+from bench.servers import BASELINES_CODE, READING, Load, Server, ask, limit, presagio, running
 from bench.serving import places, token
 from bench.sizes import Size
 from presagio.stack.ports import free_port
@@ -53,7 +53,7 @@ def _bentoml(folder: Path) -> Server:
     return Server(
         "BentoML 1.4.39",
         [str(_environment(folder, "bentoml") / "bentoml"), "serve", "bento:Predict",
-         "--host", "127.0.0.1", "--port", str(port), "--working-dir", str(RIVALS_CODE)],
+         "--host", "127.0.0.1", "--port", str(port), "--working-dir", str(BASELINES_CODE)],
         port, ready="/livez",
     )  # fmt: skip
 
@@ -80,7 +80,7 @@ def _mlserver(folder: Path, scratch: Path, row: list[float]) -> Server:
 def _litserve(folder: Path) -> Server:
     return Server(
         "LitServe 0.2.19",
-        [str(_environment(folder, "litserve") / "python"), str(RIVALS_CODE / "lit.py")],
+        [str(_environment(folder, "litserve") / "python"), str(BASELINES_CODE / "lit.py")],
         free_port(), ready="/health",
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ def _litserve(folder: Path) -> Server:
 def _mlflow(scratch: Path, row: list[float]) -> Server:
     programs, saved, port = Path(sys.executable).parent, scratch / "pyfunc", free_port()
     subprocess.run(
-        [sys.executable, str(RIVALS_CODE / "pyfunc.py"), str(saved)],
+        [sys.executable, str(BASELINES_CODE / "pyfunc.py"), str(saved)],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     return Server(
@@ -116,7 +116,7 @@ def run(size: Size) -> None:
     rounds, seconds = size.pick(3, 1, 1), size.pick(8, 8, 1)
     seen: dict[str, list[Load]] = {}
     with places() as (home, ports), tempfile.TemporaryDirectory() as scratch:
-        folder = Path(os.environ.get("PRESAGIO_BENCH_RIVALS", f"{scratch}/rivals"))
+        folder = Path(os.environ.get("PRESAGIO_BENCH_BASELINES", f"{scratch}/baselines"))
         servers = [presagio(home, ports), *_servers(folder, Path(scratch), size)]
         for _ in range(rounds):
             for server in servers:

@@ -1,4 +1,4 @@
-"""From drop to processed on an idle stack, and what waiting costs: our watcher and its rival."""
+"""From drop to processed on an idle stack, and what waiting costs: our watcher and its baseline."""
 
 import random
 import statistics
@@ -15,7 +15,7 @@ _SETTLE_S = 20.0
 _PAUSE_S = (10.0, 15.0)
 _IDLE_S = 30.0
 _LOST_S = 60.0
-_RIVAL = Path(__file__).parent / "asset_watcher"
+_BASELINE = Path(__file__).parent / "asset_watcher"
 
 
 def _drop(stack: Stack) -> float:
@@ -62,10 +62,10 @@ def run(size: Size) -> None:
     rows = [
         _measure("ours: a sensor that lives in the triggerer, in a continuous DAG", drops),
         _measure(
-            "rival: an AssetWatcher with an event trigger",
+            "baseline: an AssetWatcher with an event trigger",
             drops,
-            PRESAGIO_DAGS_FOLDER=str(_RIVAL),
-            PYTHONPATH=str(_RIVAL),
+            PRESAGIO_DAGS_FOLDER=str(_BASELINE),
+            PYTHONPATH=str(_BASELINE),
         ),
         ("bar", "", "6 s", "", "3 %"),
     ]

@@ -98,7 +98,7 @@ def _exit_statuses() -> list[str]:
         "| --- | --- | --- |",
     ]
     for status in ExitStatus:
-        named = ", ".join(f"`{name}`" for name, own in SPECIFIC.items() if status in own)
+        named = ", ".join(f"`{name}`" for name, statuses in SPECIFIC.items() if status in statuses)
         lines.append(f"| {status} | {status.meaning} | {named or 'every command'} |")
     return lines
 

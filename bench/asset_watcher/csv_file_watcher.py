@@ -1,4 +1,4 @@
-"""The rival of ``csv_file_watcher``: the same work, started by an AssetWatcher's event."""
+"""The baseline of ``csv_file_watcher``: the same work, started by an AssetWatcher's event."""
 
 import sys
 from datetime import UTC, datetime

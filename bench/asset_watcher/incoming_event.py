@@ -1,4 +1,4 @@
-"""The rival of the watcher: an event trigger for an AssetWatcher."""
+"""The baseline of the watcher: an event trigger for an AssetWatcher."""
 
 import asyncio
 from collections.abc import AsyncIterator

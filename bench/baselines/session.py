@@ -1,4 +1,4 @@
-"""The same graph for all: what each rival calls for one row."""
+"""The same graph for all: what each server calls for one row."""
 
 import os
 from typing import Any
