@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from presagio.lifecycle import exporter
-from presagio.serving import metrics
+from presagio.serving import prometheus
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy/monitoring"
@@ -25,12 +25,12 @@ RULES: list[dict[str, Any]] = [
 
 def _known() -> set[str]:
     """Every name of a figure that API or exporter write, as their sources spell them."""
-    sources = [Path(module.__file__ or "").read_text("utf-8") for module in (exporter, metrics)]
+    sources = [Path(module.__file__ or "").read_text("utf-8") for module in (exporter, prometheus)]
     names = {f"presagio_{name}" for name in re.findall(r'_gauge\(\s*"(\w+)"', sources[0])}
     names.update(*(re.findall(r'"(presagio_\w+)"', source) for source in sources))
     for group, figures in (
-        ("drift", exporter.COLUMN_FIGURES),
-        ("feedback", exporter.ALARM_FIGURES),
+        ("drift", exporter.COLUMN_METRICS),
+        ("feedback", exporter.ALARM_METRICS),
     ):
         names.update(f"presagio_{group}_{figure}" for figure in figures)
     return names

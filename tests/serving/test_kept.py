@@ -15,7 +15,7 @@ import pytest
 
 from presagio.machine.spec import MachineSpec
 from presagio.serving.champion.board import FOLDER_VARIABLE
-from presagio.serving.metrics import Metrics
+from presagio.serving.prometheus import Metrics
 from presagio.serving.recording import PREFIX, Recorder
 from presagio.settings import Settings
 from presagio.storage.objects import ObjectStore, open_store

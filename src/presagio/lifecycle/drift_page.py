@@ -4,7 +4,7 @@ from pathlib import Path
 
 from presagio.lifecycle.drift_report import ColumnDrift, DriftReport
 from presagio.pages.charts import NOW, THEN, share_bars
-from presagio.pages.layout import Badge, Cell, Number, badge, page, table, text
+from presagio.pages.elements import Badge, Cell, Number, badge, page, table, text
 
 _TITLES = (
     "Column", "Verdict", "PSI", "Normal maximum", "Test", "p-value", "Outside training range",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from presagio.pages.layout import text
+from presagio.pages.elements import text
 
 THEN, NOW = "#b8c2cc", "#2f6db5"
 _WIDTH, _LEFT, _RIGHT, _TOP = 360, 38, 10, 8

@@ -7,7 +7,7 @@ version or from somebody else: what is missing or of another kind is left out, a
 from collections.abc import Mapping, Sequence
 
 from presagio.pages.charts import curve
-from presagio.pages.layout import Cell, Number, fields, page, table, text
+from presagio.pages.elements import Cell, Number, fields, page, table, text
 from presagio.pages.values import ABSENT, Card, is_number, mapping, number, points, words
 
 _METRICS = {

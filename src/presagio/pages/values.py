@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 from presagio.pages.charts import Point
-from presagio.pages.layout import Number
+from presagio.pages.elements import Number
 
 Card = Mapping[str, Any]
 ABSENT = "-"

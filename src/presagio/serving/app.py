@@ -37,7 +37,7 @@ from presagio.serving.http.idempotency import Idempotency
 from presagio.serving.http.key_locks import KeyLocks
 from presagio.serving.http.open_connections import STATE_KEY, OpenConnections
 from presagio.serving.http.openapi import schemas_of
-from presagio.serving.metrics import Metrics
+from presagio.serving.prometheus import Metrics
 from presagio.serving.recording import Recorder
 from presagio.serving.routes.batch import Batches, batch_router
 from presagio.serving.routes.feedback import feedback_router
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Parts:
+class _Shared:
     """What the routes share, made once a process."""
 
     settings: Settings
@@ -76,7 +76,7 @@ def _outside_issuer(settings: Settings) -> OutsideIssuer | None:
     return OidcIssuer(settings.oidc_issuer, settings.oidc_audience)
 
 
-def _make_parts(settings: Settings) -> _Parts:
+def _make_parts(settings: Settings) -> _Shared:
     spec, board, metrics = load_spec(settings.machine_spec), open_board(), Metrics()
     guard = Guard(open_authority(settings, _outside_issuer(settings)))
 
@@ -87,7 +87,7 @@ def _make_parts(settings: Settings) -> _Parts:
         return open_reader(settings)
 
     champion = Champion(settings, spec, reader, board, metrics)
-    return _Parts(
+    return _Shared(
         settings, spec, board, metrics, champion, Recorder(settings, spec, metrics),
         Idempotency(settings, KeyLocks(workers_folder())), guard,
         Executors(settings.api_max_concurrency),
@@ -109,7 +109,7 @@ def _openapi(app: FastAPI, *wanted: type[BaseModel]) -> dict[str, Any]:
     return document
 
 
-def _lifespan(parts: _Parts, warmup: Warmup, state: dict[str, Any]) -> Any:
+def _lifespan(parts: _Shared, warmup: Warmup, state: dict[str, Any]) -> Any:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         if parts.guard.authority is None:
@@ -131,7 +131,7 @@ def _lifespan(parts: _Parts, warmup: Warmup, state: dict[str, Any]) -> Any:
     return lifespan
 
 
-def _warmup(parts: _Parts, predictions: Predictions, *, owns_process: bool) -> Warmup:
+def _warmup(parts: _Shared, predictions: Predictions, *, owns_process: bool) -> Warmup:
     recorder = parts.recorder
     steps = [
         import_what_waits,
@@ -146,7 +146,7 @@ def _warmup(parts: _Parts, predictions: Predictions, *, owns_process: bool) -> W
 
 
 def _routers(
-    parts: _Parts, outcomes: Any, predictions: Predictions, warmup: Warmup
+    parts: _Shared, outcomes: Any, predictions: Predictions, warmup: Warmup
 ) -> list[APIRouter]:
     settings, spec, champion, board = parts.settings, parts.spec, parts.champion, parts.board
     executors = parts.executors

@@ -9,7 +9,7 @@ from presagio.inference.diagnosis import likeliest_modes
 from presagio.inference.predictor import Prediction
 from presagio.serving.champion.holder import Served
 from presagio.serving.logs import request_id
-from presagio.serving.metrics import Metrics
+from presagio.serving.prometheus import Metrics
 from presagio.serving.recording import Recorder
 
 

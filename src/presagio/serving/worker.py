@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from presagio.serving import metrics
+from presagio.serving import prometheus
 from presagio.serving.champion import board
 from presagio.serving.http.at_once import AtOnceProtocol
 from presagio.serving.http.edge import Asgi
@@ -72,7 +72,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         if workers > 1:
             shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="presagio-api-")))
             for variable, name in (
-                (board.FOLDER_VARIABLE, "workers"), (metrics.FOLDER_VARIABLE, "metrics"),
+                (board.FOLDER_VARIABLE, "workers"), (prometheus.FOLDER_VARIABLE, "metrics"),
             ):  # fmt: skip
                 (shared / name).mkdir()
                 os.environ[variable] = str(shared / name)

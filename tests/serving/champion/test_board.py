@@ -9,7 +9,7 @@ import pytest
 
 from presagio.serving.champion.board import Board
 from presagio.serving.champion.worker_metrics import WorkerCollector
-from presagio.serving.metrics import Metrics
+from presagio.serving.prometheus import Metrics
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from presagio.pages.layout import page, text
+from presagio.pages.elements import page, text
 from presagio.serving.http.problems import RefusedError
 
 _SCRIPT = """

@@ -20,7 +20,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from presagio.serving import metrics
+from presagio.serving import prometheus
 
 _log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "PRESAGIO_WORKERS_FOLDER"
@@ -128,7 +128,7 @@ class Board:
         if not _lives(pid):
             with contextlib.suppress(OSError):
                 path.unlink()
-            metrics.forget_worker(pid)
+            prometheus.forget_worker(pid)
             return None
         try:
             with path.open("rb") as file:

@@ -17,7 +17,7 @@ from presagio.serving.champion import last_good
 from presagio.serving.champion.board import Board
 from presagio.serving.champion.following import Follower
 from presagio.serving.champion.served import Served, check_page, load_fallback
-from presagio.serving.metrics import Metrics
+from presagio.serving.prometheus import Metrics
 from presagio.settings import Settings
 
 if TYPE_CHECKING:

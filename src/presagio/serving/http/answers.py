@@ -27,7 +27,7 @@ class PredictResponse(BaseModel):
     ]
     score: Annotated[float, Field(description="The decision function's value.")]
     diagnosis: Annotated[
-        "Diagnosis | None", Field(description="For an alarm, and with `?explain=true`.")
+        "AlarmDiagnosis | None", Field(description="For an alarm, and with `?explain=true`.")
     ] = None
 
 
@@ -56,7 +56,7 @@ class ClearingChange(BaseModel):
     unit: Annotated[str, Field(examples=["Nm"])]
 
 
-class Diagnosis(BaseModel):
+class AlarmDiagnosis(BaseModel):
     """Why the model says so, and what a technician can do."""
 
     mode: Annotated[str | None, Field(description="The likeliest failure mode.")]
@@ -88,7 +88,7 @@ class FeedbackResponse(BaseModel):
     ]
 
 
-class Fault(BaseModel):
+class FieldFault(BaseModel):
     """One thing that is wrong with a request."""
 
     field: Annotated[str, Field(description="Where, as a path.", examples=["features.torque_nm"])]
@@ -112,7 +112,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[Fault] = []
+    errors: list[FieldFault] = []
 
 
 class WorkerState(BaseModel):

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from presagio.serving.http.bodies import Receive, Scope
 from presagio.serving.http.problems import RefusedError, internal_error, problem_response
 from presagio.serving.logs import request_id
-from presagio.serving.metrics import Metrics
+from presagio.serving.prometheus import Metrics
 from presagio.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Direct(Protocol):
         ...
 
 
-class _Exchange:
+class _OpenRequest:
     """One request and its answer.
 
     While a body is awaited, or a client that does not read its answer, the request is not one that
@@ -176,7 +176,7 @@ class Edge:
         began = time.perf_counter()
         identifier = self._id(scope)
         request_id.set(identifier.decode())
-        exchange = _Exchange(self, identifier, receive, send)
+        exchange = _OpenRequest(self, identifier, receive, send)
         self.in_flight += 1
         direct = self._direct.get((scope["method"], scope["path"]))
         try:
@@ -202,7 +202,7 @@ class Edge:
                 f"{self._most} are being answered; try again", headers={"Retry-After": "1"},
             )  # fmt: skip
 
-    async def _refuse(self, err: RefusedError, scope: Scope, exchange: "_Exchange") -> None:
+    async def _refuse(self, err: RefusedError, scope: Scope, exchange: "_OpenRequest") -> None:
         if not exchange.status:
             await problem_response(err)(scope, exchange.receive, exchange.send)
             self._metrics.refused(err.kind)

@@ -19,7 +19,7 @@ from presagio.errors import RegistryError, StorageError
 from presagio.machine.contradictions import CONTRADICTION
 from presagio.machine.inputs import Feature
 from presagio.machine.spec import MachineSpec
-from presagio.serving.http.answers import Fault, Problem
+from presagio.serving.http.answers import FieldFault, Problem
 from presagio.serving.http.openapi import schema_reference
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class RefusedError(Exception):
         title: str,
         detail: str,
         *,
-        faults: Sequence[Fault] = (),
+        faults: Sequence[FieldFault] = (),
         headers: dict[str, str] | None = None,
         members: dict[str, str] | None = None,
     ) -> None:
@@ -81,10 +81,10 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}…"
 
 
-def feature_fault(feature: Feature, field: str, got: str) -> Fault:
+def feature_fault(feature: Feature, field: str, got: str) -> FieldFault:
     """Return the fault of a reading that is no number in its range."""
     low, high = feature.range
-    return Fault(
+    return FieldFault(
         field=field,
         got=got,
         allowed=f"a number, {feature.allowed}",
@@ -94,13 +94,13 @@ def feature_fault(feature: Feature, field: str, got: str) -> Fault:
     )
 
 
-def contradiction_fault(field: str, names: Sequence[str]) -> Fault:
+def contradiction_fault(field: str, names: Sequence[str]) -> FieldFault:
     """Return the fault of a reading that has two values of one category."""
     both = f"{' and '.join(names)} are both true"
-    return Fault(field=field, got=both, allowed="one of them at most")
+    return FieldFault(field=field, got=both, allowed="one of them at most")
 
 
-def _fault(error: Any, spec: MachineSpec) -> Fault:
+def _fault(error: Any, spec: MachineSpec) -> FieldFault:
     place = [str(part) for part in error["loc"]]
     # What stands behind an indicator is which of its two forms was tried.
     ends = [i for i, part in enumerate(place) if part in spec.indicator_names]
@@ -119,10 +119,10 @@ def _fault(error: Any, spec: MachineSpec) -> Fault:
         allowed = f"valid JSON in UTF-8 ({error.get('ctx', {}).get('error', error['msg'])})"
     else:
         allowed = str(error["msg"])
-    return Fault(field=field, got=got, allowed=allowed)
+    return FieldFault(field=field, got=got, allowed=allowed)
 
 
-def invalid(faults: Sequence[Fault]) -> RefusedError:
+def invalid(faults: Sequence[FieldFault]) -> RefusedError:
     """Return the refusal of a request for its faults."""
     listed = faults[:_MOST_FAULTS]
     return RefusedError(

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response, Security
 
-from presagio.serving import metrics as figures
+from presagio.serving import prometheus
 from presagio.serving.auth.authorization import admitted
 from presagio.serving.champion.board import Board
 from presagio.serving.champion.holder import Champion
@@ -13,7 +13,7 @@ from presagio.serving.champion.worker_metrics import WorkerCollector
 from presagio.serving.executors import Executor
 from presagio.serving.http.answers import Readiness
 from presagio.serving.http.problems import RefusedError, problems
-from presagio.serving.metrics import Metrics
+from presagio.serving.prometheus import Metrics
 from presagio.serving.warmup import Warmup
 from presagio.settings import Settings
 
@@ -82,6 +82,6 @@ def metrics_router(metrics: Metrics, board: Board, executor: Executor) -> APIRou
         """Give the figures of all workers, in Prometheus's text format."""
         # It reads a file of each worker.
         text = await executor.run(metrics.exposition, WorkerCollector(board))
-        return Response(text, media_type=figures.CONTENT_TYPE)
+        return Response(text, media_type=prometheus.CONTENT_TYPE)
 
     return router

@@ -17,9 +17,9 @@ from presagio.serving.champion.holder import Champion, Served
 from presagio.serving.executors import Executor
 from presagio.serving.http import bodies
 from presagio.serving.http.answers import (
+    AlarmDiagnosis,
     ClearingChange,
-    Diagnosis,
-    Fault,
+    FieldFault,
     LimitDistance,
     PredictResponse,
 )
@@ -27,7 +27,7 @@ from presagio.serving.http.edge import Send
 from presagio.serving.http.openapi import schema_reference
 from presagio.serving.http.problems import invalid, problems, shown
 from presagio.serving.logs import request_id
-from presagio.serving.metrics import Metrics
+from presagio.serving.prometheus import Metrics
 from presagio.serving.recording import Recorder
 from presagio.serving.routes.requests import PredictRequest
 from presagio.settings import Settings
@@ -38,10 +38,10 @@ _MOST_PARAMETERS = 20
 Answer = tuple[float, float, bool]
 
 
-def _diagnosis(spec: MachineSpec, found: Explanation) -> Diagnosis:
+def _diagnosis(spec: MachineSpec, found: Explanation) -> AlarmDiagnosis:
     titles = {mode.name: mode.title for mode in spec.modes}
     parts, change = found.attribution, found.clearing
-    return Diagnosis(
+    return AlarmDiagnosis(
         mode=found.mode,
         title=titles.get(found.mode) if found.mode else None,
         odds=found.odds,
@@ -66,11 +66,13 @@ def _wants_explanation(query: bytes) -> bool:
         asked = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
         return _BOOLEANS[asked.get("explain", ["false"])[-1]]
     except (KeyError, ValueError) as err:
-        raise invalid([Fault(field="explain", got=shown(text), allowed="true or false")]) from err
+        raise invalid(
+            [FieldFault(field="explain", got=shown(text), allowed="true or false")]
+        ) from err
 
 
 def _as_json(
-    response_id: int, answer: Answer, served: Served, diagnosis: Diagnosis | None
+    response_id: int, answer: Answer, served: Served, diagnosis: AlarmDiagnosis | None
 ) -> bytes:
     score, probability, label = answer
     # The members of PredictResponse, whose values need no validation: they are made here.

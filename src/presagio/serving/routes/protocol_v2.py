@@ -17,7 +17,7 @@ from presagio.serving.auth.authorization import admitted
 from presagio.serving.bookkeeping import Judge
 from presagio.serving.champion.holder import Champion, Served
 from presagio.serving.http import bodies
-from presagio.serving.http.answers import Fault
+from presagio.serving.http.answers import FieldFault
 from presagio.serving.http.openapi import schema_reference
 from presagio.serving.http.problems import (
     RefusedError,
@@ -194,7 +194,7 @@ class Inference:
             refused.faults = faults
             raise refused
 
-    def _contradictions(self, rows: NDArray[np.float64]) -> list[Fault]:
+    def _contradictions(self, rows: NDArray[np.float64]) -> list[FieldFault]:
         names = self._spec.input_names
         return [
             contradiction_fault(f"inputs[{row}]", tuple(category.indicators.values()))
