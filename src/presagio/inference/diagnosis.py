@@ -204,7 +204,7 @@ def explain(predictor: Predictor, inputs: Floats, *, alarm: bool) -> Explanation
     predictor
         The model; its artifact says the machine spec and the background.
     inputs
-        Shape ``(k,)``, as for :meth:`Predictor.predict`.
+        Row of shape ``(k,)``, in the order of :meth:`Predictor.predict`.
     alarm
         Whether the answer was an alarm, which is to be cleared.
     """

@@ -10,7 +10,7 @@ Floats = NDArray[np.float64]
 
 
 def f1_of(target: Bools, label: Bools) -> float:
-    """Return the F1 of labels, 0 where there is neither a failure nor an alarm."""
+    """Return the F1 of labels of shape ``(n,)``, 0 where there is neither failure nor alarm."""
     either = int(target.sum()) + int(label.sum())
     return 2 * int(np.sum(target & label)) / either if either else 0.0
 
@@ -42,5 +42,5 @@ def row_costs(target: Bools, alarm: Bools, costs: Costs) -> Floats:
 
 
 def total_cost(target: Bools, alarm: Bools, costs: Costs) -> float:
-    """Sum up what predictions cost, in the spec's currency."""
+    """Sum up what predictions of shape ``(n,)`` cost, in the spec's currency."""
     return float(row_costs(target, alarm, costs).sum())

@@ -106,7 +106,7 @@ class Predictor:
         Parameters
         ----------
         inputs
-            As for :meth:`predict`.
+            Shape ``(n, k)``, as for :meth:`predict`.
 
         Returns
         -------
@@ -143,7 +143,7 @@ class Predictor:
         return np.array([self.values(reading) for reading in readings])
 
     def check_rows(self, inputs: ArrayLike) -> Prediction:
-        """Predict rows that nobody waits for, and check that there is an answer to each.
+        """Predict rows of shape ``(n, k)`` that nobody waits for; check the answer to each.
 
         Raises
         ------

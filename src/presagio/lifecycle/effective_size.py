@@ -9,7 +9,7 @@ FEWEST = 2.0
 
 
 def effective_rows(values: Floats) -> float:
-    """Say how many independent values a series is worth; its order counts.
+    """Say how many independent values a series of shape ``(n,)`` is worth; its order counts.
 
     ``n`` over the integrated autocorrelation time, summed up over pairs of lags while these are
     positive. Source: Geyer, "Practical Markov Chain Monte Carlo", 1992.
@@ -32,8 +32,8 @@ def effective_sizes(
 ) -> tuple[float, float]:
     """Return how many independent values training data and window are worth.
 
-    Both by how the training data's values follow each other: a window that stands still would
-    say nothing of it.
+    Both by how the training data's values, of shape ``(m,)``, follow each other: a window that
+    stands still would say nothing of it.
     """
     share = effective_rows(reference) / len(reference)
     return max(reference_rows * share, FEWEST), max(window_rows * share, FEWEST)

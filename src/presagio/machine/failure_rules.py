@@ -27,7 +27,13 @@ class Bound(SpecTable):
 
     @property
     def limit(self) -> float | dict[str, float]:
-        """The one limit that is set, in the unit of ``of``."""
+        """The one limit that is set, in the unit of ``of``.
+
+        Raises
+        ------
+        InvalidSpecError
+            If there is none: of a bound that was never validated.
+        """
         limit = self.above if self.below is None else self.below
         if limit is None:
             raise InvalidSpecError(f"the bound of {self.of} has neither below nor above")

@@ -10,7 +10,13 @@ _ROLE = "Admin"
 
 
 def provision_admin(name: str, password: str) -> None:
-    """Create the admin, or give it this password; Airflow's database has its tables already."""
+    """Create the admin, or give it this password; Airflow's database has its tables already.
+
+    Raises
+    ------
+    SystemExit
+        If Airflow does not take it.
+    """
     from airflow.providers.fab.auth_manager.cli_commands.utils import (  # noqa: PLC0415 - seconds
         get_application_builder,
     )

@@ -46,7 +46,13 @@ def remove(cache: Path, folder: Path) -> None:
 
 
 def place(fetched: Path, cache: Path, folder: Path) -> None:
-    """Move a fetched artifact into the cache; what another process has put there stays."""
+    """Move a fetched artifact into the cache; what another process has put there stays.
+
+    Raises
+    ------
+    OSError
+        If it cannot be moved there.
+    """
     with contextlib.suppress(OSError):
         fetched.rename(folder)
     if not folder.is_dir():

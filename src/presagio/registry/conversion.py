@@ -36,7 +36,10 @@ class ThirdPartyEstimator:
         return pd.DataFrame(own, columns=self.columns)
 
     def judge(self, rows: Floats) -> tuple[Floats, Floats]:
-        """Return score (log odds where the model gives probabilities) and probability."""
+        """Return score (log odds where the model gives probabilities) and probability.
+
+        Of rows of shape ``(n, k)`` in the order of the spec's inputs, shape ``(n,)`` each.
+        """
         if self.has_probability:
             probability = np.asarray(self.model.predict_proba(self._given(rows)))[:, 1]
             inside = np.clip(probability, 1e-12, 1 - 1e-12)
@@ -45,7 +48,7 @@ class ThirdPartyEstimator:
         return score, 0.5 * (1 + np.tanh(score / 2))
 
     def labels(self, rows: Floats) -> NDArray[np.bool_]:
-        """Return the model's own labels."""
+        """Return the model's own labels of rows of shape ``(n, k)``, shape ``(n,)``."""
         return np.asarray(self.model.predict(self._given(rows))).astype(bool)
 
 

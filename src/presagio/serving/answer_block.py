@@ -68,7 +68,7 @@ class AnswerBlock:
     def extend(
         self, request: str, inputs: NDArray[np.float64], prediction: Prediction, served: Served
     ) -> None:
-        """Add rows, none of which has an id."""
+        """Add rows of shape ``(n, k)``, none of which has an id."""
         rows = self.array[self.rows : self.rows + len(inputs)]
         rows["at"], rows["request_id"], rows["model"] = time.time(), _NO_ID, self._model(served)
         rows["score"], rows["probability"] = prediction.score, prediction.probability

@@ -98,7 +98,7 @@ class Recorder:
     def many(
         self, request: str, inputs: NDArray[np.float64], prediction: Prediction, served: Served
     ) -> None:
-        """Keep the answers to the readings of a file."""
+        """Keep the answers to the readings of a file, of shape ``(n, k)``."""
         if not self._on:
             return
         with self._lock:

@@ -66,7 +66,13 @@ def write_status(layout: Layout, status: StackStatus) -> None:
 
 
 def read_status(layout: Layout) -> StackStatus | None:
-    """Read the state file; None where no stack has been started yet."""
+    """Read the state file; None where no stack has been started yet.
+
+    Raises
+    ------
+    StackError
+        If what stands there is no state.
+    """
     try:
         return StackStatus.model_validate_json(layout.state.read_bytes())
     except FileNotFoundError:

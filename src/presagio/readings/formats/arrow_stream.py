@@ -149,7 +149,13 @@ def _read(part: list[Message], columns: Mapping[str, str] | None) -> pl.DataFram
 
 
 def read_schema(path: Path) -> pl.Schema:
-    """Return names and types of a stream's columns; errors as of :func:`read_frames`."""
+    """Return names and types of a stream's columns.
+
+    Raises
+    ------
+    DataError
+        If it begins with no schema; others as of :func:`read_frames`.
+    """
     with path.open("rb") as file:
         schema = next(messages(file, path.stat().st_size), None)
     if schema is None or schema.kind != _SCHEMA:

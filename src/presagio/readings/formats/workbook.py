@@ -72,7 +72,13 @@ def _load(book: "ExcelReader", sheet: str, **options: Any) -> "ExcelSheet":
 
 
 def read_header(path: Path, arguments: Mapping[str, Any]) -> Parts:
-    """Tell the sheet, the names of its columns, and which of them hold nothing but numbers."""
+    """Return the sheet, the names of its columns, and which of them hold nothing but numbers.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the sheet is not there or empty, or its header is too long.
+    """
     book = _open(path, arguments["most_bytes"])
     sheet = _sheet_name(book, arguments["sheet"])
     first = _load(book, sheet, n_rows=1, dtypes="string").to_polars()

@@ -64,6 +64,11 @@ def read_checked(form: str, path: Path, arguments: Mapping[str, Any]) -> Parts:
 
     A part has the inputs of its good rows as float64, row by row, and, where a row is bad, a table
     of what is wrong with each.
+
+    Raises
+    ------
+    DataError
+        If the file unpacks to more than it may.
     """
     source = _open(form, path, arguments)
     if source is None:
