@@ -1,18 +1,21 @@
-"""Write the documents that are made from the program: settings and commands.
+"""Write what is made from the program: settings, commands, limits, pictures of the structure.
 
 Run by ``make docs``; a test fails while what it would write differs from what is there.
 """
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import typer
 
+from pictures import packages_picture, walk_picture
 from presagio.cli.exit_status import EVERY_COMMAND, SPECIFIC, ExitStatus
 from presagio.cli.main import app
 from presagio.settings import Settings
+from structure import Package, every_package, packages, walks
 
 HERE = Path(__file__).parent
 
@@ -121,24 +124,58 @@ _LIMIT = re.compile(
 _NUMBERS = (int, float)
 
 
+def _filled(page: str, part: str, content: str) -> str:
+    """Put the content into a page, between the marks of a part."""
+    begin, end = f"<!-- {part} -->\n", f"<!-- /{part} -->"
+    before, after = page.partition(begin)[0], page.partition(end)[2]
+    return f"{before}{begin}{content}\n{end}{after}"
+
+
+def _page(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
 def security_page() -> str:
     """Return the page on security with its table of limits written anew."""
-    text = (HERE / "security.md").read_text(encoding="utf-8")
-    before, _, rest = text.partition("<!-- limits -->\n")
-    after = rest.partition("<!-- /limits -->")[2]
     lines = [
         f"| `PRESAGIO_{name.upper()}` | {field.default:,} | {field.description} |"
         for name, field in Settings.model_fields.items()
         if name != "api_workers" and _LIMIT.match(name) and isinstance(field.default, _NUMBERS)
     ]
     table = "\n".join(["| setting | default | what it bounds |", "| --- | --- | --- |", *lines])
-    return f"{before}<!-- limits -->\n{table}\n<!-- /limits -->{after}"
+    return _filled(_page("security.md"), "limits", table)
+
+
+def _row(package: Package) -> str:
+    name = package.name if package.name.endswith(".py") else f"{package.name}/"
+    about = package.about.replace("``", "`").replace("|", "\\|")
+    return (
+        f"| [`{name}`](../src/presagio/{package.name}) | {about} | {', '.join(package.outside)} |"
+    )
+
+
+def architecture_page() -> str:
+    """Return the page on the architecture with its table of packages written anew."""
+    lines = ["| package | what is in it | speaks to |", "| --- | --- | --- |"]
+    table = "\n".join([*lines, *map(_row, every_package())])
+    return _filled(_page("architecture.md"), "packages", table)
+
+
+def _walk_picture(title: str) -> str:
+    (found,) = (walk for walk in walks(_page("architecture.md")) if walk.title == title)
+    return walk_picture(found)
 
 
 PAGES = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "security.md": security_page,
+    "architecture.md": architecture_page,
+    "images/packages.svg": lambda: packages_picture(packages()),
+    **{
+        f"images/{walk.file}.svg": partial(_walk_picture, walk.title)
+        for walk in walks(_page("architecture.md"))
+    },
 }
 
 if __name__ == "__main__":
