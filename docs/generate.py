@@ -4,6 +4,7 @@ Run by ``make docs``; a test fails while what it would write differs from what i
 """
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,7 @@ def _walk_picture(title: str) -> str:
     return walk_picture(found)
 
 
-PAGES = {
+PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "security.md": security_page,
