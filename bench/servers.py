@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -85,6 +86,8 @@ def _milliseconds(text: str) -> float:
 
 def ask(server: Server, headers: Mapping[str, str], seconds: int) -> Load:
     """Ask a server for one row again and again, over 16 connections."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("this benchmark asks with wrk, which is missing: apt-get install wrk")
     lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
     script = _LUA.format(body=json.dumps(server.body), headers="\n".join(lines))
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
