@@ -16,7 +16,7 @@ from bench.report import table, write
 from bench.running import HEADER, Stack, running_stack
 from bench.sizes import Size
 from presagio.ingest.incoming import incoming_files, plan_batches
-from presagio.jobs.sweep import open_intake
+from presagio.ingest.opening import open_intake
 from presagio.settings import Prefixes
 
 # A gigabyte, and a quarter of one.

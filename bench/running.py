@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from presagio.jobs.sweep import open_intake
+from presagio.ingest.opening import open_intake
 from presagio.settings import Settings, load_settings
 from presagio.stack.layout import Layout
 from presagio.stack.ports import free_ports, port_options

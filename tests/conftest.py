@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 from presagio.ingest.checking import check_file
 from presagio.ingest.filing import Intake
 from presagio.machine.spec import MachineSpec, load_spec
-from presagio.settings import Prefixes, Settings
+from presagio.settings import Prefixes, Settings, load_settings
 from presagio.stack import ports as stack_ports
 from presagio.stack.credentials import Credentials, load_credentials
 from presagio.stack.layout import Layout
@@ -208,6 +208,23 @@ def new_intake(
 @pytest.fixture
 def intake(new_intake: Callable[[], Intake]) -> Intake:
     return new_intake()
+
+
+@pytest.fixture
+def plant(services: RunningServices, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """Settings of a plant of one's own: buckets, model, home; the environment has them too."""
+    name, given = f"plant-{uuid4().hex[:8]}", services.settings
+    open_store(given).create_bucket(name)
+    own = {
+        "HOME": str(tmp_path), "S3_BUCKET": name, "DATA_BUCKET": name, "MODEL_NAME": name,
+        "EXPERIMENT": name, "S3_ENDPOINT": str(given.s3_endpoint), "MLFLOW_URL": given.mlflow_url,
+        "API_URL": "http://127.0.0.1:9", "TRAIN_MIN_NEW_ROWS": "1000",
+    }  # fmt: skip
+    for secret in ("s3_access_key", "s3_secret_key", "database_url"):
+        own[secret.upper()] = getattr(given, secret).get_secret_value()
+    for variable, value in own.items():
+        monkeypatch.setenv(f"PRESAGIO_{variable}", value)
+    return load_settings()
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,20 @@
 """Files every CSV and Parquet file that lands below the incoming prefix; runs again and again.
 
 When: as soon as there is a file (looked for in the triggerer, no worker waits).
-What: ``presagio.jobs.sweep`` plans batches of what is there (a handful of small files it
-files right away), mapped tasks file one batch each, and one task emits the asset
-``presagio_clean_data`` with the count of new rows.
+What: ``presagio.jobs.file`` plans batches of what is there (a handful of small files are filed at
+once), mapped tasks file one batch each, and one task emits the asset ``presagio_clean_data`` with
+the count of new rows.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import Asset, Param, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from presagio.orchestration import tasks
 from presagio.orchestration.waiting import WaitForIncomingCsv
-from presagio.settings import Prefixes, load_settings
-
-if TYPE_CHECKING:
-    from presagio.ingest.filing import Intake
+from presagio.settings import load_settings
 
 CLEAN_DATA = Asset("presagio_clean_data")
 
@@ -37,12 +35,6 @@ _PARAMS = {
 }
 
 
-def _intake(params: dict[str, Any] | None) -> "Intake":
-    from presagio.jobs.sweep import open_intake  # noqa: PLC0415 - not at parse time
-
-    return open_intake(load_settings(), Prefixes(**(params or {})))
-
-
 @dag(
     schedule="@continuous",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -59,27 +51,21 @@ def csv_file_watcher() -> None:
     @task
     def plan(
         params: dict[str, Any] | None = None, run_id: str | None = None
-    ) -> list[dict[str, Any]]:
-        from presagio.jobs.sweep import begin_round  # noqa: PLC0415
-
-        return begin_round(_intake(params), run_id=run_id)
+    ) -> list[dict[str, object]]:
+        return tasks.begin_round(params, run_id)
 
     @task(map_index_template="{{ task.op_kwargs['batch']['keys'] | length }} files")
     def file_batch(
         batch: dict[str, Any], params: dict[str, Any] | None = None, run_id: str | None = None
     ) -> dict[str, int]:
-        from presagio.jobs.sweep import file_batch  # noqa: PLC0415
-
-        return file_batch(_intake(params), batch, run_id=run_id)
+        return tasks.file_batch(batch, params, run_id)
 
     # Files that were filed count even when a batch failed.
     @task(outlets=[CLEAN_DATA], trigger_rule="all_done")
     def announce(
         params: dict[str, Any] | None = None, run_id: str | None = None, outlet_events: Any = None
     ) -> dict[str, int]:
-        from presagio.jobs.sweep import sum_up  # noqa: PLC0415
-
-        total = sum_up(_intake(params), run_id=run_id or "")
+        total = tasks.sum_up(params, run_id)
         if total["rows_processed"] == 0:
             raise AirflowSkipException("no new rows")
         outlet_events[CLEAN_DATA].extra = total

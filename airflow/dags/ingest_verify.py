@@ -1,6 +1,6 @@
-"""Compares the ledger with the buckets once a day, and mends what can be mended.
+"""Compares the ledger with the buckets once a day, and repairs what can be repaired.
 
-What: ``presagio.ingest.verify``, the same as ``presagio ingest verify``. The run fails when
+What: ``presagio.jobs.reconcile``, the same as ``presagio ingest verify``. The run fails when
 differences are left, so that somebody looks; its log names each.
 """
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from airflow.sdk import Param, dag, task
 
+from presagio.orchestration import tasks
+
 _PARAMS = {
-    "mend": Param(default=True, type="boolean", title="Put right what can be; nothing is lost"),
+    "repair": Param(default=True, type="boolean", title="Repair what can be; nothing is lost"),
     "deep": Param(default=False, type="boolean", title="Read every object, compare its SHA-256"),
 }
 
@@ -26,14 +28,14 @@ _PARAMS = {
     tags=["presagio", "intake"],
 )
 def ingest_verify() -> None:
-    """Compare, mend, and fail when something is left."""
+    """Compare, repair, and fail when something is left."""
 
     @task
     def compare(params: dict[str, Any] | None = None) -> dict[str, int]:
-        from presagio.jobs.reconcile import reconcile  # noqa: PLC0415 - not at parse time
-
         wanted = params or {}
-        return reconcile(deep=wanted["deep"], mend=wanted["mend"])
+        # `mend` is what `repair` was called before.
+        repair = wanted.get("mend", wanted["repair"])
+        return tasks.reconcile(deep=wanted["deep"], repair=repair)
 
     compare()
 

@@ -1,8 +1,8 @@
 """Looks whether the newest readings are still like those that the champion was trained on.
 
 When: by ``PRESAGIO_DRIFT_SCHEDULE``, once an hour by default.
-What: ``presagio.jobs.drift``, the same as ``presagio drift``: population stability, KS and
-chi-square of features and scores, a page in the data bucket, figures in MLflow, an alert to the log
+What: ``presagio.jobs.monitor``, the same as ``presagio drift``: population stability, KS and
+chi-square of features and scores, a page in the data bucket, metrics in MLflow, an alert to the log
 and to ``PRESAGIO_ALERT_WEBHOOK``, once while the same drift holds. Drift does not fail the run.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
+from presagio.orchestration import tasks
 from presagio.settings import load_settings
 
 
@@ -28,15 +29,7 @@ def monitor_drift() -> None:
 
     @task
     def watch() -> dict[str, Any]:
-        from presagio.jobs.drift import watch_drift  # noqa: PLC0415 - not at parse time
-
-        watched = watch_drift()
-        drifted = [] if watched.report is None else list(watched.report.drifted)
-        undecided = [] if watched.report is None else list(watched.report.undecided)
-        return {
-            "summary": watched.summary, "drifted": drifted, "undecided": undecided,
-            "page": watched.place,
-        }  # fmt: skip
+        return tasks.watch_drift()
 
     watch()
 

@@ -2,8 +2,8 @@
 
 When: new clean data came (asset ``presagio_clean_data``), and on ``PRESAGIO_TRAIN_SCHEDULE`` where
 that is set. Nothing happens while fewer labelled rows are new than ``PRESAGIO_TRAIN_MIN_NEW_ROWS``.
-What: ``presagio.jobs.retrain``: base rows and curated rows, search, judgement, gate, and
-the word to the API. A file that was refused whole for its rows blocks it until it is looked at.
+What: ``presagio.jobs.train``: base rows and curated rows, search, evaluation, gate; then the API is
+told. A file that was refused whole for its rows blocks it until it is looked at.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable, Param,
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from presagio.errors import DataError
+from presagio.orchestration import tasks
 from presagio.settings import load_settings
 
 _SETTINGS = load_settings()
@@ -43,14 +44,12 @@ _PARAMS = {
     tags=["presagio", "models"],
 )
 def train_champion() -> None:
-    """Count what is new, train and judge, tell the API."""
+    """Count what is new, train and evaluate, tell the API."""
 
     @task
     def count_new_rows(params: dict[str, Any] | None = None) -> dict[str, int]:
-        from presagio.jobs.retrain import count_new_rows  # noqa: PLC0415 - not at parse
-
         try:
-            counted = count_new_rows(at_least=(params or {}).get("min_new_rows"))
+            counted = tasks.count_new_rows((params or {}).get("min_new_rows"))
         except DataError as err:
             # Trying again would find the same file; somebody has to look at it.
             raise AirflowFailException(str(err)) from err
@@ -61,21 +60,17 @@ def train_champion() -> None:
         return counted
 
     @task(execution_timeout=timedelta(hours=2))
-    def train_and_judge(run_id: str | None = None) -> dict[str, Any]:
-        from presagio.jobs.retrain import retrain  # noqa: PLC0415
-
+    def train_and_evaluate(run_id: str | None = None) -> dict[str, Any]:
         try:
-            return retrain(run_id=run_id)
+            return tasks.retrain(run_id)
         except DataError as err:
             raise AirflowFailException(str(err)) from err
 
     @task
     def tell_api() -> dict[str, Any]:
-        from presagio.jobs.retrain import tell_api  # noqa: PLC0415
+        return tasks.announce_champion()
 
-        return tell_api()
-
-    count_new_rows() >> train_and_judge() >> tell_api()
+    count_new_rows() >> train_and_evaluate() >> tell_api()
 
 
 train_champion()

@@ -3,9 +3,10 @@
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from airflow.sdk import Asset, AssetWatcher, dag, task
+
+from presagio.orchestration import tasks
 
 sys.path.insert(0, str(Path(__file__).parent))
 from incoming_event import IncomingEvent  # type: ignore[import-not-found]
@@ -31,11 +32,8 @@ def csv_file_watcher() -> None:
     """Plan and file, as the real one does."""
 
     @task
-    def plan(run_id: str | None = None) -> list[dict[str, Any]]:
-        from presagio.jobs.sweep import begin_round, open_intake  # noqa: PLC0415
-        from presagio.settings import load_settings  # noqa: PLC0415
-
-        return begin_round(open_intake(load_settings()), run_id=run_id)
+    def plan(run_id: str | None = None) -> list[dict[str, object]]:
+        return tasks.begin_round(None, run_id)
 
     plan()
 

@@ -23,7 +23,7 @@ from presagio.cli.exit_status import (
 )
 from presagio.cli.main import app
 from presagio.errors import NotFoundError, RegistryError, UnknownVersionError
-from presagio.jobs.sweep import open_intake, sweep
+from presagio.ingest.opening import open_intake, sweep
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Settings

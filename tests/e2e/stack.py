@@ -16,7 +16,7 @@ import httpx
 import psutil
 
 from presagio.ingest.filing import Intake
-from presagio.jobs.sweep import open_intake
+from presagio.ingest.opening import open_intake
 from presagio.settings import Settings, load_settings
 from presagio.stack.layout import Layout
 from presagio.stack.processes import left_over

@@ -40,7 +40,7 @@ def test_new_rows_train_a_judged_challenger_and_the_api_is_told(
     run = stack.run_dag("train_champion", {"min_new_rows": 1})
     assert eventually(lambda: stack.ends("train_champion", run), 400)
     assert stack.task_states("train_champion", run) == {
-        "count_new_rows": "success", "train_and_judge": "success", "tell_api": "success",
+        "count_new_rows": "success", "train_and_evaluate": "success", "tell_api": "success",
     }  # fmt: skip
     decision = next(d for d in stack.decisions() if d["who"] == "train_champion")
     assert decision["newest_receipt"] == receipt.id
@@ -52,7 +52,7 @@ def test_new_rows_train_a_judged_challenger_and_the_api_is_told(
     # Nothing is new now.
     again = stack.run_dag("train_champion", {"min_new_rows": 1})
     assert eventually(lambda: stack.ends("train_champion", again), 120)
-    assert stack.task_states("train_champion", again)["train_and_judge"] == "skipped"
+    assert stack.task_states("train_champion", again)["train_and_evaluate"] == "skipped"
 
 
 def test_drift_is_said_once_and_does_not_fail_the_run(

@@ -8,8 +8,8 @@ import pytest
 
 from presagio.errors import DataError, NotFoundError
 from presagio.ingest.filing import Intake, file_object
+from presagio.ingest.opening import open_intake
 from presagio.jobs.feedback import Sent, alarm_figures, send_feedback
-from presagio.jobs.sweep import open_intake
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.registry.writer import open_registry

@@ -1,27 +1,29 @@
+from collections.abc import Iterator
+
 import pytest
 
 from presagio.errors import DataError
+from presagio.ingest.filing import Intake
+from presagio.ingest.opening import open_intake
 from presagio.jobs.reconcile import reconcile
-from presagio.storage.objects import open_store
-from tests.conftest import RunningServices
+from presagio.settings import Settings
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def bucket(services: RunningServices, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("PRESAGIO_HOME", str(services.settings.home))
-    monkeypatch.setenv("PRESAGIO_S3_BUCKET", "reconcile")
-    monkeypatch.setenv("PRESAGIO_DATA_BUCKET", "reconcile")
-    open_store(services.settings).create_bucket("reconcile")
-    return "reconcile"
+def intake(plant: Settings) -> Iterator[Intake]:
+    intake = open_intake(plant)
+    yield intake
+    intake.ledger.close()
 
 
 def test_what_agrees_is_counted_and_what_does_not_fails_the_task(
-    services: RunningServices, bucket: str, caplog: pytest.LogCaptureFixture
+    intake: Intake, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert reconcile(deep=True, mend=True) == {"receipts": 0, "objects": 0}
-    open_store(services.settings).write(bucket, "processed/stranger.csv", b"x")
-    with pytest.raises(DataError, match=r"1 differences .* reconcile/processed/stranger"):
-        reconcile(deep=False, mend=True)
-    assert "unknown_object (left): reconcile/processed/stranger.csv" in caplog.text
+    bucket = intake.prefixes.bucket
+    assert reconcile(intake, deep=True, repair=True) == {"receipts": 0, "objects": 0}
+    intake.store.write(bucket, "processed/stranger.csv", b"x")
+    with pytest.raises(DataError, match=rf"1 differences .* {bucket}/processed/stranger"):
+        reconcile(intake, deep=False, repair=True)
+    assert f"unknown_object (left): {bucket}/processed/stranger.csv" in caplog.text

@@ -110,8 +110,8 @@ def test_training_follows_clean_data(dags: dict[str, dict[str, Any]]) -> None:
     assert "presagio_clean_data" in dag["schedule"]
     assert dag["params"] == {"min_new_rows": 10_000}
     assert dag["tasks"] == {
-        "count_new_rows": ["train_and_judge"],
-        "train_and_judge": ["tell_api"],
+        "count_new_rows": ["train_and_evaluate"],
+        "train_and_evaluate": ["tell_api"],
         "tell_api": [],
     }
 

@@ -92,7 +92,7 @@ def check(files: Files, home: Home = None, as_json: AsJson = False) -> None:
     """Check files on this machine as the intake would, without a stack."""
     from presagio.errors import UnreadableFileError  # noqa: PLC0415 - heavy imports
     from presagio.ingest.checking import check_file, suffix_of  # noqa: PLC0415
-    from presagio.jobs.sweep import intake_limits  # noqa: PLC0415
+    from presagio.ingest.opening import intake_limits  # noqa: PLC0415
     from presagio.machine.spec import load_spec  # noqa: PLC0415
 
     settings, refused = load_settings(home), False
@@ -135,7 +135,7 @@ def sweep(home: Home = None, as_json: AsJson = False) -> None:
     from dataclasses import asdict, replace  # noqa: PLC0415
 
     from presagio.ingest.filing import Progress as FileProgress  # noqa: PLC0415 - heavy imports
-    from presagio.jobs.sweep import sweep as sweep_all  # noqa: PLC0415
+    from presagio.jobs.file import sweep as sweep_all  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with progress(*columns, as_json=as_json) as bar:

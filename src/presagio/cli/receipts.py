@@ -30,7 +30,7 @@ def describe(receipt: "Receipt") -> dict[str, Any]:
 
 def open_home_intake(home: Path | None) -> "Intake":
     """Open the intake of the stack in a home folder."""
-    from presagio.jobs.sweep import open_intake  # noqa: PLC0415 - heavy imports
+    from presagio.ingest.opening import open_intake  # noqa: PLC0415 - heavy imports
 
     return open_intake(load_settings(home))
 

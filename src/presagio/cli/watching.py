@@ -123,9 +123,11 @@ def drift(home: Home = None, as_json: AsJson = False) -> None:
     MLflow, an alert where there is drift. "Cannot tell" means that the readings of a column follow
     each other so closely that they are worth too few independent ones.
     """
-    from presagio.jobs.drift import watch_drift  # noqa: PLC0415 - heavy imports
+    from presagio.jobs.monitor import watch_drift  # noqa: PLC0415 - heavy imports
+    from presagio.registry.writer import open_registry  # noqa: PLC0415
 
-    watched = watch_drift(load_settings(home))
+    settings = load_settings(home)
+    watched = watch_drift(settings, open_home_intake(home), open_registry(settings))
     report = watched.report
     if as_json:
         print_json({

@@ -1,12 +1,15 @@
 """The inference API as its client: a token for commands and DAGs, and what they ask with it."""
 
+import logging
 from typing import Any
 
 import httpx
 
+from presagio.errors import SettingsError
 from presagio.settings import Settings
 from presagio.settings.private import reveal
 
+_log = logging.getLogger(__name__)
 _TOKEN_LIMIT_S = 10.0
 _RELOAD_LIMIT_S = 60.0
 
@@ -71,3 +74,23 @@ def reload_champion(settings: Settings) -> dict[str, Any]:
         timeout=_RELOAD_LIMIT_S,
     )
     return dict(answer.raise_for_status().json())
+
+
+def announce_champion(settings: Settings) -> dict[str, Any]:
+    """Have the API look at the champion's alias now, where it can be reached.
+
+    It also does so by itself, so that it is no error where it cannot.
+
+    Returns
+    -------
+    dict
+        What the API serves then: ``model``, ``version``, ``degraded``; or why it is not known, as
+        ``unreachable``.
+    """
+    try:
+        ready = reload_champion(settings)
+    except (httpx.HTTPError, SettingsError) as err:
+        _log.warning("the API was not reached, it follows the champion by itself: %s", err)
+        return {"unreachable": str(err)}
+    _log.info("the API serves %s version %s", ready["model"], ready["version"])
+    return {name: ready[name] for name in ("model", "version", "degraded")}

@@ -1,7 +1,4 @@
-"""Wait in Airflow's triggerer for incoming files: no worker process before, during or after.
-
-DAG files import this module each time they are parsed, so it imports nothing heavy itself.
-"""
+"""Wait in Airflow's triggerer for incoming files: no worker process before, during or after."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -9,6 +6,8 @@ from typing import Any
 
 from airflow.sdk import BaseSensorOperator
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
+
+from presagio.orchestration import tasks
 
 
 class IncomingCsvTrigger(BaseTrigger):
@@ -26,15 +25,11 @@ class IncomingCsvTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """List the prefix until there is a file; a failing store fails the task, for a retry."""
-        from presagio.ingest.incoming import is_waiting  # noqa: PLC0415 - see the module
-        from presagio.settings import Prefixes, load_settings  # noqa: PLC0415
-        from presagio.storage.objects import open_store  # noqa: PLC0415
-
-        settings = await asyncio.to_thread(load_settings)
-        store = await asyncio.to_thread(open_store, settings)
-        prefixes = Prefixes(bucket=self.bucket, incoming=self.incoming)
-        while not await asyncio.to_thread(is_waiting, store, prefixes):
-            await asyncio.sleep(settings.watch_poll_s)
+        is_waiting, poll_s = await asyncio.to_thread(
+            tasks.look_for_files, self.bucket, self.incoming
+        )
+        while not await asyncio.to_thread(is_waiting):
+            await asyncio.sleep(poll_s)
         yield TaskSuccessEvent()
 
 

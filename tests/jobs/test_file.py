@@ -4,15 +4,8 @@ import pytest
 
 from presagio.errors import StorageError
 from presagio.ingest.filing import Intake
-from presagio.jobs.sweep import (
-    Filed,
-    begin_round,
-    file_batch,
-    file_keys,
-    open_intake,
-    sum_up,
-    sweep,
-)
+from presagio.ingest.opening import open_intake
+from presagio.jobs.file import Filed, begin_round, file_batch, file_keys, sum_up, sweep
 from presagio.settings import Prefixes
 from presagio.storage.objects import open_store
 from tests.conftest import RunningServices, free_ports

@@ -1,4 +1,4 @@
-"""From files in the bucket to a judged version, as the DAG train_champion does it."""
+"""From files in the bucket to a version that the gate has decided on, as the DAGs do it."""
 
 import json
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from mlflow import MlflowClient
 
 from presagio.errors import DataError
 from presagio.ingest.filing import Intake, file_object
-from presagio.jobs.drift import watch_drift
-from presagio.jobs.retrain import count_new_rows, retrain, tell_api
-from presagio.jobs.sweep import open_intake
+from presagio.ingest.opening import open_intake
+from presagio.jobs.monitor import watch_drift
 from presagio.lifecycle.exporter import LATEST, Exporter
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
+from presagio.orchestration import tasks
 from presagio.registry.writer import open_registry
 from presagio.settings import Settings
 from presagio.storage.database import open_database
@@ -22,7 +22,7 @@ from presagio.storage.promotions import Promotions
 from presagio.storage.receipt import Receipt
 from tests.serving.conftest import serve_app
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
@@ -40,35 +40,37 @@ def _file(intake: Intake, name: str, frame: pl.DataFrame) -> Receipt:
     return receipt
 
 
-def test_only_labelled_rows_that_nothing_has_learned_from_count(
-    intake: Intake, spec: MachineSpec
+def test_a_round_is_planned_filed_and_summed_up_below_the_prefixes_of_its_run(
+    plant: Settings, intake: Intake, spec: MachineSpec
 ) -> None:
-    assert count_new_rows() == {"new_rows": 0, "wanted": 1000, "after": 0}
-    rows = pl.concat(simulate(spec, 1500, seed=2))
-    _file(intake, "unlabelled.csv", rows.select(spec.input_names))
-    # All rows are fewer than wanted: nothing was read to tell which of them are labelled.
-    assert count_new_rows(at_least=2000)["new_rows"] == 1500
-    assert count_new_rows()["new_rows"] == 0
-    _file(intake, "labelled.csv", rows)
-    assert count_new_rows()["new_rows"] == 1500
+    rows, bucket = pl.concat(simulate(spec, 200, seed=1)), plant.s3_bucket
+    intake.store.write(bucket, "in/a.csv", rows.write_csv().encode())
+    params = {"bucket": bucket, "incoming": "in/", "processed": "out/", "curated_bucket": bucket}
+    is_waiting, poll_s = tasks.look_for_files(bucket, "in/")
+    assert (is_waiting(), poll_s) == (True, plant.watch_poll_s)
+    assert tasks.begin_round(params, "run 1") == []
+    assert not is_waiting()
+    assert tasks.sum_up(params, "run 1")["rows_processed"] == 200
+    assert intake.store.head(bucket, "out/a.csv") is not None
+    batch = {"keys": ["in/gone.csv"], "size_bytes": 1}
+    assert tasks.file_batch(batch, params, "run 1")["files"] == 0
 
 
-def test_a_quarantine_alarm_blocks_training(intake: Intake, spec: MachineSpec) -> None:
-    broken = pl.concat(simulate(spec, 300)).with_columns(torque_nm=pl.lit("?"))
-    receipt = _file(intake, "broken.csv", broken)
-    assert receipt.outcome.verdict == "quarantined"
-    for step in (count_new_rows, lambda: retrain(run_id="r1")):
-        with pytest.raises(DataError, match=rf"receipt {receipt.id} .*ingest release"):
-            step()
+def test_differences_that_are_left_fail_the_task(plant: Settings, intake: Intake) -> None:
+    assert tasks.reconcile(deep=True, repair=True) == {"receipts": 0, "objects": 0}
+    intake.store.write(plant.s3_bucket, "processed/stranger.csv", b"x")
+    with pytest.raises(DataError, match="1 differences"):
+        tasks.reconcile(deep=False, repair=True)
 
 
-def test_new_rows_make_a_judged_version_and_the_api_is_told(
+@pytest.mark.slow
+def test_new_rows_make_a_version_and_the_api_is_told(
     plant: Settings, intake: Intake, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRESAGIO_TRAIN_SEARCH", "small")
     rows = pl.concat(simulate(spec, 2000, seed=3))
     receipt = _file(intake, "new.csv", rows)
-    done = retrain(run_id="run 7")
+    done = tasks.retrain("run 7")
     # There was no champion, so the gate lets the first one pass.
     assert (done["version"], done["decision"]) == ("1", "promotion")
     assert done["rows"] == 12_000
@@ -80,14 +82,14 @@ def test_new_rows_make_a_judged_version_and_the_api_is_told(
     )  # fmt: skip
     assert recorded.decision.why.startswith("run 7; ")
     # Nothing is new now.
-    assert count_new_rows() == {"new_rows": 0, "wanted": 1000, "after": receipt.id}
+    assert tasks.count_new_rows() == {"new_rows": 0, "wanted": 1000, "after": receipt.id}
     # The setting was heeded, and the card says so.
     assert "small grid" in done["summary"]
     # Somebody who opens MLflow reads the same as in Airflow's log.
     version = MlflowClient(plant.mlflow_url).get_model_version(plant.model_name, "1")
     assert version.description == done["summary"]
     assert "12000 rows" in done["summary"]
-    assert "unreachable" in tell_api()
+    assert "unreachable" in tasks.announce_champion()
     _the_api_reloads(plant)
     _drift_is_watched(plant, intake, rows)
 
@@ -102,26 +104,25 @@ def _the_api_reloads(plant: Settings) -> None:
 
 
 def _drift_is_watched(plant: Settings, intake: Intake, rows: pl.DataFrame) -> None:
-    calm = watch_drift()
-    assert calm.report is not None
-    assert (calm.report.drifted, calm.alerted) == ((), False)
+    assert tasks.watch_drift()["drifted"] == []
     shifted = rows.with_columns(pl.col("torque_nm") + 9.0).select(intake.spec.input_names)
     _file(intake, "worn belt.csv", shifted)
-    found = watch_drift()
+    found = watch_drift(plant, intake, open_registry(plant))
     assert found.report is not None
     assert "torque_nm" in found.report.drifted
     assert found.alerted
-    assert not watch_drift().alerted
+    again = watch_drift(plant, intake, open_registry(plant))
+    assert not again.alerted
     page = intake.store.read(plant.data_bucket, found.place or "")
     assert page is not None
     assert b"drift" in page[0].lower()
     latest = intake.store.read(plant.data_bucket, LATEST)
     assert latest is not None
-    said = json.loads(latest[0])
-    assert said["columns"]["torque_nm"]["drifted"] == 1
-    told = _exported(plant, intake)
-    assert told["presagio_drift_psi", "torque_nm"] > 0.2
-    assert told["presagio_drift_window_rows", ""] == found.report.window_rows
+    numbers = json.loads(latest[0])
+    assert numbers["columns"]["torque_nm"]["drifted"] == 1
+    samples = _exported(plant, intake)
+    assert samples["presagio_drift_psi", "torque_nm"] > 0.2
+    assert samples["presagio_drift_window_rows", ""] == found.report.window_rows
     client = MlflowClient(plant.mlflow_url)
     experiment = client.get_experiment_by_name(f"{plant.experiment}_monitoring")
     assert experiment is not None
@@ -131,7 +132,7 @@ def _drift_is_watched(plant: Settings, intake: Intake, rows: pl.DataFrame) -> No
 
 
 def test_without_a_champion_there_is_nothing_to_drift_from(plant: Settings) -> None:
-    assert f"no version of {plant.model_name}" in watch_drift(plant).summary
+    assert f"no version of {plant.model_name}" in tasks.watch_drift()["summary"]
 
 
 def _exported(plant: Settings, intake: Intake) -> dict[tuple[str, str], float]:

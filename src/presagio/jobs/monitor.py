@@ -1,4 +1,4 @@
-"""Watch for drift: the newest readings against what the champion was trained on."""
+"""Monitor: compare the newest readings with what the champion was trained on."""
 
 import json
 import logging
@@ -15,7 +15,6 @@ from presagio.errors import NoChampionError, RegistryError
 from presagio.ingest.curated import processed_receipts, read_part
 from presagio.ingest.filing import Intake
 from presagio.jobs.feedback import alarm_figures
-from presagio.jobs.sweep import open_intake
 from presagio.lifecycle.alerts import Alert, Alerts
 from presagio.lifecycle.drift import PROBABILITY, DriftRules, find_drift, newest_rows
 from presagio.lifecycle.drift_page import write_report
@@ -24,8 +23,8 @@ from presagio.lifecycle.exporter import COLUMN_METRICS, LATEST
 from presagio.machine.spec import MachineSpec
 from presagio.registry.loading import load_version
 from presagio.registry.versions import REFERENCE, RegisteredVersion
-from presagio.registry.writer import Registry, open_registry
-from presagio.settings import Settings, load_settings
+from presagio.registry.writer import Registry
+from presagio.settings import Settings
 
 _log = logging.getLogger(__name__)
 _PLACE = "monitoring/drift-{at:%Y%m%dT%H%M%SZ}.html"
@@ -154,22 +153,26 @@ def _publish(
     return Watched(summary, champion.version, report, place, alerted)
 
 
-def watch_drift(settings: Settings | None = None) -> Watched:
-    """Compare the newest readings with what the champion was trained on, and say so.
+def watch_drift(settings: Settings, intake: Intake, registry: Registry) -> Watched:
+    """Compare the newest readings with what the champion was trained on.
 
-    The report goes as a page to the data bucket and to MLflow, its figures as metrics to MLflow,
+    The report goes as a page to the data bucket and to MLflow, its numbers as metrics to MLflow,
     and an alert to the log and the webhook.
+
+    Parameters
+    ----------
+    settings
+        What counts as drift, whom to alert, and where reports go.
+    intake
+        Where the newest readings are.
+    registry
+        Where the champion is.
 
     Raises
     ------
     RegistryError, StorageError
         If MLflow, store or ledger fail.
     """
-    settings = settings or load_settings()
-    intake = open_intake(settings)
-    try:
-        watched = _watch(settings, intake, open_registry(settings))
-    finally:
-        intake.ledger.close()
+    watched = _watch(settings, intake, registry)
     _log.info("%s", watched.summary)
     return watched

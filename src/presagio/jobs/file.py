@@ -1,24 +1,14 @@
-"""One round of the intake: plan batches of what waits, file each batch, sum up."""
+"""File what came: plan batches of what waits, file each batch, sum up."""
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from presagio.errors import StorageError
-from presagio.ingest.checking import Limits
-from presagio.ingest.compression import Caps
-from presagio.ingest.filing import Intake, Progress, file_object
+from presagio.ingest.filing import Intake, file_object
 from presagio.ingest.incoming import Batch, plan_batches
-from presagio.machine.headers import HeaderLimits
-from presagio.machine.spec import load_spec
-from presagio.readings.process.limits import reader_limits
-from presagio.settings import Prefixes, Settings
-from presagio.storage.database import open_database
-from presagio.storage.ledger import Ledger
-from presagio.storage.objects import open_store
 from presagio.storage.receipt import Receipt
 
 _log = logging.getLogger(__name__)
@@ -26,44 +16,6 @@ _log = logging.getLogger(__name__)
 _THREADS = 4
 # A large file holds some 200 MB while it is checked: such files are filed one after the other.
 _LARGE_BYTES = 16 << 20
-_PROGRESS_EVERY_S = 5.0
-
-
-class _ProgressLog:
-    """Logs how far long files are, once in a while."""
-
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-
-    def __call__(self, progress: Progress) -> None:
-        if time.monotonic() - self._said < _PROGRESS_EVERY_S:
-            return
-        self._said = time.monotonic()
-        _log.info(
-            "%s: %d of %d MB checked, %d rows",
-            progress.key, progress.done_bytes >> 20, progress.total_bytes >> 20, progress.rows,
-        )  # fmt: skip
-
-
-def intake_limits(settings: Settings) -> Limits:
-    """Return what a file may be, as the settings say."""
-    caps = Caps(settings.intake_max_bytes, settings.intake_max_ratio)
-    headers = HeaderLimits(settings.max_columns, settings.max_name_length)
-    share = settings.intake_max_bad_share
-    reader, sheet = reader_limits(settings), settings.intake_sheet
-    return Limits(share, caps, headers, reader, settings.readers, sheet)
-
-
-def open_intake(settings: Settings, prefixes: Prefixes | None = None) -> Intake:
-    """Open store and ledger as the settings say; ``prefixes`` override where to read and write."""
-    return Intake(
-        open_store(settings),
-        Ledger(open_database(settings)),
-        load_spec(settings.machine_spec),
-        prefixes or settings.prefixes,
-        intake_limits(settings),
-        on_progress=_ProgressLog(),
-    )
 
 
 @dataclass(frozen=True)
@@ -78,8 +30,8 @@ class Filed:
 
     def __add__(self, other: "Filed") -> "Filed":
         """Sum two parts up."""
-        mine, theirs = asdict(self), asdict(other)
-        return Filed(**{name: count + theirs[name] for name, count in mine.items()})
+        more = asdict(other)
+        return Filed(**{name: count + more[name] for name, count in asdict(self).items()})
 
 
 def _counted(receipt: Receipt) -> Filed:

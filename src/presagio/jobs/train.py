@@ -1,0 +1,155 @@
+"""Train: choose the data, train and register a version, and let the gate decide on it."""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from presagio.ingest.filing import Intake
+from presagio.lifecycle.promotion import Promoter, promote
+from presagio.machine.spec import MachineSpec
+from presagio.registry.versions import RegisteredVersion
+from presagio.registry.writer import Registry
+from presagio.settings import Settings
+from presagio.training.datasets.curated import read_curated
+from presagio.training.datasets.dataset import (
+    Dataset,
+    base_rows,
+    default_dataset,
+    read_labelled_csv,
+)
+from presagio.training.export.registration import register_model
+from presagio.training.search.grids import GRIDS
+from presagio.training.train import TrainedModel, train_model
+
+_log = logging.getLogger(__name__)
+
+
+def choose_dataset(
+    settings: Settings, spec: MachineSpec, *, csv: Path | None = None, intake: Intake | None = None
+) -> Dataset:
+    """Read what to train on.
+
+    Parameters
+    ----------
+    settings
+        Where the data at hand are.
+    spec
+        The machine spec that the rows follow.
+    csv
+        A file of labelled readings; it goes first.
+    intake
+        The intake whose curated rows are taken where no file is given. Without either it is the
+        data at hand: the file that the settings name, fetched or generated rows.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to learn from, or a refused file keeps training from starting.
+    StorageError
+        If store or ledger fail.
+    """
+    if csv is not None:
+        return read_labelled_csv(csv, spec)
+    if intake is not None:
+        return read_curated(intake)
+    return default_dataset(settings, spec)
+
+
+def train(
+    dataset: Dataset, spec: MachineSpec, registry: Registry, **options: Any
+) -> tuple[TrainedModel, RegisteredVersion]:
+    """Train a model and register it as challenger.
+
+    Parameters
+    ----------
+    dataset
+        Labelled readings.
+    spec
+        The machine spec that they follow.
+    registry
+        Where the version goes.
+    options
+        Those of :func:`presagio.training.train.train_model`: grid, method, seed, progress.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to learn from.
+    RegistryError
+        If MLflow fails.
+    """
+    model = train_model(dataset, spec, **options)
+    with tempfile.TemporaryDirectory() as folder:
+        return model, register_model(model, registry, Path(folder))
+
+
+def _summary(card: dict[str, Any], version: str, decision: str, why: str) -> str:
+    """Describe a version and what became of it, as Markdown."""
+    data, test, model = card["data"], card["test"], card["model"]
+    cost = card["test_cost_per_1000"]
+    detectors = ", ".join(f"{each['label']} by {each['features']}" for each in model["detectors"])
+    metrics = ", ".join(
+        f"{name.replace('_', ' ')} {test[name]:.3f}"
+        for name in ("f1", "precision", "recall", "average_precision")
+    )
+    costs = (
+        f"{cost['model']:.2f}, reference model {cost['baseline']:.2f}, "
+        f"always-negative baseline {cost['never_to_warn']:.2f}"
+    )
+    lines = (
+        f"**Version {version}: {decision}.** {why}\n",
+        f"- Data: {data['source']}: {data['rows']} rows, {data['failures']} failures",
+        f"- Model: {model['shape']}, {model['method']}, {detectors}",
+        f"- Search: {card['search']['grid']} grid, {card['search']['candidates']} candidates",
+        f"- Held-out test set of {data['test_rows']} rows: {metrics}",
+        f"- Cost of 1,000 readings: {costs}",
+    )
+    return "\n".join(lines)
+
+
+def retrain(
+    settings: Settings, intake: Intake, promoter: Promoter, *, run_id: str | None
+) -> dict[str, Any]:
+    """Train on the base rows and all labelled rows of the curated data set, and ask the gate.
+
+    Parameters
+    ----------
+    settings
+        Where the base rows are, and how many parameters are tried.
+    intake
+        Where the curated data set is.
+    promoter
+        Registry and ledger of decisions.
+    run_id
+        The DAG run, for the ledger of decisions.
+
+    Returns
+    -------
+    dict
+        ``version``, ``decision`` (``promotion`` or ``refusal``), ``why``, ``rows``, ``f1`` and the
+        ``summary`` as Markdown, which MLflow shows beside the version too.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to learn from, or a refused file keeps training from starting.
+    RegistryError, StorageError
+        If MLflow, store or ledger fail.
+    """
+    dataset = read_curated(intake, base_rows(settings, intake.spec))
+    _log.info("training on %s: %d rows", dataset.source, len(dataset.target))
+    grid = GRIDS[settings.train_search]
+    model, version = train(dataset, intake.spec, promoter.registry, grid=grid)
+    decision = promote(promoter, version, who="train_champion", why=run_id or "").decision
+    summary = _summary(model.card, version.version, decision.kind, decision.why)
+    promoter.registry.describe(version, summary)
+    _log.info("%s", summary)
+    return {
+        "version": version.version,
+        "decision": decision.kind,
+        "why": decision.why,
+        "rows": len(dataset.target),
+        "f1": model.judgement.test.f1,
+        "summary": summary,
+    }

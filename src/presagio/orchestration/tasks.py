@@ -1,0 +1,142 @@
+"""What the tasks of the DAGs do: settings are read once a task, and handed to a job.
+
+DAG files import this module each time they are parsed, every half a minute and in a new process,
+so it imports no job itself: all of them together take 6 s, settings 0.3 s.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from presagio.settings import Prefixes, Settings, load_settings
+
+if TYPE_CHECKING:
+    from presagio.ingest.filing import Intake
+    from presagio.lifecycle.promotion import Promoter
+
+Params = dict[str, Any] | None
+# ruff: noqa: PLC0415 - see above
+
+
+@contextmanager
+def _opened_intake(settings: Settings, prefixes: Prefixes | None = None) -> "Iterator[Intake]":
+    from presagio.ingest.opening import open_intake
+
+    intake = open_intake(settings, prefixes)
+    with closing(intake.ledger):
+        yield intake
+
+
+@contextmanager
+def _intake_of(params: Params) -> "Iterator[Intake]":
+    """Open the intake with the prefixes that a run of the watcher was given."""
+    with _opened_intake(load_settings(), Prefixes(**(params or {}))) as intake:
+        yield intake
+
+
+@contextmanager
+def _opened_promoter(settings: Settings, intake: "Intake") -> "Iterator[Promoter]":
+    from presagio.lifecycle.promotion import open_promoter
+
+    promoter = open_promoter(settings, intake.spec)
+    with closing(promoter.promotions):
+        yield promoter
+
+
+def look_for_files(bucket: str, incoming: str) -> tuple[Callable[[], bool], float]:
+    """Return what tells whether a file waits below a prefix, and how often to ask it, in seconds.
+
+    Raises
+    ------
+    SettingsError
+        If settings cannot be used.
+    """
+    from presagio.ingest.incoming import is_waiting
+    from presagio.storage.objects import open_store
+
+    settings = load_settings()
+    store, prefixes = open_store(settings), Prefixes(bucket=bucket, incoming=incoming)
+    return lambda: is_waiting(store, prefixes), settings.watch_poll_s
+
+
+def begin_round(params: Params, run_id: str | None) -> list[dict[str, object]]:
+    """Plan a round of the intake: :func:`presagio.jobs.file.begin_round`."""
+    from presagio.jobs import file
+
+    with _intake_of(params) as intake:
+        return file.begin_round(intake, run_id=run_id)
+
+
+def file_batch(batch: dict[str, Any], params: Params, run_id: str | None) -> dict[str, int]:
+    """File a batch of a round: :func:`presagio.jobs.file.file_batch`."""
+    from presagio.jobs import file
+
+    with _intake_of(params) as intake:
+        return file.file_batch(intake, batch, run_id=run_id)
+
+
+def sum_up(params: Params, run_id: str | None) -> dict[str, int]:
+    """Sum a round up: :func:`presagio.jobs.file.sum_up`."""
+    from presagio.jobs import file
+
+    with _intake_of(params) as intake:
+        return file.sum_up(intake, run_id=run_id or "")
+
+
+def reconcile(*, deep: bool, repair: bool) -> dict[str, int]:
+    """Compare ledger and buckets: :func:`presagio.jobs.reconcile.reconcile`."""
+    from presagio.jobs import reconcile
+
+    with _opened_intake(load_settings()) as intake:
+        return reconcile.reconcile(intake, deep=deep, repair=repair)
+
+
+def count_new_rows(at_least: int | None = None) -> dict[str, int]:
+    """Count what is new to train on: :func:`presagio.jobs.new_rows.count_new_rows`."""
+    from presagio.jobs import new_rows
+    from presagio.storage.database import open_database
+    from presagio.storage.promotions import Promotions
+
+    settings = load_settings()
+    wanted = settings.train_min_new_rows if at_least is None else at_least
+    promotions = Promotions(open_database(settings))
+    with _opened_intake(settings) as intake, closing(promotions):
+        return new_rows.count_new_rows(
+            intake, promotions, model_name=settings.model_name, wanted=wanted
+        )
+
+
+def retrain(run_id: str | None) -> dict[str, Any]:
+    """Train, register and ask the gate: :func:`presagio.jobs.train.retrain`."""
+    from presagio.jobs import train
+
+    settings = load_settings()
+    with (
+        _opened_intake(settings) as intake,
+        _opened_promoter(settings, intake) as promoter,
+    ):
+        return train.retrain(settings, intake, promoter, run_id=run_id)
+
+
+def announce_champion() -> dict[str, Any]:
+    """Have the API load the champion: :func:`presagio.jobs.api_client.announce_champion`."""
+    from presagio.jobs import api_client
+
+    return api_client.announce_champion(load_settings())
+
+
+def watch_drift() -> dict[str, Any]:
+    """Look for drift once: :func:`presagio.jobs.monitor.watch_drift`."""
+    from presagio.jobs import monitor
+    from presagio.registry.writer import open_registry
+
+    settings = load_settings()
+    with _opened_intake(settings) as intake:
+        watched = monitor.watch_drift(settings, intake, open_registry(settings))
+    report = watched.report
+    return {
+        "summary": watched.summary,
+        "drifted": [] if report is None else list(report.drifted),
+        "undecided": [] if report is None else list(report.undecided),
+        "page": watched.place,
+    }
