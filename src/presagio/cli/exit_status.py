@@ -1,12 +1,10 @@
-"""Exit statuses: the one table that commands, ``--help``, docs and tests read."""
+"""Exit statuses: the same number means the same in every command."""
 
-import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Self
 
 import typer
-from typer.main import get_command_name
 
 from presagio.errors import NotFoundError, PresagioError
 
@@ -38,36 +36,6 @@ class ExitStatus(IntEnum):
 EVERY_COMMAND = (
     ExitStatus.DONE, ExitStatus.FAILED, ExitStatus.USAGE, ExitStatus.INTERRUPTED,
 )  # fmt: skip
-# What a command can end with besides these. Of several, the first one listed is taken.
-SPECIFIC: Mapping[str, tuple[ExitStatus, ...]] = {
-    "up": (),
-    "down": (),
-    "status": (ExitStatus.NOT_HEALTHY,),
-    "logs": (ExitStatus.NOT_FOUND,),
-    "receipts": (ExitStatus.NOT_FOUND,),
-    "train": (ExitStatus.NOT_PROMOTED,),
-    "export-fallback": (),
-    "models": (),
-    "card": (ExitStatus.NOT_FOUND,),
-    "promote": (ExitStatus.NOT_FOUND, ExitStatus.NOT_PROMOTED),
-    "rollback": (ExitStatus.NOT_FOUND,),
-    "serve": (),
-    "token": (),
-    "feedback": (ExitStatus.NOT_FOUND, ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED),
-    "drift": (ExitStatus.DRIFTED,),
-    "exporter": (),
-    "demo": (),
-    "ingest upload": (ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED),
-    "ingest check": (ExitStatus.QUARANTINED,),
-    "ingest sweep": (ExitStatus.QUARANTINED,),
-    "ingest verify": (ExitStatus.DIFFERENCES,),
-    "ingest release": (ExitStatus.NOT_FOUND,),
-    "data fetch": (),
-    "data generate": (),
-    "account add": (),
-    "account list": (),
-    "account remove": (ExitStatus.NOT_FOUND,),
-}
 
 
 def exit_status_of(error: PresagioError | OSError) -> ExitStatus:
@@ -81,33 +49,7 @@ def leave_unless_done(status: ExitStatus) -> None:
         raise typer.Exit(status)
 
 
-def first_of(command: str, found: set[ExitStatus]) -> ExitStatus:
-    """Of all that a command has met, return the status that it ends with."""
-    return next((status for status in SPECIFIC[command] if status in found), ExitStatus.DONE)
-
-
-def commands_of(
-    app: typer.Typer, prefix: str = ""
-) -> Iterator[tuple[str, typer.models.CommandInfo]]:
-    """Yield each command with its whole name, such as ``ingest check``."""
-    for info in app.registered_commands:
-        if info.callback is not None:
-            name = info.name or get_command_name(info.callback.__name__)
-            yield f"{prefix}{name}", info
-    for group in app.registered_groups:
-        if group.typer_instance is not None:
-            yield from commands_of(group.typer_instance, f"{prefix}{group.name} ")
-
-
-def _lines(statuses: tuple[ExitStatus, ...]) -> str:
-    return "\n".join(f"{status:>3}  {status.meaning}" for status in sorted(statuses))
-
-
-def document_exit_statuses(app: typer.Typer) -> None:
-    """Show the exit statuses in ``--help`` of each command, and all of them in the program's."""
-    for name, info in commands_of(app):
-        info.epilog = "Exit status:\n\n" + _lines((*EVERY_COMMAND, *SPECIFIC[name]))
-        # Typer keeps the line breaks of all paragraphs but the first.
-        paragraphs = inspect.getdoc(info.callback) or ""
-        info.help = "\n\n".join(" ".join(part.split()) for part in paragraphs.split("\n\n"))
-    app.info.epilog = f"{app.info.epilog}\n\nExit status:\n\n{_lines(tuple(ExitStatus))}"
+def describe_statuses(statuses: Iterable[ExitStatus]) -> str:
+    """List statuses with their meaning, as the end of a help text."""
+    lines = (f"{status:>3}  {status.meaning}" for status in sorted(statuses))
+    return "Exit status:\n\n" + "\n".join(lines)

@@ -7,22 +7,25 @@ import typer
 from rich.text import Text
 
 from presagio import __version__
-from presagio.cli import api, card, champion, data, demo, intake, model, receipts, stack, watching
-from presagio.cli.exit_status import document_exit_statuses, exit_status_of
+from presagio.cli.exit_status import ExitStatus, describe_statuses, exit_status_of
+from presagio.cli.index import GROUPS
+from presagio.cli.lazy import LazyGroup, UploadByDefault
 from presagio.cli.output import errors
 from presagio.errors import PresagioError
 
+_SETTINGS = "Settings are environment variables PRESAGIO_*; docs/settings.md lists them."
+_GROUP_CLASSES = {"ingest": UploadByDefault}
+
 app = typer.Typer(
+    cls=LazyGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Presagio predicts machine failures before they happen.",
-    epilog="Settings are environment variables PRESAGIO_*; docs/settings.md lists them.",
+    epilog=f"{_SETTINGS}\n\n{describe_statuses(ExitStatus)}",
 )
-for group in (stack, intake, receipts, model, champion, card, api, watching, demo):
-    group.register(app)
-app.add_typer(data.app, name="data")
-app.add_typer(api.app, name="account")
-document_exit_statuses(app)
+for name, about in GROUPS.items():
+    group = typer.Typer(cls=_GROUP_CLASSES.get(name, LazyGroup), no_args_is_help=True, help=about)
+    app.add_typer(group, name=name)
 
 
 def _show_version(*, wanted: bool) -> None:

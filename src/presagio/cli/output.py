@@ -10,7 +10,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +36,14 @@ Home = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON: one object, or one a line for a list.")
 ]
+
+
+class ScopeName(StrEnum):
+    """What a token allows."""
+
+    predict = "predict"
+    feedback = "feedback"
+    admin = "admin"
 
 
 def say(text: str, *, style: str = "", to: Console | None = None) -> None:
@@ -94,9 +102,9 @@ def progress(*columns: ProgressColumn | str, as_json: bool = False) -> Progress:
 def _plain(value: Any) -> Any:
     """Turn a value into what JSON knows; a number that is none (NaN, infinity) is null."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(own) for name, own in value.items()}
+        return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(own) for own in value]
+        return [_plain(each) for each in value]
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, Enum):

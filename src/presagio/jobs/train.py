@@ -16,10 +16,12 @@ from presagio.training.datasets.dataset import (
     Dataset,
     base_rows,
     default_dataset,
+    generate_dataset,
     read_labelled_csv,
 )
+from presagio.training.export.parity import export_model
 from presagio.training.export.registration import register_model
-from presagio.training.search.grids import GRIDS
+from presagio.training.search.grids import GRIDS, GridName
 from presagio.training.train import TrainedModel, train_model
 
 _log = logging.getLogger(__name__)
@@ -57,7 +59,12 @@ def choose_dataset(
 
 
 def train(
-    dataset: Dataset, spec: MachineSpec, registry: Registry, **options: Any
+    dataset: Dataset,
+    spec: MachineSpec,
+    registry: Registry,
+    *,
+    search: GridName = "full",
+    **options: Any,
 ) -> tuple[TrainedModel, RegisteredVersion]:
     """Train a model and register it as challenger.
 
@@ -69,8 +76,10 @@ def train(
         The machine spec that they follow.
     registry
         Where the version goes.
+    search
+        How many parameters are tried.
     options
-        Those of :func:`presagio.training.train.train_model`: grid, method, seed, progress.
+        Others of :func:`presagio.training.train.train_model`: method, seed, progress.
 
     Raises
     ------
@@ -79,9 +88,36 @@ def train(
     RegistryError
         If MLflow fails.
     """
-    model = train_model(dataset, spec, **options)
+    model = train_model(dataset, spec, grid=GRIDS[search], **options)
     with tempfile.TemporaryDirectory() as folder:
         return model, register_model(model, registry, Path(folder))
+
+
+def train_fallback(spec: MachineSpec, folder: Path, **options: Any) -> tuple[TrainedModel, str]:
+    """Train on generated rows, and write the artifact that ships with the package.
+
+    Parameters
+    ----------
+    spec
+        The machine spec.
+    folder
+        The artifact folder to write.
+    options
+        Those of :func:`presagio.training.train.train_model`.
+
+    Returns
+    -------
+    tuple
+        The model, and the digest of its artifact.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written; found out before minutes of training.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model = train_model(generate_dataset(spec), spec, **options)
+    return model, export_model(model, folder)
 
 
 def _summary(card: dict[str, Any], version: str, decision: str, why: str) -> str:
@@ -139,8 +175,7 @@ def retrain(
     """
     dataset = read_curated(intake, base_rows(settings, intake.spec))
     _log.info("training on %s: %d rows", dataset.source, len(dataset.target))
-    grid = GRIDS[settings.train_search]
-    model, version = train(dataset, intake.spec, promoter.registry, grid=grid)
+    model, version = train(dataset, intake.spec, promoter.registry, search=settings.train_search)
     decision = promote(promoter, version, who="train_champion", why=run_id or "").decision
     summary = _summary(model.card, version.version, decision.kind, decision.why)
     promoter.registry.describe(version, summary)

@@ -1,22 +1,28 @@
 """Commands on the intake: ingest, its checks and repairs."""
 
 import getpass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, TextColumn
-from typer.core import TyperGroup
 
-from presagio.cli.exit_status import ExitStatus, first_of, leave_unless_done
+from presagio.cli.composition import Parts
+from presagio.cli.exit_status import ExitStatus, leave_unless_done
+from presagio.cli.index import first_of
 from presagio.cli.output import AsJson, Home, print_json, progress, say, warn
-from presagio.cli.receipts import describe, in_words, open_home_intake, receipt_status
-from presagio.errors import DataError
-from presagio.settings import load_settings
-
-if TYPE_CHECKING:
-    from presagio.ingest.checking import CheckedFile
-    from presagio.storage.receipt import Receipt
+from presagio.cli.receipt_view import describe_receipt, in_words, receipt_status
+from presagio.errors import DataError, UnreadableFileError
+from presagio.ingest import releasing
+from presagio.ingest.checking import SUFFIXES, CheckedFile, check_file, suffix_of
+from presagio.ingest.filing import Progress
+from presagio.ingest.opening import intake_limits
+from presagio.ingest.upload import upload as upload_file
+from presagio.ingest.upload import wait_for_receipt
+from presagio.ingest.verify import verify as compare
+from presagio.jobs import file as filing
+from presagio.storage.receipt import Receipt
 
 _SHOWN_ROWS = 20
 
@@ -26,23 +32,6 @@ Files = Annotated[
 ]
 
 
-class _UploadByDefault(TyperGroup):
-    """``presagio ingest FILE`` is short for ``presagio ingest upload FILE``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] != "--help" and self.get_command(ctx, args[0]) is None:
-            args = ["upload", *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(
-    cls=_UploadByDefault,
-    no_args_is_help=True,
-    help="Put files of readings through the intake: presagio ingest FILE [--wait].",
-)
-
-
-@app.command()
 def upload(
     files: Files,
     wait: Annotated[bool, typer.Option(help="Wait until the watcher has filed each one.")] = False,
@@ -51,20 +40,17 @@ def upload(
     as_json: AsJson = False,
 ) -> None:
     """Upload files to the incoming prefix; `presagio ingest FILE` is short for it."""
-    from presagio.ingest.checking import SUFFIXES, suffix_of  # noqa: PLC0415 - heavy imports
-    from presagio.ingest.upload import upload, wait_for_receipt  # noqa: PLC0415
-
     for path in files:
         if suffix_of(path.name) is None:
             raise typer.BadParameter(f"{path}: the intake takes {', '.join(SUFFIXES)}")
-    intake, met = open_home_intake(home), set[ExitStatus]()
-    uploads = [(path, upload(intake, path)) for path in files]
+    intake, met = Parts(home).intake, set[ExitStatus]()
+    uploads = [(path, upload_file(intake, path)) for path in files]
     for path, uploaded in uploads:
         receipt = wait_for_receipt(intake, uploaded, timeout_s=timeout) if wait else None
         if wait:
             met.add(receipt_status(receipt))
         if as_json:
-            body = describe(receipt) if receipt else None
+            body = describe_receipt(receipt) if receipt else None
             print_json({"file": path, "key": uploaded.key, "receipt": body})
         elif receipt is not None:
             say(f"{path}: {in_words(receipt)}")
@@ -75,7 +61,7 @@ def upload(
     leave_unless_done(first_of("ingest upload", met))
 
 
-def _print_checked(path: Path, checked: "CheckedFile") -> None:
+def _print_checked(path: Path, checked: CheckedFile) -> None:
     tally = checked.tally
     fault = checked.fault
     verdict = f"refused whole ({fault.reason})" if fault else "would be taken"
@@ -87,16 +73,10 @@ def _print_checked(path: Path, checked: "CheckedFile") -> None:
         say(f"  … and {tally.rejected - len(tally.examples)} more bad rows")
 
 
-@app.command()
 def check(files: Files, home: Home = None, as_json: AsJson = False) -> None:
     """Check files on this machine as the intake would, without a stack."""
-    from presagio.errors import UnreadableFileError  # noqa: PLC0415 - heavy imports
-    from presagio.ingest.checking import check_file, suffix_of  # noqa: PLC0415
-    from presagio.ingest.opening import intake_limits  # noqa: PLC0415
-    from presagio.machine.spec import load_spec  # noqa: PLC0415
-
-    settings, refused = load_settings(home), False
-    spec, limits = load_spec(settings.machine_spec), intake_limits(settings)
+    parts, refused = Parts(home), False
+    spec, limits = parts.spec, intake_limits(parts.settings)
     for path in files:
         try:
             with path.open("rb") as file:
@@ -129,33 +109,27 @@ def check(files: Files, home: Home = None, as_json: AsJson = False) -> None:
     leave_unless_done(ExitStatus.QUARANTINED if refused else ExitStatus.DONE)
 
 
-@app.command()
 def sweep(home: Home = None, as_json: AsJson = False) -> None:
     """File everything that waits below the incoming prefix, here and now, without Airflow."""
-    from dataclasses import asdict, replace  # noqa: PLC0415
-
-    from presagio.ingest.filing import Progress as FileProgress  # noqa: PLC0415 - heavy imports
-    from presagio.jobs.file import sweep as sweep_all  # noqa: PLC0415
-
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with progress(*columns, as_json=as_json) as bar:
         tasks: dict[str, Any] = {}
 
-        def show(step: FileProgress) -> None:
+        def show(step: Progress) -> None:
             if step.key not in tasks:
                 tasks[step.key] = bar.add_task(step.key, total=step.total_bytes)
             bar.update(tasks[step.key], completed=step.done_bytes)
 
-        def tell(receipt: "Receipt") -> None:
+        def tell(receipt: Receipt) -> None:
             if receipt.identity.key in tasks:
                 bar.remove_task(tasks.pop(receipt.identity.key))
             if as_json:
-                print_json(describe(receipt))
+                print_json(describe_receipt(receipt))
             else:
                 say(f"{receipt.identity.key}: {in_words(receipt)}")
 
-        intake = replace(open_home_intake(home), on_progress=show)
-        done = sweep_all(intake, run_id=f"sweep by {getpass.getuser()}", on_filed=tell)
+        intake = replace(Parts(home).intake, on_progress=show)
+        done = filing.sweep(intake, run_id=f"sweep by {getpass.getuser()}", on_filed=tell)
     if not as_json:
         counts = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in asdict(done).items())
         say(counts)
@@ -163,26 +137,22 @@ def sweep(home: Home = None, as_json: AsJson = False) -> None:
     leave_unless_done(ExitStatus.QUARANTINED if refused else ExitStatus.DONE)
 
 
-@app.command()
 def verify(
     deep: Annotated[bool, typer.Option(help="Read every object and compare its SHA-256.")] = False,
-    mend: Annotated[
+    repair: Annotated[
         bool, typer.Option(help="Repair what can be repaired; nothing is lost.")
     ] = False,
+    mend: Annotated[bool, typer.Option(hidden=True)] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare ledger and buckets, row by row and object by object."""
-    from dataclasses import asdict  # noqa: PLC0415
-
-    from presagio.ingest.verify import verify as compare  # noqa: PLC0415 - heavy imports
-
-    report = compare(open_home_intake(home), deep=deep, mend=mend)
+    report = compare(Parts(home).intake, deep=deep, mend=repair or mend)
     if as_json:
         print_json(asdict(report) | {"is_clean": report.is_clean})
     else:
         for difference in report.differences:
-            state = "mended" if difference.mended else difference.kind
+            state = "repaired" if difference.mended else difference.kind
             say(f"{state}: {difference.key}: {difference.message}")
         say(
             f"{report.receipts} receipts, {report.objects} objects: {report.rows_in} rows in = "
@@ -192,7 +162,6 @@ def verify(
     leave_unless_done(ExitStatus.DONE if report.is_clean else ExitStatus.DIFFERENCES)
 
 
-@app.command()
 def release(
     receipt: Annotated[int, typer.Argument(help="Number of the receipt.")],
     why: Annotated[str, typer.Option(help="Why training may go on without this file.")],
@@ -200,10 +169,8 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Let training go on although a file was refused whole; who and why go into the ledger."""
-    from presagio.ingest.releasing import release as release_file  # noqa: PLC0415 - heavy imports
-
     who = getpass.getuser()
-    done = release_file(open_home_intake(home), receipt, who=who, why=why)
+    done = releasing.release(Parts(home).intake, receipt, who=who, why=why)
     if as_json:
         print_json({
             "receipt": receipt, "key": done.receipt.identity.key, "who": who, "why": why,
@@ -213,8 +180,3 @@ def release(
         say(done.note)
     if not done.blocked:
         raise DataError(done.note)
-
-
-def register(root: typer.Typer) -> None:
-    """Add the commands to the command line."""
-    root.add_typer(app, name="ingest")

@@ -5,20 +5,27 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import httpx
+import polars as pl
 import typer
 
-from presagio.cli.champion import print_decision
-from presagio.cli.model import print_metrics, train_with_progress
+from presagio.cli.composition import Parts
+from presagio.cli.decision_view import print_decision
 from presagio.cli.output import Home, say
-from presagio.cli.receipts import open_home_intake
+from presagio.cli.training_view import print_metrics, training_progress
 from presagio.errors import StackError, StorageError
-from presagio.settings import CREDENTIALS_FILE, Settings, load_settings
-
-if TYPE_CHECKING:
-    from presagio.ingest.filing import Intake
-    from presagio.registry.versions import RegisteredVersion
+from presagio.ingest.filing import Intake
+from presagio.ingest.upload import upload, wait_for_receipt
+from presagio.jobs.api_client import authorization
+from presagio.jobs.promote import promote
+from presagio.jobs.train import choose_dataset, train
+from presagio.machine.simulation import simulate
+from presagio.machine.spec import load_spec
+from presagio.registry.versions import RegisteredVersion
+from presagio.settings import CREDENTIALS_FILE, Settings
+from presagio.training.datasets.dataset import real_data_file
 
 _SWAP_LIMIT_S = 60.0
 # Rows that no working sensor sends, so that the demonstration shows what becomes of such. The
@@ -35,12 +42,6 @@ def _step(number: int, title: str) -> None:
 
 def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
     """Write the file to upload: the data at hand, in their own columns, and bad rows."""
-    import polars as pl  # noqa: PLC0415 - heavy imports
-
-    from presagio.machine.simulation import simulate  # noqa: PLC0415
-    from presagio.machine.spec import load_spec  # noqa: PLC0415
-    from presagio.training.datasets.dataset import real_data_file  # noqa: PLC0415
-
     now = datetime.now(UTC)
     path, number = folder / f"demo-{now:%Y%m%dT%H%M%S}.csv", int(now.timestamp())
     real = real_data_file(settings)
@@ -55,9 +56,7 @@ def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
     return path, "5000 generated rows (no real data at hand) and a bad one"
 
 
-def _file(intake: "Intake", path: Path) -> None:
-    from presagio.ingest.upload import upload, wait_for_receipt  # noqa: PLC0415 - heavy imports
-
+def _file(intake: Intake, path: Path) -> None:
     began = time.monotonic()
     uploaded = upload(intake, path)
     say(f"   uploaded to {intake.prefixes.bucket}/{uploaded.key}")
@@ -78,29 +77,23 @@ def _file(intake: "Intake", path: Path) -> None:
     )
 
 
-def _train(settings: Settings, intake: "Intake") -> "RegisteredVersion":
-    from presagio.lifecycle.promotion import open_promoter, promote  # noqa: PLC0415
-    from presagio.training.datasets.curated import read_curated  # noqa: PLC0415 - heavy imports
-    from presagio.training.export.registration import register_model  # noqa: PLC0415
-
-    dataset, promoter = read_curated(intake), open_promoter(settings, intake.spec)
+def _train(parts: Parts) -> RegisteredVersion:
+    spec = parts.spec
+    dataset = choose_dataset(parts.settings, spec, intake=parts.intake)
     say(
         f"   {dataset.source}: {len(dataset.target)} rows, {int(dataset.target.sum())} failures, "
         f"receipts {', '.join(map(str, dataset.receipts))}"
     )
-    model = train_with_progress(dataset, intake.spec)
+    with training_progress() as progress:
+        model, registered = train(dataset, spec, parts.registry, progress=progress)
     print_metrics(model)
-    with tempfile.TemporaryDirectory() as scratch:
-        registered = register_model(model, promoter.registry, Path(scratch))
     # The same data give a model that is no better than the champion, and the gate says so.
-    why = "the demo shows a swap"
-    print_decision(promote(promoter, registered, who=getpass.getuser(), why=why, force=True))
+    who, why = getpass.getuser(), "the demo shows a swap"
+    print_decision(promote(parts.promoter, registered.version, who=who, why=why, force=True))
     return registered
 
 
 def _wait_for_version(api: str, version: str) -> float:
-    import httpx  # noqa: PLC0415 - heavy imports
-
     began = time.monotonic()
     while time.monotonic() - began < _SWAP_LIMIT_S:
         if str(httpx.get(f"{api}/health/ready").json().get("version")) == version:
@@ -110,10 +103,6 @@ def _wait_for_version(api: str, version: str) -> float:
 
 
 def _predict(settings: Settings, request_id: int, features: dict[str, Any]) -> dict[str, Any]:
-    import httpx  # noqa: PLC0415 - heavy imports
-
-    from presagio.jobs.api_client import authorization  # noqa: PLC0415
-
     answer = httpx.post(
         f"{settings.api_url}/predict",
         json={"request_id": request_id, "features": features},
@@ -125,7 +114,7 @@ def _predict(settings: Settings, request_id: int, features: dict[str, Any]) -> d
 
 
 def _most(contributions: dict[str, float]) -> str:
-    largest = sorted(contributions.items(), key=lambda own: -abs(own[1]))[:3]
+    largest = sorted(contributions.items(), key=lambda named: -abs(named[1]))[:3]
     return ", ".join(f"{name} {value:+.2f}" for name, value in largest) + " of the probability"
 
 
@@ -136,7 +125,8 @@ def demo(
     ] = None,
 ) -> None:
     """Walk the whole loop on a running stack: upload, clean, train, promote, predict."""
-    settings, intake = load_settings(home), open_home_intake(home)
+    parts = Parts(home)
+    settings, intake = parts.settings, parts.intake
     try:
         intake.store.head(intake.prefixes.bucket, intake.prefixes.incoming)
     except StorageError as err:
@@ -148,7 +138,7 @@ def demo(
         _step(1, f"A CSV file lands in the bucket: {what}")
         _file(intake, path)
     _step(2, "Train Support Vector Machines on what was processed, and make the best one champion")
-    registered = _train(settings, intake)
+    registered = _train(parts)
     _step(3, "The API takes the new champion without a restart")
     seconds = _wait_for_version(settings.api_url, registered.version)
     say(f"   version {registered.version} served {seconds:.1f} s after its promotion")
@@ -172,8 +162,3 @@ def demo(
         f"{settings.home / CREDENTIALS_FILE})\n"
         "   Receipts presagio receipts"
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command()(demo)

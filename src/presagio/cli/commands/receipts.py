@@ -1,57 +1,17 @@
-"""The command that lists receipts, and how a receipt is shown."""
+"""The command that lists receipts."""
 
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from presagio.cli.exit_status import ExitStatus
+from presagio.cli.composition import Parts
 from presagio.cli.output import AsJson, Home, local_time, print_fields, print_json, print_table
+from presagio.cli.receipt_view import describe_receipt
 from presagio.cli.tables import Column
 from presagio.errors import NotFoundError
-from presagio.settings import load_settings
-
-if TYPE_CHECKING:
-    from presagio.ingest.filing import Intake
-    from presagio.storage.receipt import Receipt
-
-
-def describe(receipt: "Receipt") -> dict[str, Any]:
-    """Return a receipt as JSON."""
-    return {
-        "id": receipt.id,
-        **vars(receipt.identity),
-        **vars(receipt.outcome),
-        "run_id": receipt.run_id,
-        "created_at": receipt.created_at,
-    }
-
-
-def open_home_intake(home: Path | None) -> "Intake":
-    """Open the intake of the stack in a home folder."""
-    from presagio.ingest.opening import open_intake  # noqa: PLC0415 - heavy imports
-
-    return open_intake(load_settings(home))
-
-
-def in_words(receipt: "Receipt") -> str:
-    """Say what became of a file."""
-    done = receipt.outcome
-    if done.verdict == "duplicate":
-        return f"the same bytes as receipt {done.duplicate_of}, nothing taken; receipt {receipt.id}"
-    text = f"{done.verdict}, {done.rows_processed} of {done.rows_in} rows taken, "
-    text += f"{done.rows_quarantined} in quarantine, receipt {receipt.id}"
-    notes = [done.message, *done.warnings]
-    return text + "".join(f"\n  {note}" for note in notes if note)
-
-
-def receipt_status(receipt: "Receipt | None") -> ExitStatus:
-    """Return what a file adds to the exit status; None where it was waited for in vain."""
-    if receipt is None:
-        return ExitStatus.TIMED_OUT
-    refused = receipt.outcome.verdict == "quarantined"
-    return ExitStatus.QUARANTINED if refused else ExitStatus.DONE
+from presagio.storage.ledger import Ledger
+from presagio.storage.receipt import Receipt
 
 
 class VerdictName(StrEnum):
@@ -70,7 +30,7 @@ _RECEIPTS = (
 )  # fmt: skip
 
 
-def _receipt_row(receipt: "Receipt") -> tuple[Any, ...]:
+def _receipt_row(receipt: Receipt) -> tuple[Any, ...]:
     done = receipt.outcome
     reasons = ", ".join(f"{reason.replace('_', ' ')} {n}" for reason, n in done.reasons.items())
     if done.duplicate_of is not None:
@@ -99,20 +59,15 @@ def receipts(
     as_json: AsJson = False,
 ) -> None:
     """List what became of the files: dates, counts, reasons, hashes."""
-    ledger = open_home_intake(home).ledger
+    ledger = Ledger(Parts(home).database)
     found = ledger.receipts(number=number, key=key, verdict=verdict, limit=limit)
     if number is not None and not found:
         raise NotFoundError(f"there is no receipt {number}; see: presagio receipts")
     if as_json:
         for receipt in found:
-            print_json(describe(receipt))
+            print_json(describe_receipt(receipt))
         return
     if number is not None:
-        print_fields(describe(found[0]))
+        print_fields(describe_receipt(found[0]))
     else:
         print_table(_RECEIPTS, list(map(_receipt_row, found)))
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command()(receipts)

@@ -1,0 +1,41 @@
+"""The command that asks the API for a token."""
+
+from typing import Annotated
+
+import httpx
+import typer
+
+from presagio.cli.composition import Parts
+from presagio.cli.output import AsJson, Home, ScopeName, print_json
+from presagio.errors import StackError
+from presagio.jobs.api_client import fetch_token
+
+
+def token(
+    scope: Annotated[
+        list[ScopeName] | None,
+        typer.Option(
+            metavar="SCOPE",
+            help="What the token may do: predict, feedback, admin; can be given several times. "
+            "All by default.",
+        ),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a token for the API: curl -H "Authorization: Bearer $(presagio token)"."""
+    settings = Parts(home).settings
+    try:
+        issued = fetch_token(settings, " ".join(scope or ()))
+    except httpx.HTTPStatusError as err:
+        raise StackError(
+            f"{settings.api_url}/token answers {err.response.status_code}: {err.response.text}"
+        ) from err
+    except httpx.HTTPError as err:
+        raise StackError(
+            f"no API answers at {settings.api_url} ({err}); start the stack: presagio up"
+        ) from err
+    if as_json:
+        print_json(issued)
+    else:
+        print(issued["access_token"])

@@ -1,0 +1,150 @@
+"""Commands that train: train, export-fallback."""
+
+import getpass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from presagio.cli.composition import Parts
+from presagio.cli.exit_status import ExitStatus, leave_unless_done
+from presagio.cli.output import AsJson, Home, print_json, say
+from presagio.cli.training_view import print_metrics, training_progress
+from presagio.machine.spec import load_spec
+
+if TYPE_CHECKING:
+    from presagio.registry.versions import RegisteredVersion
+
+# ruff: noqa: PLC0415 - training takes 4 s to import, which a stack that has its champion does not
+# wait for each time it starts (train --unless-champion).
+
+
+class Method(StrEnum):
+    """How a model is trained."""
+
+    auto = "auto"
+    exact = "exact"
+    streamed = "streamed"
+
+
+class Search(StrEnum):
+    """How many parameters are tried."""
+
+    full = "full"
+    small = "small"
+
+
+def train(
+    csv: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Train on this file of labelled readings."),
+    ] = None,
+    processed: Annotated[
+        bool,
+        typer.Option(
+            "--processed", help="Train on the labelled rows that the intake has processed."
+        ),
+    ] = False,
+    challenger: Annotated[
+        bool, typer.Option("--challenger", help="Register only; the gate is not asked.")
+    ] = False,
+    unless_champion: Annotated[
+        bool, typer.Option("--unless-champion", help="Do nothing if there is a champion.")
+    ] = False,
+    method: Annotated[
+        Method,
+        typer.Option(
+            metavar="METHOD",
+            help="exact, streamed for many rows, or auto: streamed for more than 40,000 rows in "
+            "the training part.",
+        ),
+    ] = Method.auto,
+    search: Annotated[
+        Search | None,
+        typer.Option(
+            help="How many parameters are tried; PRESAGIO_TRAIN_SEARCH when not given. `small` is "
+            "for tests."
+        ),
+    ] = None,
+    rivals: Annotated[
+        bool,
+        typer.Option("--rivals", help="Evaluate other models as baselines too, for the report."),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of split and folds.")] = 0,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search, train, evaluate and register a model; it becomes champion if the gate lets it.
+
+    Without --csv or --processed it takes the data at hand: PRESAGIO_AI4I_CSV, what `presagio data
+    fetch` brought, or generated rows.
+    """
+    if csv is not None and processed:
+        raise typer.BadParameter("use either --csv or --processed")
+    parts = Parts(home)
+    if unless_champion and (champion := parts.find_champion()) is not None:
+        _print_kept(champion, as_json=as_json)
+        return
+    from presagio.cli.decision_view import decision_status, describe_decision, print_decision
+    from presagio.jobs.promote import promote
+    from presagio.jobs.train import choose_dataset
+    from presagio.jobs.train import train as train_and_register
+
+    settings, intake = parts.settings, parts.intake if processed else None
+    dataset = choose_dataset(settings, parts.spec, csv=csv, intake=intake)
+    if not as_json:
+        say(
+            f"Data: {dataset.source}, {len(dataset.target)} rows, "
+            f"{int(dataset.target.sum())} failures"
+        )
+    with training_progress(as_json=as_json) as progress:
+        model, registered = train_and_register(
+            dataset, parts.spec, parts.registry, progress=progress, seed=seed, with_rivals=rivals,
+            method=None if method is Method.auto else method.value,
+            search=settings.train_search if search is None else search.value,
+        )  # fmt: skip
+    decision = None
+    if not challenger:
+        who, why = getpass.getuser(), "presagio train"
+        decision = promote(parts.promoter, registered.version, who=who, why=why)
+    status = ExitStatus.DONE if decision is None else decision_status(decision)
+    if unless_champion and parts.find_champion() is not None:
+        # Another training was quicker: there is a champion, as was asked for.
+        status = ExitStatus.DONE
+    if as_json:
+        f1 = model.judgement.test.f1
+        note = f"trained on {dataset.source}: {len(dataset.target)} rows, F1 {f1:.2f}"
+        decided = None if decision is None else describe_decision(decision)
+        print_json(
+            {"registered": vars(registered), "card": model.card, "decision": decided, "note": note}
+        )
+    else:
+        print_metrics(model)
+        say(f"Registered as {registered.name} version {registered.version}, challenger.")
+        if decision is not None:
+            print_decision(decision)
+    leave_unless_done(status)
+
+
+def _print_kept(champion: "RegisteredVersion", *, as_json: bool) -> None:
+    if as_json:
+        print_json({"champion": vars(champion), "note": f"version {champion.version} kept"})
+    else:
+        say(f"{champion.name} version {champion.version} is champion already.")
+
+
+def export_fallback(
+    output: Annotated[Path, typer.Argument(file_okay=False, help="The artifact folder to write.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make the artifact that ships with the package, from generated rows."""
+    from presagio.jobs.train import train_fallback
+
+    with training_progress(as_json=as_json) as progress:
+        model, digest = train_fallback(load_spec(), output, progress=progress)
+    if as_json:
+        print_json({"path": output, "digest": digest, "card": model.card})
+        return
+    print_metrics(model)
+    say(f"{output}: {digest}")

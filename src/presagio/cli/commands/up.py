@@ -1,0 +1,111 @@
+"""The command that starts the stack."""
+
+import signal
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from presagio.cli.composition import Parts
+from presagio.cli.output import Home, console
+from presagio.cli.stack_view import StackView, print_welcome
+from presagio.errors import StackError
+from presagio.settings import Settings
+from presagio.stack.credentials import load_credentials
+from presagio.stack.layout import Layout
+from presagio.stack.ports import Ports
+from presagio.stack.postgres import create_cluster
+from presagio.stack.services import build_services
+from presagio.stack.state import StackStatus, is_running, read_status
+from presagio.stack.supervisor import Supervisor
+
+_POLL_S = 0.2
+
+
+def up(
+    home: Home = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when everything is healthy.")
+    ] = False,
+    port_offset: Annotated[
+        int, typer.Option(help="Add this to every port, so that two stacks can run side by side.")
+    ] = 0,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(help="Change one port: api=8001. Services: api airflow mlflow s3 postgres."),
+    ] = None,
+) -> None:
+    """Start the whole stack without Docker, and keep it running until Ctrl-C."""
+    settings = Parts(home).settings
+    layout = Layout(settings.home)
+    try:
+        ports = Ports().moved(port_offset).with_changes(port or [])
+    except StackError as err:
+        raise typer.BadParameter(str(err)) from err
+    layout.create()
+    if is_running(layout):
+        raise StackError(f"a stack runs already in {layout.home}; see: presagio status")
+    if detach:
+        _up_detached(layout, port_offset, port or [])
+    else:
+        _up_in_foreground(settings, layout, ports)
+
+
+def _up_in_foreground(settings: Settings, layout: Layout, ports: Ports) -> None:
+    credentials = load_credentials(layout)
+    create_cluster(layout, credentials.postgres_password)
+    welcomed = False
+
+    def watch(status: StackStatus) -> None:
+        nonlocal welcomed
+        view(status)
+        if status.phase == "healthy" and not welcomed:
+            welcomed = True
+            print_welcome(console, status, layout)
+
+    with StackView(console) as view:
+        services = build_services(settings, layout, ports, credentials)
+        supervisor = Supervisor(services, layout, watch)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, supervisor.request_stop)
+        supervisor.run()
+
+
+def _up_detached(layout: Layout, port_offset: int, port: list[str]) -> None:
+    layout.state.unlink(missing_ok=True)
+    log = layout.log("supervisor")
+    command = [sys.executable, "-m", "presagio", "up", "--home", str(layout.home)]
+    command += ["--port-offset", str(port_offset), *(f"--port={change}" for change in port)]
+    with log.open("wb") as output:
+        supervisor = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        status = _follow(layout, supervisor)
+    except KeyboardInterrupt:
+        supervisor.terminate()
+        supervisor.wait()
+        raise
+    if status is None:
+        failed = read_status(layout)
+        reason = failed.message if failed and failed.message else log.read_text(encoding="utf-8")
+        raise StackError(reason.strip() or f"the stack did not start; read {log}")
+    print_welcome(console, status, layout)
+
+
+def _follow(layout: Layout, supervisor: subprocess.Popen[bytes]) -> StackStatus | None:
+    with StackView(console) as view:
+        while supervisor.poll() is None:
+            status = read_status(layout)
+            if status is not None:
+                view(status)
+                if status.phase == "healthy":
+                    return status
+            time.sleep(_POLL_S)
+    return None

@@ -1,0 +1,153 @@
+"""Which commands there are: where each is, what it does, and what it can end with.
+
+The program lists its commands from here, and imports the module of one when it is run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from presagio.cli.exit_status import ExitStatus
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command.
+
+    Attributes
+    ----------
+    place
+        Its module in :mod:`presagio.cli.commands`, and the function.
+    summary
+        What it does, in a line: the first paragraph of its docstring.
+    ends
+        What it can end with besides what every command can. Of several, the first one is taken.
+    """
+
+    place: str
+    summary: str
+    ends: tuple[ExitStatus, ...] = ()
+
+
+# Groups of commands, and what they are for.
+GROUPS: Mapping[str, str] = {
+    "ingest": "Put files of readings through the intake: presagio ingest FILE [--wait].",
+    "data": "Get readings: the real data set, or generated ones.",
+    "account": "Accounts of the API, besides the two that are built in.",
+}
+COMMANDS: Mapping[str, Entry] = {
+    "up": Entry("up:up", "Start the whole stack without Docker, and keep it running until Ctrl-C."),
+    "down": Entry("stack:down", "Stop the stack; its data stay."),
+    "status": Entry(
+        "stack:status",
+        "Show the services of the stack, and whether all of them are healthy.",
+        (ExitStatus.NOT_HEALTHY,),
+    ),
+    "logs": Entry("stack:logs", "Print the log of a service.", (ExitStatus.NOT_FOUND,)),
+    "receipts": Entry(
+        "receipts:receipts",
+        "List what became of the files: dates, counts, reasons, hashes.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "train": Entry(
+        "train:train",
+        "Search, train, evaluate and register a model; it becomes champion if the gate lets it.",
+        (ExitStatus.NOT_PROMOTED,),
+    ),
+    "export-fallback": Entry(
+        "train:export_fallback",
+        "Make the artifact that ships with the package, from generated rows.",
+    ),
+    "models": Entry(
+        "models:models",
+        "List the newest model versions: aliases, metrics on the held-out test set, data.",
+    ),
+    "promote": Entry(
+        "promote:promote",
+        "Make a model version champion, if the gate lets it.",
+        (ExitStatus.NOT_FOUND, ExitStatus.NOT_PROMOTED),
+    ),
+    "rollback": Entry(
+        "promote:rollback",
+        "Make the version before the champion champion again.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "card": Entry(
+        "models:card",
+        "Write the model card of a version as a page that stands alone; open it in any browser.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "serve": Entry(
+        "serve:serve",
+        "Serve the inference API until Ctrl-C; `presagio up` does so among the rest.",
+    ),
+    "token": Entry(
+        "token:token",
+        'Print a token for the API: curl -H "Authorization: Bearer $(presagio token)".',
+    ),
+    "feedback": Entry(
+        "monitor:feedback",
+        "Send outcomes back; without FILE, show how many alarms were right, by version.",
+        (ExitStatus.NOT_FOUND, ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED),
+    ),
+    "drift": Entry(
+        "monitor:drift",
+        "Compare the newest readings with what the champion was trained on.",
+        (ExitStatus.DRIFTED,),
+    ),
+    "exporter": Entry(
+        "exporter:exporter",
+        "Serve metrics of intake, champion and drift to Prometheus, on /metrics, until Ctrl-C.",
+    ),
+    "demo": Entry(
+        "demo:demo",
+        "Walk the whole loop on a running stack: upload, clean, train, promote, predict.",
+    ),
+    "ingest upload": Entry(
+        "ingest:upload",
+        "Upload files to the incoming prefix; `presagio ingest FILE` is short for it.",
+        (ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED),
+    ),
+    "ingest check": Entry(
+        "ingest:check",
+        "Check files on this machine as the intake would, without a stack.",
+        (ExitStatus.QUARANTINED,),
+    ),
+    "ingest sweep": Entry(
+        "ingest:sweep",
+        "File everything that waits below the incoming prefix, here and now, without Airflow.",
+        (ExitStatus.QUARANTINED,),
+    ),
+    "ingest verify": Entry(
+        "ingest:verify",
+        "Compare ledger and buckets, row by row and object by object.",
+        (ExitStatus.DIFFERENCES,),
+    ),
+    "ingest release": Entry(
+        "ingest:release",
+        "Let training go on although a file was refused whole; who and why go into the ledger.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "data fetch": Entry(
+        "fetch:fetch",
+        "Download the AI4I 2020 data set from UCI (S. Matzka, CC BY 4.0), checked by SHA-256.",
+    ),
+    "data generate": Entry(
+        "generate:generate",
+        "Generate labelled readings from the machine spec's recipe, any number in bounded memory.",
+    ),
+    "account add": Entry(
+        "account:add_account", "Add an account, or give an existing one a new secret."
+    ),
+    "account list": Entry("account:list_accounts", "List the accounts that were added."),
+    "account remove": Entry(
+        "account:remove_account",
+        "Remove an account; tokens that it has stay valid until they expire.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+}
+
+
+def first_of(command: str, found: set[ExitStatus]) -> ExitStatus:
+    """Of all that a command has met, return the status that it ends with."""
+    ends = COMMANDS[command].ends
+    return next((status for status in ends if status in found), ExitStatus.DONE)
