@@ -13,7 +13,9 @@ import click
 import typer
 
 from pictures import packages_picture, walk_picture
-from presagio.cli.exit_status import EVERY_COMMAND, SPECIFIC, ExitStatus
+from presagio.cli.exit_status import EVERY_COMMAND, ExitStatus
+from presagio.cli.index import COMMANDS
+from presagio.cli.lazy import LazyCommand
 from presagio.cli.main import app
 from presagio.settings import Settings
 from structure import Package, every_package, packages, walks
@@ -61,8 +63,10 @@ def _command(name: str, command: Any) -> list[str]:
             line for child in command.commands
             for line in _command(f"{name} {child}", command.commands[child])
         ]  # fmt: skip
+    if isinstance(command, LazyCommand):
+        command = command.load()
     about = " ".join((command.help or "").split())
-    specific = SPECIFIC[name.removeprefix("presagio ")]
+    specific = COMMANDS[name.removeprefix("presagio ")].ends
     ends = [f"{status} ({status.meaning})" for status in specific]
     after = ["", f"Exit status besides 0, 1, 2 and 130: {'; '.join(ends)}."] if ends else []
     return ["", f"## `{name}`", "", about, "", *_options(command), *after]
@@ -102,7 +106,7 @@ def _exit_statuses() -> list[str]:
         "| --- | --- | --- |",
     ]
     for status in ExitStatus:
-        named = ", ".join(f"`{name}`" for name, statuses in SPECIFIC.items() if status in statuses)
+        named = ", ".join(f"`{name}`" for name, entry in COMMANDS.items() if status in entry.ends)
         lines.append(f"| {status} | {status.meaning} | {named or 'every command'} |")
     return lines
 

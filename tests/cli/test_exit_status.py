@@ -13,14 +13,8 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from presagio.cli.exit_status import (
-    EVERY_COMMAND,
-    SPECIFIC,
-    ExitStatus,
-    commands_of,
-    exit_status_of,
-    first_of,
-)
+from presagio.cli.exit_status import EVERY_COMMAND, ExitStatus, exit_status_of
+from presagio.cli.index import COMMANDS, first_of
 from presagio.cli.main import app
 from presagio.errors import NotFoundError, RegistryError, UnknownVersionError
 from presagio.ingest.opening import open_intake, sweep
@@ -41,23 +35,19 @@ def shows(command: str, *statuses: ExitStatus) -> Callable[[Any], Any]:
     return lambda test: test
 
 
-def test_the_table_names_each_command_once() -> None:
-    assert sorted(SPECIFIC) == sorted(name for name, _ in commands_of(app))
-
-
 def test_each_number_has_one_meaning() -> None:
     assert len({status.meaning for status in ExitStatus}) == len(ExitStatus)
-    used = {*EVERY_COMMAND, *(status for each in SPECIFIC.values() for status in each)}
+    used = {*EVERY_COMMAND, *(status for each in COMMANDS.values() for status in each.ends)}
     assert used == set(ExitStatus)
 
 
-@pytest.mark.parametrize("command", SPECIFIC)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_each_command_lists_its_statuses(command: str) -> None:
     shown = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "80"}).output
     assert max(map(len, shown.splitlines())) <= 80
     for status in ExitStatus:
         listed = f"{status:>3}  {status.meaning}" in shown
-        assert listed == (status in (*EVERY_COMMAND, *SPECIFIC[command])), status
+        assert listed == (status in (*EVERY_COMMAND, *COMMANDS[command].ends)), status
 
 
 def test_the_help_of_the_program_lists_them_all() -> None:
@@ -81,7 +71,7 @@ def test_of_several_the_first_in_the_table_is_taken() -> None:
 # ---- without a stack ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", SPECIFIC)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_option_is_wrong_usage(command: str, cli: Cli, tmp_path: Path) -> None:
     done = cli(*command.split(), "--no-such-option", home=tmp_path)
     assert done.status == ExitStatus.USAGE
@@ -321,7 +311,7 @@ def _comes_back(plant: Settings, spec: MachineSpec, cli: Cli, folder: Path) -> N
     file = _readings(spec, folder / "outcomes.csv", 100, 78)
     unknown = folder / "ids.csv"
     unknown.write_text("UDI,Machine failure\n1,0\n", encoding="utf-8")
-    done = cli("feedback", unknown, "--lot", "99999999", home=plant.home)
+    done = cli("feedback", unknown, "--receipt", "99999999", home=plant.home)
     assert done.status == ExitStatus.NOT_FOUND, done.err
     late = cli("feedback", file, "--wait", "--timeout", "0.1", home=plant.home)
     assert late.status == ExitStatus.TIMED_OUT
@@ -335,5 +325,5 @@ def _comes_back(plant: Settings, spec: MachineSpec, cli: Cli, folder: Path) -> N
 
 
 def test_every_status_of_every_command_is_shown() -> None:
-    listed = {(name, status) for name, each in SPECIFIC.items() for status in each}
+    listed = {(name, status) for name, each in COMMANDS.items() for status in each.ends}
     assert listed == SHOWN
