@@ -19,7 +19,7 @@ databases=(presagio mlflow_db airflow)
 buckets=(csv-data data mlflow)
 # In the container, where the password is; the server asks for one.
 in_postgres() { $compose exec -T postgres sh -c "PGPASSWORD=\$POSTGRES_PASSWORD exec $1 -h 127.0.0.1 -U postgres $2"; }
-objects() { $compose run --rm -T --no-deps create-buckets python -m presagio.storage.backup "$1" "${buckets[@]}"; }
+objects() { $compose run --rm -T --no-deps create-buckets python -m presagio.deployment.backup "$1" "${buckets[@]}"; }
 
 if [ "$what" = save ]; then
   umask 077

@@ -13,8 +13,8 @@ ROOTS = {
     "cli/composition.py": "every command, the exporter among them",
     "orchestration/tasks.py": "tasks of the DAGs",
     "serving/app.py": "the API, where nobody hands it settings",
-    "stack/provision.py": "steps of a deployment, as python -m",
-    "storage/backup.py": "copies of buckets, as python -m",
+    "deployment/provision.py": "steps of a deployment, as python -m",
+    "deployment/backup.py": "copies of buckets, as python -m",
 }
 
 

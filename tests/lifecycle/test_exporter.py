@@ -15,9 +15,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from presagio.deployment.provision import provision_databases
 from presagio.ingest.filing import Intake, file_object
 from presagio.lifecycle.exporter import Exporter, serve_metrics
-from presagio.stack.provision import provision_databases
 from presagio.storage.database import open_database
 from presagio.storage.objects import open_store
 from presagio.storage.promotions import Promotions
@@ -163,6 +163,8 @@ def test_the_command_ends_when_it_is_told_to(services: RunningServices, tmp_path
 def test_the_role_for_dashboards_reads_and_does_not_write(
     services: RunningServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for variable, value in services.credentials.database_variables().items():
+        monkeypatch.setenv(variable, value)
     monkeypatch.setenv("PRESAGIO_POSTGRES_PORT", str(services.ports.postgres))
     monkeypatch.setenv("PRESAGIO_MONITOR_DB_PASSWORD", "of-a-test")
     for _ in range(2):

@@ -82,3 +82,13 @@ def test_airflow_gets_its_admin(layout: Layout) -> None:
     credentials = load_credentials(layout)
     written = json.loads(write_airflow_passwords(layout, credentials).read_bytes())
     assert written == {"admin": credentials.airflow_admin_password}
+
+
+def test_the_step_that_makes_databases_gets_the_password_of_each_role() -> None:
+    credentials = Credentials.generate()
+    assert credentials.database_variables() == {
+        "PRESAGIO_DB_PASSWORD": credentials.presagio_db_password,
+        "PRESAGIO_AIRFLOW_DB_PASSWORD": credentials.airflow_db_password,
+        "PRESAGIO_MLFLOW_DB_PASSWORD": credentials.mlflow_db_password,
+        "PRESAGIO_POSTGRES_PASSWORD": credentials.postgres_password,
+    }

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from presagio.deployment.health import answers
 from presagio.errors import StackError
-from presagio.stack.health import answers
 from presagio.stack.layout import Layout
 from presagio.stack.processes import end, left_over
 from presagio.stack.services import Service
@@ -219,7 +219,7 @@ def test_a_second_supervisor_is_refused(layout: Layout) -> None:
 SUPERVISE = """
 import os, sys
 from pathlib import Path
-from presagio.stack.health import answers
+from presagio.deployment.health import answers
 from presagio.stack.layout import Layout
 from presagio.stack.services import Service
 from presagio.stack.supervisor import Supervisor

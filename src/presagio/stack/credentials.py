@@ -2,17 +2,16 @@
 
 import base64
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from presagio.deployment.databases import DATABASES, password_variables
 from presagio.errors import StackError
 from presagio.settings import ADDRESSES_FILE, CREDENTIALS_FILE
 from presagio.settings.private import write_private
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
-from presagio.stack.postgres import SUPERUSER
 
 AIRFLOW_USER = "admin"
 # Secrets that came with a later version, and lock nobody out when they are made anew.
@@ -20,8 +19,6 @@ _LATER = (
     "token_secret", "admin_password", "client_secret", "mlflow_webhook_secret",
     "mlflow_webhook_key",
 )  # fmt: skip
-# Each role owns one database.
-DATABASES = {"airflow": "airflow", "mlflow": "mlflow_db", "presagio": "presagio"}
 
 
 def _token() -> str:
@@ -74,6 +71,13 @@ class Credentials:
         """Return the password of a database role."""
         return str(asdict(self)[f"{role}_db_password"])
 
+    def database_variables(self) -> dict[str, str]:
+        """Return the passwords of all database roles, as variables of the step that makes them."""
+        return {
+            variable: self.database_password(role) if role in DATABASES else self.postgres_password
+            for role, variable in password_variables().items()
+        }
+
 
 def _variable(name: str) -> str:
     return f"PRESAGIO_{name.removeprefix('presagio_').upper()}"
@@ -107,18 +111,6 @@ def load_credentials(layout: Layout) -> Credentials:
         raise StackError(f"{path} lacks {', '.join(missing)}; restore the file or remove the home")
     path.chmod(0o600)
     return Credentials(**{name: found[_variable(name)] for name in names})
-
-
-def database_passwords(layout: Layout) -> dict[str, str]:
-    """Return the password of each database role and of the superuser.
-
-    From the environment where it has them, as in compose; else from the stack's own secrets.
-    """
-    names = {role: f"{role}_db_password" for role in DATABASES} | {SUPERUSER: "postgres_password"}
-    if _variable(names[SUPERUSER]) in os.environ:
-        return {role: os.environ[_variable(name)] for role, name in names.items()}
-    found = asdict(load_credentials(layout))
-    return {role: found[name] for role, name in names.items()}
 
 
 def write_addresses(layout: Layout, ports: Ports, credentials: Credentials) -> dict[str, str]:

@@ -6,13 +6,15 @@ import stat
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+from presagio.deployment.databases import SUPERUSER
+from presagio.deployment.health import Check
 from presagio.errors import StackError
 from presagio.stack.layout import Layout
 
-SUPERUSER = "postgres"
 _ACCOUNT = "nobody"
 
 
@@ -100,3 +102,13 @@ def server_command(layout: Layout, port: int) -> tuple[str, ...]:
     }
     flags = [flag for key, value in options.items() for flag in ("-c", f"{key}={value}")]
     return (program("postgres"), "-D", str(layout.postgres), *flags)
+
+
+def accepts_connections(port: int) -> Check:
+    """Check that PostgreSQL accepts connections."""
+
+    def check(_started: datetime) -> bool:
+        command = [program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "2"]
+        return subprocess.run(command, check=False, timeout=10).returncode == 0
+
+    return check

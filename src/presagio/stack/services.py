@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from presagio.deployment.health import Check, airflow_component, answers
 from presagio.errors import StackError
 from presagio.settings import Settings
 from presagio.stack.credentials import (
@@ -15,10 +16,14 @@ from presagio.stack.credentials import (
     write_addresses,
     write_airflow_passwords,
 )
-from presagio.stack.health import Check, accepts_connections, airflow_component, answers
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
-from presagio.stack.postgres import Account, server_account, server_command
+from presagio.stack.postgres import (
+    Account,
+    accepts_connections,
+    server_account,
+    server_command,
+)
 
 _AIRFLOW_NEEDS = ("airflow-db", "buckets")
 # Name in Airflow's own health, and what has to be there. Tasks speak to the API server; the other
@@ -108,7 +113,7 @@ def _airflow_env(
 
 
 def _storage_services(layout: Layout, ports: Ports, credentials: Credentials) -> list[Service]:
-    provision = (sys.executable, "-m", "presagio.stack.provision")
+    provision = (sys.executable, "-m", "presagio.deployment.provision")
     return [
         Service(
             name="postgres",
@@ -135,7 +140,9 @@ def _storage_services(layout: Layout, ports: Ports, credentials: Credentials) ->
             name="databases",
             command=(*provision, "databases"),
             needs=("postgres",),
-            env={"PRESAGIO_POSTGRES_PORT": str(ports.postgres)},
+            env={
+                "PRESAGIO_POSTGRES_PORT": str(ports.postgres), **credentials.database_variables(),
+            },
         ),
         Service(name="buckets", command=(*provision, "buckets"), needs=("s3",)),
     ]  # fmt: skip
@@ -178,7 +185,7 @@ def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
         ),
         Service(
             name="webhook",
-            command=(sys.executable, "-m", "presagio.stack.provision", "webhook"),
+            command=(sys.executable, "-m", "presagio.deployment.provision", "webhook"),
             needs=("mlflow",),
         ),
         Service(

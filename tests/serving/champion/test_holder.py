@@ -19,14 +19,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from presagio.deployment.health import answers
+from presagio.deployment.provision import provision_webhook
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.registry.writer import Registry, open_registry
 from presagio.serving.champion.holder import Champion
 from presagio.settings import Settings
-from presagio.stack.health import answers
 from presagio.stack.layout import Layout
 from presagio.stack.processes import stop_all
-from presagio.stack.provision import provision_webhook
 from presagio.stack.services import build_services
 from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel

@@ -1,4 +1,6 @@
-"""Buckets as one tar stream, and back: ``python -m presagio.storage.backup save BUCKET... > FILE``.
+"""Buckets as one tar stream, and back.
+
+``python -m presagio.deployment.backup save BUCKET... > FILE``, and ``restore BUCKET... < FILE``.
 
 The databases are dumped by PostgreSQL's own tools; deploy/backup.sh does both.
 """

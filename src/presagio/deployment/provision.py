@@ -1,6 +1,6 @@
 """What has to exist before services can use it: roles, databases, migrations, buckets.
 
-Run by the supervisor and by compose as steps of their own (``python -m presagio.stack.provision
+Run by the stack's supervisor and by compose as steps (``python -m presagio.deployment.provision
 STEP``), so that the libraries they need do not stay in the supervisor's memory. Every step can be
 repeated, and gives accounts the passwords that are set now.
 """
@@ -15,11 +15,10 @@ import httpx
 import psycopg
 from psycopg import sql
 
+from presagio.deployment.databases import DATABASES, SUPERUSER, password_variables
+from presagio.errors import SettingsError
 from presagio.settings import Settings, load_settings
 from presagio.settings.private import reveal
-from presagio.stack.credentials import DATABASES, database_passwords
-from presagio.stack.layout import Layout
-from presagio.stack.postgres import SUPERUSER
 from presagio.storage.database import open_database
 from presagio.storage.migration import migrate
 from presagio.storage.objects import open_store
@@ -30,6 +29,13 @@ _USERS = "/api/2.0/mlflow/users"
 _MLFLOW_BUCKET = "mlflow"
 # Reads the ledger for dashboards; where it has a password, as in compose.
 _MONITOR, _MONITOR_PASSWORD = "presagio_monitor", "PRESAGIO_MONITOR_DB_PASSWORD"
+
+
+def _password(role: str) -> str:
+    variable = password_variables()[role]
+    if not os.environ.get(variable):
+        raise SettingsError(f"{variable} is not set; databases are made with it")
+    return os.environ[variable]
 
 
 def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
@@ -55,12 +61,12 @@ def _ensure_database(connection: psycopg.Connection, database: str, owner: str) 
     )
 
 
-def _as_superuser(password: str, database: str) -> psycopg.Connection:
+def _as_superuser(database: str) -> psycopg.Connection:
     return psycopg.connect(
         host=os.environ.get("PRESAGIO_POSTGRES_HOST", "127.0.0.1"),
         port=int(os.environ.get("PRESAGIO_POSTGRES_PORT", "5432")),
         user=SUPERUSER,
-        password=password,
+        password=_password(SUPERUSER),
         dbname=database,
         autocommit=True,
     )
@@ -78,12 +84,18 @@ def _let_monitor_read(connection: psycopg.Connection, database: str) -> None:
 
 
 def provision_databases(settings: Settings) -> None:
-    """Create one role and one database a service, and bring the ledger to its newest schema."""
-    passwords = database_passwords(Layout(settings.home))
-    password = passwords[SUPERUSER]
-    with _as_superuser(password, "postgres") as connection:
+    """Create one role and one database a service, and bring the ledger to its newest schema.
+
+    Passwords come from the environment (:func:`password_variables`).
+
+    Raises
+    ------
+    SettingsError
+        If a password is not set.
+    """
+    with _as_superuser("postgres") as connection:
         for role, database in DATABASES.items():
-            _ensure_role(connection, role, passwords[role])
+            _ensure_role(connection, role, _password(role))
             _ensure_database(connection, database, role)
     engine = open_database(settings)
     try:
@@ -92,7 +104,7 @@ def provision_databases(settings: Settings) -> None:
         engine.dispose()
     if os.environ.get(_MONITOR_PASSWORD):
         ledger = DATABASES["presagio"]
-        with _as_superuser(password, ledger) as connection:
+        with _as_superuser(ledger) as connection:
             _let_monitor_read(connection, ledger)
 
 

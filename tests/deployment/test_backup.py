@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from presagio.storage.backup import restore_buckets, save_buckets
+from presagio.deployment.backup import restore_buckets, save_buckets
 from presagio.storage.objects import ObjectStore, open_store
 from tests.conftest import RunningServices
 

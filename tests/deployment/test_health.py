@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -6,14 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from presagio.stack.health import airflow_component, answers
+from presagio.deployment.health import airflow_component, answers
 from tests.conftest import free_ports
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def said() -> Iterator[dict[str, object]]:
+def answer_of() -> Iterator[dict[str, object]]:
     """A server that answers what the test puts in: ``status`` and ``body``."""
     answer: dict[str, object] = {"status": 200, "body": {}}
 
@@ -38,9 +41,9 @@ def said() -> Iterator[dict[str, object]]:
 @pytest.mark.parametrize(
     ("status", "healthy"), [(200, True), (204, True), (403, False), (500, False)]
 )
-def test_an_answer_is_health(said: dict[str, object], status: int, healthy: bool) -> None:
-    said["status"] = status
-    assert answers(int(str(said["port"])), "/")(NOW) is healthy
+def test_an_answer_is_health(answer_of: dict[str, object], status: int, healthy: bool) -> None:
+    answer_of["status"] = status
+    assert answers(int(str(answer_of["port"])), "/")(NOW) is healthy
 
 
 def test_nobody_there_is_not_healthy() -> None:
@@ -65,13 +68,32 @@ def test_nobody_there_is_not_healthy() -> None:
     ],
 )  # fmt: skip
 def test_a_component_is_healthy_when_its_own_heart_beats(
-    said: dict[str, object], entry: object, healthy: bool
+    answer_of: dict[str, object], entry: object, healthy: bool
 ) -> None:
-    said["body"] = {"scheduler": entry}
-    check = airflow_component(int(str(said["port"])), "scheduler")
+    answer_of["body"] = {"scheduler": entry}
+    check = airflow_component(int(str(answer_of["port"])), "scheduler")
     assert check(NOW - timedelta(seconds=1)) is healthy
 
 
-def test_an_api_server_in_trouble_is_not_healthy(said: dict[str, object]) -> None:
-    said["status"] = 503
-    assert airflow_component(int(str(said["port"])), "scheduler")(NOW) is False
+def test_an_api_server_in_trouble_is_not_healthy(answer_of: dict[str, object]) -> None:
+    answer_of["status"] = 503
+    assert airflow_component(int(str(answer_of["port"])), "scheduler")(NOW) is False
+
+
+def _asked_in_a_container(part: str, url: str) -> int:
+    return subprocess.run(
+        [sys.executable, "-m", "presagio.deployment.health", part],
+        check=False, env=os.environ | {"PRESAGIO_AIRFLOW_URL": url}, timeout=30,
+    ).returncode  # fmt: skip
+
+
+def test_the_engine_asks_for_a_part_of_airflow(answer_of: dict[str, object]) -> None:
+    beat = "2026-01-01T00:00:00+00:00"
+    answer_of["body"] = {
+        "scheduler": {"status": "healthy", "latest_scheduler_heartbeat": beat},
+        "triggerer": {"status": "unhealthy", "latest_triggerer_heartbeat": beat},
+    }
+    url = f"http://localhost:{answer_of['port']}"
+    parts = ("scheduler", "triggerer", "dag_processor")
+    assert [_asked_in_a_container(part, url) for part in parts] == [0, 1, 1]
+    assert _asked_in_a_container("scheduler", "http://127.0.0.1:9") == 1

@@ -1,12 +1,16 @@
-"""Health checks: small questions to a service, answered with yes or no."""
+"""Health checks: small questions to a service, answered with yes or no.
+
+``python -m presagio.deployment.health PART`` asks of a part of Airflow that has no port of its own,
+in a container: the API server, which ``PRESAGIO_AIRFLOW_URL`` names, knows their heartbeats.
+"""
 
 import http.client
 import json
-import subprocess
+import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-
-from presagio.stack.postgres import program
+from urllib.parse import urlsplit
 
 # Asked with the time at which the service was started.
 Check = Callable[[datetime], bool]
@@ -35,16 +39,6 @@ def answers(port: int, path: str, *, below: int = 300) -> Check:
     return check
 
 
-def accepts_connections(port: int) -> Check:
-    """Check that PostgreSQL accepts connections."""
-
-    def check(_started: datetime) -> bool:
-        command = [program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "2"]
-        return subprocess.run(command, check=False, timeout=10).returncode == 0
-
-    return check
-
-
 def airflow_component(port: int, component: str, host: str = "127.0.0.1") -> Check:
     """Check that Airflow's API server has a heartbeat of a component that is not an old one's."""
 
@@ -59,3 +53,10 @@ def airflow_component(port: int, component: str, host: str = "127.0.0.1") -> Che
         return datetime.fromisoformat(beat).astimezone(UTC) >= started
 
     return check
+
+
+if __name__ == "__main__":
+    where = urlsplit(os.environ["PRESAGIO_AIRFLOW_URL"])
+    check = airflow_component(where.port or 80, sys.argv[1], where.hostname or "127.0.0.1")
+    # Of whatever age: the engine waits after a start by itself.
+    sys.exit(not check(datetime.min.replace(tzinfo=UTC)))
