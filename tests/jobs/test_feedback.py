@@ -9,7 +9,7 @@ import pytest
 from presagio.errors import DataError, NotFoundError
 from presagio.ingest.filing import Intake, file_object
 from presagio.ingest.opening import open_intake
-from presagio.jobs.feedback import Sent, alarm_figures, send_feedback
+from presagio.jobs.feedback import Sent, alarm_metrics, send_feedback
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.registry.writer import open_registry
@@ -37,7 +37,7 @@ def rows(spec: MachineSpec) -> pl.DataFrame:
 
 
 def _send(plant: Settings, intake: Intake, path: Path, lot: int | None = None) -> Sent:
-    return send_feedback(intake, open_registry(plant), plant, path, lot=lot)
+    return send_feedback(intake, open_registry(plant), plant, path, receipt=lot)
 
 
 def _file(intake: Intake, key: str) -> Receipt:
@@ -59,7 +59,7 @@ def test_outcomes_with_what_was_said_are_counted_and_learned_from(
     receipt = _file(intake, sent.uploaded.key)
     assert receipt.outcome.rows_processed == 1500
     assert read_curated(intake).receipts == (receipt.id,)
-    (figures,) = alarm_figures(intake)
+    (figures,) = alarm_metrics(intake)
     assert figures.version == "3"
     assert figures.alarms == said["said_alarm"].sum()
     assert figures.right == (said["said_alarm"] & said["machine_failure"]).sum()
@@ -81,7 +81,7 @@ def test_outcomes_of_a_lot_name_readings_by_their_identifier(
     rows.select("product_id", "machine_failure").sample(fraction=1.0, seed=1).write_csv(path)
     receipt = _file(intake, _send(plant, intake, path, lot.id).uploaded.key)
     assert receipt.outcome.rows_processed == 1500
-    (figures,) = alarm_figures(intake)
+    (figures,) = alarm_metrics(intake)
     assert figures.version == champion.version
     assert figures.precision is not None
     assert figures.precision > 0.8
@@ -141,7 +141,7 @@ def test_the_api_takes_outcomes(plant: Settings, intake: Intake, spec: MachineSp
     # Failures of which nobody said which mode they were are a file of their own.
     receipts = [_file(intake, key) for key in answer.json()["keys"]]
     assert [receipt.outcome.rows_processed for receipt in receipts] == [2, 1]
-    figures = {one.version: one for one in alarm_figures(intake)}
+    figures = {one.version: one for one in alarm_metrics(intake)}
     assert (figures["9"].alarms, figures["9"].right) == (1, 0)
     (fallback,) = [one for name, one in figures.items() if name != "9"]
     assert (fallback.outcomes, fallback.failures) == (2, 2)

@@ -49,12 +49,11 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, *, name: str | None = None, commands: Any = None, **attrs: Any) -> None:
         prefix = f"{name} " if name else ""
-        below = {
-            whole.removeprefix(prefix): entry
+        listed = {
+            last: LazyCommand(last, entry)
             for whole, entry in COMMANDS.items()
-            if whole.startswith(prefix)
+            if whole.startswith(prefix) and " " not in (last := whole.removeprefix(prefix))
         }
-        listed = {own: LazyCommand(own, entry) for own, entry in below.items() if " " not in own}
         super().__init__(name=name, commands={**listed, **(commands or {})}, **attrs)
 
 

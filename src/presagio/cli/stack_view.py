@@ -115,7 +115,7 @@ class StackView:
 
 
 def print_welcome(console: Console, status: StackStatus, layout: Layout) -> None:
-    """Say where everything is, and what to try next."""
+    """Print where everything is, and what to try next."""
     console.print("\n[bold green]The stack is up.[/]\n")
     for service in status.services:
         if service.name in _ADDRESSES:
@@ -124,8 +124,8 @@ def print_welcome(console: Console, status: StackStatus, layout: Layout) -> None
     console.print(f"\nPasswords and keys: {layout.home / CREDENTIALS_FILE}", soft_wrap=True)
     console.print(
         "\nTry next, in another terminal:\n"
-        "  make demo                             the whole loop, with real figures\n"
+        "  make demo                             the whole loop, with real results\n"
         "  .venv/bin/presagio status             the services\n"
-        "  .venv/bin/presagio ingest FILE.csv    put readings of your own through the intake\n",
+        "  .venv/bin/presagio ingest FILE.csv    put your readings through the intake\n",
         soft_wrap=True,
     )

@@ -84,7 +84,7 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
 
 def _cell(column: Column, text: str, width: int) -> Text:
     if column.fit == "words":
-        text = " ".join(shorten(word, width) for word in text.split())
+        text = " ".join(shorten(part, width) for part in text.split())
     elif column.fit == "middle":
         text = shorten(text, width)
     return Text(text, column.styles.get(text, ""))
@@ -95,11 +95,11 @@ def _records(
 ) -> RenderableType:
     """Show each row as lines of names and values: what is left where no table fits."""
     names = max(cell_len(column.title) for column in columns)
-    room = max(width - names - _GAP, _NARROWEST)
+    space = max(width - names - _GAP, _NARROWEST)
     lines = []
     for row in rows:
         for column, text in zip(columns, row, strict=True):
-            value = shorten(text, room) if column.fit == "middle" else text
+            value = shorten(text, space) if column.fit == "middle" else text
             lines.append(Text(f"{column.title:<{names}}  {value}"))
         lines.append(Text(""))
     return Group(*lines)

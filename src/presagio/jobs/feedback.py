@@ -47,13 +47,13 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class AlarmFigures:
+class AlarmMetrics:
     """How right a version's alarms were in service, by the outcomes that were sent back.
 
     Attributes
     ----------
     outcomes, failures
-        How many outcomes there are of readings that it judged, and how many are failures.
+        How many outcomes there are of readings that it predicted, and how many are failures.
     alarms, right
         For how many of them it gave an alarm, and how many of those were failures.
     """
@@ -80,7 +80,7 @@ def _truth(column: str) -> pl.Expr:
     return pl.when(text.is_in(_TRUE)).then(True).when(text.is_in(_FALSE)).then(False)  # noqa: FBT003
 
 
-def _outcomes_of_lot(path: Path, intake: Intake, lot: int) -> pl.DataFrame:
+def _outcomes_of_receipt(path: Path, intake: Intake, receipt_id: int) -> pl.DataFrame:
     """Join outcomes, which name readings by an identifier, with the readings of an earlier file."""
     spec = intake.spec
     try:
@@ -94,21 +94,23 @@ def _outcomes_of_lot(path: Path, intake: Intake, lot: int) -> pl.DataFrame:
     if not keys or spec.target.name not in labels:
         wanted = ", ".join(column.name for column in spec.identifiers)
         raise DataError(f"{path} needs {spec.target.name} and an identifier ({wanted})")
-    told = read.select(*keys, *(_truth(name).alias(name) for name in labels))
-    found = [receipt for receipt in processed_receipts(intake) if receipt.id == lot]
+    outcomes = read.select(*keys, *(_truth(name).alias(name) for name in labels))
+    found = [receipt for receipt in processed_receipts(intake) if receipt.id == receipt_id]
     if not found:
         raise NotFoundError(
-            f"there is no receipt {lot} of a file whose rows were taken; see: presagio receipts"
+            f"there is no receipt {receipt_id} of a file whose rows were taken; see: "
+            "presagio receipts"
         )
     columns = [*keys, *spec.input_names]
-    lots = [read_part(intake, key, lot, columns) for key in found[0].outcome.curated_keys]
-    joined = told.join(pl.concat(lots), on=keys, how="left", maintain_order="left")
+    keys_of_parts = found[0].outcome.curated_keys
+    readings = pl.concat(read_part(intake, key, receipt_id, columns) for key in keys_of_parts)
+    joined = outcomes.join(readings, on=keys, how="left", maintain_order="left")
     lost = joined.filter(pl.col(spec.input_names[0]).is_null() | pl.col(spec.target.name).is_null())
-    if len(lost) or len(joined) != len(told):
+    if len(lost) or len(joined) != len(outcomes):
         example = lost.row(0)[: len(keys)] if len(lost) else keys
         raise DataError(
-            f"{path}: of {len(told)} outcomes {len(lost)} have no reading in receipt {lot} or no "
-            f"true or false, and each may have one only; see {example}"
+            f"{path}: of {len(outcomes)} outcomes {len(lost)} have no reading in receipt "
+            f"{receipt_id} or no true or false, and each may have one only; see {example}"
         )
     return joined
 
@@ -137,10 +139,10 @@ def _outcomes_with_readings(path: Path, intake: Intake) -> pl.DataFrame:
     return rows
 
 
-def _with_what_was_said(
+def _with_predicted_alarms(
     rows: pl.DataFrame, spec: MachineSpec, registry: Registry, settings: Settings
 ) -> pl.DataFrame:
-    """Add what the champion says of the readings, where the file does not say what was said."""
+    """Add the alarms that the champion predicts, where the file does not have those of then."""
     if SAID_ALARM in rows.columns and not rows[SAID_ALARM].null_count():
         return rows.with_columns(_truth(SAID_ALARM).alias(SAID_ALARM))
     champion = registry.resolve()
@@ -155,9 +157,14 @@ def _with_what_was_said(
 
 
 def send_feedback(
-    intake: Intake, registry: Registry, settings: Settings, path: Path, *, lot: int | None = None
+    intake: Intake,
+    registry: Registry,
+    settings: Settings,
+    path: Path,
+    *,
+    receipt: int | None = None,
 ) -> Sent:
-    """Put outcomes below the incoming prefix, with what the model said of the readings.
+    """Put outcomes below the incoming prefix, with the alarms that a model predicted.
 
     Parameters
     ----------
@@ -166,8 +173,8 @@ def send_feedback(
     registry, settings
         Where the champion is.
     path
-        A file of labelled readings; with ``lot`` one of identifiers and labels.
-    lot
+        A file of labelled readings; with ``receipt`` one of identifiers and labels.
+    receipt
         The receipt of the file that the readings came in.
 
     Raises
@@ -175,7 +182,7 @@ def send_feedback(
     DataError, UnreadableFileError
         If an outcome cannot be used; nothing is sent then.
     NotFoundError
-        If there is no receipt ``lot``.
+        If there is no such receipt.
     RegistryError
         If there is no champion to ask what it says, or MLflow does not answer.
     StorageError
@@ -185,12 +192,12 @@ def send_feedback(
     try:
         rows = (
             _outcomes_with_readings(path, intake)
-            if lot is None
-            else _outcomes_of_lot(path, intake, lot)
+            if receipt is None
+            else _outcomes_of_receipt(path, intake, receipt)
         )
     except OSError as err:
         raise DataError(f"{path} cannot be read: {err.strerror}") from err
-    rows = _with_what_was_said(rows, spec, registry, settings)
+    rows = _with_predicted_alarms(rows, spec, registry, settings)
     known = [column.name for column in spec.identifiers]
     wanted = [*known, *spec.input_names, *spec.label_names, SAID_ALARM, SAID_VERSION]
     rows = rows.select(name for name in wanted if name in rows.columns)
@@ -202,8 +209,8 @@ def send_feedback(
     return Sent(uploaded, len(rows), int(rows[spec.target.name].sum()))
 
 
-def alarm_figures(intake: Intake) -> list[AlarmFigures]:
-    """Say how right alarms were in service, version by version, by all outcomes sent back.
+def alarm_metrics(intake: Intake) -> list[AlarmMetrics]:
+    """Count how right alarms were in service, version by version, by all outcomes sent back.
 
     Raises
     ------
@@ -221,16 +228,16 @@ def alarm_figures(intake: Intake) -> list[AlarmFigures]:
     ]
     if not parts:
         return []
-    said = pl.concat(parts).select(
+    alarms = pl.concat(parts).select(
         pl.col(target).alias("failure"),
         (pl.col(EXTRA).str.json_path_match(f"$.{SAID_ALARM}") == "true").alias("alarm"),
         pl.col(EXTRA).str.json_path_match(f"$.{SAID_VERSION}").fill_null("unknown").alias("by"),
     )
-    counted = said.group_by("by").agg(
+    counted = alarms.group_by("by").agg(
         pl.len().alias("outcomes"), pl.col("failure").sum(), pl.col("alarm").sum(),
         (pl.col("failure") & pl.col("alarm")).sum().alias("right"),
     ).sort("by")  # fmt: skip
     return [
-        AlarmFigures(row["by"], row["outcomes"], row["failure"], row["alarm"], row["right"])
+        AlarmMetrics(row["by"], row["outcomes"], row["failure"], row["alarm"], row["right"])
         for row in counted.iter_rows(named=True)
     ]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from presagio.errors import NoChampionError, RegistryError
 from presagio.ingest.curated import processed_receipts, read_part
 from presagio.ingest.filing import Intake
-from presagio.jobs.feedback import alarm_figures
+from presagio.jobs.feedback import alarm_metrics
 from presagio.lifecycle.alerts import Alert, Alerts
 from presagio.lifecycle.drift import PROBABILITY, DriftRules, find_drift, newest_rows
 from presagio.lifecycle.drift_page import write_report
@@ -119,7 +119,7 @@ def _publish(
     settings: Settings, intake: Intake, registry: Registry, champion: RegisteredVersion,
     report: DriftReport,
 ) -> Watched:  # fmt: skip
-    """Store the report, log its figures, and raise or clear the alert."""
+    """Store the report, log its metrics, and raise or clear the alert."""
     at = datetime.now(UTC)
     place, model = _PLACE.format(at=at), f"{champion.name} version {champion.version}"
     window = f"The newest {report.window_rows} readings at {at:%Y-%m-%d %H:%M} UTC"
@@ -131,16 +131,16 @@ def _publish(
             "presagio.drifted": ",".join(report.drifted),
             "presagio.undecided": ",".join(report.undecided),
         }
-        figures = {
+        latest = {
             "at": at.isoformat(),
             "rows": report.window_rows,
             "columns": {
                 column.name: {name: float(getattr(column, name)) for name in COLUMN_METRICS}
                 for column in report.columns
             },
-            "alarms": {one.version: asdict(one) for one in alarm_figures(intake)},
+            "alarms": {one.version: asdict(one) for one in alarm_metrics(intake)},
         }
-        intake.store.write(settings.data_bucket, LATEST, json.dumps(figures).encode())
+        intake.store.write(settings.data_bucket, LATEST, json.dumps(latest).encode())
         registry.log_report(f"drift {at:%Y-%m-%d %H:%M}", report.metrics, tags, (page,))
     alerts, alerted = Alerts(settings, intake.store), False
     summary = f"newest {report.window_rows} readings: {report.in_words}"

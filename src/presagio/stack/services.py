@@ -63,7 +63,7 @@ class Service:
         return self.check is None
 
 
-def _own(program: str) -> str:
+def _sibling(program: str) -> str:
     """Return a program of the environment that this runs in, whatever PATH says."""
     return str(Path(sys.executable).with_name(program))
 
@@ -127,8 +127,8 @@ def _storage_services(layout: Layout, ports: Ports, credentials: Credentials) ->
         Service(
             name="s3",
             command=(
-                _own("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{ports.s3}", "--config", "",
-                "--cache-dir", str(layout.run / "rclone"), str(layout.objects),
+                _sibling("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{ports.s3}",
+                "--config", "", "--cache-dir", str(layout.run / "rclone"), str(layout.objects),
             ),
             # By variable: a command line can be read by everyone on the machine.
             env={"RCLONE_AUTH_KEY": f'"{credentials.s3_access_key},{credentials.s3_secret_key}"'},
@@ -207,7 +207,7 @@ def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
 
 
 def _airflow_services(env: Mapping[str, str], ports: Ports) -> list[Service]:
-    airflow = _own("airflow")
+    airflow = _sibling("airflow")
     triggerer = (sys.executable, "-m", "presagio.orchestration.triggerer")
     # The API server reads the log files itself: all parts are on one machine.
     commands = {
@@ -252,8 +252,8 @@ def build_services(
 
     Every service also gets the addresses and secrets that Presagio's own settings name.
     """
-    own = os.environ | write_addresses(layout, ports, credentials)
-    own |= {
+    shared = os.environ | write_addresses(layout, ports, credentials)
+    shared |= {
         "PRESAGIO_S3_ACCESS_KEY": credentials.s3_access_key,
         "PRESAGIO_S3_SECRET_KEY": credentials.s3_secret_key,
         "PYTHONUNBUFFERED": "1",
@@ -262,7 +262,7 @@ def build_services(
         "MALLOC_TRIM_THRESHOLD_": "131072",
     }
     if settings.ai4i_csv is not None:
-        own["PRESAGIO_AI4I_CSV"] = str(settings.ai4i_csv.resolve())
+        shared["PRESAGIO_AI4I_CSV"] = str(settings.ai4i_csv.resolve())
     write_airflow_passwords(layout, credentials)
     airflow = _airflow_env(settings, layout, ports, credentials)
     services = [
@@ -270,4 +270,4 @@ def build_services(
         *_airflow_services(airflow, ports),
         *_model_services(ports, credentials),
     ]
-    return [replace(service, env={**own, **service.env}) for service in services]
+    return [replace(service, env={**shared, **service.env}) for service in services]

@@ -116,7 +116,7 @@ class Supervisor:
             self._layout.state.unlink(missing_ok=True)
             end(left_over(self._layout))
             services = [running.service for running in self._all.values()]
-            check_ports({own.name: own.port for own in services if own.port is not None})
+            check_ports({each.name: each.port for each in services if each.port is not None})
             guardian = self._start_guardian()
             try:
                 self._supervise()

@@ -142,12 +142,12 @@ def verify(
     repair: Annotated[
         bool, typer.Option(help="Repair what can be repaired; nothing is lost.")
     ] = False,
-    mend: Annotated[bool, typer.Option(hidden=True)] = False,
+    former_name: Annotated[bool, typer.Option("--mend/--no-mend", hidden=True)] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare ledger and buckets, row by row and object by object."""
-    report = compare(Parts(home).intake, deep=deep, mend=repair or mend)
+    report = compare(Parts(home).intake, deep=deep, mend=repair or former_name)
     if as_json:
         print_json(asdict(report) | {"is_clean": report.is_clean})
     else:

@@ -11,7 +11,7 @@ from presagio.cli.output import AsJson, Home, print_json, print_table, say, warn
 from presagio.cli.receipt_view import describe_receipt, receipt_status
 from presagio.cli.tables import Column
 from presagio.ingest.upload import wait_for_receipt
-from presagio.jobs.feedback import AlarmFigures, alarm_figures, send_feedback
+from presagio.jobs.feedback import AlarmMetrics, alarm_metrics, send_feedback
 from presagio.jobs.monitor import watch_drift
 from presagio.lifecycle.drift_report import ColumnDrift, DriftReport
 
@@ -22,7 +22,7 @@ _ALARMS = (
 )  # fmt: skip
 
 
-def _print_alarms(found: list[AlarmFigures], *, as_json: bool) -> None:
+def _print_alarms(found: list[AlarmMetrics], *, as_json: bool) -> None:
     if as_json:
         for one in found:
             print_json({**vars(one), "precision": one.precision, "recall": one.recall})
@@ -60,7 +60,7 @@ def feedback(
             "--receipt", help="Receipt of the readings, where FILE has their identifiers only."
         ),
     ] = None,
-    lot: Annotated[int | None, typer.Option("--lot", hidden=True)] = None,
+    former_name: Annotated[int | None, typer.Option("--lot", hidden=True)] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the watcher has filed it.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 120.0,
     home: Home = None,
@@ -75,9 +75,9 @@ def feedback(
     parts = Parts(home)
     intake = parts.intake
     if file is None:
-        _print_alarms(alarm_figures(intake), as_json=as_json)
+        _print_alarms(alarm_metrics(intake), as_json=as_json)
         return
-    earlier = lot if of_receipt is None else of_receipt
+    earlier = former_name if of_receipt is None else of_receipt
     sent = send_feedback(intake, parts.registry, parts.settings, file, receipt=earlier)
     receipt = wait_for_receipt(intake, sent.uploaded, timeout_s=timeout) if wait else None
     if as_json:
