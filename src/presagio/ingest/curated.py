@@ -46,7 +46,7 @@ def read_part(intake: Intake, key: str, receipt_id: int, columns: Sequence[str])
     if read is None:
         raise DataError(
             f"{key} of receipt {receipt_id} is gone from {intake.prefixes.curated_bucket}; "
-            "make it again with: presagio ingest verify --mend"
+            "make it again with: presagio ingest verify --repair"
         )
     return pl.read_parquet(io.BytesIO(read[0]), columns=list(columns))
 
@@ -82,7 +82,7 @@ def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, 
         if receipt.outcome.rows_processed and not receipt.outcome.curated_keys:
             raise DataError(
                 f"receipt {receipt.id} is older than the curated data set; take its rows in with: "
-                "presagio ingest verify --mend"
+                "presagio ingest verify --repair"
             )
         parts = [read_part(intake, k, receipt.id, columns) for k in receipt.outcome.curated_keys]
         labelled = [part.filter(pl.col(spec.target.name).is_not_null()) for part in parts]

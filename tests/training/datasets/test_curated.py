@@ -69,7 +69,7 @@ def test_a_curated_file_that_is_gone_is_named(
     assert stored is not None
     intake.store.delete_unchanged(intake.prefixes.bucket, stored)
     with pytest.raises(
-        DataError, match=rf"part-0\.parquet of receipt {receipt.id} .* verify --mend"
+        DataError, match=rf"part-0\.parquet of receipt {receipt.id} .* verify --repair"
     ):
         read_curated(intake)
 
