@@ -1,4 +1,4 @@
-"""Ledger and bucket are brought out of step, found out of step, and mended."""
+"""Ledger and bucket are brought out of step, found out of step, and repaired."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -61,7 +61,7 @@ def test_an_output_that_is_gone_is_made_again(
     _remove(intake, str(OUTPUTS[which](receipt)))
     assert _kinds(verify(intake)) == ["output_missing"]
     assert not verify(intake).is_clean
-    assert verify(intake, mend=True).is_clean
+    assert verify(intake, repair=True).is_clean
     assert state(intake) == clean
     assert verify(intake, deep=True).differences == ()
 
@@ -72,13 +72,13 @@ def test_an_output_that_was_altered_is_found_by_reading_it(
     drop(intake, str(receipt.outcome.processed_key), b"other")
     assert verify(intake).differences == ()
     assert _kinds(verify(intake, deep=True)) == ["output_altered"]
-    assert verify(intake, deep=True, mend=True).is_clean
+    assert verify(intake, deep=True, repair=True).is_clean
     assert state(intake) == clean
 
 
 def test_an_original_that_is_gone_can_only_be_reported(intake: Intake, receipt: Receipt) -> None:
     _remove(intake, receipt.outcome.archive_key)
-    report = verify(intake, mend=True)
+    report = verify(intake, repair=True)
     assert _kinds(report) == ["original_missing"]
     assert receipt.identity.sha256 in report.differences[0].message
     assert not report.is_clean
@@ -89,7 +89,7 @@ def test_a_source_with_a_receipt_is_removed(intake: Intake, receipt: Receipt, cl
     report = verify(intake)
     assert _kinds(report) == ["not_removed"]
     assert report.differences[0].receipt_id == receipt.id
-    assert verify(intake, mend=True).is_clean
+    assert verify(intake, repair=True).is_clean
     assert state(intake) == clean
 
 
@@ -97,7 +97,7 @@ def test_other_bytes_under_the_name_of_a_receipt_wait_to_be_filed(
     intake: Intake, receipt: Receipt
 ) -> None:
     drop(intake, body=BODY.replace(b"300", b"299"))
-    assert verify(intake, mend=True).differences == ()
+    assert verify(intake, repair=True).differences == ()
     assert read(intake, KEY)
     assert receipt.id
 
@@ -126,19 +126,19 @@ def test_a_file_that_was_begun_and_is_gone_is_filed_from_the_archive(
     _die_after(intake, "processed_written")
     _remove(intake, KEY)
     assert _kinds(verify(intake)) == ["unfinished"]
-    assert verify(intake, mend=True).is_clean
+    assert verify(intake, repair=True).is_clean
     assert state(intake) == state(other)
 
 
 def test_a_file_that_was_taken_away_before_it_was_archived_is_reported(intake: Intake) -> None:
     _die_after(intake, "claimed")
     _remove(intake, KEY)
-    assert _kinds(verify(intake, mend=True)) == ["withdrawn"]
+    assert _kinds(verify(intake, repair=True)) == ["withdrawn"]
 
 
 def test_an_object_that_no_receipt_knows_is_left_alone(intake: Intake, receipt: Receipt) -> None:
     drop(intake, "processed/stranger.csv", b"x")
-    report = verify(intake, mend=True)
+    report = verify(intake, repair=True)
     assert _kinds(report) == ["unknown_object"]
     assert read(intake, "processed/stranger.csv") == b"x"
     assert receipt.id
@@ -176,12 +176,12 @@ def test_another_bucket_with_the_same_keys_hides_no_stranger(
     assert _kinds(verify(replace(other, prefixes=own))) == ["unknown_object"]
 
 
-def test_what_another_spec_would_judge_otherwise_is_not_mended(
+def test_what_another_spec_would_judge_otherwise_is_not_repaired(
     intake: Intake, receipt: Receipt
 ) -> None:
     _remove(intake, str(receipt.outcome.processed_key))
     narrow = intake.spec.features[4].model_copy(update={"range": (0.0, 5.0), "example": 1.0})
     spec = intake.spec.model_copy(update={"features": (*intake.spec.features[:4], narrow)})
-    report = verify(replace(intake, spec=spec), mend=True)
+    report = verify(replace(intake, spec=spec), repair=True)
     assert not report.is_clean
-    assert "not mended" in report.differences[0].message
+    assert "not repaired" in report.differences[0].message

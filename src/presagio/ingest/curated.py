@@ -30,7 +30,7 @@ def refuse_blocked(intake: Intake) -> None:
     )
     raise DataError(
         f"files that were refused whole keep training from starting: {files}. Send each again, "
-        "mended, under its name, or train without it: presagio ingest release RECEIPT --why TEXT"
+        "corrected, under its name, or train without it: presagio ingest release RECEIPT --why TEXT"
     )
 
 

@@ -1,4 +1,4 @@
-"""Compare what the ledger says with what lies in the buckets, and mend what can be mended.
+"""Compare what the ledger says with what lies in the buckets, and repair what can be repaired.
 
 Everything can be made again from the original bytes in the archive, so a missing output is no loss.
 Nothing is ever deleted here but a source whose receipt is committed.
@@ -40,7 +40,7 @@ class Difference:
         What is wrong, in words, and what can be done.
     receipt_id
         The receipt, or claim, that it is about.
-    mended
+    repaired
         Whether it has been put right.
     """
 
@@ -48,7 +48,7 @@ class Difference:
     key: str
     message: str
     receipt_id: int | None = None
-    mended: bool = False
+    repaired: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Report:
     @property
     def is_clean(self) -> bool:
         """Whether nothing is left that has not been put right."""
-        return all(difference.mended for difference in self.differences)
+        return all(difference.repaired for difference in self.differences)
 
 
 @dataclass(frozen=True)
@@ -111,22 +111,22 @@ def _sha256(intake: Intake, bucket: str, key: str) -> str | None:
 class _Comparison:
     """Goes through receipts, claims and buckets once."""
 
-    def __init__(self, intake: Intake, *, deep: bool, mend: bool) -> None:
-        self._intake, self._deep, self._mend = intake, deep, mend
+    def __init__(self, intake: Intake, *, deep: bool, repair: bool) -> None:
+        self._intake, self._deep, self._repair = intake, deep, repair
         # Outputs are older than their receipt, so that what is filed meanwhile is no difference.
         self._receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
         self._contents = _listed(intake)
         self._claims = intake.ledger.open_claims(intake.prefixes.bucket)
         self._waiting = list(incoming_files(intake.store, intake.prefixes))
 
-    def _mended(self, difference: Difference, action: Callable[[], object]) -> Difference:
-        if not self._mend:
+    def _repaired(self, difference: Difference, action: Callable[[], object]) -> Difference:
+        if not self._repair:
             return difference
         try:
             action()
         except PresagioError as err:
-            return replace(difference, message=f"{difference.message}; not mended: {err}")
-        return replace(difference, mended=True)
+            return replace(difference, message=f"{difference.message}; not repaired: {err}")
+        return replace(difference, repaired=True)
 
     def _has_original(self, receipt: Receipt) -> bool:
         bucket, key = self._intake.prefixes.bucket, receipt.outcome.archive_key
@@ -168,7 +168,7 @@ class _Comparison:
                 receipt.id,
             )  # fmt: skip
             yield (
-                self._mended(found, partial(self._write_again, receipt)) if has_original else found
+                self._repaired(found, partial(self._write_again, receipt)) if has_original else found
             )
 
     def _with_original(self, key: str, action: Callable[[Path], object]) -> None:
@@ -194,7 +194,7 @@ class _Comparison:
                     "not_removed", f"{bucket}/{stored.key}",
                     "this file has its receipt and waits to be removed", receipt.id,
                 )  # fmt: skip
-                yield self._mended(found, partial(file_object, self._intake, stored.key))
+                yield self._repaired(found, partial(file_object, self._intake, stored.key))
 
     def _open_claim(self, claim: Claim, waiting: set[str]) -> Difference | None:
         own = claim.identity
@@ -213,7 +213,7 @@ class _Comparison:
             f"{archived}",
             claim.id,
         )  # fmt: skip
-        return self._mended(
+        return self._repaired(
             found,
             lambda: self._with_original(
                 archived, lambda path: file_bytes(self._intake, path, own, run_id="verify")
@@ -238,7 +238,7 @@ class _Comparison:
                 )  # fmt: skip
 
     def differences(self) -> Iterator[Difference]:
-        """Yield all differences, mended as far as was asked."""
+        """Yield all differences, repaired as far as was asked."""
         for receipt in self._receipts:
             yield from self._receipt(receipt)
         yield from self._incoming()
@@ -261,7 +261,7 @@ class _Comparison:
         )
 
 
-def verify(intake: Intake, *, deep: bool = False, mend: bool = False) -> Report:
+def verify(intake: Intake, *, deep: bool = False, repair: bool = False) -> Report:
     """Compare ledger and buckets.
 
     Parameters
@@ -270,7 +270,7 @@ def verify(intake: Intake, *, deep: bool = False, mend: bool = False) -> Report:
         The ledger and the buckets.
     deep
         Whether to read every object and compare its SHA-256; else its presence is looked at.
-    mend
+    repair
         Whether to put right what can be: outputs are made again from the originals, files that
         have their receipt are removed, files that were begun are filed to the end.
 
@@ -284,4 +284,4 @@ def verify(intake: Intake, *, deep: bool = False, mend: bool = False) -> Report:
     StorageError
         If store or ledger cannot be reached.
     """
-    return _Comparison(intake, deep=deep, mend=mend).report()
+    return _Comparison(intake, deep=deep, repair=repair).report()

@@ -34,14 +34,14 @@ def reconcile(intake: Intake, *, deep: bool, repair: bool) -> dict[str, int]:
     StorageError
         If store or ledger cannot be reached.
     """
-    report = verify(intake, deep=deep, mend=repair)
+    report = verify(intake, deep=deep, repair=repair)
     for difference in report.differences:
-        level = logging.INFO if difference.mended else logging.ERROR
-        state = "repaired" if difference.mended else "left"
+        level = logging.INFO if difference.repaired else logging.ERROR
+        state = "repaired" if difference.repaired else "left"
         _log.log(
             level, "%s (%s): %s: %s", difference.kind, state, difference.key, difference.message
         )
-    left = [difference for difference in report.differences if not difference.mended]
+    left = [difference for difference in report.differences if not difference.repaired]
     if left:
         raise DataError(
             f"{len(left)} differences between ledger and buckets are left, the first: "

@@ -188,6 +188,8 @@ def test_a_difference_is_exit_status_five(settings: Settings) -> None:
     assert done.returncode == 5
     (difference,) = json.loads(done.stdout)["differences"]
     assert difference["kind"] == "unknown_object"
+    # By its former name too.
+    assert (difference["repaired"], difference["mended"]) == (False, False)
 
 
 def test_files_are_checked_without_a_stack(tmp_path: Path) -> None:

@@ -147,17 +147,19 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare ledger and buckets, row by row and object by object."""
-    report = compare(Parts(home).intake, deep=deep, mend=repair or former_name)
+    report = compare(Parts(home).intake, deep=deep, repair=repair or former_name)
     if as_json:
-        print_json(asdict(report) | {"is_clean": report.is_clean})
+        # `mended` is what `repaired` was called before.
+        found = [asdict(each) | {"mended": each.repaired} for each in report.differences]
+        print_json(asdict(report) | {"differences": found, "is_clean": report.is_clean})
     else:
         for difference in report.differences:
-            state = "repaired" if difference.mended else difference.kind
+            state = "repaired" if difference.repaired else difference.kind
             say(f"{state}: {difference.key}: {difference.message}")
         say(
             f"{report.receipts} receipts, {report.objects} objects: {report.rows_in} rows in = "
             f"{report.rows_processed} processed + {report.rows_quarantined} in quarantine; "
-            f"{sum(not d.mended for d in report.differences)} differences left"
+            f"{sum(not d.repaired for d in report.differences)} differences left"
         )
     leave_unless_done(ExitStatus.DONE if report.is_clean else ExitStatus.DIFFERENCES)
 
