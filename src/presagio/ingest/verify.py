@@ -168,7 +168,9 @@ class _Comparison:
                 receipt.id,
             )  # fmt: skip
             yield (
-                self._repaired(found, partial(self._write_again, receipt)) if has_original else found
+                self._repaired(found, partial(self._write_again, receipt))
+                if has_original
+                else found
             )
 
     def _with_original(self, key: str, action: Callable[[Path], object]) -> None:
