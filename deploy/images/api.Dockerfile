@@ -29,7 +29,7 @@ COPY src src
 RUN tools/bin/uv build --quiet --wheel --no-build-isolation --python tools/bin/python --out-dir dist . \
  && tools/bin/uv pip install --quiet --python /opt/presagio/bin/python --no-deps dist/*.whl
 # What every start imports is compiled here once: a container cannot write, and would compile it each time.
-RUN /opt/presagio/bin/python -c "import presagio.cli.main, presagio.serving.app, presagio.serving.worker, polars, boto3"
+RUN /opt/presagio/bin/python -c "import presagio.cli.main, presagio.cli.commands.serve, presagio.serving.app, presagio.serving.worker, polars, boto3"
 
 # The base without what installs more, or lets a user become another one. Its list of packages stays, for scanners.
 FROM ${PYTHON_IMAGE} AS root

@@ -17,7 +17,8 @@ from presagio.cli.exit_status import EVERY_COMMAND, ExitStatus, exit_status_of
 from presagio.cli.index import COMMANDS, first_of
 from presagio.cli.main import app
 from presagio.errors import NotFoundError, RegistryError, UnknownVersionError
-from presagio.ingest.opening import open_intake, sweep
+from presagio.ingest.opening import open_intake
+from presagio.jobs.file import sweep
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Settings
