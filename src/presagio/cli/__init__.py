@@ -1,1 +1,1 @@
-"""The command line: commands, progress, tables."""
+"""The command line: an index of commands, what they work with, and how they print."""

@@ -1,1 +1,1 @@
-"""Use cases: file what came, train, watch for drift, take feedback; what DAGs, CLI and API call."""
+"""Use cases: file what came, train, monitor, promote; settings and what they name are handed in."""
