@@ -182,7 +182,7 @@ def test_a_walk_goes_forward_only(walk: Walk, graph: grimp.ImportGraph) -> None:
         ("1. `storage.objects:ObjectStore`\n   1. `ingest.filing:file_object`", "lies above"),
         ("1. `ingest.filing:file_object`\n   1. `storage.objects:ObjectStore.x`", "does not call"),
         (
-            "1. `jobs.file:file_keys`\n"
+            "1. `ingest.opening:open_intake`\n"
             "   1. `ingest.incoming:incoming_files`\n   2. `storage.objects:ObjectStore.list`",
             "comes after",
         ),

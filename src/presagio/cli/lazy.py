@@ -5,7 +5,7 @@ Command modules import what they need at their top, seconds of it. The index lis
 
 import inspect
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -36,8 +36,8 @@ class LazyCommand(TyperCommand):
             help=_paragraphs(inspect.getdoc(callback) or ""),
             epilog=describe_statuses((*EVERY_COMMAND, *self._entry.ends)),
         )(callback)
-        command: TyperCommand = typer.main.get_command(app)
-        return command
+        # One function is a command, and no group.
+        return cast("TyperCommand", typer.main.get_command(app))
 
     def make_context(self, *args: Any, **named: Any) -> Any:
         """Hand over to the command itself, which everything after this is asked of."""
