@@ -1,24 +1,24 @@
-"""What the API keeps in the object store: its answers, and what it answered under a key."""
+"""What the API keeps in the object store: its answers, and outcomes, once."""
 
 import io
 import tempfile
 import time
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import polars as pl
 import pytest
 
 from presagio.machine.spec import MachineSpec
-from presagio.serving.champion.board import FOLDER_VARIABLE
+from presagio.registry.writer import open_registry
 from presagio.serving.prometheus import Metrics
 from presagio.serving.recording import PREFIX, Recorder
+from presagio.serving.routes.feedback import PREFIX as PREDICTED
 from presagio.settings import Settings
 from presagio.storage.objects import ObjectStore, open_store
+from presagio.training.train import TrainedModel
+from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports
 from tests.serving.conftest import Serve
 
@@ -35,7 +35,8 @@ def settings(services: RunningServices, tmp_path: Path) -> Settings:
     bucket = f"data-{uuid4().hex[:8]}"
     settings = services.settings.model_copy(
         update={
-            "home": tmp_path, "data_bucket": bucket, "model_name": bucket, "record_seconds": 0.2,
+            "home": tmp_path, "data_bucket": bucket, "model_name": bucket, "experiment": bucket,
+            "record_seconds": 0.2,
         }
     )  # fmt: skip
     open_store(settings).create_bucket(bucket)
@@ -108,79 +109,69 @@ def _outcomes(spec: MachineSpec, *, failure: bool = True) -> dict[str, Any]:
     return {"outcomes": [{"features": spec.example, "failure": failure, "mode": "osf"}]}
 
 
-def test_outcomes_under_one_key_are_taken_once(
-    serve: Serve, settings: Settings, spec: MachineSpec
-) -> None:
-    headers = {"Idempotency-Key": uuid4().hex}
+def _filed(store: ObjectStore, settings: Settings) -> dict[str, str]:
+    found = store.list(settings.prefixes.bucket, "incoming/feedback/")
+    return {object_.key: object_.etag for object_ in found}
+
+
+def test_outcomes_sent_twice_are_one_file_whoever_is_champion_by_then(
+    serve: Serve, settings: Settings, store: ObjectStore, spec: MachineSpec, trained: TrainedModel,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    before = _filed(store, settings)
     with serve(settings) as client:
-        first = client.post("/feedback", json=_outcomes(spec), headers=headers)
-        again = client.post("/feedback", json=_outcomes(spec), headers=headers)
-        other = client.post("/feedback", json=_outcomes(spec, failure=False), headers=headers)
-        empty = client.post("/feedback", json=_outcomes(spec), headers={"Idempotency-Key": ""})
+        first = client.post("/feedback", json=_outcomes(spec), headers={"Idempotency-Key": "k"})
+        written = _filed(store, settings)
+    register_champion(trained, open_registry(settings), tmp_path / "files")
+    with serve(settings) as client:
+        assert client.get("/health/ready").json()["source"] == "registry"
+        again = client.post("/feedback", json=_outcomes(spec))
+        other = client.post(
+            "/feedback", json=_outcomes(spec, failure=False), headers={"Idempotency-Key": "k"}
+        )
     assert first.status_code == again.status_code == 202
     assert first.json() == again.json()
-    assert other.status_code == 409
-    assert other.json()["type"] == "urn:presagio:problem:idempotency-key-reused"
-    assert empty.status_code == 400
+    (key,) = first.json()["keys"]
+    assert set(written) - set(before) == {key}
+    # The bytes are the same too, by which the intake knows a file.
+    assert _filed(store, settings)[key] == written[key]
+    # Another body is another file, whatever key it comes under.
+    assert other.status_code == 202
+    assert other.json()["keys"] != [key]
 
 
-def test_of_many_bodies_at_once_under_one_key_one_is_taken(
-    serve: Serve, settings: Settings, store: ObjectStore, spec: MachineSpec, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    (tmp_path / "workers").mkdir()
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "workers"))
-
-    def bodies(*, same: bool) -> list[dict[str, Any]]:
-        example = dict(spec.example)
-        return [
-            {"outcomes": [{"request_id": 1 if same else i, "features": example, "failure": False}]}
-            for i in range(8)
-        ]
-
-    with serve(settings) as one, serve(settings) as other, ThreadPoolExecutor(8) as pool:
-
-        def ask(i: int, body: dict[str, Any], key: str) -> httpx.Response:
-            client = (one, other)[i % 2]
-            return client.post("/feedback", json=body, headers={"Idempotency-Key": key})
-
-        def at_once(*, same: bool) -> list[httpx.Response]:
-            key = uuid4().hex
-            return list(pool.map(ask, range(8), bodies(same=same), [key] * 8))
-
-        different, same = at_once(same=False), at_once(same=True)
-    assert Counter(answer.status_code for answer in different) == {202: 1, 409: 7}
-    taken = next(answer for answer in different if answer.status_code == 202).json()["keys"]
-    assert {answer.status_code for answer in same} == {202}
-    assert len({answer.text for answer in same}) == 1
-    found = {found.key for found in store.list(settings.prefixes.bucket, "incoming/feedback/")}
-    assert set(taken) <= found
+def test_outcomes_that_say_what_was_answered_ask_no_model(
+    serve: Serve, settings: Settings, store: ObjectStore, spec: MachineSpec
+) -> None:
+    (outcome,) = _outcomes(spec)["outcomes"]
+    body = {"outcomes": [outcome | {"said_alarm": True, "said_version": "7"}]}
+    with serve(settings) as client:
+        (key,) = client.post("/feedback", json=body).json()["keys"]
+    read = store.read(settings.prefixes.bucket, key)
+    assert read is not None
+    row = pl.read_csv(io.BytesIO(read[0])).row(0, named=True)
+    assert (row["said_alarm"], row["said_version"]) == (True, 7)
+    assert list(store.list(settings.data_bucket, PREDICTED)) == []
 
 
-def test_a_file_under_one_key_is_judged_once(
+def test_a_file_sent_twice_under_one_key_gets_the_same_answer(
     serve: Serve, settings: Settings, store: ObjectStore
 ) -> None:
     headers = {"Idempotency-Key": uuid4().hex, "Content-Type": "text/csv"}
-
-    def ask(client: httpx.Client, text: str = _CSV) -> httpx.Response:
-        return client.post("/predict/batch", content=text, headers=headers)
-
     with serve(settings) as client:
-        first, again = ask(client), ask(client)
-        assert first.content == again.content
-        assert (first.headers.get("idempotent-replayed"), again.headers["idempotent-replayed"]) == (
-            None, "true",
-        )  # fmt: skip
-        assert ask(client, _CSV + "L,300,310,1500,40,10\n").status_code == 409
-        # Nobody gets the answers of somebody else.
-        client.post("/token", data={
-            "grant_type": "client_credentials", "client_id": "presagio",
-            "client_secret": "the client's secret"}).raise_for_status()  # fmt: skip
+        first, again = (
+            client.post("/predict/batch", content=_CSV, headers=headers) for _ in range(2)
+        )
         time.sleep(0.5)
-    assert len(_kept(store, settings)) == 2
+    assert first.status_code == again.status_code == 200
+    assert first.content == again.content
+    # Nothing of it is kept but what was predicted.
+    assert {found.key.split("/")[0] for found in store.list(settings.data_bucket, "")} == {
+        PREFIX.split("/")[0]
+    }
 
 
-def test_without_the_store_a_key_cannot_be_kept_and_says_so(
+def test_without_the_store_outcomes_are_refused_and_files_answered(
     serve: Serve, settings: Settings, spec: MachineSpec
 ) -> None:
     away = settings.model_copy(update={"s3_endpoint": free_ports().url("s3"), "s3_timeout_s": 1})

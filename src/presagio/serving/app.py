@@ -25,7 +25,7 @@ from presagio.serving.auth.authorization import Guard, token_router
 from presagio.serving.auth.sign_in import browser_page
 from presagio.serving.auth.tokens import OutsideIssuer, open_authority
 from presagio.serving.bookkeeping import Judge
-from presagio.serving.champion.board import Board, open_board, workers_folder
+from presagio.serving.champion.board import Board, open_board
 from presagio.serving.champion.holder import Champion
 from presagio.serving.executors import Executors
 from presagio.serving.first_steps import freeze_what_stays, import_what_waits, verify_a_token
@@ -33,8 +33,6 @@ from presagio.serving.http import problems
 from presagio.serving.http.answers import Problem
 from presagio.serving.http.at_once import AT_ONCE_KEY
 from presagio.serving.http.edge import Asgi, Edge
-from presagio.serving.http.idempotency import Idempotency
-from presagio.serving.http.key_locks import KeyLocks
 from presagio.serving.http.open_connections import STATE_KEY, OpenConnections
 from presagio.serving.http.openapi import schemas_of
 from presagio.serving.prometheus import Metrics
@@ -63,7 +61,6 @@ class _Shared:
     metrics: Metrics
     champion: Champion
     recorder: Recorder
-    idempotency: Idempotency
     guard: Guard
     executors: Executors
 
@@ -89,8 +86,7 @@ def _make_parts(settings: Settings) -> _Shared:
     champion = Champion(settings, spec, reader, board, metrics)
     return _Shared(
         settings, spec, board, metrics, champion, Recorder(settings, spec, metrics),
-        Idempotency(settings, KeyLocks(workers_folder())), guard,
-        Executors(settings.api_max_concurrency),
+        guard, Executors(settings.api_max_concurrency),
     )  # fmt: skip
 
 
@@ -150,16 +146,16 @@ def _routers(
 ) -> list[APIRouter]:
     settings, spec, champion, board = parts.settings, parts.spec, parts.champion, parts.board
     executors = parts.executors
-    idempotency, judge = parts.idempotency, Judge(parts.metrics, parts.recorder)
+    judge = Judge(parts.metrics, parts.recorder)
     ready = partial(check_ready, champion, warmup)
-    batches = Batches(spec, settings, champion, judge, idempotency, executors.files)
+    batches = Batches(spec, settings, champion, judge, executors.files)
     routers = [
         health_router(champion, ready, settings),
         predict_router(spec, predictions),
         batch_router(batches),
         model_router(champion, board, settings, executors.registry),
         webhook_router(champion, settings),
-        feedback_router(spec, outcomes, settings, champion, idempotency, executors.outcomes),
+        feedback_router(spec, outcomes, settings, champion, executors.outcomes),
         metrics_router(parts.metrics, board, executors.metrics),
         v2_router(Inference(spec, settings, champion, judge), ready),
     ]

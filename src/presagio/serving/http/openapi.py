@@ -6,6 +6,16 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 _SCHEMAS = "#/components/schemas/{model}"
+# A parameter of routes that were asked for with it once; their clients go on working.
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "deprecated": True,
+    "schema": {"type": "string"},
+    "description": "Accepted, and not needed: predicting changes nothing, and the same outcomes "
+    "are taken once, under whatever key they come.",
+}
 
 
 def schema_reference(model: type[BaseModel]) -> str:

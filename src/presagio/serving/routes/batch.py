@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request, Security
 from fastapi.responses import StreamingResponse
@@ -21,21 +21,20 @@ from presagio.errors import (
     ReadersBusyError,
     UnreadableFileError,
 )
-from presagio.inference.artifact import sha256_of
 from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import admitted
-from presagio.serving.auth.tokens import Principal
 from presagio.serving.bookkeeping import Judge
 from presagio.serving.champion.holder import Champion
 from presagio.serving.executors import Executor
 from presagio.serving.http import bodies
-from presagio.serving.http.idempotency import Answer, Idempotency, documented_key
+from presagio.serving.http.openapi import IDEMPOTENCY_KEY
 from presagio.serving.http.problems import RefusedError, problems
 from presagio.settings import Settings
 
 _log = logging.getLogger(__name__)
 _REFUSED = (DataError, UnreadableFileError, ReaderEndedError, ReadersBusyError)
 _JSON = "application/json"
+_Answer = tuple[Iterator[bytes], dict[str, str]]
 _TYPES = (
     _JSON,
     "text/csv",
@@ -136,10 +135,9 @@ class Batches:
     settings: Settings
     champion: Champion
     judge: Judge
-    idempotency: Idempotency
     files: Executor
 
-    async def answer(self, request: Request, subject: str) -> StreamingResponse:
+    async def answer(self, request: Request) -> StreamingResponse:
         """Return the answer to a file.
 
         Raises
@@ -148,7 +146,7 @@ class Batches:
             If it is no file that can be judged.
         """
         sent = _type_sent(request)
-        wanted, key = _type_wanted(request, sent), self.idempotency.key_of(request, subject)
+        wanted = _type_wanted(request, sent)
         limits = self.settings
         most = limits.api_max_body_bytes if sent == _JSON else limits.batch_max_bytes
         folder = Path(tempfile.mkdtemp(prefix="presagio-batch-"))
@@ -156,8 +154,7 @@ class Batches:
             with (folder / "sent").open("wb") as file:
                 async for part in bodies.stream_bytes(request.scope, request.receive, most):
                     file.write(part)
-            async with self.idempotency.alone(key):
-                parts, headers = await self.files.run(self._judge, sent, wanted, folder, key)
+            parts, headers = await self.files.run(self._judge, sent, wanted, folder)
         except _REFUSED as err:
             shutil.rmtree(folder, ignore_errors=True)
             raise _refusal(err) from err
@@ -166,15 +163,10 @@ class Batches:
             raise
         return StreamingResponse(_removing(parts, folder, self.files), headers=headers)
 
-    def _judge(self, sent: str, wanted: str, folder: Path, key: str | None) -> Answer:
+    def _judge(self, sent: str, wanted: str, folder: Path) -> _Answer:
         # Polars takes half a second to import: for the first file, not for the start.
         from presagio.serving.routes.files import FileJudge  # noqa: PLC0415
 
-        path, digest = folder / "sent", ""
-        if key is not None:
-            digest = f"{sha256_of(path)} {wanted}"
-            if (before := self.idempotency.find(key, digest, folder)) is not None:
-                return before
         served = self.champion.served
         judge = FileJudge(served, self.spec, self.judge, self.settings)
         headers = {
@@ -183,10 +175,7 @@ class Batches:
             "X-Presagio-Version": served.version,
             "X-Presagio-Degraded": str(served.degraded).lower(),
         }
-        parts = judge.answer(path, sent, wanted)
-        if key is not None:
-            parts = self.idempotency.keep(key, digest, headers, parts, folder)
-        return parts, headers
+        return judge.answer(folder / "sent", sent, wanted), headers
 
 
 _ROW = {
@@ -209,7 +198,6 @@ def _responses() -> dict[int | str, dict[str, Any]]:
         HTTPStatus.OK.value: {"description": "A row for each row, in order.", "content": tables},
         **problems(
             HTTPStatus.BAD_REQUEST,
-            HTTPStatus.CONFLICT,
             HTTPStatus.UNPROCESSABLE_ENTITY,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             HTTPStatus.NOT_ACCEPTABLE,
@@ -229,8 +217,9 @@ def _documented(spec: MachineSpec) -> dict[str, Any]:
     content[_JSON] = {"schema": reading, "example": [example]}
     content["text/csv"] = {**text, "example": f"{','.join(example)}\n{line}\n"}
     content["application/x-ndjson"] = {**text, "example": json.dumps(example) + "\n"}
-    key = documented_key("The same file under the same key is judged once.")
-    return {"requestBody": {"required": True, "content": content}, "parameters": [key]}
+    return {
+        "requestBody": {"required": True, "content": content}, "parameters": [IDEMPOTENCY_KEY],
+    }  # fmt: skip
 
 
 def batch_router(batches: Batches) -> APIRouter:
@@ -240,19 +229,17 @@ def batch_router(batches: Batches) -> APIRouter:
     @router.post(
         "/predict/batch",
         response_class=StreamingResponse,
+        dependencies=[Security(admitted, scopes=["predict"])],
         responses=_responses(),
         openapi_extra=_documented(batches.spec),
     )
-    async def predict_batch(
-        request: Request, asker: Annotated[Principal, Security(admitted, scopes=["predict"])]
-    ) -> StreamingResponse:
+    async def predict_batch(request: Request) -> StreamingResponse:
         """Judge a file of readings: JSON (up to 1,000), CSV, NDJSON, Parquet or an Arrow stream.
 
         The answer has a row for each row, in order; one that cannot be judged says why in
         `fault`, and the others are judged all the same. `Accept` names the kind of the answer,
-        which is that of the file otherwise. One model version judges the whole file. With an
-        `Idempotency-Key` the same file is judged once, and its answer given again.
+        which is that of the file otherwise. One model version judges the whole file.
         """
-        return await batches.answer(request, asker.subject)
+        return await batches.answer(request)
 
     return router

@@ -1,9 +1,10 @@
 """The route that takes outcomes: they become a file below the incoming prefix."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Security
 
@@ -16,28 +17,58 @@ from presagio.lifecycle.outcomes import (
 )
 from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import admitted
-from presagio.serving.auth.tokens import Principal
 from presagio.serving.champion.holder import Champion, Served
 from presagio.serving.executors import Executor
 from presagio.serving.http import bodies
 from presagio.serving.http.answers import FeedbackResponse
-from presagio.serving.http.idempotency import Idempotency, documented_key
-from presagio.serving.http.openapi import schema_reference
+from presagio.serving.http.openapi import IDEMPOTENCY_KEY, schema_reference
 from presagio.serving.http.problems import problems
 from presagio.serving.routes.requests import FeedbackRequest, Outcome
 from presagio.settings import Settings
 
+if TYPE_CHECKING:
+    from presagio.storage.objects import ObjectStore
 
-def _row(spec: MachineSpec, outcome: Outcome, said: tuple[bool, str]) -> dict[str, object]:
-    if outcome.said_alarm is not None:
-        said = outcome.said_alarm, outcome.said_version or ""
+# In the data bucket: what the champion predicted when outcomes were first sent.
+PREFIX = "feedback/"
+
+
+def _predicted(
+    store: "ObjectStore", bucket: str, outcomes: Sequence[Outcome], served: Served
+) -> list[tuple[bool, str]]:
+    """Return of each reading whether it was an alarm, and by which version.
+
+    Where the sender does not say, the champion predicts it, once: sent again, the same outcomes
+    make the same file, whichever model is champion by then.
+    """
+    if any(outcome.said_alarm is None for outcome in outcomes):
+        sent = json.dumps([outcome.model_dump() for outcome in outcomes], sort_keys=True)
+        key = f"{PREFIX}{hashlib.sha256(sent.encode()).hexdigest()}.json"
+        before = store.read(bucket, key)
+        if before is None:
+            inputs = served.predictor.arrange([vars(outcome.features) for outcome in outcomes])
+            alarms = served.predictor.predict(inputs).label.tolist()
+            version = served.version
+            store.write(bucket, key, json.dumps([version, alarms]).encode())
+        else:
+            version, alarms = json.loads(before[0])
+    else:
+        version, alarms = "", [False] * len(outcomes)
+    return [
+        (alarm, version) if outcome.said_alarm is None
+        else (outcome.said_alarm, outcome.said_version or "")
+        for outcome, alarm in zip(outcomes, alarms, strict=True)
+    ]  # fmt: skip
+
+
+def _row(spec: MachineSpec, outcome: Outcome, predicted: tuple[bool, str]) -> dict[str, object]:
     modes = {mode.name: mode.name == outcome.mode for mode in spec.modes}
     return {
         **{name: getattr(outcome.features, name) for name in spec.input_names},
         spec.target.name: outcome.failure,
         **({} if _mode_is_missing(outcome) else modes),
-        SAID_ALARM: said[0],
-        SAID_VERSION: said[1],
+        SAID_ALARM: predicted[0],
+        SAID_VERSION: predicted[1],
         REQUEST_ID: outcome.request_id,
     }
 
@@ -51,15 +82,14 @@ def _store(
 ) -> list[str]:
     from presagio.storage.objects import open_store  # noqa: PLC0415 - a third of a second
 
-    inputs = served.predictor.arrange([vars(outcome.features) for outcome in outcomes])
-    alarms = served.predictor.predict(inputs).label.tolist()
     store, keys = open_store(settings), []
+    predicted = _predicted(store, settings.data_bucket, outcomes, served)
     # A file of readings has its labels in every row or in none, so failures without a mode are
     # one of their own.
     for missing in (False, True):
         rows = [
-            _row(spec, outcome, (alarm, served.version))
-            for outcome, alarm in zip(outcomes, alarms, strict=True)
+            _row(spec, outcome, answer)
+            for outcome, answer in zip(outcomes, predicted, strict=True)
             if _mode_is_missing(outcome) == missing
         ]
         if rows:
@@ -74,7 +104,6 @@ def feedback_router(
     wanted: type[FeedbackRequest],
     settings: Settings,
     champion: Champion,
-    idempotency: Idempotency,
     outcomes: Executor,
 ) -> APIRouter:
     """Make the route that takes outcomes."""
@@ -90,40 +119,29 @@ def feedback_router(
             }
         },
     }
-    key = documented_key("What is sent again under the same key is taken once.")
 
-    def take(read: FeedbackRequest, key: str | None, digest: str) -> FeedbackResponse:
-        if key is not None and (before := idempotency.recall(key, digest)) is not None:
-            return FeedbackResponse(**before)
+    def take(read: FeedbackRequest) -> FeedbackResponse:
         keys = _store(settings, spec, read.outcomes, champion.served)
-        answer = FeedbackResponse(accepted=len(read.outcomes), keys=keys)
-        if key is not None:
-            idempotency.remember(key, digest, answer.model_dump())
-        return answer
+        return FeedbackResponse(accepted=len(read.outcomes), keys=keys)
 
     @router.post(
         "/feedback",
         status_code=HTTPStatus.ACCEPTED,
+        dependencies=[Security(admitted, scopes=["feedback"])],
         responses=problems(
             HTTPStatus.BAD_REQUEST,
-            HTTPStatus.CONFLICT,
             HTTPStatus.UNPROCESSABLE_ENTITY,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
-        openapi_extra={"requestBody": body, "parameters": [key]},
+        openapi_extra={"requestBody": body, "parameters": [IDEMPOTENCY_KEY]},
     )
-    async def feedback(
-        request: Request, asker: Annotated[Principal, Security(admitted, scopes=["feedback"])]
-    ) -> FeedbackResponse:
-        """Take what became of readings; the next training learns from it."""
-        key = idempotency.key_of(request, asker.subject)
+    async def feedback(request: Request) -> FeedbackResponse:
+        """Take what became of readings; the next training learns from it, once."""
         read = await bodies.read_model(
             request.scope, request.receive, wanted, spec, settings.api_max_body_bytes
         )
-        digest = hashlib.sha256(read.model_dump_json().encode()).hexdigest()
-        async with idempotency.alone(key):
-            return await outcomes.run(take, read, key, digest)
+        return await outcomes.run(take, read)
 
     return router
