@@ -5,6 +5,7 @@ https://doi.org/10.24432/C5HS5C, licence CC BY 4.0.
 """
 
 import hashlib
+import io
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -48,32 +49,23 @@ AI4I = PublishedData(
 )
 
 
-def _download(url: str, part: Path, progress: Progress) -> None:
-    """Download into a part file; go on where an earlier try broke off, if the server can."""
-    start = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={start}-"} if start else {}
-    with httpx.stream(
-        "GET", url, headers=headers, timeout=_TIMEOUT_S, follow_redirects=True
-    ) as answer:
-        if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # the part was whole already
+def _download(url: str, progress: Progress) -> bytes:
+    # Half a megabyte in all: a download that breaks off begins anew.
+    body = bytearray()
+    with httpx.stream("GET", url, timeout=_TIMEOUT_S, follow_redirects=True) as answer:
         answer.raise_for_status()
-        resumed = answer.status_code == httpx.codes.PARTIAL_CONTENT
-        done = start if resumed else 0
         length = answer.headers.get("Content-Length")
-        total = done + int(length) if length else None
-        with part.open("ab" if resumed else "wb") as file:
-            for chunk in answer.iter_bytes():
-                file.write(chunk)
-                done += len(chunk)
-                progress(done, total)
-                if done > _LARGEST_BYTES:
-                    raise DownloadError(f"{url} sends more than {_LARGEST_BYTES} bytes; not taken")
+        for chunk in answer.iter_bytes():
+            body += chunk
+            progress(len(body), int(length) if length else None)
+            if len(body) > _LARGEST_BYTES:
+                raise DownloadError(f"{url} sends more than {_LARGEST_BYTES} bytes; not taken")
+    return bytes(body)
 
 
-def _member(part: Path, data: PublishedData) -> bytes:
+def _member(packed: bytes, data: PublishedData) -> bytes:
     try:
-        with zipfile.ZipFile(part) as archive:
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             if archive.getinfo(data.member).file_size > _LARGEST_BYTES:
                 raise DownloadError(f"{data.member} would unpack to over {_LARGEST_BYTES} bytes")
             return archive.read(data.member)
@@ -106,7 +98,7 @@ def fetch_data(
 ) -> Path:
     """Download a data set and keep its CSV file, if it is the published one.
 
-    The file is held against the published counts and against its SHA-256: the one given or,
+    The file is compared with the published counts and with its SHA-256: the one given or,
     without one, the one that was recorded beside it when it was first fetched.
 
     Parameters
@@ -130,29 +122,22 @@ def fetch_data(
     Raises
     ------
     DownloadError
-        If the download breaks off (the part stays, and the next call goes on from there) or
-        brings something else.
+        If the download breaks off or brings something else; what was kept before stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target, record = folder / FETCHED_FILE, folder / f"{FETCHED_FILE}.sha256"
-    part = folder / f"{FETCHED_FILE}.zip.part"
     try:
-        _download(data.url, part, progress)
+        body = _member(_download(data.url, progress), data)
     except httpx.HTTPError as err:
         raise DownloadError(
-            f"{data.url} could not be downloaded ({err}); call the command again to go on from "
-            f"{part.stat().st_size if part.exists() else 0} bytes. Without a network: "
-            "presagio data generate, or set PRESAGIO_AI4I_CSV to a copy of the file"
+            f"{data.url} could not be downloaded ({err}); call the command again. Without a "
+            "network: presagio data generate, or set PRESAGIO_AI4I_CSV to a copy of the file"
         ) from err
-    try:
-        body = _member(part, data)
-        digest = hashlib.sha256(body).hexdigest()
-        known = sha256 or (record.read_text(encoding="ascii").strip() if record.exists() else None)
-        if known is not None and digest != known:
-            raise DownloadError(f"{data.member} has SHA-256 {digest}, expected {known}")
-        _check(body, data, spec)
-    finally:
-        part.unlink()
+    digest = hashlib.sha256(body).hexdigest()
+    known = sha256 or (record.read_text(encoding="ascii").strip() if record.exists() else None)
+    if known is not None and digest != known:
+        raise DownloadError(f"{data.member} has SHA-256 {digest}, expected {known}")
+    _check(body, data, spec)
     scratch = target.with_suffix(".new")
     scratch.write_bytes(body)
     scratch.replace(target)
