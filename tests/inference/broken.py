@@ -112,6 +112,21 @@ def _constant(name: str, value: Any) -> Any:
     return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.array(value)))
 
 
+def fails_where(column: int, value: float) -> Change:
+    """Have the graph fail on rows whose input of that number has that value."""
+    return appended(
+        "score",
+        _constant("column", np.int64(column)), _constant("value", value),
+        _constant("zero", np.zeros(1)),
+        helper.make_node("Gather", ["inputs", "column"], ["chosen"], axis=1),
+        helper.make_node("Equal", ["chosen", "value"], ["matches"]),
+        helper.make_node("Cast", ["matches"], ["index"], to=TensorProto.INT64),
+        # There is no second value: an index of 1 is an error when it is met.
+        helper.make_node("Gather", ["zero", "index"], ["added"]),
+        helper.make_node("Add", ["old", "added"], ["score"]),
+    )  # fmt: skip
+
+
 def _input(kind: int, shape: list[Any]) -> Change:
     """A graph that takes something else, and casts it."""
 

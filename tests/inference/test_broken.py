@@ -1,6 +1,7 @@
 """Artifacts that are wrong inside: all are refused, by a check or by trying them."""
 
-import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,45 +51,55 @@ def test_a_refusal_is_told_as_the_child_found_it(tmp_path: Path) -> None:
         trial.try_artifact(folder, digest="0" * 64, limit_s=60)
 
 
-def test_how_a_process_ended_is_told() -> None:
-    assert "SIGSEGV" in trial._ended(-signal.SIGSEGV)
-    assert "processor" in trial._ended(-signal.SIGXCPU)
-    assert "status 7" in trial._ended(7)
+@pytest.fixture
+def interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have another program run in place of Python, with a line of shell as what it does."""
+
+    def does(line: str) -> None:
+        program = tmp_path / "python"
+        program.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+        program.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(program))
+
+    return does
 
 
-def test_an_artifact_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("kill -SEGV $$", "SIGSEGV"), ("kill -XCPU $$", "processor"), ("exit 7", "status 7")],
+)
+def test_a_refusal_says_how_the_process_ended(
+    interpreter: Callable[[str], None], line: str, message: str
+) -> None:
+    interpreter(line)
+    with pytest.raises(InvalidArtifactError, match=message):
+        trial.try_artifact(fallback_folder(), digest=_digest(fallback_folder()), limit_s=60)
+
+
+def test_an_artifact_is_tried_once(tmp_path: Path, interpreter: Callable[[str], None]) -> None:
     folder = make_artifact(tmp_path / "artifact")
-    tried: list[str] = []
+    count = tmp_path / "count"
+    interpreter(f"echo once >> {count}")
 
-    def note(folder: Path, *, digest: str, limit_s: float) -> None:
-        del folder, limit_s
-        tried.append(digest)
-
-    monkeypatch.setattr(trial, "try_artifact", note)
-    for _ in range(3):
+    def tried() -> int:
         trial.try_once(folder, digest=_digest(folder), limit_s=60)
-    assert len(tried) == 1
+        return len(count.read_text(encoding="ascii").splitlines())
+
+    assert [tried() for _ in range(3)] == [1, 1, 1]
     # Another runtime may do something else with the same bytes, and a note may be anything.
-    monkeypatch.setattr(trial, "version", lambda _: "another")
-    trial.try_once(folder, digest=_digest(folder), limit_s=60)
-    (folder / "tried").write_bytes(b"\xff" * 70)
-    trial.try_once(folder, digest=_digest(folder), limit_s=60)
-    assert len(tried) == 3
+    note = (folder / "tried").read_text(encoding="utf-8")
+    (folder / "tried").write_text(f"{note[:-1]}_", encoding="utf-8")
+    assert [tried() for _ in range(2)] == [2, 2]
+    (folder / "tried").write_bytes(b"\xff" * len(note))
+    assert [tried() for _ in range(2)] == [3, 3]
 
 
-def test_secrets_are_not_handed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_not_handed_down(
+    tmp_path: Path, interpreter: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PRESAGIO_TOKEN_SECRET", "secret")
-    seen: dict[str, str] = {}
-
-    class Done:
-        returncode = 0
-
-    def run(command: list[str], *, env: dict[str, str], **_: object) -> Done:
-        assert isinstance(command, list)
-        seen.update(env)
-        return Done()
-
-    monkeypatch.setattr("presagio.inference.trial.subprocess.run", run)
-    trial.try_artifact(fallback_folder(), digest=_digest(fallback_folder()), limit_s=1)
-    assert "PATH" in seen
-    assert not [name for name in seen if name.startswith("PRESAGIO_")]
+    interpreter(f"env > {tmp_path / 'environment'}")
+    trial.try_artifact(fallback_folder(), digest=_digest(fallback_folder()), limit_s=60)
+    seen = (tmp_path / "environment").read_text(encoding="utf-8")
+    assert "PATH=" in seen
+    assert "PRESAGIO_" not in seen

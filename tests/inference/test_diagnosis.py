@@ -1,6 +1,7 @@
 """Why an answer is what it is: held against brute force, and against the model itself."""
 
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from presagio.inference.predictor import Predictor, fallback_folder, load_predic
 from presagio.inference.shapley import attribute
 from presagio.machine.limits import signed_distances
 from presagio.machine.spec import MachineSpec
+from tests.inference.broken import make_artifact, manifest
 
 pytestmark = pytest.mark.unit
 
@@ -77,11 +79,10 @@ def test_contributions_are_the_mean_gain_over_all_orders(predictor: Predictor) -
     assert parts.contributions == pytest.approx(gains, abs=1e-9)
 
 
-def test_a_model_without_background_has_no_contributions(predictor: Predictor) -> None:
-    manifest = predictor.artifact.manifest.model_copy(update={"background": ()})
-    bare = Predictor(
-        predictor.artifact.model_copy(update={"manifest": manifest}), predictor._session
-    )
+def test_a_model_without_background_has_no_contributions(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    bare = load_predictor(make_artifact(tmp_path / "artifact", manifest(background=[])))
     assert attribute(bare, _row(predictor)) is None
     assert explain(bare, _row(predictor), alarm=False).limits
 

@@ -17,7 +17,6 @@ import pytest
 
 from presagio.errors import StorageError
 from presagio.ingest.filing import STEPS, Intake, Progress, Step, file_object
-from presagio.storage.objects import ObjectStore, StoredObject
 from presagio.storage.receipt import Receipt
 from tests.bombs import structs_within_each_other
 from tests.ingest.intake_state import BODY, KEY, State, curated, drop, read, state
@@ -324,14 +323,12 @@ def test_many_files_of_one_name_at_once_stay_apart(intake: Intake) -> None:
 def test_bytes_that_replace_the_source_while_it_is_read_are_kept(intake: Intake) -> None:
     newer = BODY.replace(b"300", b"299")
 
-    class Replaced(ObjectStore):
-        def download(self, bucket: str, key: str, file: Any) -> StoredObject | None:
-            found = super().download(bucket, key, file)
-            self.write(bucket, key, newer)
-            return found
+    def replaced(step: Step) -> None:
+        if step == "read":
+            drop(intake, KEY, newer)
 
     drop(intake)
-    _file(replace(intake, store=Replaced(intake.store._client)))
+    _file(replace(intake, on_step=replaced))
     assert read(intake, KEY) == newer
     _file(intake)
     assert len(state(intake).receipts) == 2

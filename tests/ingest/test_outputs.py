@@ -1,19 +1,17 @@
 from pathlib import Path
 
 import polars as pl
-import pytest
 
-from presagio.ingest import outputs
 from presagio.ingest.checking import FileRows
-from presagio.ingest.outputs import OutputWriter, curated_schema
+from presagio.ingest.outputs import OutputWriter, Written, curated_schema
 from presagio.machine.spec import MachineSpec
 from tests.ingest.intake_state import BODY
 
 
-def _write(folder: Path, spec: MachineSpec, body: bytes) -> outputs.Written:
+def _write(folder: Path, spec: MachineSpec, body: bytes, **limits: int) -> Written:
     path = folder / "source"
     path.write_bytes(body)
-    writer = OutputWriter(folder, 7, spec)
+    writer = OutputWriter(folder, 7, spec, **limits)
     with path.open("rb") as file:
         for chunk in FileRows(file, ".csv", spec):
             writer.add(chunk)
@@ -31,20 +29,14 @@ def test_curated_files_have_the_same_columns_whatever_the_file_had(
     assert frame["machine_failure"].null_count() == len(frame) == 16
 
 
-def test_a_large_file_is_curated_in_parts(
-    spec: MachineSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outputs, "_PART_ROWS", 5)
-    parts = _write(tmp_path, spec, BODY).curated
+def test_a_large_file_is_curated_in_parts(spec: MachineSpec, tmp_path: Path) -> None:
+    parts = _write(tmp_path, spec, BODY, part_rows=5).curated
     assert [len(pl.read_parquet(part)) for part in parts] == [8, 8]
 
 
-def test_long_rows_are_curated_in_parts(
-    spec: MachineSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_rows_are_curated_in_parts(spec: MachineSpec, tmp_path: Path) -> None:
     assert len(_write(tmp_path, spec, BODY).curated) == 1
-    monkeypatch.setattr(outputs, "_PART_BYTES", 10)
-    parts = _write(tmp_path, spec, BODY).curated
+    parts = _write(tmp_path, spec, BODY, part_bytes=10).curated
     assert [len(pl.read_parquet(part)) for part in parts] == [8, 8]
 
 

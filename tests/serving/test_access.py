@@ -1,26 +1,16 @@
 """Who may ask what: every route with every kind of token; tokens that are not what they seem."""
 
 import asyncio
-import base64
 import hashlib
-import hmac
-import json
 import logging
 import re
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -34,10 +24,10 @@ from presagio.serving.http.problems import RefusedError
 from presagio.settings import Settings
 from tests.conftest import free_ports
 from tests.serving.conftest import SECRETS, Serve, with_secrets
+from tests.serving.odd_tokens import KEY, bad_tokens, by_hand, claims_of, odd_tokens
 
 pytestmark = pytest.mark.unit
 
-_KEY = SECRETS["token_secret"].get_secret_value()
 
 # Each route of the document: method, path, the scope that it needs; "any": a valid token will do.
 _ROUTES = [
@@ -90,103 +80,8 @@ def client(serve: Serve, settings: Settings) -> Iterator[httpx.Client]:
         yield client
 
 
-def _claims(**changes: Any) -> dict[str, Any]:
-    now = int(time.time())
-    claims = {
-        "iss": "presagio", "aud": "presagio", "sub": "x", "iat": now, "exp": now + 60,
-        "scope": "predict feedback admin",
-    }  # fmt: skip
-    return {name: value for name, value in (claims | changes).items() if value is not None}
-
-
-def _signed(key: str = _KEY, algorithm: str = "HS256", **changes: Any) -> str:
-    kid = hashlib.sha256(_KEY.encode()).hexdigest()[:16]
-    return jwt.encode(_claims(**changes), key, algorithm, headers={"kid": kid})
-
-
-def _coded(part: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
-
-
-def _bad_tokens() -> dict[str, str]:
-    good = _signed()
-    header, payload, signature = good.split(".")
-    none = _coded({"alg": "none", "typ": "JWT"})
-    return {
-        "no token at all": "",
-        "nonsense": "abc",
-        "expired": _signed(exp=int(time.time()) - 60),
-        "of another audience": _signed(aud="others"),
-        "of another issuer": _signed(iss="others"),
-        "without an end": _signed(exp=None),
-        "without an audience": _signed(aud=None),
-        "without an issuer": _signed(iss=None),
-        "not valid yet": _signed(nbf=int(time.time()) + 600),
-        "signed with another key": _signed("another key that has 32 characters or so"),
-        "signed by another algorithm": _signed(algorithm="HS512"),
-        "alg none": f"{none}.{payload}.",
-        "alg none, old signature": f"{none}.{payload}.{signature}",
-        "an empty signature": f"{header}.{payload}.",
-        "a cut signature": good[:-4],
-        "another payload": f"{header}.{_coded(_claims(sub='root'))}.{signature}",
-        "an unknown key": jwt.encode(_claims(), _KEY, "HS256", headers={"kid": "f" * 16}),
-        "a key from elsewhere": jwt.encode(
-            _claims(), _KEY, "HS256", headers={"jku": "http://127.0.0.1:1/", "x5u": "http://x"}
-        ),
-        "oversized": good + "a" * 9000,
-        "deeply nested": f"{header}.{base64.urlsafe_b64encode(b'[' * 4000).decode()}.{signature}",
-    }
-
-
-_ODD: dict[str, list[Any]] = {
-    # What json.dumps writes as NaN and Infinity is what libraries read.
-    "exp": [10**400, -(10**400), 1e308, float("nan"), float("inf"), -float("inf"), -1, 0, True,
-            "9999999999", "soon", None, [], [9999999999], {}, {"$gt": 0}, 10**12],
-    "nbf": [10**400, 1e308, float("nan"), float("inf"), True, "1", "x", None, [], {}, 10**11],
-    "iat": [10**400, 1e308, float("nan"), float("inf"), True, "1", "x", None, [], {}, 10**11],
-    "aud": [[], [[]], [["presagio"]], ["others"], {"presagio": 1}, 7, True, None, "", "presagio ",
-            [None], [{}]],
-    "iss": [[], ["presagio"], {"presagio": 1}, 7, True, None, "", "Presagio"],
-    "sub": [[], {}, 7, True, None, 1.5],
-}  # fmt: skip
-_HEADERS: list[dict[str, Any]] = [
-    {"kid": 7}, {"kid": None}, {"kid": []}, {"kid": {}}, {"kid": "../../etc/passwd"}, {"alg": None},
-    {"alg": []}, {"alg": 7}, {"alg": {}}, {"alg": "none"}, {"alg": "nOnE"}, {"crit": ["exp"]},
-    {"crit": 7}, {"crit": []}, {"b64": False, "crit": ["b64"]},
-]  # fmt: skip
-
-
-def _by_hand(header: object, claims: object, key: str = _KEY) -> str:
-    """Sign what a library would not write."""
-    signed = f"{_coded(header)}.{_coded(claims)}"
-    signature = hmac.digest(key.encode(), signed.encode(), "sha256")
-    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
-
-
-def _odd_tokens(**claims: Any) -> dict[str, str]:
-    header = {"alg": "HS256", "typ": "JWT", "kid": hashlib.sha256(_KEY.encode()).hexdigest()[:16]}
-    good = _claims(**claims)
-    tokens = {
-        f"{name} {value!r}"[:60]: _by_hand(header, good | {name: value})
-        for name, values in _ODD.items()
-        for value in values
-    }
-    tokens |= {f"header {odd!r}": _by_hand(header | odd, good) for odd in _HEADERS}
-    whole: list[Any] = [[], [1], "x", 7, None, True, 1e400]
-    tokens |= {f"claims {odd!r}": _by_hand(header, odd) for odd in whole}
-    tokens |= {f"headers {odd!r}": _by_hand(odd, good) for odd in whole}
-    deep: Any = 1
-    for _ in range(900):
-        deep = [deep]
-    tokens["nested"] = _by_hand(header, good | {"exp": deep})
-    digits = json.dumps(good).replace(str(good["exp"]), "9" * 5000)
-    coded = base64.urlsafe_b64encode(digits.encode()).rstrip(b"=").decode()
-    tokens["5,000 digits"] = _by_hand(header, good).replace(_coded(good), coded)
-    return tokens
-
-
 def test_no_odd_token_is_taken_and_none_breaks(client: httpx.Client) -> None:
-    for name, token in _odd_tokens().items():
+    for name, token in odd_tokens().items():
         answer = client.get("/model", headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 401, name
         assert answer.headers["content-type"] == "application/problem+json", name
@@ -208,8 +103,8 @@ def test_a_token_is_verified_or_refused_whatever_is_in_it(
     claims: dict[str, Any], header: dict[str, Any]
 ) -> None:
     authority = Authority(with_secrets(Settings(home=Path("/nowhere"))))
-    usual = {"alg": "HS256", "typ": "JWT", "kid": hashlib.sha256(_KEY.encode()).hexdigest()[:16]}
-    token = _by_hand(usual | header, _claims() | claims)
+    usual = {"alg": "HS256", "typ": "JWT", "kid": hashlib.sha256(KEY.encode()).hexdigest()[:16]}
+    token = by_hand(usual | header, claims_of() | claims)
     try:
         principal = asyncio.run(authority.verify(token))
     except RefusedError as err:
@@ -234,7 +129,7 @@ def test_every_route_with_every_kind_of_token(
         assert status(None) == status("bad") != 403
         return
     assert status(None) == 401
-    for name, token in _bad_tokens().items():
+    for name, token in bad_tokens().items():
         assert status(token) == 401, name
     if scope == "any":
         assert status(authority.issue("x", [])[0]) not in {401, 403}
@@ -358,113 +253,6 @@ def test_off_is_open_and_loud(
         assert client.get("/health/ready").json()["auth"] == "off"
         assert client.post("/token").status_code == 404
     assert "PRESAGIO_AUTH is off" in caplog.text
-
-
-class _Issuer:
-    """An outside issuer on this machine, with keys that it changes."""
-
-    def __init__(self) -> None:
-        self.private = {"one": rsa.generate_private_key(public_exponent=65537, key_size=2048)}
-        self.asked: list[str] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.asked.append(self.path)
-                body = json.dumps(outer.documents()[self.path]).encode()
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def documents(self) -> dict[str, Any]:
-        keys = [
-            json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-            | {"kid": kid, "use": "sig", "alg": "RS256"}
-            for kid, key in self.private.items()
-        ]
-        return {
-            "/.well-known/openid-configuration": {
-                "issuer": self.url, "jwks_uri": f"{self.url}/keys",
-            },
-            "/keys": {"keys": keys},
-        }  # fmt: skip
-
-    def token(self, kid: str = "one", **changes: Any) -> str:
-        claims = _claims(iss=self.url, aud="plant", **changes)
-        return jwt.encode(claims, self.private[kid], "RS256", headers={"kid": kid})
-
-    def odd(self, changes: dict[str, Any]) -> str:
-        """Return a token whose claims a library would not write, signed well."""
-        header = _coded({"alg": "RS256", "kid": "one", "typ": "JWT"})
-        signed = f"{header}.{_coded(_claims(iss=self.url, aud='plant') | changes)}"
-        signature = self.private["one"].sign(signed.encode(), PKCS1v15(), SHA256())
-        return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def issuer() -> Iterator[_Issuer]:
-    issuer = _Issuer()
-    yield issuer
-    issuer.close()
-
-
-def test_tokens_of_an_outside_issuer_are_taken(
-    serve: Serve, settings: Settings, issuer: _Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outside = settings.model_copy(update={"oidc_issuer": issuer.url, "oidc_audience": "plant"})
-
-    with serve(outside) as client:
-
-        def status(token: str) -> int:
-            headers = {"Authorization": f"Bearer {token}"}
-            return client.post("/model/reload", headers=headers).status_code
-
-        assert status(issuer.token()) == 200
-        assert status(issuer.token(sub="another")) == 200
-        # The keys were fetched once, and kept.
-        assert len(issuer.asked) == 2
-        assert status(issuer.token(scope="predict")) == 403
-        assert status(issuer.token(exp=int(time.time()) - 60)) == 401
-        assert status(issuer.token(exp=None)) == 401
-        for name, token in _odd_tokens(iss=issuer.url, aud="plant").items():
-            assert status(token) == 401, name
-        for name, values in _ODD.items():
-            for value in values:
-                assert status(issuer.odd({name: value})) == 401, (name, value)
-        # Its public key as if it were a secret that both sides share.
-        public = issuer.private["one"].public_key()
-        pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        header = _coded({"alg": "HS256", "kid": "one", "typ": "JWT"})
-        payload = _coded(_claims(iss=issuer.url, aud="plant"))
-        signature = hmac.digest(pem, f"{header}.{payload}".encode(), "sha256")
-        coded = base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
-        assert status(f"{header}.{payload}.{coded}") == 401
-        # A new key is found, though not sooner than every now and then.
-        issuer.private = {"two": rsa.generate_private_key(public_exponent=65537, key_size=2048)}
-        assert status(issuer.token("two")) == 401
-        monkeypatch.setattr("presagio.serving.auth.issuers._RENEWED_S", 0.0)
-        assert status(issuer.token("two")) == 200
-
-
-def test_an_issuer_that_is_away_refuses_and_does_not_break(
-    serve: Serve, settings: Settings, issuer: _Issuer
-) -> None:
-    away = settings.model_copy(update={"oidc_issuer": issuer.url, "oidc_audience": "plant"})
-    issuer.close()
-    with serve(away) as client:
-        headers = {"Authorization": f"Bearer {issuer.token()}"}
-        assert client.get("/model", headers=headers).status_code == 401
 
 
 def test_the_client_of_prometheus_may_read_figures_and_nothing_else(settings: Settings) -> None:

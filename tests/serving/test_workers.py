@@ -15,6 +15,7 @@ from uuid import uuid4
 import httpx
 import psutil
 import pytest
+from mlflow import MlflowClient
 
 from presagio.machine.spec import MachineSpec
 from presagio.registry.writer import Registry, open_registry
@@ -135,13 +136,13 @@ class Load:
 
 
 def test_swaps_under_load_fail_no_request_and_all_workers_agree(
-    api: Api, registry: Registry, trained: TrainedModel, tmp_path: Path,
+    api: Api, settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path,
     spec: MachineSpec,
 ) -> None:  # fmt: skip
     first = register_champion(trained, registry, tmp_path / "1")
     second = register_model(trained, registry, tmp_path / "2")
     broken = register_model(trained, registry, tmp_path / "3")
-    registry._client.set_model_version_tag(
+    MlflowClient(settings.mlflow_url).set_model_version_tag(
         broken.name, broken.version, "presagio.artifact_sha256", "0" * 64
     )
 

@@ -68,10 +68,18 @@ class Written:
 
 
 class OutputWriter:
-    """Writes the rows of one object into a folder, chunk by chunk."""
+    """Writes the rows of one object into a folder, chunk by chunk.
 
-    def __init__(self, folder: Path, receipt_id: int, spec: MachineSpec) -> None:
+    A part of the curated rows ends with the chunk that brings it to ``part_rows``, or to
+    ``part_bytes`` in memory.
+    """
+
+    def __init__(
+        self, folder: Path, receipt_id: int, spec: MachineSpec, *, part_rows: int = _PART_ROWS,
+        part_bytes: int = _PART_BYTES,
+    ) -> None:  # fmt: skip
         self._folder, self._receipt_id, self._spec = folder, receipt_id, spec
+        self._part_rows, self._part_bytes = part_rows, part_bytes
         with ExitStack() as stack:
             self._clean = stack.enter_context((folder / "clean.csv").open("wb"))
             self._rejected = stack.enter_context((folder / "rejected.csv").open("wb"))
@@ -88,7 +96,8 @@ class OutputWriter:
         if len(rows.accepted):
             self._waiting.append(_curated(rows.accepted, self._receipt_id, self._spec))
             self._waiting_bytes += int(self._waiting[-1].estimated_size())
-        if sum(map(len, self._waiting)) >= _PART_ROWS or self._waiting_bytes >= _PART_BYTES:
+        rows_waiting = sum(map(len, self._waiting))
+        if rows_waiting >= self._part_rows or self._waiting_bytes >= self._part_bytes:
             self._write_part()
 
     def _add_clean(self, rows: pl.DataFrame) -> None:

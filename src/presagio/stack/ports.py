@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
 from presagio.errors import StackError
@@ -56,10 +56,10 @@ class Ports:
         return f"http://127.0.0.1:{getattr(self, service)}"
 
 
-def free_port(taken: Collection[int] = ()) -> int:
+def free_port(taken: Collection[int] = (), among: Sequence[int] = _FREE) -> int:
     """Return a port, none of ``taken``, that nobody listens on and no outgoing connection gets."""
     while True:
-        port = _FREE[secrets.randbelow(len(_FREE))]
+        port = among[secrets.randbelow(len(among))]
         if port not in taken and _bind_error(port) is None:
             return port
 

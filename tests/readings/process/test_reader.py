@@ -65,10 +65,10 @@ def _is_usable(pool: ReaderPool) -> bool:
 def _idle(pool: ReaderPool, count: int = 1) -> int:
     """Wait until so many readers have been given back; return the first one's process id."""
     until = time.monotonic() + 60
-    while len(pool._idle) < count:
+    while len(pool.idle) < count:
         assert time.monotonic() < until
         time.sleep(0.01)
-    return pool._idle[0].pid
+    return pool.idle[0]
 
 
 def test_a_file_is_read_in_parts_and_its_reader_is_kept(pool: ReaderPool) -> None:

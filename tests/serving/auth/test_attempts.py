@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presagio.serving.auth import attempts as module
 from presagio.serving.auth.attempts import Attempts, TooManyAttemptsError
 from presagio.settings import Settings
 
@@ -26,12 +25,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def _attempts(limit: int = 3, by_account: int = 6, workers: int = 1) -> Attempts:
+def _attempts(
+    limit: int = 3, by_account: int = 6, workers: int = 1, most_counts: int = 20_000
+) -> Attempts:
     settings = Settings(
         home=Path("/nowhere"), token_attempts=limit, token_account_attempts=by_account,
         api_workers=workers,
     )  # fmt: skip
-    return Attempts(settings)
+    return Attempts(settings, most_counts)
 
 
 async def _try(attempts: Attempts, address: str, account: str = _ADMIN, *, right: bool) -> bool:
@@ -170,13 +171,9 @@ def test_what_breaks_is_no_wrong_password(clock: list[float]) -> None:
     asyncio.run(scenario())
 
 
-def test_many_addresses_push_no_failure_out_and_are_forgotten(
-    clock: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_MOST_COUNTS", 500)
-
+def test_many_addresses_push_no_failure_out_and_are_forgotten(clock: list[float]) -> None:
     async def scenario() -> None:
-        attempts = _attempts()
+        attempts = _attempts(most_counts=500)
         for _ in range(3):
             await _try(attempts, "10.0.0.1", "x", right=False)
         for i in range(200):
@@ -185,10 +182,10 @@ def test_many_addresses_push_no_failure_out_and_are_forgotten(
         for i in range(10_000):
             clock[0] += 0.2
             await _try(attempts, f"10.{i % 250}.{i // 250}.1", f"user {i}", right=False)
-            assert len(attempts._counts) <= 502
+            assert len(attempts) <= 502
         clock[0] += 61
         await _try(attempts, "10.0.0.1", right=True)
-        assert len(attempts._counts) <= 2
+        assert len(attempts) <= 2
 
     asyncio.run(scenario())
 

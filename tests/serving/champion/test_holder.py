@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from mlflow import MlflowClient
 from pydantic import SecretStr
 
 from presagio.deployment.health import answers
@@ -32,6 +33,7 @@ from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports
+from tests.faulty_proxy import faulty_proxy
 from tests.serving.conftest import Serve, serve_app
 
 pytestmark = pytest.mark.integration
@@ -94,7 +96,7 @@ def test_a_candidate_that_is_not_what_was_registered_is_refused(
     good = register_champion(trained, registry, tmp_path / "1")
     with serve(settings) as client:
         bad = register_model(trained, registry, tmp_path / "2")
-        registry._client.set_model_version_tag(
+        MlflowClient(settings.mlflow_url).set_model_version_tag(
             bad.name, bad.version, "presagio.artifact_sha256", "0" * 64
         )
         registry.assign("champion", bad)
@@ -123,17 +125,19 @@ def test_a_registry_that_goes_away_changes_nothing(
     settings: Settings, registry: Registry, trained: TrainedModel, tmp_path: Path
 ) -> None:
     registered = register_champion(trained, registry, tmp_path / "1")
-    away = open_registry(settings.model_copy(update={"mlflow_url": free_ports().url("mlflow")}))
-    champion = Champion(settings, load_spec(), lambda: registry)
-    champion.refresh()
-    assert not champion.served.degraded
-    champion._reader = away
-    champion.refresh()
-    assert (champion.served.version, champion.served.degraded) == (registered.version, True)
-    assert "PRESAGIO_MLFLOW_URL" in (champion.reason or "")
-    champion._reader = registry
-    champion.refresh()
-    assert (champion.served.degraded, champion.reason) == (False, None)
+    server = httpx.URL(settings.mlflow_url)
+    with faulty_proxy((server.host, server.port or 80)) as proxy:
+        reader = open_registry(settings.model_copy(update={"mlflow_url": proxy.url}))
+        champion = Champion(settings, load_spec(), lambda: reader)
+        champion.refresh()
+        assert not champion.served.degraded
+        proxy.choose = lambda _number: "503"
+        champion.refresh()
+        assert (champion.served.version, champion.served.degraded) == (registered.version, True)
+        assert "PRESAGIO_MLFLOW_URL" in (champion.reason or "")
+        proxy.choose = lambda _number: "none"
+        champion.refresh()
+        assert (champion.served.degraded, champion.reason) == (False, None)
 
 
 def test_a_start_without_the_registry_serves_the_last_good_model(
@@ -212,13 +216,14 @@ def test_a_poisoned_artifact_is_refused_while_the_old_one_serves(
     shutil.copytree(registry.fetch(good, settings.model_cache), folder / "artifact")
     _poison(folder / "artifact", kind)
     digest = hashlib.sha256((folder / "artifact/manifest.json").read_bytes()).hexdigest()
-    run = registry._client.create_run(registry._client.get_run(good.run_id).info.experiment_id)
-    registry._client.log_artifacts(run.info.run_id, str(folder))
-    bad = registry._client.create_model_version(
+    client = MlflowClient(settings.mlflow_url)
+    run = client.create_run(client.get_run(good.run_id).info.experiment_id)
+    client.log_artifacts(run.info.run_id, str(folder))
+    bad = client.create_model_version(
         good.name, run.info.artifact_uri, run.info.run_id,
         tags={"presagio.artifact_sha256": digest},
     )  # fmt: skip
-    registry._client.set_registered_model_alias(good.name, "champion", bad.version)
+    client.set_registered_model_alias(good.name, "champion", bad.version)
     champion.refresh()
     assert (champion.served.version, champion.served.degraded) == (good.version, True)
     assert said in (champion.reason or "")

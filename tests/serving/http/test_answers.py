@@ -1,16 +1,13 @@
 """What one answer says besides yes and no, and what every answer carries."""
 
+import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
 from typing import Any
 
 import httpx
 import pytest
 
-from presagio.inference.diagnosis import explain
 from presagio.machine.spec import MachineSpec
-from presagio.serving.routes import predictions
 from presagio.settings import Settings
 from tests.conftest import free_ports
 from tests.serving.conftest import Serve
@@ -174,29 +171,26 @@ def test_the_figures_count_what_was_asked(client: httpx.Client, healthy: dict[st
 
 
 def test_one_request_too_many_is_told_to_come_back(
-    serve: Serve, tmp_path: Any, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    serve: Serve, tmp_path: Any, body: dict[str, Any]
 ) -> None:
     settings = Settings(
         home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
         record_predictions=False, api_max_concurrency=1,
     )  # fmt: skip
-    begun, go = Event(), Event()
-
-    def slowly(*args: Any, **kwargs: Any) -> Any:
-        begun.set()
-        go.wait(10)
-        return explain(*args, **kwargs)
-
-    with serve(settings) as client, ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(predictions, "explain", slowly)
-        slow = pool.submit(client.post, "/predict?explain=true", json=body)
-        assert begun.wait(10)
-        with httpx.Client(base_url=client.base_url, headers=client.headers) as other:
+    line = json.dumps(body["features"]) + "\n"
+    headers = {"Content-Type": "application/x-ndjson"}
+    with serve(settings) as client:
+        # More than sockets hold: the answer goes on for as long as it is not read.
+        rows = 200_000
+        with (
+            client.stream("POST", "/predict/batch", content=line * rows, headers=headers) as slow,
+            httpx.Client(base_url=client.base_url, headers=client.headers) as other,
+        ):
+            assert slow.status_code == 200
             refused = other.post("/predict", json=body)
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
             assert other.get("/health/live").status_code == 200
-            go.set()
-            assert slow.result().status_code == 200
+            assert sum(1 for _ in slow.iter_lines()) == rows
             assert other.post("/predict", json=body).status_code == 200
 
 

@@ -1,7 +1,9 @@
 """A whole, plain request is answered in one step, exactly as it would be in many."""
 
+import asyncio
 import json
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,14 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from presagio.inference.predictor import Predictor
+from presagio.inference.artifact import sha256_of
+from presagio.inference.predictor import load_predictor
 from presagio.machine.spec import MachineSpec, load_spec
+from presagio.registry.cache import folder_of
+from presagio.registry.versions import RegisteredVersion
 from presagio.serving.app import create_app
 from presagio.serving.auth.tokens import SCOPES, Authority
+from presagio.serving.champion import last_good
 from presagio.serving.http.answers import PredictResponse
 from presagio.serving.http.edge import Edge
 from presagio.settings import Settings
 from tests.conftest import free_ports
+from tests.inference.broken import fails_where, make_artifact
 from tests.serving.conftest import SECRETS, Serve
 
 _HEALTHY = {"rotational_speed_rpm": 1550.0, "torque_nm": 38.0, "tool_wear_min": 20.0}
@@ -193,14 +200,27 @@ def test_what_is_answered_in_one_step_is_kept_and_what_is_not_leaves_no_trace(
     settings = _settings(tmp_path).model_copy(
         update=SECRETS
         | {"s3_endpoint": free_ports().url("s3"), "s3_access_key": SecretStr("a"),
-           "s3_secret_key": SecretStr("b"), "auth": "off"}
+           "s3_secret_key": SecretStr("b"), "auth": "off", "record_queue_rows": 1}
     )  # fmt: skip
     edge = create_app(settings)
     assert isinstance(edge, Edge)
     scope = {"method": "POST", "path": "/predict", "query_string": b"", "headers": []}
-    recorder = edge._direct["POST", "/predict"]._recorder  # type: ignore[attr-defined]
+
+    def dropped() -> float:
+        async def ask() -> str:
+            transport = httpx.ASGITransport(edge)
+            async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+                return (await client.get("/metrics")).text
+
+        found = re.search(
+            r"^presagio_dropped_predictions_total (.*)$", asyncio.run(ask()), re.MULTILINE
+        )
+        assert found is not None
+        return float(found[1])
+
+    # One may wait to be kept; whatever is kept besides is dropped, and counted.
     assert edge.at_once(scope, _body(spec, **_HEALTHY)) is not None
-    assert recorder.waiting == 1
+    assert dropped() == 0
     # An alarm, an explanation, a refusal, another route: all of them go the usual way.
     for changed, body in (
         ({}, _body(spec)),
@@ -210,7 +230,9 @@ def test_what_is_answered_in_one_step_is_kept_and_what_is_not_leaves_no_trace(
         ({"method": "GET"}, _body(spec, **_HEALTHY)),
     ):
         assert edge.at_once(scope | changed, body) is None
-    assert recorder.waiting == 1
+    assert dropped() == 0
+    assert edge.at_once(scope, _body(spec, **_HEALTHY)) is not None
+    assert dropped() == 1
     edge.in_flight = settings.api_max_concurrency
     assert edge.at_once(scope, _body(spec, **_HEALTHY)) is None
 
@@ -231,18 +253,22 @@ def test_an_answer_has_the_members_of_its_model_and_no_other(api: Api, spec: Mac
         PredictResponse.model_validate(answer.body, strict=True)
 
 
-def test_a_fault_in_one_step_is_left_to_the_usual_way(
-    tmp_path: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_in_one_step_is_left_to_the_usual_way(tmp_path: Path, spec: MachineSpec) -> None:
     settings = _settings(tmp_path).model_copy(
         update=SECRETS | {"auth": "off", "record_predictions": False}
     )
+    # Served as what was served last, since there is no registry.
+    made = make_artifact(tmp_path / "made", fails_where(3, 50.5))
+    version = RegisteredVersion(
+        settings.model_name, "7", "a" * 32, sha256_of(made / "manifest.json")
+    )
+    folder = folder_of(settings.model_cache, version)
+    shutil.copytree(made, folder)
+    last_good.keep(settings.model_cache, version, load_predictor(folder))
     edge = create_app(settings)
     assert isinstance(edge, Edge)
     scope = {"method": "POST", "path": "/predict", "query_string": b"", "headers": []}
-
-    def fail(*_arguments: object) -> None:
-        raise RuntimeError("the graph fails on this row")
-
-    monkeypatch.setattr(Predictor, "predict_one", fail)
-    assert edge.at_once(scope, _body(spec, **_HEALTHY)) is None
+    found = edge.at_once(scope, _body(spec, **_HEALTHY))
+    assert found is not None
+    assert json.loads(found[1])["version"] == "7"
+    assert edge.at_once(scope, _body(spec, **_HEALTHY | {"torque_nm": 50.5})) is None

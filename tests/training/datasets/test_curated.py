@@ -8,7 +8,6 @@ from presagio.ingest.filing import Intake, file_object
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.storage.receipt import Receipt
-from presagio.training.datasets import curated
 from presagio.training.datasets.curated import read_curated
 
 pytestmark = pytest.mark.integration
@@ -108,12 +107,11 @@ def test_base_rows_come_first_and_are_taken_once_too(
 
 
 def test_small_files_are_put_together_and_many_rows_go_through_in_batches(
-    intake: Intake, spec: MachineSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    intake: Intake, spec: MachineSpec, tmp_path: Path
 ) -> None:
     for seed in range(4):
         body = _write(tmp_path / "x.csv", spec, 700, seed).read_bytes()
         _file_rows(intake, f"{seed}.csv", body)
     whole = read_curated(intake)
-    monkeypatch.setattr(curated, "_BATCH_ROWS", 1000)
-    assert read_curated(intake).sha256 == whole.sha256
+    assert read_curated(intake, batch_rows=1000).sha256 == whole.sha256
     assert len(whole.target) == 2800

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.svm import SVC
 
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import generate_dataset
 from presagio.training.datasets.splitting import Part, make_folds, split_dataset
-from presagio.training.detectors.alarm import DetectorPlan, FailureAlarm, fit_detector
+from presagio.training.detectors.alarm import DetectorPlan, FailureAlarm
 from presagio.training.detectors.features import feature_sets
-from presagio.training.evaluation import cross_validation
 from presagio.training.evaluation.cross_validation import cross_validate
 from presagio.training.evaluation.metrics import evaluate
 from presagio.training.search.thresholds import choose_thresholds
@@ -54,13 +54,13 @@ def test_each_fold_is_judged_by_a_model_made_without_it(
 def test_fits_are_shared_between_folds(
     spec: MachineSpec, part: Part, plans: tuple[DetectorPlan, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitted = list[object]()
+    fitted, fit = list[object](), SVC.fit
 
     def counted(*arguments: object) -> object:
         fitted.append(arguments)
-        return fit_detector(*arguments)  # type: ignore[arg-type]
+        return fit(*arguments)
 
-    monkeypatch.setattr(cross_validation, "fit_detector", counted)
+    monkeypatch.setattr(SVC, "fit", counted)
     progress: list[tuple[int, int]] = []
     folds = make_folds(part, None, seed=1)
     judged = list(

@@ -55,6 +55,11 @@ class ReaderPool:
         self._changed = threading.Condition()
         self._closed = False
 
+    @property
+    def idle(self) -> list[int]:
+        """Process ids of the readers that wait for a file."""
+        return [reader.pid for reader in self._idle]
+
     def read(
         self, task: str, file: BinaryIO, arguments: dict[str, Any], wait_s: float | None = None
     ) -> Generator[Part]:

@@ -76,16 +76,23 @@ def _network(address: str) -> str:
 
 
 class Attempts:
-    """Counts the attempts of one worker, which has its share of the limits."""
+    """Counts the attempts of one worker, which has its share of the limits.
 
-    def __init__(self, settings: Settings) -> None:
-        workers = settings.api_workers
+    ``len`` of it is how many addresses, accounts and pairs of them are counted; at most
+    ``most_counts``.
+    """
+
+    def __init__(self, settings: Settings, most_counts: int = _MOST_COUNTS) -> None:
+        workers, self._most_counts = settings.api_workers, most_counts
         self._most = math.ceil(settings.token_attempts / workers)
         self._most_by_account = math.ceil(settings.token_account_attempts / workers)
         # Ordered by the last attempt.
         self._counts: OrderedDict[_Key, _Count] = OrderedDict()
         self._known: OrderedDict[_Key, None] = OrderedDict()
         self._decided, self._waiting = asyncio.Event(), 0
+
+    def __len__(self) -> int:
+        return len(self._counts)
 
     @contextlib.asynccontextmanager
     async def attempt(self, account: str, address: str) -> AsyncIterator[Attempt]:
@@ -153,7 +160,7 @@ class Attempts:
         while self._counts:
             oldest = next(iter(self._counts.values()))
             oldest.forget(now - _WINDOW_S)
-            if oldest.times and len(self._counts) < _MOST_COUNTS:
+            if oldest.times and len(self._counts) < self._most_counts:
                 break
             self._counts.popitem(last=False)
         count = self._counts.setdefault(key, _Count())

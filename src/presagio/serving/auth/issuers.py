@@ -29,10 +29,13 @@ def _checked(url: str) -> str:
 
 
 class OidcIssuer:
-    """Verifies the tokens of one issuer by the keys that it publishes."""
+    """Verifies the tokens of one issuer by the keys that it publishes.
 
-    def __init__(self, issuer: str, audience: str) -> None:
-        self.issuer, self._audience = issuer, audience
+    For an unknown key they are fetched anew, once in ``renewed_s`` seconds at most.
+    """
+
+    def __init__(self, issuer: str, audience: str, *, renewed_s: float = _RENEWED_S) -> None:
+        self.issuer, self._audience, self._renewed_s = issuer, audience, renewed_s
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = float("-inf")
         self._fetching = asyncio.Lock()
@@ -52,24 +55,24 @@ class OidcIssuer:
             if age > _KEPT_S:
                 # No token of a key that is known waits for an issuer that is slow.
                 self._renewal = asyncio.create_task(self._renew())
-        elif age > _RENEWED_S or self._fetching.locked():
+        elif age > self._renewed_s or self._fetching.locked():
             await self._renew()
         if (key := self._keys.get(kid)) is None:
             raise jwt.InvalidKeyError("no key of the issuer's")
         algorithm = key.algorithm_name
         if algorithm not in _ALGORITHMS:
             raise jwt.InvalidAlgorithmError("not an algorithm that is taken here")
-        said: dict[str, Any] = jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token, key, [algorithm], audience=self._audience, issuer=self.issuer,
             options={"require": ["exp", "aud", "iss", "sub"]},
         )  # fmt: skip
-        return said
+        return claims
 
     async def _renew(self) -> None:
         async with self._fetching:
-            if time.monotonic() - self._fetched <= _RENEWED_S:
+            if time.monotonic() - self._fetched <= self._renewed_s:
                 return
-            # Also when it fails: an issuer that is away is not asked for each request.
+            # Also when it fails: an issuer that is down is not asked for each request.
             self._fetched = time.monotonic()
             try:
                 async with asyncio.timeout(_TOTAL_S):

@@ -13,7 +13,12 @@ from presagio.training.datasets.dataset import Dataset, DatasetBuilder
 _BATCH_ROWS = 500_000
 
 
-def read_curated(intake: Intake, base: tuple[pl.DataFrame, str] | None = None) -> Dataset:
+def read_curated(
+    intake: Intake,
+    base: tuple[pl.DataFrame, str] | None = None,
+    *,
+    batch_rows: int = _BATCH_ROWS,
+) -> Dataset:
     """Read the labelled rows of the curated data set, oldest first.
 
     The ledger says which objects belong to it. Rows that came twice are taken once: the same row
@@ -25,6 +30,8 @@ def read_curated(intake: Intake, base: tuple[pl.DataFrame, str] | None = None) -
         Where the curated data set and the ledger are.
     base
         Rows to learn from besides, which go first, and where they come from.
+    batch_rows
+        Rows of small files that are put together before they are taken.
 
     Raises
     ------
@@ -43,7 +50,7 @@ def read_curated(intake: Intake, base: tuple[pl.DataFrame, str] | None = None) -
             yield rows
 
     builder, once = DatasetBuilder(spec), _Once((*spec.input_names, *spec.label_names))
-    for batch in _batches(frames(), training_schema(spec)):
+    for batch in _batches(frames(), training_schema(spec), batch_rows):
         builder.add(once.fresh(batch))
     if not receipts:
         raise DataError(
@@ -78,7 +85,9 @@ class _Once:
         return rows.filter(pl.Series(new))
 
 
-def _batches(frames: Iterable[pl.DataFrame], schema: pl.Schema) -> Iterator[pl.DataFrame]:
+def _batches(
+    frames: Iterable[pl.DataFrame], schema: pl.Schema, most: int
+) -> Iterator[pl.DataFrame]:
     """Put small frames together, each with the same columns: what one lacks is null."""
     waiting: list[pl.DataFrame] = []
     for frame in frames:
@@ -88,7 +97,7 @@ def _batches(frames: Iterable[pl.DataFrame], schema: pl.Schema) -> Iterator[pl.D
                 for name, dtype in schema.items()
             )
         )
-        if sum(map(len, waiting)) >= _BATCH_ROWS:
+        if sum(map(len, waiting)) >= most:
             yield pl.concat(waiting)
             waiting = []
     if waiting:
