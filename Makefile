@@ -56,13 +56,14 @@ nightly: setup ## Everything in both worlds, for hours: docs/testing.md says wha
 	TEST_PROFILE=nightly bash deploy/compose_test.sh test || [ $$? = 77 ]
 
 # Each part by itself: they run beside each other, and the slowest of them (types) sets the time.
-LINTS := lint/style lint/format lint/types lint/imports lint/schemas lint/workflows lint/scripts lint/images
+LINTS := lint/style lint/format lint/spelling lint/types lint/imports lint/schemas lint/workflows lint/scripts lint/images
 
-lint: setup ## Style, types, packages, workflows, scripts, images
+lint: setup ## Style, spelling, types, packages, workflows, scripts, images
 	@$(MAKE) --no-print-directory --jobs=$(words $(LINTS)) --keep-going $(LINTS)
 
 lint/style: ; $(BIN)/ruff check .
 lint/format: ; $(BIN)/ruff format --check .
+lint/spelling: ; $(BIN)/codespell airflow bench deploy docs notebooks src tests *.md
 lint/types: ; $(BIN)/mypy
 lint/imports: ; $(BIN)/lint-imports
 lint/workflows: ; $(BIN)/zizmor --offline --no-progress --quiet .github
