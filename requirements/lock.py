@@ -41,7 +41,7 @@ def compile_requirements(name: str, *arguments: str) -> None:
 
 
 compile_requirements(
-    "dev", "pyproject.toml", "--extra=stack", "--extra=notebook", "--extra=rivals", "--group=dev"
+    "dev", "pyproject.toml", "--extra=stack", "--extra=notebook", "--extra=baselines", "--group=dev"
 )
 constraint = "--constraint=requirements/dev.txt"
 for service, own in SERVICES.items():

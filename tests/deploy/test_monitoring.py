@@ -12,6 +12,7 @@ import yaml
 
 from presagio.lifecycle import exporter
 from presagio.serving import prometheus
+from presagio.serving.champion import worker_metrics
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy/monitoring"
@@ -25,7 +26,8 @@ RULES: list[dict[str, Any]] = [
 
 def _known() -> set[str]:
     """Every name of a figure that API or exporter write, as their sources spell them."""
-    sources = [Path(module.__file__ or "").read_text("utf-8") for module in (exporter, prometheus)]
+    writers = (exporter, prometheus, worker_metrics)
+    sources = [Path(module.__file__ or "").read_text("utf-8") for module in writers]
     names = {f"presagio_{name}" for name in re.findall(r'_gauge\(\s*"(\w+)"', sources[0])}
     names.update(*(re.findall(r'"(presagio_\w+)"', source) for source in sources))
     for group, figures in (

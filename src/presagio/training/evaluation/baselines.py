@@ -1,6 +1,6 @@
 """What a model is held against, for the report only: nothing of it is ever served.
 
-LightGBM comes with the extra ``rivals``; without it the others are judged alone.
+LightGBM comes with the extra ``baselines``; without it the others are judged alone.
 """
 
 import logging
