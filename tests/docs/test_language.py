@@ -171,7 +171,7 @@ def _names_in(path: str, text: str) -> Iterator[str]:
 
 def found_in(part: str) -> list[str]:
     """Return what of these words stands in a part of the project, with file and line."""
-    found = []
+    found: list[str] = []
     for file in _files():
         path = file.relative_to(ROOT).as_posix()
         if _part_of(path) == part:

@@ -95,9 +95,8 @@ class Board:
             "version": "",
             "degraded": True,
         }
-        state = (
-            Worker(**known | changes) if self._posted is None else replace(self._posted, **changes)
-        )  # type: ignore[arg-type]
+        before = self._posted
+        state = Worker(**known | changes) if before is None else replace(before, **changes)  # type: ignore[arg-type]
         self._posted = state
         if self._folder is None:
             return
