@@ -118,10 +118,22 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imported(path: Path) -> set[str]:
-    """Return the modules that a file imports anywhere; of ``from a import b`` both a and a.b."""
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes below one, without what is for type checkers only."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from _executed(child)
+
+
+def imported(path: Path, *, executed: bool = False) -> set[str]:
+    """Return the modules that a file imports anywhere; of ``from a import b`` both a and a.b.
+
+    Also those that type checkers alone see, unless only what is executed is wanted.
+    """
     found: set[str] = set()
-    for node in ast.walk(tree(path)):
+    for node in _executed(tree(path)) if executed else ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -130,7 +142,7 @@ def imported(path: Path) -> set[str]:
 
 
 def _outside(files: Iterator[Path]) -> tuple[str, ...]:
-    libraries = {name.split(".")[0] for path in files for name in imported(path)}
+    libraries = {name.split(".")[0] for path in files for name in imported(path, executed=True)}
     return tuple(_OUTSIDE[name] for name in sorted(libraries & _OUTSIDE.keys()))
 
 
