@@ -13,7 +13,7 @@ _PAGE, _LANE, _HEAD = "#f6f8fa", "#eaeef2", "#0969da"
 _CHARACTER = 6.7
 _WIDTH, _EDGE, _GAP = 920, 36, 8
 # Of a walk: the height of its head, a row and a box, and how far a box is indented.
-_TOP, _ROW, _HIGH, _INDENT = 38, 44, 36, 16
+_TOP, _ROW, _HIGH, _INDENT = 46, 44, 36, 14
 
 
 def _text(
@@ -108,10 +108,10 @@ class _Lanes:
         for lane in dict.fromkeys(lane for _, lane in order):
             steps = [step for step in walk.steps if lane_of(step.where) == lane]
             inside = max(_INDENT * _depth(s) + _CHARACTER * max(map(len, _label(s))) for s in steps)
-            width = max(inside + 20, len(lane) * 7.3 + 12)
+            width = max(inside + 20, *(len(part) * 7.3 + 14 for part in lane.split("/")))
             self.edges[lane] = (x, width)
-            x += width + 12
-        self.width, self.height = x - 2, _TOP + _ROW * len(walk.steps) + 4
+            x += width + 6
+        self.width, self.height = x + 4, _TOP + _ROW * len(walk.steps) + 4
 
     def place(self, step: Step) -> tuple[float, float, float]:
         """Return left, top and width of a step's box."""
@@ -127,12 +127,19 @@ def _depth(step: Step) -> int:
 
 
 def _label(step: Step) -> tuple[str, str]:
-    """Return the two lines of a step's box: number and module within its lane, function."""
+    """Return the two lines of a step's box: its module within its lane, and its function."""
     if "/" in step.where:
-        return f"{step.number}  {step.where.rpartition('/')[2]}", step.function
+        return step.where.rpartition("/")[2], step.function
     inner = step.where.split(".")[1:]
     below = inner[lane_of(step.where).count("/") + 1 :]
-    return f"{step.number}  {'.'.join(below) or inner[-1]}", step.function
+    return ".".join(below) or inner[-1], step.function
+
+
+def _head(x: float, lane: str) -> Iterator[str]:
+    *outer, name = lane.split("/")
+    if outer:
+        yield _text(x, 22, f"{outer[0]}/", size=11, color=_SOFT, mono=True, anchor="middle")
+    yield _text(x, 37, name, color=_HEAD, mono=True, bold=True, anchor="middle")
 
 
 def walk_picture(walk: Walk) -> str:
@@ -141,7 +148,7 @@ def walk_picture(walk: Walk) -> str:
     for lane, (x, width) in lanes.edges.items():
         body += [
             _box(x, 8, width, lanes.height - 16, _LANE, _LANE),
-            _text(x + width / 2, 26, lane, color=_HEAD, mono=True, bold=True, anchor="middle"),
+            *_head(x + width / 2, lane),
         ]
     for step in walk.steps:
         x, y, width = lanes.place(step)
