@@ -106,7 +106,6 @@ NOT_YET = {
     "src/presagio/inference/",
     "src/presagio/ingest/",
     "src/presagio/jobs/",
-    "src/presagio/readings/",
     "src/presagio/registry/",
     "src/presagio/serving/",
     "src/presagio/serving/routes/",

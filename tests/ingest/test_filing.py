@@ -71,7 +71,7 @@ def test_quarantined_rows_keep_line_faults_and_text(intake: Intake) -> None:
         ("10", "torque_nm", "not_a_number", "M,301,311,1400,nan,20,day"),
         ("11", "tool_wear_min", "out_of_range", "H,302,312,1300,60,900,night"),
     ]
-    assert rows[0]["faults"] == "torque_nm is 'nan'; expected a number from 0 to 150 Nm"
+    assert rows[0]["faults"] == "torque_nm: got nan, allowed: a number, 0 to 150 Nm"
 
 
 def test_clean_rows_land_in_the_curated_data_set(intake: Intake) -> None:

@@ -166,8 +166,8 @@ def test_both_ways_and_all_chunks_read_the_same_numbers(
     mark = '"' if quoted else ""
     lines = [list(COLUMNS), *(["L", *row] for row in rows)]
     body = "\n".join(delimiter.join(f"{mark}{c}{mark}" for c in line) for line in lines).encode()
-    slow = _both(body, spec, quick=False, chunk_bytes=1 << 20)
-    _assert_same(_both(body, spec, quick=True, chunk_bytes=chunk_bytes), slow)
+    slow = _both(body, spec, fast=False, chunk_bytes=1 << 20)
+    _assert_same(_both(body, spec, fast=True, chunk_bytes=chunk_bytes), slow)
 
 
 @given(st.lists(st.integers(1000, 5000), min_size=1, max_size=6), st.data())

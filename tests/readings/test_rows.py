@@ -66,7 +66,7 @@ def test_what_only_looks_like_a_number_is_refused(spec: MachineSpec, written: st
 def test_separators_are_not_guessed(spec: MachineSpec, written: str, reason: str) -> None:
     checked = _check(spec, _with(speed=written))
     assert _faults(checked) == [("rotational_speed_rpm", reason)]
-    assert "expected a number from 0 to 5000 rpm" in checked.tally.examples[0]
+    assert "allowed: a number, 0 to 5000 rpm" in checked.tally.examples[0]
 
 
 @pytest.mark.parametrize("written", ["-0.1", "150.1", "1e308", "1e999"])
@@ -77,7 +77,7 @@ def test_what_no_sensor_can_say_is_refused(spec: MachineSpec, written: str) -> N
         {
             "column": "torque_nm",
             "reason": "out_of_range",
-            "message": f"torque_nm is '{written}'; expected a number from 0 to 150 Nm",
+            "message": f"torque_nm: got {written}, allowed: a number, 0 to 150 Nm",
         }
     ]
 

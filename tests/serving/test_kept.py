@@ -1,8 +1,10 @@
 """What the API keeps in the object store: its answers, and outcomes, once."""
 
 import io
+import re
 import tempfile
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,7 +12,8 @@ from uuid import uuid4
 import polars as pl
 import pytest
 
-from presagio.machine.spec import MachineSpec
+from presagio.ingest.checking import check_file
+from presagio.machine.spec import MachineSpec, load_spec
 from presagio.registry.writer import open_registry
 from presagio.serving.prometheus import Metrics
 from presagio.serving.recording import PREFIX, Recorder
@@ -152,6 +155,31 @@ def test_outcomes_that_say_what_was_answered_ask_no_model(
     row = pl.read_csv(io.BytesIO(read[0])).row(0, named=True)
     assert (row["said_alarm"], row["said_version"]) == (True, 7)
     assert list(store.list(settings.data_bucket, PREDICTED)) == []
+
+
+def test_whatever_feedback_takes_the_intake_takes(
+    serve: Serve, settings: Settings, spec: MachineSpec, tmp_path: Path
+) -> None:
+    # A spec that rejects repeats, and whose ranges do not tell how a number is meant.
+    text = (files("presagio.machine") / "specs" / "ai4i2020.toml").read_text(encoding="utf-8")
+    text = text.replace('duplicates = "keep"', 'duplicates = "reject"')
+    file = tmp_path / "strict.toml"
+    file.write_text(re.sub(r"(?m)^range = .*", "range = [-1e9, 1e9]", text), encoding="utf-8")
+    reading = dict(spec.example) | dict.fromkeys(spec.feature_names, 1.551)
+    outcome = {"features": reading, "failure": 0, "said_alarm": 1, "said_version": 'a, "b"'}
+    outcomes = [outcome, outcome | {"request_id": 7}, outcome | {"failure": 1}]
+    with serve(settings.model_copy(update={"machine_spec": str(file)})) as client:
+        answer = client.post("/feedback", json={"outcomes": outcomes})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["accepted"] == 3
+    store, taken = open_store(settings), []
+    for key in answer.json()["keys"]:
+        body = store.read(settings.prefixes.bucket, key)
+        assert body is not None
+        checked = check_file(body[0], load_spec(file))
+        assert (checked.fault, len(checked.rejected)) == (None, 0)
+        taken += checked.accepted[spec.target.name].to_list()
+    assert taken == [False, True]
 
 
 def test_a_file_sent_twice_under_one_key_gets_the_same_answer(

@@ -100,6 +100,27 @@ def test_a_refusal_names_field_value_and_what_is_allowed(
     assert json.loads(fault["got"]) == value
 
 
+def test_a_key_that_stands_there_twice_is_refused(
+    client: httpx.Client, body: dict[str, Any]
+) -> None:
+    text = json.dumps(body)
+    twice = text.replace('"torque_nm"', '"torque_nm": 1, "torque_nm"')
+    answer = client.post("/predict", content=twice.encode())
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["reason"]) == (422, "repeated_key")
+    assert fault["field"] == "torque_nm"
+    # What nobody reads may stand there as often as it likes.
+    unknown = text.replace('"torque_nm"', '"note": "a:b", "note": 2, "torque_nm"')
+    assert client.post("/predict", content=unknown.encode()).status_code == 200
+
+
+def test_versions_are_printable(client: httpx.Client, body: dict[str, Any]) -> None:
+    outcome = {"features": body["features"], "failure": True, "said_version": "7\0"}
+    answer = client.post("/feedback", json={"outcomes": [outcome]})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "outcomes.0.said_version"
+
+
 def test_what_is_missing_is_named(client: httpx.Client, body: dict[str, Any]) -> None:
     del body["features"]["torque_nm"], body["request_id"]
     faults = client.post("/predict", json=body).json()["errors"]

@@ -22,7 +22,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.readings.process.limits import ReaderLimits
 from presagio.readings.process.pool import open_pool
 from presagio.readings.rows import LINE, RAW, CheckedRows, rejected_rows
-from presagio.readings.rules import Fault
+from presagio.readings.rules import Fault, Reason
 
 _TEXT, _PARQUET, _WORKBOOK = ".csv", ".parquet", ".xlsx"
 SUFFIXES = (_TEXT, *(_TEXT + packing for packing in COMPRESSED_SUFFIXES), _PARQUET, _WORKBOOK)
@@ -140,7 +140,7 @@ class FileRows:
         if doubled.is_empty():
             return checked
         message = "an earlier row of this file says exactly the same; the machine spec keeps one"
-        fault = Fault("", "duplicate_row", message)
+        fault = Fault("", Reason.DUPLICATE_ROW, message)
         rows = rejected_rows(
             doubled[LINE].to_list(),
             doubled[RAW].to_list(),

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
+from presagio.readings.row_check import EXTRA
 from presagio.readings.rows import LINE, RAW
-from presagio.readings.rules import EXTRA
 
 
 class DuplicateRows:

@@ -28,7 +28,7 @@ def _safe_part(part: str) -> str:
     return _cut(_CONTROL.sub("_", part), _LONGEST_PART)
 
 
-def _own(name: str) -> str:
+def _without_suffix(name: str) -> str:
     """Return a name without its suffix; whole where that is of an unknown kind."""
     suffix = suffix_of(name)
     return name[: -len(suffix)] if suffix else name
@@ -36,7 +36,7 @@ def _own(name: str) -> str:
 
 def _stem(name: str) -> str:
     """Return a name without its suffix, safe to be used as a part of a key."""
-    stem = _own(name) or "_"
+    stem = _without_suffix(name) or "_"
     safe = "/".join(_safe_part(part) for part in stem.split("/"))
     return _cut(safe, _LONGEST_NAME).rstrip("/") or "_"
 
@@ -59,7 +59,7 @@ def output_names(name: str, sha256: str) -> Iterator[str]:
         changed, so that two names which change into one stay apart.
     """
     stem, digest = _stem(name), sha256[:_DIGEST]
-    if stem == _own(name):
+    if stem == _without_suffix(name):
         yield f"{stem}.csv"
     for number in range(1, _SAME_NAMES):
         yield f"{stem}.{digest}{f'-{number}' if number > 1 else ''}.csv"
@@ -123,5 +123,5 @@ class OutputKeys:
         """Tell whether an object may have come of the claim."""
         if bucket == self.prefixes.curated_bucket and key.startswith(self.curated_start):
             return True
-        own = (self.archive, self.processed, self.rejected, self.refused, self.reason)
-        return bucket == self.claim.identity.bucket and key in own
+        keys = (self.archive, self.processed, self.rejected, self.refused, self.reason)
+        return bucket == self.claim.identity.bucket and key in keys

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from presagio.machine.spec import MachineSpec
+from presagio.readings.row_check import EXTRA
 from presagio.readings.rows import CheckedRows
-from presagio.readings.rules import EXTRA
 
 # Rows in one file of the curated data set, and what is held of them in memory at once.
 _PART_ROWS = 500_000
@@ -109,14 +109,14 @@ class OutputWriter:
 
     def _add_rejected(self, rows: pl.DataFrame) -> None:
         fault = pl.col("faults").list
-        said = rows.select(
+        rejected = rows.select(
             "line",
             fault.eval(pl.element().struct.field("column")).list.join(" | ").alias("columns"),
             fault.eval(pl.element().struct.field("reason")).list.join(" | ").alias("reasons"),
             fault.eval(pl.element().struct.field("message")).list.join(" | ").alias("faults"),
             without_formula("raw"),
         )
-        said.write_csv(self._rejected, include_header=self._rejected.tell() == 0)
+        rejected.write_csv(self._rejected, include_header=self._rejected.tell() == 0)
 
     def _write_part(self) -> None:
         path = self._folder / f"part-{len(self._parts)}.parquet"

@@ -32,21 +32,21 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     suspects: Counter[str] = field(default_factory=Counter)
-    contradictions: int = 0
+    other_marks: int = 0
 
     def add(self, checked: CheckedRows) -> None:
         """Count the rows of a chunk."""
         self.rows += len(checked.accepted) + len(checked.rejected)
         self.rejected += len(checked.rejected)
         self.suspects.update(checked.suspects)
-        self.contradictions += checked.contradictions
+        self.other_marks += checked.other_marks
         if checked.rejected.is_empty():
             return
         reasons = checked.rejected["faults"].explode().struct.field("reason").value_counts()
         self.reasons.update(dict(reasons.iter_rows()))
         for row in checked.rejected.head(_EXAMPLES - len(self.examples)).iter_rows(named=True):
-            said = "; ".join(fault["message"] for fault in row["faults"])
-            self.examples.append(f"line {row['line']}: {said}")
+            words = "; ".join(fault["message"] for fault in row["faults"])
+            self.examples.append(f"line {row['line']}: {words}")
 
 
 def _suspected_unit(tally: Tally, spec: MachineSpec, match: ColumnMatch) -> str | None:

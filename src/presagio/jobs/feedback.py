@@ -21,12 +21,11 @@ from presagio.lifecycle.outcomes import (
 )
 from presagio.machine.columns import match_columns
 from presagio.machine.spec import MachineSpec
-from presagio.readings.rules import EXTRA
+from presagio.readings.row_check import EXTRA
+from presagio.readings.text_values import flag_in
 from presagio.registry.loading import load_version
 from presagio.registry.writer import Registry
 from presagio.settings import Settings
-
-_TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,6 @@ class AlarmMetrics:
         return self.right / self.failures if self.failures else None
 
 
-def _truth(column: str) -> pl.Expr:
-    text = pl.col(column).str.strip_chars().str.to_lowercase()
-    return pl.when(text.is_in(_TRUE)).then(True).when(text.is_in(_FALSE)).then(False)  # noqa: FBT003
-
-
 def _outcomes_of_receipt(path: Path, intake: Intake, receipt_id: int) -> pl.DataFrame:
     """Join outcomes, which name readings by an identifier, with the readings of an earlier file."""
     spec = intake.spec
@@ -94,7 +88,7 @@ def _outcomes_of_receipt(path: Path, intake: Intake, receipt_id: int) -> pl.Data
     if not keys or spec.target.name not in labels:
         wanted = ", ".join(column.name for column in spec.identifiers)
         raise DataError(f"{path} needs {spec.target.name} and an identifier ({wanted})")
-    outcomes = read.select(*keys, *(_truth(name).alias(name) for name in labels))
+    outcomes = read.select(*keys, *(flag_in(name).alias(name) for name in labels))
     found = [receipt for receipt in processed_receipts(intake) if receipt.id == receipt_id]
     if not found:
         raise NotFoundError(
@@ -144,7 +138,7 @@ def _with_predicted_alarms(
 ) -> pl.DataFrame:
     """Add the alarms that the champion predicts, where the file does not have those of then."""
     if SAID_ALARM in rows.columns and not rows[SAID_ALARM].null_count():
-        return rows.with_columns(_truth(SAID_ALARM).alias(SAID_ALARM))
+        return rows.with_columns(flag_in(SAID_ALARM).alias(SAID_ALARM))
     champion = registry.resolve()
     predictor = load_version(
         registry, champion, spec, settings.model_cache, limit_s=settings.model_trial_s

@@ -9,6 +9,8 @@ import hashlib
 import io
 from collections.abc import Iterable, Mapping
 
+from presagio.readings.numerals import written
+
 # Below the incoming prefix.
 FEEDBACK = "feedback/"
 SAID_ALARM = "said_alarm"
@@ -17,13 +19,22 @@ REQUEST_ID = "request_id"
 
 
 def outcomes_csv(rows: Iterable[Mapping[str, object]]) -> bytes:
-    """Write outcomes as CSV; all rows have the columns of the first one, and None is a gap."""
+    """Write outcomes as CSV; all rows have the columns of the first one, and None is a gap.
+
+    Numbers are written so that the intake never has to ask what stands before decimals.
+    """
     rows, text = list(rows), io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({k: str(v).lower() if isinstance(v, bool) else v for k, v in row.items()})
+        writer.writerow({name: _cell(value) for name, value in row.items()})
     return text.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return written(value) if isinstance(value, float) else value
 
 
 def outcomes_name(body: bytes) -> str:

@@ -67,12 +67,6 @@ class Category(Column):
         return self
 
     @property
-    def contradiction(self) -> str:
-        """What is said of a reading that has two values; at every door, in these words."""
-        names = " and ".join(self.indicators.values())
-        return f"{names} are both true; expected one of them at most"
-
-    @property
     def remainder(self) -> str | None:
         """The value that holds where no indicator is set, if there is one."""
         rest = [value for value in self.values if value not in self.indicators]

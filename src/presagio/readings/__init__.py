@@ -1,1 +1,1 @@
-"""Reading of files in a process with limits; what a file may not do ends that process only."""
+"""What a reading may be, one definition for all doors; files of readings, read under limits."""

@@ -20,7 +20,7 @@ from presagio.machine.columns import ColumnMatch
 from presagio.machine.inputs import Feature
 from presagio.machine.spec import MachineSpec
 from presagio.readings.numerals import MARKS, decimal_form, either_form, other_mark
-from presagio.readings.rules import RowCheck
+from presagio.readings.row_check import RowCheck
 
 # One outlier among many numbers decides nothing.
 _DECISIVE = 10
@@ -133,9 +133,9 @@ class MarkEvidence:
     def unsupported(self, numbers: pl.DataFrame, mark: str) -> Ambiguous | None:
         """Return a number that may be read both ways in a row that does not tell how itself."""
         found = [self._readings[mark, name] for name in self._columns]
-        told = pl.any_horizontal(one.by_form | one.decimal_only for one in found)
+        decided = pl.any_horizontal(one.by_form | one.decimal_only for one in found)
         both = pl.any_horizontal(one.both for one in found)
-        rows = numbers.filter(both.fill_null(value=False) & ~told.fill_null(value=False)).head(1)
+        rows = numbers.filter(both.fill_null(value=False) & ~decided.fill_null(value=False)).head(1)
         for name, one in zip(self._columns, found, strict=True):
             text = rows.filter(one.both)[name].to_list()
             if text:

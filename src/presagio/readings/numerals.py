@@ -1,6 +1,10 @@
 """How numbers are written: the mark before decimals, separators of thousands, and their doubles."""
 
-import polars as pl
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MARKS = (".", ",")
 _SPACES = " '\u2019\u00a0\u202f"
@@ -19,12 +23,22 @@ def number_pattern(mark: str) -> str:
     return rf"^[+-]?([0-9]+{point}?[0-9]*|{point}[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
-def either_form(text: pl.Expr, mark: str) -> pl.Expr:
+def either_form(text: "pl.Expr", mark: str) -> "pl.Expr":
     """Tell where a mark may stand before decimals as well as between thousands."""
-    return text.str.contains(rf"{_SIGN}[1-9][0-9]{{0,2}}\{mark}[0-9]{{3}}$")
+    return text.str.contains(_either_pattern(mark))
 
 
-def decimal_form(text: pl.Expr, mark: str) -> pl.Expr:
+def _either_pattern(mark: str) -> str:
+    return rf"{_SIGN}[1-9][0-9]{{0,2}}\{mark}[0-9]{{3}}$"
+
+
+def written(number: float) -> str:
+    """Write a number with a point so that it reads as the same one, and in no other way."""
+    text = repr(number)
+    return f"{text}0" if re.search(_either_pattern("."), text) else text
+
+
+def decimal_form(text: "pl.Expr", mark: str) -> "pl.Expr":
     """Tell where the form of a number leaves no other reading than a mark before decimals."""
     point, group = rf"\{mark}", rf"\{other_mark(mark)}"
     plain = rf"([0-9]+{point}[0-9]*|{point}[0-9]+)([eE][+-]?[0-9]+)?"

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import polars as pl
 
 from presagio.machine.columns import ColumnMatch
-from presagio.readings.rules import EXTRA, Fault, RowCheck
+from presagio.readings.row_check import EXTRA, RowCheck
+from presagio.readings.rules import Fault
 
 # Columns of our own beside the spec's names, which begin with a letter.
 LINE, RAW = "@line", "@raw"
-FAULT = pl.Struct({"column": pl.String, "reason": pl.String, "message": pl.String})
-REJECTED_SCHEMA = pl.Schema({"line": pl.Int64(), "faults": pl.List(FAULT), "raw": pl.String()})
+_FAULT = pl.Struct({"column": pl.String, "reason": pl.String, "message": pl.String})
+REJECTED_SCHEMA = pl.Schema({"line": pl.Int64(), "faults": pl.List(_FAULT), "raw": pl.String()})
 
+_FOUND_SCHEMA = pl.Schema({"row": pl.Int64(), **dict(_FAULT.to_schema())})
 NO_REJECTED = REJECTED_SCHEMA.to_frame()
 
 
@@ -33,23 +35,28 @@ def rejected_rows(
     faults
         Each fault with the position of its row in ``lines``; every row has one at least.
     """
-    # Flat columns first: a list of dictionaries a row takes Polars ten times as long.
-    told = pl.DataFrame(
+    found = pl.DataFrame(
         {
             "row": [row for row, _ in faults],
             "column": [fault.column for _, fault in faults],
             "reason": [fault.reason for _, fault in faults],
             "message": [fault.message for _, fault in faults],
         },
-        schema={"row": pl.Int64, **dict(FAULT.to_schema())},
+        schema=_FOUND_SCHEMA,
     )
+    texts = pl.DataFrame({"line": lines, "raw": raws}, schema={"line": pl.Int64, "raw": pl.String})
+    return _with_faults(texts, found)
+
+
+def _with_faults(rows: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """Put faults, each with the position of its row, beside the rows: a list for each."""
+    # Flat columns first: a list of dictionaries a row takes Polars ten times as long.
     by_row = (
-        told.sort("row", maintain_order=True)
+        found.sort("row", maintain_order=True)
         .group_by("row", maintain_order=True)
         .agg(pl.struct("column", "reason", "message").alias("faults"))
     )
-    texts = pl.DataFrame({"line": lines, "raw": raws}, schema={"line": pl.Int64, "raw": pl.String})
-    return texts.with_columns(by_row["faults"]).select(REJECTED_SCHEMA.names())
+    return rows.with_columns(by_row["faults"]).select(REJECTED_SCHEMA.names())
 
 
 @dataclass(frozen=True)
@@ -71,29 +78,24 @@ class CheckedRows:
     accepted: pl.DataFrame
     rejected: pl.DataFrame
     suspects: dict[str, int]
-    contradictions: int = 0
+    other_marks: int = 0
 
 
 def _rejected(
     cells: pl.DataFrame, broken: pl.DataFrame, clean: pl.Series, check: RowCheck
 ) -> pl.DataFrame:
-    position = {row: i for i, row in enumerate((~clean).arg_true())}
-    faults: list[tuple[int, Fault]] = []
-    often = broken.sum().row(0)
+    position = (~clean).cast(pl.Int64).cum_sum() - 1
+    found, often = [_FOUND_SCHEMA.to_frame()], broken.sum().row(0)
     for i, rule in enumerate(check.rules):
-        if not often[i]:
-            continue
-        found = broken[str(i)].arg_true()
-        # A contradiction is about several columns, so there may be none of that name.
-        shown = cells[rule.column].gather(found) if rule.column in cells.columns else found
-        faults += [
-            (position[row], rule.fault(str(cell))) for row, cell in zip(found, shown, strict=True)
-        ]
-    told = cells.select(LINE, RAW).filter(~clean)
-    return rejected_rows(told[LINE].to_list(), told[RAW].to_list(), faults)
+        if often[i]:
+            rows = broken[str(i)].arg_true()
+            faults = rule.faults(cells, rows)
+            found.append(faults.select(position.gather(rows).alias("row"), pl.all()))
+    rejected = cells.filter(~clean).select(pl.col(LINE).alias("line"), pl.col(RAW).alias("raw"))
+    return _with_faults(rejected, pl.concat(found))
 
 
-def check_cells(cells: pl.DataFrame, check: RowCheck) -> CheckedRows:
+def check_cells(cells: pl.DataFrame, check: RowCheck, *, of_file: bool = True) -> CheckedRows:
     """Check rows of text cells.
 
     Parameters
@@ -103,27 +105,26 @@ def check_cells(cells: pl.DataFrame, check: RowCheck) -> CheckedRows:
         ``@line`` and ``@raw``.
     check
         The checks.
+    of_file
+        Whether ``suspects`` and ``other_marks`` are wanted, for a verdict on the file.
 
     Returns
     -------
     CheckedRows
         Each row once, either accepted or rejected.
     """
-    names = sorted(check.match.found)
-    cells = cells.with_columns(pl.col(names).str.strip_chars())
-    broken = (
-        cells.lazy()  # Finds out what rules have in common.
-        .select(
-            rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(check.rules)
-        )
-        .collect()
+    cells = cells.with_columns(check.cells).with_columns(check.parsed)
+    broken = cells.select(
+        rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(check.rules)
     )
     clean = ~broken.select(pl.any_horizontal(pl.all())).to_series()
     rejected = _rejected(cells, broken, clean, check)
-    suspects = cells.select(check.suspects).row(0, named=True) if check.suspects else {}
     accepted = cells.filter(clean).select(*check.typed, LINE, RAW)
-    contradictions = int(cells.filter(~clean).select(check.contradictions).item())
-    return CheckedRows(accepted, rejected, suspects, contradictions)
+    if not of_file:
+        return CheckedRows(accepted, rejected, {})
+    suspects = cells.select(check.suspects).row(0, named=True) if check.suspects else {}
+    other_marks = int(cells.filter(~clean).select(check.other_marks).item())
+    return CheckedRows(accepted, rejected, suspects, other_marks)
 
 
 def extra_column(position: int) -> str:

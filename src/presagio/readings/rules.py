@@ -1,207 +1,200 @@
-"""What a row may be: the rules that it may break, and the values that its cells stand for."""
+"""What a reading may be: the one definition, from which every door's check is made.
 
+A reading has numbers (the features), flags (the indicators of categories; labels too) and
+categories. How a value is written depends on what it comes in, and this by design:
+
+=========  ===========================  ==========================  ==========================
+..         text: a cell of CSV, of a    typed: columns of Parquet   JSON: ``/predict``,
+           workbook, or of a column of  and Arrow that hold         ``/feedback``, lists, NDJSON,
+           text in Parquet or Arrow     numbers or booleans;        tensors written as JSON
+                                        tensors sent as bytes
+=========  ===========================  ==========================  ==========================
+gap        nothing, or white space      null                        null, or no such key
+number     as :mod:`.numerals` says     a number; never a boolean   a number; text and booleans
+                                                                    are none
+flag       true, false, yes, no in any  a boolean, or a number      true, false, or a number that
+           case; a number that is 0     that is 0 or 1              is 0 or 1; text is none
+           or 1
+category   one of its values in any     (text)                      text, one of its values in any
+           case                                                     case
+=========  ===========================  ==========================  ==========================
+
+White space around text does not count. NaN is no number; an infinite number is one, outside every
+range. Text of more than ``LONGEST_VALUE`` bytes is no value. Everything has the same reason code at
+every door.
+
+This module says what is wrong with one value, and needs no library for it, since the door that
+answers in microseconds uses it. :mod:`.row_check` says the same for cells of text, :mod:`.plain`
+for typed columns (only which rows are good), :mod:`.json_object` for one JSON object as a pydantic
+model, :mod:`.arrays` for NumPy arrays. ``tests/readings/test_doors.py`` sends the same values
+through all of them.
+"""
+
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from enum import StrEnum
+from typing import Any, NamedTuple
 
-import polars as pl
-
-from presagio.machine.columns import ColumnMatch
-from presagio.machine.contradictions import contradict
 from presagio.machine.inputs import Category, Feature
 from presagio.machine.spec import MachineSpec
-from presagio.machine.units import alternatives, convert, find_unit
-from presagio.readings.numerals import THOUSANDS, decimal_form, number_pattern, other_mark
 
-# The column of our own in which cells that the spec does not know are kept aside.
-EXTRA = "extra"
-TRUE = ("true", "1", "1.0", "yes")
-FALSE = ("false", "0", "0.0", "no")
-_SHOWN = 40
-# Never in a message for another reason: text with NUL is refused before.
-_CELL = "\0"
+# In bytes; no number and no name of a value is longer.
+LONGEST_VALUE = 256
+TRUE_WORDS, FALSE_WORDS = ("true", "yes"), ("false", "no")
+
+
+class Reason(StrEnum):
+    """The code of what is wrong with a reading, the same at every door."""
+
+    MISSING = "missing"
+    NOT_A_NUMBER = "not_a_number"
+    THOUSANDS_SEPARATOR = "thousands_separator"
+    DECIMAL_MARK = "decimal_mark"
+    OUT_OF_RANGE = "out_of_range"
+    NOT_A_BOOLEAN = "not_a_boolean"
+    UNKNOWN_CATEGORY = "unknown_category"
+    CONTRADICTION = "contradiction"
+    # Of a row as a whole, before its values are looked at.
+    TOO_LONG = "too_long"
+    RAGGED = "ragged"
+    MALFORMED_QUOTES = "malformed_quotes"
+    UNCLOSED_QUOTE = "unclosed_quote"
+    NO_JSON = "no_json"
+    NO_OBJECT = "no_object"
+    REPEATED_KEY = "repeated_key"
+    DUPLICATE_ROW = "duplicate_row"
 
 
 class Fault(NamedTuple):
-    """What is wrong with a row: where, what kind, and in words with what was expected."""
+    """What is wrong with a reading: where, what kind, and in words with what is allowed."""
 
     column: str
     reason: str
     message: str
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Something that a row may break.
+def message(column: str, got: str, allowed: str) -> str:
+    """Say what came and what is allowed; at every door in these words."""
+    before, after = around(column, allowed)
+    return before + got + after
 
-    Attributes
+
+def around(column: str, allowed: str) -> tuple[str, str]:
+    """Return the text of a message before and after what came; a row as a whole has no column."""
+    return f"{column}: got " if column else "", f", allowed: {allowed}"
+
+
+def within(values: Any, feature: Feature) -> Any:
+    """Tell whether numbers are in a feature's range, in the spec's unit.
+
+    Parameters
     ----------
-    column, reason
-        Where, and what kind of fault it is.
-    broken
-        True for the rows that break it; null counts as false.
-    message
-        What was found and what was expected; the cell stands for ``_CELL`` in it.
+    values
+        A number, a NumPy array or a Polars expression. NaN is outside.
+
+    Returns
+    -------
+    Any
+        A boolean, or booleans of the same shape.
     """
-
-    column: str
-    reason: str
-    broken: pl.Expr
-    message: str
-
-    def fault(self, cell: str) -> Fault:
-        """Say what is wrong with a cell."""
-        return Fault(self.column, self.reason, self.message.replace(_CELL, cell[:_SHOWN]))
+    low, high = feature.range
+    return (values >= low) & (values <= high)
 
 
-def _wrong(column: str, reason: str, broken: pl.Expr, expected: str) -> Rule:
-    return Rule(column, reason, broken, f"{column} is '{_CELL}'; expected {expected}")
+def contradict(flags: Sequence[Any]) -> Any:
+    """Tell whether more than one indicator of a category is true.
+
+    Parameters
+    ----------
+    flags
+        The indicators as numbers or booleans, or columns of them: NumPy arrays, or Polars
+        expressions of integers.
+
+    Returns
+    -------
+    Any
+        A boolean for booleans, a column of booleans for columns.
+    """
+    return sum(flags) > 1
 
 
-def _empty(column: str, expected: str) -> Rule:
-    message = f"{column} is empty; expected {expected}"
-    return Rule(column, "missing", pl.col(column) == "", message)
+def contradiction(category: Category) -> tuple[str, str]:
+    """Return what is said of a reading with two values of a category: what came, what may."""
+    return f"{' and '.join(category.indicators.values())} are both true", "one of them at most"
 
 
 @dataclass(frozen=True)
-class RowCheck:
-    """The checks of one file's rows, as Polars expressions over cells of text.
+class NumberRule:
+    """What a feature's value may be."""
 
-    Attributes
-    ----------
-    spec
-        The machine spec.
-    match
-        Which columns the file has, and in which units.
-    mark
-        What stands before decimals.
-    """
-
-    spec: MachineSpec
-    match: ColumnMatch
-    mark: str = "."
-
-    def has(self, name: str) -> bool:
-        """Tell whether the file has a column."""
-        return name in self.match.found
-
-    def _number(self, feature: Feature) -> pl.Expr:
-        raw = pl.col(feature.name)
-        text = raw.str.replace(self.mark, ".", literal=True) if self.mark != "." else raw
-        numeric = raw.str.contains(number_pattern(self.mark))
-        return pl.when(numeric).then(text.cast(pl.Float64, strict=False))
-
-    def in_spec_unit(self, feature: Feature, number: pl.Expr) -> pl.Expr:
-        """Convert a feature's numbers from the file's unit into the spec's."""
-        unit, into = self.match.units.get(feature.name), find_unit(feature.unit)
-        return number if unit is None or into is None else convert(number, unit, into)
-
-    def value(self, feature: Feature) -> pl.Expr:
-        """Return a feature's value in the spec's unit, null where the text is no number."""
-        return self.in_spec_unit(feature, self._number(feature))
-
-    def _number_rules(self, feature: Feature) -> list[Rule]:
-        name, raw, value = feature.name, pl.col(feature.name), self.value(feature)
-        low, high = feature.range
-        expected = f"a number from {low:g} to {high:g} {feature.unit}"
-        if unit := self.match.units.get(name):
-            expected += f" (converted from {unit.symbol})"
-        other = other_mark(self.mark)
-        wrong = (raw != "") & value.is_null()
-        thousands = wrong & raw.str.contains(THOUSANDS)
-        with_other = wrong & ~thousands & raw.str.contains(number_pattern(other))
-        without = f"{expected}, without a separator of thousands"
-        return [
-            _empty(name, expected),
-            _wrong(name, "thousands_separator", thousands, without),
-            _wrong(
-                name, "decimal_mark", with_other, f"{expected}, with '{self.mark}' before decimals"
-            ),
-            _wrong(name, "not_a_number", wrong & ~thousands & ~with_other, expected),
-            _wrong(name, "out_of_range", ~value.is_between(low, high), expected),
-        ]
-
-    def _flag_rules(self, name: str) -> list[Rule]:
-        raw, expected = pl.col(name), "true or false, 1 or 0"
-        known = raw.str.to_lowercase().is_in([*TRUE, *FALSE])
-        return [
-            _empty(name, expected),
-            _wrong(name, "not_a_boolean", (raw != "") & ~known, expected),
-        ]
-
-    def _category_rules(self, category: Category) -> list[Rule]:
-        name, raw = category.name, pl.col(category.name)
-        if self.has(name):
-            expected = f"one of {', '.join(category.values)}"
-            known = raw.str.to_uppercase().is_in([value.upper() for value in category.values])
-            return [
-                _empty(name, expected),
-                _wrong(name, "unknown_category", (raw != "") & ~known, expected),
-            ]
-        names = list(category.indicators.values())
-        several = contradict([_is_true(name).cast(pl.Int32) for name in names])
-        rules = [rule for flag in names for rule in self._flag_rules(flag)]
-        return [*rules, Rule(name, "contradiction", several, category.contradiction)]
-
-    @cached_property
-    def rules(self) -> list[Rule]:
-        """All that a row may break, in the order in which its faults are named."""
-        found = [rule for feature in self.spec.features for rule in self._number_rules(feature)]
-        for category in self.spec.categories:
-            found += self._category_rules(category)
-        for label in self.spec.label_names:
-            found += self._flag_rules(label) if self.has(label) else []
-        return found
-
-    @cached_property
-    def typed(self) -> list[pl.Expr]:
-        """The columns of a clean row: identifiers, extras, features, indicators, labels."""
-        kept = [pl.col(name) for name in self.kept_text]
-        kept += [self.value(feature).alias(feature.name) for feature in self.spec.features]
-        return kept + self.flags()
+    feature: Feature
+    wrong_kind: Reason = Reason.NOT_A_NUMBER
 
     @property
-    def kept_text(self) -> list[str]:
-        """Columns that stay text: the identifiers that the file has, and what it has besides."""
-        names = [column.name for column in self.spec.identifiers if self.has(column.name)]
-        return [*names, EXTRA] if self.match.extras else names
+    def name(self) -> str:
+        """The feature's name."""
+        return self.feature.name
 
-    def flags(self) -> list[pl.Expr]:
-        """Return the boolean columns of a clean row: indicators and labels."""
-        kept = []
-        for category in self.spec.categories:
-            for value, indicator in category.indicators.items():
-                named = pl.col(category.name).str.to_uppercase() == value.upper()
-                kept.append(
-                    (named if self.has(category.name) else _is_true(indicator)).alias(indicator)
-                )
-        return kept + [_is_true(label) for label in self.spec.label_names if self.has(label)]
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        return f"a number, {self.feature.allowed}"
 
-    @cached_property
-    def contradictions(self) -> pl.Expr:
-        """How many numbers have a form that needs the other mark before decimals."""
-        other = other_mark(self.mark)
-        forms = [decimal_form(pl.col(name), other) for name in self.spec.feature_names]
-        return pl.sum_horizontal(form.sum() for form in forms)
+    def holds(self, values: Any) -> Any:
+        """Tell which numbers are good, in the spec's unit; see :func:`within`."""
+        return within(values, self.feature)
 
-    @cached_property
-    def suspects(self) -> list[pl.Expr]:
-        """For each other unit of a feature, how many values only that unit makes plausible.
-
-        The expressions are named ``feature/unit``.
-        """
-        counts = []
-        for feature in self.spec.features:
-            into = find_unit(feature.unit)
-            number, (low, high) = self._number(feature), feature.range
-            outside = ~self.value(feature).is_between(low, high)
-            for unit in alternatives(feature.unit):
-                if into is not None and unit != self.match.units.get(feature.name):
-                    plausible = convert(number, unit, into).is_between(low, high)
-                    name = f"{feature.name}/{unit.symbol}"
-                    counts.append((outside & plausible).sum().alias(name))
-        return counts
+    def reason(self, value: object) -> Reason | None:
+        """Say what is wrong with a JSON value, a boolean or a number; None for a good one."""
+        if value is None:
+            return Reason.MISSING
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return self.wrong_kind
+        if isinstance(value, float) and math.isnan(value):
+            return self.wrong_kind
+        return None if self.holds(value) else Reason.OUT_OF_RANGE
 
 
-def _is_true(name: str) -> pl.Expr:
-    return pl.col(name).str.to_lowercase().is_in(TRUE)
+@dataclass(frozen=True)
+class FlagRule:
+    """What an indicator or a label may be."""
+
+    name: str
+    allowed: str = "true or false"
+    wrong_kind: Reason = Reason.NOT_A_BOOLEAN
+
+    @staticmethod
+    def holds(values: Any) -> Any:
+        """Tell which numbers are flags: a number, a NumPy array or a Polars expression."""
+        return (values == 0) | (values == 1)
+
+    def reason(self, value: object) -> Reason | None:
+        """Say what is wrong with a JSON value, a boolean or a number; None for a good one."""
+        if value is None:
+            return Reason.MISSING
+        known = isinstance(value, int | float) and self.holds(value)
+        return None if known else self.wrong_kind
+
+
+@dataclass(frozen=True)
+class CategoryRule:
+    """What the value of a category may be, where it comes by itself and not as indicators."""
+
+    category: Category
+
+    @property
+    def name(self) -> str:
+        """The category's name."""
+        return self.category.name
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        return " or ".join(self.category.values)
+
+
+def input_rules(spec: MachineSpec) -> tuple[NumberRule | FlagRule, ...]:
+    """Return the rules of what a model takes, in the order of ``spec.input_names``."""
+    numbers = [NumberRule(feature) for feature in spec.features]
+    return (*numbers, *map(FlagRule, spec.indicator_names))

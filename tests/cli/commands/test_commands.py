@@ -202,7 +202,7 @@ def test_files_are_checked_without_a_stack(tmp_path: Path) -> None:
     assert (done.returncode, "100 of 100 rows are good" in done.stdout) == (0, True)
     done = presagio("ingest", "check", bad, no_table, home=tmp_path)
     assert done.returncode == 6
-    assert "expected true or false" in done.stdout
+    assert "allowed: true or false" in done.stdout
     assert "no column for airtemperature_k" in done.stdout
     done = presagio("ingest", "check", bad, no_table, "--json", home=tmp_path)
     said = [json.loads(line) for line in done.stdout.splitlines()]

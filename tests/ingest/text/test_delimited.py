@@ -1,4 +1,4 @@
-"""Whatever a file holds: no row is lost, the quick way agrees with the thorough one, chunks too."""
+"""Whatever a file holds: no row is lost, the fast path agrees with the slow one, chunks too."""
 
 import csv
 import io
@@ -42,10 +42,10 @@ class _Reopened:
 
 
 def _both(
-    body: bytes, spec: MachineSpec, *, quick: bool, chunk_bytes: int
+    body: bytes, spec: MachineSpec, *, fast: bool, chunk_bytes: int
 ) -> tuple[pl.DataFrame, pl.DataFrame] | str:
     try:
-        rows = list(TextRows(_Reopened(body), spec, quick=quick, chunk_bytes=chunk_bytes))
+        rows = list(TextRows(_Reopened(body), spec, fast=fast, chunk_bytes=chunk_bytes))
     except UnreadableFileError as err:
         return err.reason
     accepted = pl.concat([r.accepted.drop(RAW, strict=False) for r in rows])
@@ -109,16 +109,16 @@ def _lines_of(cells: st.SearchStrategy[str]) -> st.SearchStrategy[list[list[str]
     _lines_of(_CELL), st.sampled_from([",", ";", "\t", "|"]), st.sampled_from(["\n", "\r\n"]),
     st.sampled_from([20, 60, 200]),
 )  # fmt: skip
-def test_the_quick_way_and_chunks_change_nothing(
+def test_the_fast_path_and_chunks_change_nothing(
     lines: list[list[str]], delimiter: str, end: str, chunk_bytes: int
 ) -> None:
     spec = load_spec()
     body = end.join(delimiter.join(cells) for cells in [FULL, *lines]).encode()
-    whole = _both(body, spec, quick=False, chunk_bytes=1 << 20)
-    _assert_same(_both(body, spec, quick=True, chunk_bytes=1 << 20), whole)
+    whole = _both(body, spec, fast=False, chunk_bytes=1 << 20)
+    _assert_same(_both(body, spec, fast=True, chunk_bytes=1 << 20), whole)
     if delimiter == ",":
         # With others, a chunk may settle the decimal mark before a later one is seen.
-        _assert_same(_both(body, spec, quick=True, chunk_bytes=chunk_bytes), whole)
+        _assert_same(_both(body, spec, fast=True, chunk_bytes=chunk_bytes), whole)
 
 
 @given(st.lists(_SCRAP, min_size=1, max_size=6))
@@ -127,8 +127,8 @@ def test_numbers_mean_the_same_both_ways(cells: list[str]) -> None:
     safe = [cell.replace(",", "").replace('"', "").replace("\r", "") for cell in cells]
     rows = "\n".join(f"L,300,310,1500,{cell},10" for cell in safe)
     body = f"{','.join(COLUMNS)}\n{rows}\n".encode()
-    slow = _both(body, spec, quick=False, chunk_bytes=1 << 20)
-    _assert_same(_both(body, spec, quick=True, chunk_bytes=1 << 20), slow)
+    slow = _both(body, spec, fast=False, chunk_bytes=1 << 20)
+    _assert_same(_both(body, spec, fast=True, chunk_bytes=1 << 20), slow)
 
 
 @given(
@@ -143,14 +143,14 @@ def test_quotes_around_every_cell_mean_the_same_both_ways(
     text = end.join(lines)
     # Sometimes a character is lost, a quote often.
     body = (text[:damage] + text[damage + 1 :] if damage < 25 else text).encode()
-    slow = _both(body, spec, quick=False, chunk_bytes=1 << 20)
-    _assert_same(_both(body, spec, quick=True, chunk_bytes=1 << 20), slow)
+    slow = _both(body, spec, fast=False, chunk_bytes=1 << 20)
+    _assert_same(_both(body, spec, fast=True, chunk_bytes=1 << 20), slow)
 
 
 def test_lines_are_counted_over_chunks(spec: MachineSpec) -> None:
     good, bad = "L,300,310,1500,40,10", "L,300,310,fast,40,10"
     lines = [",".join(COLUMNS), *([good] * 7 + [bad]) * 40]
-    taken = _both("\n".join(lines).encode(), spec, quick=True, chunk_bytes=100)
+    taken = _both("\n".join(lines).encode(), spec, fast=True, chunk_bytes=100)
     assert not isinstance(taken, str)
     assert taken[1]["line"].to_list() == [i + 1 for i, line in enumerate(lines) if line == bad]
     assert taken[0][LINE].to_list() == [i + 1 for i, line in enumerate(lines) if line == good]
@@ -160,7 +160,7 @@ def test_a_record_of_several_lines_may_cross_chunks(spec: MachineSpec) -> None:
     note = "first\n" * 20 + "last"
     header = ",".join([*COLUMNS, "note"])
     body = f"{header}\n" + f'L,300,310,1500,40,10,"{note}"\n' * 5
-    taken = _both(body.encode(), spec, quick=True, chunk_bytes=64)
+    taken = _both(body.encode(), spec, fast=True, chunk_bytes=64)
     assert not isinstance(taken, str)
     assert len(taken[0]) == 5
     assert taken[0][LINE].to_list() == [2, 23, 44, 65, 86]
@@ -168,5 +168,5 @@ def test_a_record_of_several_lines_may_cross_chunks(spec: MachineSpec) -> None:
 
 def test_a_line_without_end_is_no_table(spec: MachineSpec) -> None:
     body = ",".join(COLUMNS).encode() + b"\n" + b"1" * (5 << 20)
-    found = _both(body, spec, quick=True, chunk_bytes=1 << 20)
+    found = _both(body, spec, fast=True, chunk_bytes=1 << 20)
     assert found == "malformed"

@@ -1,15 +1,14 @@
 """Tables that a reader process has read as cells of text, put through the checks of text files."""
 
-from collections.abc import Collection
 from dataclasses import replace
 
 import polars as pl
 
 from presagio.errors import UnreadableFileError
 from presagio.machine.columns import ColumnMatch
-from presagio.machine.spec import MachineSpec
 from presagio.readings.formats.cells import TOO_LONG
 from presagio.readings.marks import MarkEvidence
+from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import (
     LINE,
     RAW,
@@ -19,7 +18,7 @@ from presagio.readings.rows import (
     extra_column,
     rejected_rows,
 )
-from presagio.readings.rules import Fault, RowCheck
+from presagio.readings.rules import Fault, Reason
 
 
 class StoredText:
@@ -29,17 +28,15 @@ class StoredText:
 
     Parameters
     ----------
-    spec, match
-        The machine spec, and the columns of the file.
-    numeric
-        Positions of the columns that hold nothing but numbers.
+    check
+        The checks of its rows.
     """
 
-    def __init__(self, spec: MachineSpec, match: ColumnMatch, numeric: Collection[int]) -> None:
-        typed = {match.names[i] for i in numeric if i in match.names}
-        self._text = [name for name in spec.feature_names if name not in typed]
-        self._typed = [pl.lit("").alias(name) for name in spec.feature_names if name in typed]
-        self._evidence = MarkEvidence(spec, match, allowed=(".",))
+    def __init__(self, check: RowCheck) -> None:
+        names, typed = check.spec.feature_names, check.numeric
+        self._text = [name for name in names if name not in typed]
+        self._typed = [pl.lit("").alias(name) for name in names if name in typed]
+        self._evidence = MarkEvidence(check.spec, check.match, allowed=(".",))
 
     def add(self, cells: pl.DataFrame) -> None:
         """Look at more rows."""
@@ -102,4 +99,4 @@ class CellTable:
 
     def _too_long(self, name: str) -> Fault:
         message = f"{name} is longer than {self._cell_bytes:,} bytes"
-        return Fault(name, "too_long", message)
+        return Fault(name, Reason.TOO_LONG, message)

@@ -15,10 +15,10 @@ from presagio.machine.columns import match_columns
 from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
 from presagio.readings.process.pool import ReaderPool
+from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import (
     CheckedRows,
 )
-from presagio.readings.rules import RowCheck
 
 _CELL_BYTES = 8
 _TEXTS = ("string", "categorical", "enum")
@@ -61,9 +61,11 @@ class ParquetRows:
         require_columns(self.header, self.match, spec)
         self._require_types(about, spec)
         self._leave_out(about)
-        self._table = CellTable(RowCheck(spec, self.match), self._cell_bytes)
         numeric = [i for i, kind in enumerate(about["types"]) if kind not in _TEXTS]
-        self._stored_text = StoredText(spec, self.match, numeric)
+        names = frozenset(self.match.names[i] for i in numeric if i in self.match.names)
+        check = RowCheck(spec, self.match, numeric=names)
+        self._table = CellTable(check, self._cell_bytes)
+        self._stored_text = StoredText(check)
         self.notes: dict[str, str] = {"encoding": "parquet"}
 
     def _require_types(self, about: Mapping[str, Any], spec: MachineSpec) -> None:

@@ -1,6 +1,6 @@
 """Rows of a workbook (.xlsx), put through the same checks as text; read by a reader process.
 
-What a workbook stores as a number is one; a number that is stored as text is judged as in a text
+What a workbook stores as a number is one; a number that is stored as text is checked as in a text
 file, and its mark before decimals is a point or nothing.
 """
 
@@ -19,8 +19,8 @@ from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from presagio.readings.formats.workbook import ROW
 from presagio.readings.process.pool import ReaderPool
+from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import CheckedRows
-from presagio.readings.rules import RowCheck
 
 
 class WorkbookRows:
@@ -63,9 +63,11 @@ class WorkbookRows:
         header = tuple(about["names"])
         self.match = match_columns(header, spec, headers)
         require_columns(header, self.match, spec)
-        self._table = CellTable(RowCheck(spec, self.match), cell_bytes)
         numeric = [i for i, only_numbers in enumerate(about["numeric"]) if only_numbers]
-        self._stored_text = StoredText(spec, self.match, numeric)
+        names = frozenset(self.match.names[i] for i in numeric if i in self.match.names)
+        check = RowCheck(spec, self.match, numeric=names)
+        self._table = CellTable(check, cell_bytes)
+        self._stored_text = StoredText(check)
         self._arguments = {
             "sheet": about["sheet"], "most_bytes": most, "text_bytes": most,
             "cell_bytes": cell_bytes,

@@ -9,16 +9,16 @@ from presagio.errors import UnreadableFileError
 from presagio.ingest.text.decimals import DecimalMark
 from presagio.ingest.text.dialect import Dialect, read_dialect, require_columns
 from presagio.ingest.text.encoding import WINDOWS, Readable, find_form, utf8_blocks
-from presagio.ingest.text.fast_path import QuickRows, quick_check
+from presagio.ingest.text.fast_path import FastRows, fast_check
 from presagio.ingest.text.lines import Chunks, pieces, split_lines, without_lines
 from presagio.ingest.text.records import PART_RECORDS, RecordReader, check_records, record_parts
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
+from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import LINE, NO_REJECTED, RAW, CheckedRows
-from presagio.readings.rules import RowCheck
 
 CHUNK_BYTES = 16 << 20
-# What goes the thorough way is held as Python objects, some thirty times as large.
+# What goes through the slow path is held as Python objects, some thirty times as large.
 _PIECE_BYTES = 1 << 20
 _LEAST_BYTES = 64 << 10
 _HEADER_LINES = 1000
@@ -58,8 +58,8 @@ class TextRows:
         What the header may be; the defaults when not given.
     chunk_bytes
         About how much is held at once.
-    quick
-        Whether rows that are plainly in order may go the quick way.
+    fast
+        Whether rows that are plainly good may go through the fast path.
 
     Raises
     ------
@@ -75,9 +75,9 @@ class TextRows:
         *,
         headers: HeaderLimits | None = None,
         chunk_bytes: int = CHUNK_BYTES,
-        quick: bool = True,
+        fast: bool = True,
     ) -> None:
-        self._reopen, self._spec, self._quick = reopen, spec, quick
+        self._reopen, self._spec, self._fast = reopen, spec, fast
         self._chunk_bytes = chunk_bytes
         self._form = find_form(reopen)
         first, _ = next(iter(self._cut(_PIECE_BYTES)))
@@ -91,7 +91,7 @@ class TextRows:
         self._check = RowCheck(spec, self.match, self._decimals.mark)
         self._keep_raw = spec.duplicates == "reject"
         self._records = RecordReader(self.dialect.delimiter, len(self.dialect.header))
-        self._contradictions = self._blank_lines = 0
+        self._other_marks = self._blank_lines = 0
 
     def _cut(self, size: int) -> Chunks:
         return Chunks(utf8_blocks(self._reopen(), self._form), size)
@@ -128,7 +128,7 @@ class TextRows:
     @property
     def fault(self) -> UnreadableFileError | None:
         """Why the file is refused although its rows could be read; once they were."""
-        return self._decimals.mixed() if self._contradictions else None
+        return self._decimals.mixed() if self._other_marks else None
 
     def __iter__(self) -> Iterator[CheckedRows]:
         """Yield the rows of one chunk after the other; each row once."""
@@ -153,45 +153,45 @@ class TextRows:
         return max(_LEAST_BYTES, self._chunk_bytes * len(self.dialect.header) // max(names, 1))
 
     def _checked(self, chunk: _Chunk, *, whole: bool = True) -> Iterator[CheckedRows]:
-        """Check a chunk: as a whole the quick way, else in pieces, each of them so if it can be."""
-        if (quick := self._quick_rows(chunk)) is not None:
-            yield from self._with_doubtful(quick, chunk.line)
-            chunk.line += quick.lines
+        """Check a chunk: as a whole through the fast path, else in pieces, each so if it can be."""
+        if (fast := self._fast_rows(chunk)) is not None:
+            yield from self._with_doubtful(fast, chunk.line)
+            chunk.line += fast.lines
         elif whole and len(chunk.body) > _PIECE_BYTES:
             for piece, last in pieces(chunk.body, _PIECE_BYTES):
                 part = _Chunk(chunk.rest + piece, chunk.line, chunk.more or not last)
                 yield from self._checked(part, whole=False)
                 chunk.rest, chunk.line = part.rest, part.line
         else:
-            yield from self._thorough(chunk)
+            yield from self._slow(chunk)
 
-    def _quick_rows(self, chunk: _Chunk) -> QuickRows | None:
+    def _fast_rows(self, chunk: _Chunk) -> FastRows | None:
         body = chunk.body.replace(b"\r\n", b"\n") if b"\r" in chunk.body else chunk.body
-        if not self._quick or not body:
+        if not self._fast or not body:
             return None
-        return quick_check(body, chunk.line, self.dialect, self._check, keep_raw=self._keep_raw)
+        return fast_check(body, chunk.line, self.dialect, self._check, keep_raw=self._keep_raw)
 
-    def _with_doubtful(self, quick: QuickRows, line: int) -> Iterator[CheckedRows]:
-        """Check what the quick way left, a part at a time: records take memory."""
-        taken = [quick.accepted]
-        for positions, lines in quick.parts(PART_RECORDS):
+    def _with_doubtful(self, fast: FastRows, line: int) -> Iterator[CheckedRows]:
+        """Check what the fast path left, a part at a time: records take memory."""
+        taken = [fast.accepted]
+        for positions, lines in fast.parts(PART_RECORDS):
             numbers = [line + i for i in positions]
             records = list(self._records.read(lines, numbers, more=False))
             checked = self._kept(check_records(records, self._check))
             if len(checked.accepted):
                 taken.append(checked.accepted)
             yield replace(checked, accepted=checked.accepted.clear())
-        accepted = pl.concat(taken).sort(LINE) if len(taken) > 1 else quick.accepted
+        accepted = pl.concat(taken).sort(LINE) if len(taken) > 1 else fast.accepted
         yield CheckedRows(accepted, NO_REJECTED, {})
 
     def _kept(self, checked: CheckedRows) -> CheckedRows:
-        self._contradictions += checked.contradictions
+        self._other_marks += checked.other_marks
         if self._keep_raw:
             return checked
         return replace(checked, accepted=checked.accepted.drop(RAW))
 
-    def _thorough(self, chunk: _Chunk) -> Iterator[CheckedRows]:
-        """Check every line of a chunk the thorough way; what may go on after it is left."""
+    def _slow(self, chunk: _Chunk) -> Iterator[CheckedRows]:
+        """Check every line of a chunk through the slow path; what may go on after it is left."""
         lines = split_lines(chunk.body)
         numbers = range(chunk.line, chunk.line + len(lines))
         for part in record_parts(self._records.read(lines, numbers, more=chunk.more)):

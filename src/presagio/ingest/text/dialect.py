@@ -14,8 +14,8 @@ from presagio.machine.columns import (
 )
 from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
+from presagio.readings.formats.csv_text import DELIMITERS
 
-DELIMITERS = (",", ";", "\t", "|")
 # Excel writes and reads a first line that names the delimiter.
 _DELIMITER_HINT = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 
@@ -124,9 +124,9 @@ def require_columns(header: Sequence[str], match: ColumnMatch, spec: MachineSpec
         for i, name in match.names.items():
             if name in claims:
                 claims[name].append(repr(header[i]))
-        said = "; ".join(f"{name}: {shown(claimed)}" for name, claimed in claims.items())
+        listed = "; ".join(f"{name}: {shown(claimed)}" for name, claimed in claims.items())
         raise UnreadableFileError(
-            "duplicated_columns", f"more than one column says the same: {said}; keep one of each"
+            "duplicated_columns", f"more than one column says the same: {listed}; keep one of each"
         )
     if match.missing:
         lacking = "; ".join(_why_missing(name, match, spec) for name in match.missing)

@@ -1,8 +1,8 @@
-"""The quick way through a chunk of text: most rows of most files need no second look.
+"""The fast path through a chunk of text: most rows of most files need no second look.
 
 A chunk whose lines all have the header's number of cells, with quotes around every cell or around
-none, is parsed straight into numbers. What is not plainly in order goes the thorough way, line by
-line. The quick way may send a good row there; it must never take a row that the thorough way would
+none, is parsed straight into numbers. What is not plainly good goes through the slow path, line by
+line. The fast path may leave a good row to it; it must never take a row that the slow path would
 refuse (property tests compare the two).
 """
 
@@ -14,21 +14,23 @@ import numpy as np
 import polars as pl
 
 from presagio.ingest.text.dialect import Dialect
+from presagio.readings.plain import PlainRows
+from presagio.readings.row_check import EXTRA, RowCheck
 from presagio.readings.rows import LINE, RAW, extra_cells, extra_column
-from presagio.readings.rules import EXTRA, RowCheck
+from presagio.readings.rules import LONGEST_VALUE
 
 Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 Positions = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 _BLOCK = 1 << 17
 _LINE_END = ord("\n")
-# Flags as numbers: codes are much quicker to compare than text.
+# Flags as numbers: codes are much faster to compare than text.
 _BINARY_FLAGS = pl.Enum(["0", "1"])
 
 
 @dataclass(frozen=True)
-class QuickRows:
-    """What the quick way made of a chunk.
+class FastRows:
+    """What the fast path made of a chunk.
 
     Attributes
     ----------
@@ -37,7 +39,7 @@ class QuickRows:
     lines
         How many lines the chunk has.
     doubtful
-        Positions of the lines, counted within the chunk, that have to go the thorough way.
+        Positions of the lines, counted within the chunk, for the slow path.
     """
 
     accepted: pl.DataFrame
@@ -66,7 +68,7 @@ def _line_ends(body: bytes) -> Positions:
 
 
 def _unquoted(body: bytes, dialect: Dialect) -> bytes | None:
-    """Take the quotes away where they stand around every cell and nowhere else."""
+    """Take the quotes off where they stand around every cell and nowhere else."""
     if b'"' not in body:
         return body
     width, whole = len(dialect.header), body.removesuffix(b"\n")
@@ -132,47 +134,37 @@ def _parsed(body: bytes, line: int, dialect: Dialect, check: RowCheck) -> pl.Dat
         )  # fmt: skip
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
         return None
-    converted = [
-        check.in_spec_unit(feature, pl.col(feature.name)).alias(feature.name)
-        for feature in check.spec.features
-        if feature.name in check.match.units
-    ]
-    converted += [pl.col(n).to_physical() == 1 for n, t in types.items() if t == _BINARY_FLAGS]
+    converted = [pl.col(n).to_physical() == 1 for n, t in types.items() if t == _BINARY_FLAGS]
     if check.match.extras:
         converted.append(extra_cells(check.match))
     lines = pl.int_range(line, line + pl.len(), dtype=pl.Int64).alias(LINE)
     return frame.with_columns(lines, *converted)
 
 
-def _in_order(check: RowCheck) -> pl.Expr:
-    spec = check.spec
-    conditions = [pl.col(feature.name).is_between(*feature.range) for feature in spec.features]
-    conditions += [pl.col(flag).is_not_null() for flag in _flag_names(check)]
-    for category in spec.categories:
-        if check.has(category.name):
-            conditions.append(pl.col(category.name).is_not_null())
-            continue
-        several = [pl.col(name).cast(pl.Int8) for name in category.indicators.values()]
-        conditions.append(pl.sum_horizontal(several) <= 1)
-    # The thorough way takes white space away around these.
+def _text_is_plain(check: RowCheck) -> pl.Expr:
+    """Tell where text that is kept has no white space around it, which the slow path takes off."""
     texts = [pl.col(name) for name in check.kept_text if name != EXTRA]
-    conditions += [text == text.str.strip_chars() for text in texts]
-    return pl.all_horizontal(conditions).fill_null(value=False)
+    return pl.all_horizontal(
+        pl.lit(value=True), *(text == text.str.strip_chars() for text in texts)
+    )
 
 
-def _flags(check: RowCheck) -> list[pl.Expr]:
-    kept = []
-    for category in check.spec.categories:
-        for value, indicator in category.indicators.items():
-            named = pl.col(category.name) == value
-            truth = named if check.has(category.name) else pl.col(indicator)
-            kept.append(truth.alias(indicator))
-    return kept + [pl.col(label) for label in check.spec.label_names if check.has(label)]
+def _values_are_short(frame: pl.DataFrame, ends: Positions) -> pl.Expr:
+    """Tell which lines have no value that is longer than one may be."""
+    lengths = np.diff(ends, prepend=-1)
+    if lengths.max(initial=0) <= LONGEST_VALUE:
+        return pl.lit(value=True)
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    rest = [
+        pl.col(name).str.len_bytes().cast(pl.Int64) for name in texts if name not in (EXTRA, RAW)
+    ]
+    lines = pl.lit(pl.Series(lengths[: len(frame)]))
+    return lines - pl.sum_horizontal(pl.lit(0), *rest) <= LONGEST_VALUE
 
 
-def quick_check(
+def fast_check(
     body: bytes, line: int, dialect: Dialect, check: RowCheck, *, keep_raw: bool = False
-) -> QuickRows | None:
+) -> FastRows | None:
     """Take the rows of a chunk that are plainly in order.
 
     Parameters
@@ -188,8 +180,8 @@ def quick_check(
 
     Returns
     -------
-    QuickRows or None
-        None where the chunk as a whole has to go the thorough way.
+    FastRows or None
+        None where the chunk as a whole is for the slow path.
     """
     text, ends = _unquoted(body, dialect), _line_ends(body)
     if text is None or not _is_plain(text, ends, dialect):
@@ -202,11 +194,14 @@ def quick_check(
         return None
     if keep_raw:
         frame = frame.with_columns(pl.Series(RAW, body.decode().split("\n")[: len(frame)]))
-    clean = frame.select(_in_order(check)).to_series()
-    kept: list[str | pl.Expr] = [*check.kept_text, *check.spec.feature_names, *_flags(check), LINE]
-    accepted = frame.filter(clean).select(*kept, *([RAW] if keep_raw else []))
+    plain = PlainRows(check, frame.schema)
+    rows = plain.values(frame)
+    good = plain.good & _text_is_plain(check) & _values_are_short(frame, ends)
+    clean = rows.select(good).to_series()
+    kept = [*check.kept_text, *plain.names, LINE, *([RAW] if keep_raw else [])]
+    accepted = rows.filter(clean).select(kept)
     doubtful = (~clean).arg_true().to_numpy().astype(np.int64)
-    return QuickRows(accepted, len(ends), doubtful, body, ends)
+    return FastRows(accepted, len(ends), doubtful, body, ends)
 
 
 def text_cells(body: bytes, dialect: Dialect, columns: Mapping[int, str]) -> pl.DataFrame | None:

@@ -13,7 +13,7 @@ class Chunks:
     Attributes
     ----------
     blank_lines
-        How many blank lines were left away at the end of the file.
+        How many blank lines were left out at the end of the file.
     """
 
     def __init__(self, blocks: Iterator[bytes], size: int) -> None:
@@ -42,7 +42,7 @@ class Chunks:
         yield self._last(b"".join(waiting)), False
 
     def _last(self, rest: bytes) -> bytes:
-        """Take blank lines away from the end; the last line may have an end or not."""
+        """Take blank lines off the end; the last line may have an end or not."""
         body = rest.rstrip(b"\r\n")
         ends = rest.count(b"\n", len(body))
         self.blank_lines = max(0, ends - 1) if body else ends

@@ -12,6 +12,7 @@ from itertools import islice
 
 import polars as pl
 
+from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import (
     LINE,
     RAW,
@@ -21,7 +22,7 @@ from presagio.readings.rows import (
     extra_column,
     rejected_rows,
 )
-from presagio.readings.rules import Fault, RowCheck
+from presagio.readings.rules import Fault, Reason
 
 # What is held as objects at once.
 PART_RECORDS = 10_000
@@ -118,7 +119,7 @@ class RecordReader:
             return self._measured(number, line, cells), 1
         if not _opens(line, self._delimiter):
             return Record(
-                number, line, reason="malformed_quotes",
+                number, line, reason=Reason.MALFORMED_QUOTES,
                 message='a quote stands where none may; write "" for one within a quoted cell',
             ), 1  # fmt: skip
         return self._several_lines(lines, number, i, more=more)
@@ -141,15 +142,15 @@ class RecordReader:
             if more and last == len(lines) and len(lines) - i < _MOST_LINES:
                 return None, 0
         return Record(
-            number, lines[i].removesuffix("\r"), reason="unclosed_quote",
-            message="a quoted cell is opened and not closed; close it, or take the quote away",
+            number, lines[i].removesuffix("\r"), reason=Reason.UNCLOSED_QUOTE,
+            message="a quoted cell is opened and not closed; close it, or take the quote out",
         ), 1  # fmt: skip
 
     def _measured(self, number: int, raw: str, cells: tuple[str, ...]) -> Record:
         if len(cells) == self._width:
             return Record(number, raw, cells)
         return Record(
-            number, raw, reason="ragged",
+            number, raw, reason=Reason.RAGGED,
             message=f"{len(cells)} cells where the header has {self._width}; which one is missing "
             "or too many cannot be known",
         )  # fmt: skip
@@ -177,14 +178,14 @@ def check_records(records: Sequence[Record], check: RowCheck) -> CheckedRows:
     data: dict[str, list[str] | list[int]] = {
         name: [record.cells[i] for record in whole] for i, name in check.match.names.items()
     }
-    own = {i: extra_column(i) for i in check.match.extras}
-    data |= {name: [record.cells[i] for record in whole] for i, name in own.items()}
+    names = {i: extra_column(i) for i in check.match.extras}
+    data |= {name: [record.cells[i] for record in whole] for i, name in names.items()}
     text = dict.fromkeys(data, pl.String)
     cells = pl.DataFrame(
         data | {LINE: [r.line for r in whole], RAW: [r.raw for r in whole]},
         schema={**text, LINE: pl.Int64, RAW: pl.String},
     )
-    if own:
+    if names:
         cells = cells.with_columns(extra_cells(check.match))
     checked = check_cells(cells, check)
     unread = rejected_rows(

@@ -92,8 +92,8 @@ def _check_batch(batch: _Table, body: bytes) -> int:
             raise DataError("a column of the Arrow stream is outside its message")
         becomes = length
         if packed and length:
-            (said,) = struct.unpack("<q", body[offset : offset + min(length, 8)])
-            becomes = length if said == _NOT_PACKED else said
+            (length_before,) = struct.unpack("<q", body[offset : offset + min(length, 8)])
+            becomes = length if length_before == _NOT_PACKED else length_before
         if becomes < 0 or (unpacked := unpacked + becomes) > max(_MOST_UNPACKED, len(body)):
             raise DataError(f"a batch of the Arrow stream is over {_MOST_UNPACKED} bytes long")
     # A row has a bit or more.
@@ -186,17 +186,17 @@ def read_frames(path: Path, columns: Mapping[str, str] | None = None) -> Iterato
         if schema is None or schema.kind != _SCHEMA:
             raise DataError("it does not begin with a schema")
         # Dictionaries hold for all batches after them, so each part begins with those before it.
-        before, part, room, known = [schema], list[Message](), _PART_BYTES, 0
+        before, part, left, known = [schema], list[Message](), _PART_BYTES, 0
         for message in found:
             part.append(message)
-            room -= message.unpacked
+            left -= message.unpacked
             if message.kind == _DICTIONARY and (known := known + message.unpacked) > _MOST_UNPACKED:
                 raise DataError(f"the dictionaries are over {_MOST_UNPACKED} bytes long")
-            if message.kind == _BATCH and room <= 0:
+            if message.kind == _BATCH and left <= 0:
                 yield _read(before + part, columns)
-                before += [own for own in part if own.kind == _DICTIONARY]
+                before += [each for each in part if each.kind == _DICTIONARY]
                 # No shorter than what it begins with: else that is read too often.
-                part, room = [], max(_PART_BYTES, known)
+                part, left = [], max(_PART_BYTES, known)
         if part:
             yield _read(before + part, columns)
 
@@ -205,10 +205,10 @@ def write_frames(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
     """Yield the bytes of one stream that holds all tables; nothing if there is none."""
     first = True
     for frame in frames:
-        own = io.BytesIO()
-        frame.write_ipc_stream(own, compat_level=pl.CompatLevel.oldest())
-        own.seek(0)
-        found = messages(own, own.getbuffer().nbytes)
+        stream = io.BytesIO()
+        frame.write_ipc_stream(stream, compat_level=pl.CompatLevel.oldest())
+        stream.seek(0)
+        found = messages(stream, stream.getbuffer().nbytes)
         yield b"".join(m.raw for m in found if first or m.kind != _SCHEMA)
         first = False
     yield b"" if first else _END

@@ -8,8 +8,9 @@ from presagio.errors import UnreadableFileError
 
 # The name of the first column whose cell is too long, null in rows without one.
 TOO_LONG = "@too_long"
-# The name of the column of what is wrong with a row before its values are looked at, or null.
-FAULT = "@fault"
+# The names of the columns of what is wrong with a row before its values are looked at, in words and
+# as a code, or null.
+FAULT, REASON = "@fault", "@reason"
 _SHOWN = 40
 # Shorter cells are no bomb, however often they stand there.
 _SHORT_BYTES = 64
@@ -43,6 +44,13 @@ def _texts(column: pl.Series) -> pl.Series:
     return column.to_physical().replace_strict(
         names.to_physical(), names.cast(pl.String), default=None, return_dtype=pl.String
     )
+
+
+def as_cells(frame: pl.DataFrame) -> pl.DataFrame:
+    """Turn columns into text, each number so that it reads as the same one."""
+    # What a 32-bit number is as text is another number in 64 bits.
+    singles = [name for name, kind in frame.schema.items() if kind == pl.Float32]
+    return frame.with_columns(pl.col(singles).cast(pl.Float64)).cast(pl.String)
 
 
 class CellBounds:

@@ -1,104 +1,48 @@
-"""NDJSON and JSON lists as tables of text: the keys first, then those that are needed."""
+"""NDJSON and JSON lists as tables: the keys first, then those that are needed.
+
+Values are what they are in JSON: text that holds a number is no number here, and keeps its quotes
+where it stands in a table of text.
+"""
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
-import pydantic_core
 from polars.exceptions import PolarsError
 
 from presagio.errors import DataError
 from presagio.machine.headers import HeaderLimits, check_header
-from presagio.readings.formats.cells import FAULT
+from presagio.readings.formats.cells import FAULT, REASON
+from presagio.readings.formats.json_values import (
+    NoReading,
+    cell,
+    decode_line,
+    decode_object,
+    fault_of,
+    reading_in,
+)
+from presagio.readings.rules import Reason
 
 _LINES_BYTES = 2 << 20
 _HEADER_LINES = 100
 
 
-class _NoReading:
-    """What stands where a reading should, in words."""
-
-    def __init__(self, fault: str) -> None:
-        self.fault = fault
-
-
-class _Repeated(dict[str, Any]):
-    """An object of JSON with keys that stand there twice: nobody knows which value is meant."""
-
-    keys_twice: frozenset[str] = frozenset()
-
-    def fault(self, names: Iterable[str]) -> str | None:
-        """Say which of the keys that are needed stands there twice, if one does."""
-        twice = next((name for name in names if name in self.keys_twice), None)
-        return f"the key {twice} stands there twice" if twice else None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) == len(pairs):
-        return made
-    repeated = _Repeated(made)
-    counts = Counter(key for key, _ in pairs)
-    repeated.keys_twice = frozenset(key for key, count in counts.items() if count > 1)
-    return repeated
-
-
-def _line(raw: bytes) -> Any:
-    try:
-        # Faster, but takes the last one of keys that stand there twice.
-        found = pydantic_core.from_json(raw)
-        if isinstance(found, dict) and _may_repeat_keys(raw, found):
-            found = json.loads(raw.decode(), object_pairs_hook=_object)
-    except (ValueError, RecursionError):
-        return _NoReading("no JSON")
-    return found
-
-
-def _may_repeat_keys(raw: bytes, found: Mapping[str, Any]) -> bool:
-    # Each key is followed by a colon; one within a text costs a closer look, no more.
-    return raw.count(b":") > len(found)
-
-
-def _plain(value: object) -> str | None:
-    if value is None or isinstance(value, dict | list | _NoReading):
-        return None
-    if isinstance(value, bool):
-        return str(value).lower()
-    try:
-        text = str(value)
-    except ValueError:
-        # An integer of more digits than Python turns into text.
-        return "a huge number"
-    # Half of a pair of surrogates is no character.
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _fault(value: object, names: Iterable[str]) -> str | None:
-    if isinstance(value, _Repeated):
-        return value.fault(names)
-    if isinstance(value, dict):
-        return None
-    return value.fault if isinstance(value, _NoReading) else "no JSON object"
-
-
-def _table(values: Sequence[Any], columns: Mapping[str, str]) -> pl.DataFrame:
+def _table(
+    values: Sequence[Any], columns: Mapping[str, str], texts: Collection[str]
+) -> pl.DataFrame:
     """Make a table of decoded JSON values; what is no object is a fault of its row."""
     found = {
-        own: [_plain(v.get(name)) if isinstance(v, dict) else None for v in values]
-        for name, own in columns.items()
+        new: [
+            cell(v.get(name), is_text=new in texts) if isinstance(v, dict) else None for v in values
+        ]
+        for name, new in columns.items()
     }
-    found[FAULT] = [_fault(value, columns) for value in values]
+    faults = [fault_of(value, columns) for value in values]
+    found[FAULT] = [fault and fault.message for fault in faults]
+    found[REASON] = [fault and str(fault.reason) for fault in faults]
     return pl.DataFrame(found, schema=dict.fromkeys(found, pl.String))
-
-
-def _reading(value: Any) -> Any:
-    """Return the reading of a JSON list's item, which may stand within a request."""
-    if isinstance(value, _Repeated) and (fault := value.fault(["features"])):
-        return _NoReading(fault)
-    return value.get("features", value) if isinstance(value, dict) else value
 
 
 def _keys(values: Sequence[Any], headers: HeaderLimits) -> list[str]:
@@ -122,7 +66,7 @@ class JsonList:
 
     def __init__(self, path: Path, headers: HeaderLimits, most_rows: int) -> None:
         try:
-            found = json.loads(path.read_bytes().decode(), object_pairs_hook=_object)
+            found = json.loads(path.read_bytes().decode(), object_pairs_hook=decode_object)
         except (ValueError, RecursionError) as err:
             raise DataError(f"the body is no JSON: {err}") from err
         if not isinstance(found, list):
@@ -132,14 +76,22 @@ class JsonList:
                 f"the list has {len(found)} readings; at most {most_rows} are taken as JSON, "
                 "send more as CSV, NDJSON, Parquet or Arrow"
             )
-        self._values = [_reading(value) for value in found]
+        self._values = [reading_in(value) for value in found]
         self.is_empty = not found
         self.names = _keys(self._values, headers)
 
-    def frames(self, columns: Mapping[str, str]) -> Iterator[pl.DataFrame]:
-        """Yield the readings; ``columns`` maps keys to the names that are wanted."""
+    def frames(self, columns: Mapping[str, str], texts: Collection[str]) -> Iterator[pl.DataFrame]:
+        """Yield the readings.
+
+        Parameters
+        ----------
+        columns
+            Keys, and the names that are wanted for them.
+        texts
+            Those of the names whose values are text.
+        """
         if self._values:
-            yield _table(self._values, columns)
+            yield _table(self._values, columns, texts)
 
 
 class _Block(NamedTuple):
@@ -148,7 +100,7 @@ class _Block(NamedTuple):
     raw: bytes
     is_cut: bool
 
-    def has_longer_line(self, most_bytes: int) -> bool:
+    def has_longerdecode_line(self, most_bytes: int) -> bool:
         """Tell whether a line is longer; without a look at each."""
         start = 0
         while len(self.raw) - start > most_bytes:
@@ -199,34 +151,54 @@ class Ndjson:
 
     def _value(self, line: bytes | None) -> Any:
         if line is None:
-            return _NoReading(f"the line is longer than {self._most:,} bytes")
-        return _line(line)
+            return NoReading(Reason.TOO_LONG, f"the line is longer than {self._most:,} bytes")
+        return decode_line(line)
 
-    def frames(self, columns: Mapping[str, str]) -> Iterator[pl.DataFrame]:
-        """Yield the readings; ``columns`` maps keys to the names that are wanted."""
+    def frames(self, columns: Mapping[str, str], texts: Collection[str]) -> Iterator[pl.DataFrame]:
+        """Yield the readings; arguments as of :meth:`JsonList.frames`."""
         with self._path.open("rb") as file:
             for block in _blocks(file, self._most):
-                table = self._quickly(block, columns)
+                table = self._at_once(block, columns, texts)
                 if table is None and (lines := block.lines(self._most)):
-                    table = _table([self._value(line) for line in lines], columns)
+                    table = _table([self._value(line) for line in lines], columns, texts)
                 if table is not None:
                     yield table
 
-    def _quickly(self, block: _Block, columns: Mapping[str, str]) -> pl.DataFrame | None:
-        """Read lines in one go, where each has each key once; else they are read one by one."""
+    def _at_once(
+        self, block: _Block, columns: Mapping[str, str], texts: Collection[str]
+    ) -> pl.DataFrame | None:
+        """Read lines at once where each has each key once, with a number or a text as is wanted."""
         raw = block.raw
         lines = raw.count(b"\n") + (not raw.endswith(b"\n"))
         # A key may be written with an escape; then it does not stand there as it reads.
-        if b"\\" in raw or block.has_longer_line(self._most):
+        if b"\\" in raw or block.has_longerdecode_line(self._most):
             return None
         names = (json.dumps(name, ensure_ascii=False).encode() for name in columns)
         if any(raw.count(name) != lines for name in names):
             return None
+        kinds = self._types(raw, columns, texts)
         try:
-            table = pl.read_ndjson(raw, schema=dict.fromkeys(columns, pl.String))
+            table = pl.read_ndjson(raw, schema=kinds)
         except PolarsError:
             return None
         # Each key stands there as often as there are lines: once in each, if none is without it.
         if table.height != lines or any(table.null_count().row(0)):
             return None
-        return table.rename(dict(columns)).with_columns(pl.lit(None, pl.String).alias(FAULT))
+        return table.rename(dict(columns)).with_columns(
+            pl.lit(None, pl.String).alias(FAULT), pl.lit(None, pl.String).alias(REASON)
+        )
+
+    def _types(
+        self, raw: bytes, columns: Mapping[str, str], texts: Collection[str]
+    ) -> dict[str, type[pl.DataType]]:
+        """Return the types of the columns, as the first line has them: a number, or a boolean."""
+        first = self._value(raw[: raw.find(b"\n")] if b"\n" in raw else raw)
+        values = first if isinstance(first, dict) else {}
+        return {
+            name: pl.String
+            if new in texts
+            else pl.Boolean
+            if isinstance(values.get(name), bool)
+            else pl.Float64
+            for name, new in columns.items()
+        }

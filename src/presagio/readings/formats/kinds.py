@@ -40,7 +40,7 @@ def misfits(schema: Mapping[str, pl.DataType], names: Mapping[str, str]) -> list
         The file's names that are needed, with the spec's names for them.
     """
     return [
-        f"{own} is of type {described(schema[name])}; numbers, booleans and text are taken"
-        for name, own in names.items()
+        f"{wanted} is of type {described(schema[name])}; numbers, booleans and text are taken"
+        for name, wanted in names.items()
         if not is_value(schema[name])
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from presagio.machine.headers import HeaderLimits, check_header
-from presagio.readings.formats.cells import CellBounds, as_text
+from presagio.readings.formats.cells import CellBounds, as_cells, as_text
 from presagio.readings.formats.kinds import is_plain, is_text, is_value
 
 _ROWS = 50_000
@@ -44,7 +44,7 @@ def read_schema(path: Path, arguments: Mapping[str, Any]) -> Parts:
 
 def frames(lazy: pl.LazyFrame, columns: Mapping[str, str]) -> Iterator[pl.DataFrame]:
     """Yield rows, with only the columns that are wanted: the file's names to new ones."""
-    wanted = lazy.select(pl.col(name).alias(own) for name, own in columns.items())
+    wanted = lazy.select(pl.col(name).alias(new) for name, new in columns.items())
     batches = wanted.collect_batches(chunk_size=_ROWS)
     # A file without rows has no batch.
     first = next(batches, None)
@@ -61,4 +61,4 @@ def read_cells(path: Path, arguments: Mapping[str, Any]) -> Parts:
     bounds = CellBounds(arguments["cell_bytes"], arguments["text_bytes"])
     for frame in frames(lazy, names):
         for part in bounds.bound(as_text(frame), texts):
-            yield {"rows": part.height}, [as_block(part.cast(pl.String))]
+            yield {"rows": part.height}, [as_block(as_cells(part))]

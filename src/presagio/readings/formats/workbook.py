@@ -107,7 +107,7 @@ def _exact(text: pl.Series, number: pl.Series) -> pl.Series:
 def read_cells(path: Path, arguments: Mapping[str, Any]) -> Parts:
     """Read columns by position: ``columns`` has a position, as text, and the name that is wanted.
 
-    Rows without any cell are left away; ``@row`` tells which those were.
+    Rows without any cell are left out; ``@row`` tells which those were.
     """
     book = _open(path, arguments["most_bytes"])
     table = _cells(book, arguments["sheet"])

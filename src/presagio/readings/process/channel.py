@@ -58,10 +58,10 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
     TimeoutError
         If nothing came within the socket's timeout.
     """
-    room = socket.CMSG_SPACE(_MOST_FILES * array.array("i").itemsize)
+    space = socket.CMSG_SPACE(_MOST_FILES * array.array("i").itemsize)
     files = array.array("i")
     try:
-        head, extra, _, _ = channel.recvmsg(_LENGTH.size, room)
+        head, extra, _, _ = channel.recvmsg(_LENGTH.size, space)
         for level, kind, data in extra:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 files.frombytes(data[: len(data) - len(data) % files.itemsize])

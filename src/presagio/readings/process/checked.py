@@ -19,7 +19,7 @@ from presagio.readings.table import ReadingsTable
 
 _ROWS = 50_000
 _NUMBER_BYTES = 8
-Frames = Callable[[Mapping[str, str]], Iterator[pl.DataFrame]]
+Frames = Callable[[ReadingsTable], Iterator[pl.DataFrame]]
 
 
 class Source(NamedTuple):
@@ -27,6 +27,7 @@ class Source(NamedTuple):
 
     schema: Mapping[str, pl.DataType]
     frames: Frames
+    is_json: bool = False
 
 
 @cache
@@ -36,26 +37,29 @@ def _spec(text: str) -> MachineSpec:
 
 def _open_text(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | None:
     headers = HeaderLimits(**arguments["headers"])
-    found: Csv | JsonList | Ndjson
     if form == "csv":
-        found = Csv(path, headers)
-    elif form == "json":
+        rows = Csv(path, headers)
+        schema = dict.fromkeys(rows.names, pl.String())
+        return Source(schema, lambda table: rows.frames(table.columns))
+    found: JsonList | Ndjson
+    if form == "json":
         found = JsonList(path, headers, arguments["most_rows"])
     else:
         found = Ndjson(path, headers, arguments["line_bytes"])
-    if getattr(found, "is_empty", False):
+    if found.is_empty:
         return None
-    return Source(dict.fromkeys(found.names, pl.String()), found.frames)
+    schema = dict.fromkeys(found.names, pl.String())
+    return Source(schema, lambda table: found.frames(table.columns, table.texts), is_json=True)
 
 
 def _open(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | None:
     """Open a file; None for one without readings, whose columns nobody knows."""
     if form == "parquet":
         lazy = parquet.scan(path)
-        return Source(lazy.collect_schema(), lambda columns: parquet.frames(lazy, columns))
+        return Source(lazy.collect_schema(), lambda table: parquet.frames(lazy, table.columns))
     if form == "arrow":
         schema = arrow_stream.read_schema(path)
-        return Source(schema, lambda columns: arrow_stream.read_frames(path, columns))
+        return Source(schema, lambda table: arrow_stream.read_frames(path, table.columns))
     return _open_text(form, path, arguments)
 
 
@@ -74,14 +78,15 @@ def read_checked(form: str, path: Path, arguments: Mapping[str, Any]) -> Parts:
     if source is None:
         return
     spec = _spec(arguments["spec"])
-    table = ReadingsTable(source.schema, spec, HeaderLimits(**arguments["headers"]))
+    headers = HeaderLimits(**arguments["headers"])
+    table = ReadingsTable(source.schema, spec, headers, is_json=source.is_json)
     left = arguments["most_bytes"] // (_NUMBER_BYTES * len(spec.input_names))
-    for frame in source.frames(table.columns):
+    for frame in source.frames(table):
         if (left := left - frame.height) < 0:
             raise DataError(f"it unpacks to more than {arguments['most_bytes']:,} bytes")
         for part in frame.iter_slices(_ROWS):
             checked = table.check(part)
             blocks = [checked.inputs.tobytes()]
             if checked.faults is not None:
-                blocks.append(as_block(checked.faults.to_frame()))
+                blocks.append(as_block(checked.faults))
             yield {"rows": part.height}, blocks

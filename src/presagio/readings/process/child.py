@@ -85,8 +85,8 @@ def _fault(err: BaseException, form: str) -> dict[str, Any]:
 class _Reader:
     """Takes jobs from the socket, and reads their files."""
 
-    def __init__(self, own: socket.socket) -> None:
-        self._channel = own
+    def __init__(self, connection: socket.socket) -> None:
+        self._channel = connection
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._current, self._ring = -1, Ring(-1, 0)
 
@@ -141,11 +141,11 @@ def main() -> None:
     """Read files until the parent is gone, and no shorter: whoever stops a service signals all."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    own = socket.socket(fileno=int(sys.argv[1]))
+    connection = socket.socket(fileno=int(sys.argv[1]))
     taken = _limit_memory(int(sys.argv[2]))
-    reader = _Reader(own)
+    reader = _Reader(connection)
     threading.Thread(target=reader.listen, daemon=True).start()
-    channel.send(own, {"ready": os.getpid(), "bytes": taken})
+    channel.send(connection, {"ready": os.getpid(), "bytes": taken})
     with contextlib.suppress(channel.ChannelClosedError):
         reader.work()
     os._exit(0)

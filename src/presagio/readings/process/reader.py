@@ -57,7 +57,7 @@ class ReaderProcess:
         self._limits, self._jobs, self._bytes = limits, 0, 0
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._sending = threading.Lock()
-        own, other = socket.socketpair()
+        parent, other = socket.socketpair()
         with other:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "presagio.readings.process.child", str(other.fileno()),
@@ -65,9 +65,9 @@ class ReaderProcess:
                 pass_fds=[other.fileno()], env=_environment(), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=self._errors, start_new_session=True,
             )  # fmt: skip
-        self._channel = own
+        self._channel = parent
         # A message that has begun to come is taken whole.
-        own.settimeout(_START_S)
+        parent.settimeout(_START_S)
         try:
             ready = self.receive(_START_S)
         except (channel.ChannelClosedError, TimeoutError) as err:

@@ -94,6 +94,13 @@ class FieldFault(BaseModel):
     field: Annotated[str, Field(description="Where, as a path.", examples=["features.torque_nm"])]
     got: Annotated[str, Field(description="What came, shortened.", examples=["-5.0"])]
     allowed: Annotated[str, Field(description="What is allowed.", examples=["0 to 150 Nm"])]
+    reason: Annotated[
+        str | None,
+        Field(
+            description="The code of what is wrong with a reading, the same at every door.",
+            examples=["out_of_range"],
+        ),
+    ] = None
     minimum: float | None = None
     maximum: float | None = None
     unit: Annotated[str | None, Field(examples=["Nm"])] = None

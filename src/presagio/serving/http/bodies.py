@@ -8,7 +8,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from presagio.machine.spec import MachineSpec
-from presagio.serving.http.problems import RefusedError, invalid_request
+from presagio.readings.json_object import repeated_key
+from presagio.readings.rules import Reason
+from presagio.serving.http.answers import FieldFault
+from presagio.serving.http.problems import RefusedError, invalid, invalid_request, shown
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -104,12 +107,26 @@ async def read_bytes(scope: Scope, receive: Receive, most: int) -> bytes:
 
 
 async def read_model(
-    scope: Scope, receive: Receive, wanted: type[Body], spec: MachineSpec, most: int
+    scope: Scope,
+    receive: Receive,
+    wanted: type[Body],
+    spec: MachineSpec,
+    most: int,
+    keys: int = 0,
 ) -> Body:
     """Read a request's JSON.
 
     From bytes to model in one step: faster than parsing JSON first, and what is no JSON, no UTF-8
     or no number is a fault of the request like any other.
+
+    Parameters
+    ----------
+    wanted, spec
+        The model, and the machine spec that it is made from.
+    most
+        How many bytes are taken.
+    keys
+        How many keys a request has that needs no look for keys that stand there twice.
 
     Raises
     ------
@@ -118,6 +135,17 @@ async def read_model(
     """
     raw = await read_bytes(scope, receive, most)
     try:
-        return wanted.model_validate_json(raw)
+        read = wanted.model_validate_json(raw)
     except ValidationError as err:
         raise invalid_request(err, spec) from err
+    if has_more_keys(raw, keys) and (key := repeated_key(raw, spec)) is not None:
+        field = shown(key)[1:-1]
+        raise invalid(
+            [FieldFault(field=field, reason=Reason.REPEATED_KEY, got="two", allowed="one")]
+        )
+    return read
+
+
+def has_more_keys(raw: bytes | bytearray, keys: int) -> bool:
+    """Tell whether a JSON text may have more keys than these; colons within text count too."""
+    return raw.count(b":") > keys

@@ -16,15 +16,17 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from presagio.errors import RegistryError, StorageError
-from presagio.machine.contradictions import CONTRADICTION
-from presagio.machine.inputs import Feature
 from presagio.machine.spec import MachineSpec
+from presagio.readings.json_object import reason_of
+from presagio.readings.rules import FlagRule, NumberRule, Reason, input_rules, message
 from presagio.serving.http.answers import FieldFault, Problem
 from presagio.serving.http.openapi import schema_reference
 
 _log = logging.getLogger(__name__)
 _LONGEST_ECHO = 80
 _MOST_FAULTS = 100
+# What feedback says beside a reading.
+_OTHER_FLAGS = (FlagRule("failure"), FlagRule("said_alarm"))
 
 
 class RefusedError(Exception):
@@ -81,41 +83,33 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}…"
 
 
-def feature_fault(feature: Feature, field: str, got: str) -> FieldFault:
-    """Return the fault of a reading that is no number in its range."""
-    low, high = feature.range
-    return FieldFault(
-        field=field,
-        got=got,
-        allowed=f"a number, {feature.allowed}",
-        minimum=low,
-        maximum=high,
-        unit=feature.unit,
-    )
+def value_fault(rule: NumberRule | FlagRule, field: str, reason: Reason, got: str) -> FieldFault:
+    """Return the fault of a value of a reading."""
+    fault = FieldFault(field=field, reason=reason, got=got, allowed=rule.allowed)
+    if isinstance(rule, NumberRule):
+        fault.minimum, fault.maximum = rule.feature.range
+        fault.unit = rule.feature.unit
+    return fault
 
 
-def contradiction_fault(field: str, names: Sequence[str]) -> FieldFault:
-    """Return the fault of a reading that has two values of one category."""
-    both = f"{' and '.join(names)} are both true"
-    return FieldFault(field=field, got=both, allowed="one of them at most")
+def _rule(place: Sequence[str], spec: MachineSpec) -> tuple[int, NumberRule | FlagRule] | None:
+    """Return what a value has to be, and where its name stands in a place."""
+    rules = {rule.name: rule for rule in (*_OTHER_FLAGS, *input_rules(spec))}
+    return next(((i, rules[part]) for i, part in enumerate(place) if part in rules), None)
 
 
 def _fault(error: Any, spec: MachineSpec) -> FieldFault:
     place = [str(part) for part in error["loc"]]
-    # What stands behind an indicator is which of its two forms was tried.
-    ends = [i for i, part in enumerate(place) if part in spec.indicator_names]
-    place = place[: ends[0] + 1] if ends else place
+    if (value := _rule(place, spec)) is not None:
+        # What stands behind a flag is which of its two forms was tried.
+        place = place[: value[0] + 1]
     field = shown(".".join(place))[1:-1] or "body"
-    if error["type"] == CONTRADICTION:
-        names = error["ctx"]["names"]
-        return contradiction_fault(field, names)
+    if error["type"] == Reason.CONTRADICTION:
+        return FieldFault(field=field, reason=error["type"], **error["ctx"])
     got = "nothing" if error["type"] == "missing" else shown(error["input"])
-    for feature in spec.features:
-        if feature.name in place:
-            return feature_fault(feature, field, got)
-    if place and place[-1] in spec.indicator_names:
-        allowed = "true or false"
-    elif error["type"] == "json_invalid":
+    if value is not None:
+        return value_fault(value[1], field, reason_of(error, value[1]), got)
+    if error["type"] == "json_invalid":
         allowed = f"valid JSON in UTF-8 ({error.get('ctx', {}).get('error', error['msg'])})"
     else:
         allowed = str(error["msg"])
@@ -129,7 +123,7 @@ def invalid(faults: Sequence[FieldFault]) -> RefusedError:
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid-request",
         "The request cannot be answered",
-        "; ".join(f"{f.field}: got {f.got}, allowed: {f.allowed}" for f in listed[:3])
+        "; ".join(message(f.field, f.got, f.allowed) for f in listed[:3])
         + (f"; and {len(faults) - 3} more" if len(faults) > 3 else ""),  # noqa: PLR2004
         faults=listed,
     )

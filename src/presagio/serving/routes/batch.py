@@ -186,7 +186,11 @@ _ROW = {
         "probability": {"type": ["number", "null"]},
         "score": {"type": ["number", "null"]},
         "version": {"type": "string"},
-        "fault": {"type": ["string", "null"], "description": "Why it could not be judged."},
+        "fault": {"type": ["string", "null"], "description": "Why it could not be predicted."},
+        "reason": {
+            "type": ["string", "null"],
+            "description": "The codes of these faults, with a space between them.",
+        },
     },
 }
 

@@ -56,7 +56,7 @@ def _predicted(
         version, alarms = "", [False] * len(outcomes)
     return [
         (alarm, version) if outcome.said_alarm is None
-        else (outcome.said_alarm, outcome.said_version or "")
+        else (bool(outcome.said_alarm), outcome.said_version or "")
         for outcome, alarm in zip(outcomes, alarms, strict=True)
     ]  # fmt: skip
 
@@ -64,8 +64,10 @@ def _predicted(
 def _row(spec: MachineSpec, outcome: Outcome, predicted: tuple[bool, str]) -> dict[str, object]:
     modes = {mode.name: mode.name == outcome.mode for mode in spec.modes}
     return {
-        **{name: getattr(outcome.features, name) for name in spec.input_names},
-        spec.target.name: outcome.failure,
+        **{name: getattr(outcome.features, name) for name in spec.feature_names},
+        # They may have come as 0 and 1.
+        **{name: bool(getattr(outcome.features, name)) for name in spec.indicator_names},
+        spec.target.name: bool(outcome.failure),
         **({} if _mode_is_missing(outcome) else modes),
         SAID_ALARM: predicted[0],
         SAID_VERSION: predicted[1],
@@ -74,7 +76,18 @@ def _row(spec: MachineSpec, outcome: Outcome, predicted: tuple[bool, str]) -> di
 
 
 def _mode_is_missing(outcome: Outcome) -> bool:
-    return outcome.failure and outcome.mode is None
+    return bool(outcome.failure) and outcome.mode is None
+
+
+def _taken(rows: Sequence[dict[str, object]], spec: MachineSpec) -> list[dict[str, object]]:
+    """Leave out the rows that the intake would reject: repeats, where the spec keeps one."""
+    if spec.duplicates == "keep":
+        return list(rows)
+    names = (*spec.input_names, *spec.label_names)
+    first: dict[tuple[object, ...], dict[str, object]] = {}
+    for row in rows:
+        first.setdefault(tuple(row.get(name) for name in names), row)
+    return list(first.values())
 
 
 def _store(
@@ -93,7 +106,7 @@ def _store(
             if _mode_is_missing(outcome) == missing
         ]
         if rows:
-            body = outcomes_csv(rows)
+            body = outcomes_csv(_taken(rows, spec))
             keys.append(settings.prefixes.incoming + outcomes_name(body))
             store.write(settings.prefixes.bucket, keys[-1], body)
     return keys

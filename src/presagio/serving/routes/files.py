@@ -90,19 +90,21 @@ class FileJudge:
             first += part.about["rows"]
 
     def _predicted(self, part: Part, first: int) -> pl.DataFrame:
-        rows, faults, good = part.about["rows"], None, None
+        rows, good = part.about["rows"], None
+        empty = pl.Series([None], dtype=pl.String).new_from_index(0, rows)
+        fault = reason = empty
         if len(part.blocks) > 1:
-            faults = pl.read_ipc_stream(part.blocks[1])["fault"]
-            good = faults.is_null()
+            fault, reason = pl.read_ipc_stream(part.blocks[1]).select("fault", "reason")
+            good = fault.is_null()
         inputs = np.frombuffer(part.blocks[0], np.float64).reshape(-1, len(self.spec.input_names))
         said = self.judge.judge(self.served, inputs)
-        empty = pl.Series([None], dtype=pl.String)
         columns = {
             "row": pl.arange(first, first + rows, eager=True),
             "label": _at_good(said.label, good, pl.Boolean),
             "probability": _at_good(said.probability, good, pl.Float64),
             "score": _at_good(said.score, good, pl.Float64),
             "version": pl.Series([self.served.version]).new_from_index(0, rows),
-            "fault": empty.new_from_index(0, rows) if faults is None else faults,
+            "fault": fault,
+            "reason": reason,
         }
         return pl.DataFrame(columns)

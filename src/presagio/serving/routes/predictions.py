@@ -101,6 +101,7 @@ class Predictions:
         self._spec, self._wanted, self._guard = spec, wanted, guard
         self._champion, self._metrics, self._recorder = champion, metrics, recorder
         self._most, self._explanations = settings.api_max_body_bytes, explanations
+        self._keys = len(PredictRequest.model_fields) + len(spec.input_names)
 
     async def answer(self, scope: bodies.Scope, receive: bodies.Receive) -> bytes:
         """Return the answer to a request, as JSON.
@@ -112,7 +113,9 @@ class Predictions:
         """
         await self._guard.admit(scope, "predict")
         explained = _wants_explanation(scope["query_string"])
-        read = await bodies.read_model(scope, receive, self._wanted, self._spec, self._most)
+        read = await bodies.read_model(
+            scope, receive, self._wanted, self._spec, self._most, self._keys
+        )
         served = self._champion.served
         values = served.predictor.values(vars(read.features))
         answer = served.predictor.predict_one(values)
@@ -137,6 +140,7 @@ class Predictions:
         """
         if (
             scope["query_string"] or len(body) > self._most or bodies.is_coded(scope)
+            or bodies.has_more_keys(body, self._keys)
             or not self._guard.remembers(scope, "predict")
         ):  # fmt: skip
             return None

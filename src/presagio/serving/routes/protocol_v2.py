@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from presagio import __version__
 from presagio.errors import DataError
-from presagio.machine.contradictions import contradict
 from presagio.machine.spec import MachineSpec
+from presagio.readings.arrays import CellFault, RowFault, check_arrays
 from presagio.serving.auth.authorization import admitted
 from presagio.serving.bookkeeping import Judge
 from presagio.serving.champion.holder import Champion, Served
@@ -21,10 +21,11 @@ from presagio.serving.http.answers import FieldFault
 from presagio.serving.http.openapi import schema_reference
 from presagio.serving.http.problems import (
     RefusedError,
-    contradiction_fault,
-    feature_fault,
+    invalid,
     invalid_request,
     problems,
+    shown,
+    value_fault,
 )
 from presagio.serving.routes.tensors import (
     InferenceRequest,
@@ -88,6 +89,14 @@ def _bad(detail: str) -> RefusedError:
     return _refused(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "The request cannot be answered", detail
     )
+
+
+def _fault(found: CellFault | RowFault) -> FieldFault:
+    row = f"inputs[{found.row}]"
+    if isinstance(found, RowFault):
+        return FieldFault(field=row, reason=found.reason, got=found.got, allowed=found.allowed)
+    got = "nothing" if found.value is None else shown(found.value)
+    return value_fault(found.rule, f"{row}.{found.rule.name}", found.reason, got)
 
 
 class Inference:
@@ -155,54 +164,27 @@ class Inference:
             refused.members = {"error": refused.detail}
             raise refused from err
 
-    def _rows(self, tensors: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    def _rows(self, tensors: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
         names = self._spec.input_names
         if set(tensors) == {_ALL}:
             rows = tensors[_ALL]
             if rows.ndim != 2 or rows.shape[1] != len(names):  # noqa: PLR2004 - rows and columns
                 raise _bad(f"{_ALL} has shape {list(rows.shape)}, not [n, {len(names)}]")
+            columns = list(rows.T)
         elif set(tensors) == set(names):
             columns = [tensors[name].reshape(-1) for name in names]
             if len({len(column) for column in columns}) > 1:
                 raise _bad("the tensors have different numbers of rows")
-            rows = np.stack(columns, axis=1)
         else:
             raise _bad(f"send one tensor {_ALL!r}, or one each of {list(names)}")
-        if not 0 < len(rows) <= self._settings.api_max_rows:
-            raise _bad(f"1 to {self._settings.api_max_rows} rows are taken, not {len(rows)}")
-        self._check(rows)
-        return np.ascontiguousarray(rows)
-
-    def _check(self, rows: NDArray[np.float64]) -> None:
-        faults = []
-        for i, feature in enumerate(self._spec.features):
-            low, high = feature.range
-            for row in np.flatnonzero(~((rows[:, i] >= low) & (rows[:, i] <= high)))[:10]:
-                got = f"{rows[row, i]:g}"
-                faults.append(feature_fault(feature, f"inputs[{row}].{feature.name}", got))
-        first = len(self._spec.features)
-        odd = ~np.isin(rows[:, first:], (0.0, 1.0))
-        if odd.any():
-            row, column = np.argwhere(odd)[0]
-            name = self._spec.indicator_names[column]
-            raise _bad(f"inputs[{row}].{name}: got {rows[row, first + column]:g}, allowed: 0 or 1")
-        faults += self._contradictions(rows)
+        if not 0 < len(columns[0]) <= self._settings.api_max_rows:
+            raise _bad(f"1 to {self._settings.api_max_rows} rows are taken, not {len(columns[0])}")
+        inputs, faults = check_arrays(columns, self._spec)
         if faults:
-            refused = _bad(
-                "; ".join(f"{f.field}: got {f.got}, allowed: {f.allowed}" for f in faults[:3])
-            )
-            refused.faults = faults
+            refused = invalid([_fault(fault) for fault in faults])
+            refused.members = {"error": refused.detail}
             raise refused
-
-    def _contradictions(self, rows: NDArray[np.float64]) -> list[FieldFault]:
-        names = self._spec.input_names
-        return [
-            contradiction_fault(f"inputs[{row}]", tuple(category.indicators.values()))
-            for category in self._spec.categories
-            for row in np.flatnonzero(
-                contradict([rows[:, names.index(own)] for own in category.indicators.values()])
-            )[:10]
-        ]
+        return inputs
 
     def _wanted(self, request: InferenceRequest) -> dict[str, bool]:
         if not request.outputs:

@@ -1,27 +1,15 @@
 """What the API is asked: the models of its requests, made from the machine spec."""
 
-import itertools
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    create_model,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, Field, create_model
 
-from presagio.machine.contradictions import CONTRADICTION, contradict
-from presagio.machine.inputs import Category, Feature
 from presagio.machine.spec import MachineSpec
+from presagio.readings.json_object import Flag, features_model
 
 _INT64 = 2**63
-# One-hot columns come as 0 and 1 from many an export.
-_Indicator = StrictBool | Literal[0, 1]
+# A version's name stands in a file later: no character that ends a line, or that no file has.
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 
 def _whole(value: object) -> object:
@@ -49,16 +37,17 @@ class Outcome(BaseModel):
         Field(description="The request that the reading was judged by."),
     ] = None
     features: BaseModel
-    failure: Annotated[StrictBool, Field(description="Whether the machine failed.")]
+    failure: Annotated[Flag, Field(description="Whether the machine failed.")]
     mode: Annotated[
         str | None, Field(description="Which failure mode it was, where that is known.")
     ] = None
     said_alarm: Annotated[
-        StrictBool | None,
+        Flag | None,
         Field(description="The label that was answered; the model is asked again if not given."),
     ] = None
     said_version: Annotated[
-        str | None, Field(max_length=100, description="The version that answered it.")
+        str | None,
+        Field(max_length=100, pattern=_PRINTABLE, description="The version that answered it."),
     ] = None
 
 
@@ -68,72 +57,9 @@ class FeedbackRequest(BaseModel):
     outcomes: Annotated[list[Any], Field(min_length=1, max_length=1000)]
 
 
-def _number(feature: Feature) -> Any:
-    low, high = feature.range
-    return Annotated[
-        float,
-        Field(
-            # Neither text nor a boolean is a number; a whole number is.
-            strict=True,
-            allow_inf_nan=False,
-            ge=low,
-            le=high,
-            title=f"{feature.title} [{feature.unit}]",
-            description=f"{feature.title}, {feature.allowed}.",
-            json_schema_extra={"unit": feature.unit},
-        ),
-    ]
-
-
-def _one_value(category: Category) -> Callable[[Any], Any]:
-    """Make the check that a reading has one value of a category."""
-    names = tuple(category.indicators.values())
-
-    def check(features: Any) -> Any:
-        if contradict([getattr(features, name) for name in names]):
-            raise PydanticCustomError(
-                CONTRADICTION, "{message}", {"message": category.contradiction, "names": names}
-            )
-        return features
-
-    return check
-
-
-def _features_model(spec: MachineSpec) -> type[BaseModel]:
-    fields: dict[str, Any] = {feature.name: (_number(feature), ...) for feature in spec.features}
-    for category in spec.categories:
-        for value, indicator in category.indicators.items():
-            about = Field(description=f"{category.title} is {value}.")
-            fields[indicator] = (Annotated[_Indicator, about], ...)
-    checks: dict[str, Any] = {
-        f"one_{category.name}": model_validator(mode="after")(_one_value(category))
-        for category in spec.categories
-        if len(category.indicators) > 1
-    }
-    return create_model(
-        "Features",
-        __config__=ConfigDict(json_schema_extra=_described(spec)),
-        __doc__=f"One reading of: {spec.title}.",
-        __validators__=checks,
-        **fields,
-    )
-
-
-def _described(spec: MachineSpec) -> dict[str, Any]:
-    """Return what the fields of a reading do not tell, for its JSON schema."""
-    true: dict[str, Any] = {"enum": [True, 1]}
-    both = [
-        {"properties": {one: true, other: true}, "required": [one, other]}
-        for category in spec.categories
-        for one, other in itertools.combinations(category.indicators.values(), 2)
-    ]
-    described: dict[str, Any] = {"examples": [dict[str, Any](spec.example)]}
-    return described | ({"not": {"anyOf": both}} if both else {})
-
-
 def request_model(spec: MachineSpec) -> type[PredictRequest]:
     """Make the model of a request from the machine spec: one field an input, with its unit."""
-    features = _features_model(spec)
+    features = features_model(spec)
     return create_model(
         "PredictRequest",
         __base__=PredictRequest,

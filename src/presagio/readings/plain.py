@@ -1,0 +1,108 @@
+"""The fast path of tables: which rows are plainly good, as Polars expressions over typed columns.
+
+Most rows of most files need no second look. A good row may be left to :mod:`.rows`, the slow path,
+which names faults; a row that the slow path refuses is never taken here (property tests compare the
+two).
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from presagio.readings.row_check import RowCheck
+from presagio.readings.rules import FALSE_WORDS, TRUE_WORDS, FlagRule, contradict, within
+
+_TRUE = (*TRUE_WORDS, "1", "1.0")
+# Codes are much faster to compare than text.
+_FLAGS = pl.Enum([*_TRUE, *FALSE_WORDS, "0", "0.0"])
+
+
+class PlainRows:
+    """How the plainly good rows of a table are found, and what their values are.
+
+    Text that is longer than a value may be must not come here.
+
+    Parameters
+    ----------
+    check
+        Which columns the table has, and in which units; numbers in text have a point.
+    schema
+        The types of the columns, by the spec's names.
+
+    Attributes
+    ----------
+    names
+        Of the values: features, indicators, and the labels that the table has.
+    good
+        True for rows that are plainly good, in a table of values.
+    """
+
+    def __init__(self, check: RowCheck, schema: Mapping[str, pl.DataType]) -> None:
+        self._check, spec = check, check.spec
+        labels = [label for label in spec.label_names if check.has(label)]
+        flags = [*spec.indicator_names, *labels]
+        self.names = (*spec.feature_names, *flags)
+        written = {category.name for category in spec.categories if check.has(category.name)}
+        parsed = [_number(name, schema[name]) for name in spec.feature_names]
+        parsed += [_flag(name, schema[name]) for name in flags if name in schema]
+        # One step after the other: what two steps need is computed once.
+        self._steps = [
+            [_code(category.name, schema[category.name], category.values)
+             for category in spec.categories if category.name in written],
+            [*parsed, *(
+                (pl.col(category.name) == value).alias(indicator)
+                for category in spec.categories if category.name in written
+                for value, indicator in category.indicators.items()
+            )],
+            [check.in_spec_unit(feature, pl.col(feature.name)).alias(feature.name)
+             for feature in spec.features if feature.name in check.match.units],
+        ]  # fmt: skip
+        conditions = [within(pl.col(feature.name), feature) for feature in spec.features]
+        conditions += [pl.col(flag).is_not_null() for flag in flags]
+        for category in spec.categories:
+            if category.name not in written:
+                several = [pl.col(name).cast(pl.Int8) for name in category.indicators.values()]
+                conditions.append(~contradict(several))
+            elif not category.indicators:
+                conditions.append(pl.col(category.name).is_not_null())
+        self.good = pl.all_horizontal(conditions).fill_null(value=False)
+
+    def values(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Put the values of a table's rows in place of what they were read from.
+
+        Features are float64 in the spec's unit, indicators and labels booleans; null where a
+        cell is not plainly one.
+        """
+        for step in self._steps:
+            table = table.with_columns(step) if step else table
+        return table
+
+
+def _number(name: str, kind: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if kind.is_numeric():
+        return column.cast(pl.Float64, strict=False)
+    if kind == pl.String:
+        return column.str.strip_chars().cast(pl.Float64, strict=False)
+    return pl.lit(None, pl.Float64).alias(name)
+
+
+def _flag(name: str, kind: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if kind == pl.Boolean:
+        return column
+    if kind.is_numeric():
+        return pl.when(FlagRule.holds(column)).then(column == 1).alias(name)
+    if kind == pl.String:
+        words = column.str.strip_chars().str.to_lowercase().cast(_FLAGS, strict=False)
+        return words.to_physical() < len(_TRUE)
+    return pl.lit(None, pl.Boolean).alias(name)
+
+
+def _code(name: str, kind: pl.DataType, values: tuple[str, ...]) -> pl.Expr:
+    column = pl.col(name)
+    if isinstance(kind, pl.Enum):
+        return column
+    if kind == pl.String:
+        return column.str.strip_chars().cast(pl.Enum(values), strict=False)
+    return pl.lit(None, pl.Enum(values)).alias(name)
