@@ -45,7 +45,7 @@ def test_every_operation_keeps_to_its_document(
             check=False, capture_output=True, text=True, cwd=tmp_path,
             env=os.environ | {
                 "SCHEMATHESIS_HOOKS": "tests.serving.media_types",
-                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "PYTHONPATH": str(Path(__file__).parents[3]),
             },
         )  # fmt: skip
     # How many cases there were, for whoever asks: pytest -rP.
