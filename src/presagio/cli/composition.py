@@ -1,7 +1,7 @@
 """What commands work with: settings are read here, once, and what they name is opened from them.
 
 Each part is imported when it is asked for, since most commands need one or two: the registry's
-writer (MLflow) takes 2.5 s, the ledger 0.6 s, the registry's reader 0.8 s.
+writer (MLflow) takes 1.9 s of the processor, its reader 0.45 s, the ledger 0.4 s, settings 0.2 s.
 """
 
 from functools import cached_property

@@ -17,7 +17,7 @@ def provision_admin(name: str, password: str) -> None:
     SystemExit
         If Airflow does not take it.
     """
-    from airflow.providers.fab.auth_manager.cli_commands.utils import (  # noqa: PLC0415 - seconds
+    from airflow.providers.fab.auth_manager.cli_commands.utils import (  # noqa: PLC0415 - an extra
         get_application_builder,
     )
 

@@ -16,7 +16,7 @@ from presagio.machine.spec import load_spec
 if TYPE_CHECKING:
     from presagio.registry.versions import RegisteredVersion
 
-# ruff: noqa: PLC0415 - training takes 4 s to import, which a stack that has its champion does not
+# ruff: noqa: PLC0415 - training takes 4.2 s to import, which a stack that has its champion does not
 # wait for each time it starts (train --unless-champion).
 
 
