@@ -15,14 +15,15 @@ from typing import Literal, get_args
 
 from presagio.errors import DataError, ResourceError, UnreadableFileError
 from presagio.ingest.checking import FileRows, Limits, suffix_of
-from presagio.ingest.naming import OutputKeys, output_names
+from presagio.ingest.naming import output_names
 from presagio.ingest.outputs import OutputWriter, Written, digest, write_json
 from presagio.ingest.spool import spool_folder
+from presagio.ingest.stored_outputs import ClaimedSource, StoredOutputs
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Prefixes
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import ObjectStore
-from presagio.storage.receipt import Claim, FilingOutcome, ObjectIdentity, Receipt
+from presagio.storage.receipt import FilingOutcome, ObjectIdentity, Receipt
 from presagio.storage.transaction import Filing
 
 _log = logging.getLogger(__name__)
@@ -68,56 +69,7 @@ class Intake:
     on_progress: Callable[[Progress], None] = _ignore
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The bytes of an object, in a folder of our own, and the claim on it."""
-
-    path: Path
-    suffix: str
-    claim: Claim
-
-
-class _Writer:
-    """Stores what came of one object under the keys that its claim settles."""
-
-    def __init__(self, intake: Intake, source: _Source) -> None:
-        self._store, self._source = intake.store, source
-        self._bucket, self._curated = intake.prefixes.bucket, intake.prefixes.curated_bucket
-        self._keys = OutputKeys(source.claim, intake.prefixes)
-        self.digests: dict[str, str] = {}
-
-    def _put(self, bucket: str, key: str, path: Path, sha256: str | None = None) -> str:
-        sha256 = sha256 or digest(path)
-        self._store.upload(bucket, key, path, metadata={"presagio-sha256": sha256})
-        self.digests[key] = sha256
-        return key
-
-    def _put_source(self, key: str) -> str:
-        return self._put(self._bucket, key, self._source.path, self._source.claim.identity.sha256)
-
-    def archive(self) -> str:
-        return self._put_source(self._keys.archive)
-
-    def processed(self, path: Path) -> str:
-        return self._put(self._bucket, self._keys.processed, path)
-
-    def rejected(self, path: Path) -> str:
-        return self._put(self._bucket, self._keys.rejected, path)
-
-    def refused(self, reason: Path) -> str:
-        """Store the file as it came, with the reason beside it."""
-        self._put_source(self._keys.refused)
-        self._put(self._bucket, self._keys.reason, reason)
-        return self._keys.refused
-
-    def curated(self, paths: tuple[Path, ...]) -> tuple[str, ...]:
-        return tuple(
-            self._put(self._curated, self._keys.curated(part), path)
-            for part, path in enumerate(paths)
-        )
-
-
-def _clean(intake: Intake, source: _Source) -> tuple[FileRows, Written]:
+def _clean(intake: Intake, source: ClaimedSource) -> tuple[FileRows, Written]:
     """Check all rows, and write them into the folder."""
     size, key = source.claim.identity.size_bytes, source.claim.identity.key
     writer = OutputWriter(source.path.parent, source.claim.id, intake.spec)
@@ -131,26 +83,26 @@ def _clean(intake: Intake, source: _Source) -> tuple[FileRows, Written]:
 
 
 def _store_rows(
-    intake: Intake, writer: _Writer, rows: FileRows, written: Written, archive_key: str
+    intake: Intake, outputs: StoredOutputs, rows: FileRows, written: Written, archive_key: str
 ) -> FilingOutcome:
     tally = rows.tally
-    processed = writer.processed(written.clean)
+    processed = outputs.processed(written.clean)
     intake.on_step("processed_written")
-    quarantine = writer.rejected(written.rejected) if tally.rejected else None
+    quarantine = outputs.rejected(written.rejected) if tally.rejected else None
     intake.on_step("quarantine_written")
-    curated = writer.curated(written.curated)
+    curated = outputs.curated(written.curated)
     intake.on_step("curated_written")
     return FilingOutcome(
         "processed",
         tally.rows, tally.rows - tally.rejected, tally.rejected, tally.reasons,
-        processed, quarantine, archive_key, curated, writer.digests, rows.notes, rows.warnings,
+        processed, quarantine, archive_key, curated, outputs.digests, rows.notes, rows.warnings,
     )  # fmt: skip
 
 
 def _store_refused(
     intake: Intake,
-    writer: _Writer,
-    source: _Source,
+    outputs: StoredOutputs,
+    source: ClaimedSource,
     rows: FileRows | None,
     fault: UnreadableFileError,
     archive_key: str,
@@ -169,13 +121,13 @@ def _store_refused(
         "first_rejected": rows.tally.examples if rows else [],
         "original": archive_key,
     }
-    quarantine = writer.refused(write_json(source.path.with_name("reason.json"), reason))
+    quarantine = outputs.refused(write_json(source.path.with_name("reason.json"), reason))
     intake.on_step("quarantine_written")
     notes = {**(rows.notes if rows else {}), "refused": fault.reason}
     reasons = rows.tally.reasons if rows else {fault.reason: 1}
     return FilingOutcome(
         "quarantined", counted, 0, counted, reasons, None, quarantine, archive_key, (),
-        writer.digests, notes, rows.warnings if rows else (), str(fault),
+        outputs.digests, notes, rows.warnings if rows else (), str(fault),
     )  # fmt: skip
 
 
@@ -194,10 +146,10 @@ def _require_same(
 
 
 def _outcome(
-    intake: Intake, source: _Source, *, expected: FilingOutcome | None = None
+    intake: Intake, source: ClaimedSource, *, expected: FilingOutcome | None = None
 ) -> FilingOutcome:
-    writer = _Writer(intake, source)
-    archive_key = writer.archive()
+    outputs = StoredOutputs(intake.store, intake.prefixes, source)
+    archive_key = outputs.archive()
     intake.on_step("archived")
     rows = None
     try:
@@ -210,11 +162,11 @@ def _outcome(
     intake.on_step("cleaned")
     if fault is not None or rows is None:
         refusal = fault or UnreadableFileError("malformed", "the file cannot be read")
-        return _store_refused(intake, writer, source, rows, refusal, archive_key)
-    return _store_rows(intake, writer, rows, written, archive_key)
+        return _store_refused(intake, outputs, source, rows, refusal, archive_key)
+    return _store_rows(intake, outputs, rows, written, archive_key)
 
 
-def _file(intake: Intake, filing: Filing, source: _Source, run_id: str | None) -> Receipt:
+def _file(intake: Intake, filing: Filing, source: ClaimedSource, run_id: str | None) -> Receipt:
     receipt = filing.earlier()
     if receipt is not None:
         return receipt
@@ -245,7 +197,7 @@ def file_bytes(
     name = identity.key.removeprefix(intake.prefixes.incoming)
     claim = intake.ledger.claim(identity, output_names(name, identity.sha256))
     intake.on_step("claimed")
-    source = _Source(path, suffix_of(identity.key) or "", claim)
+    source = ClaimedSource(path, suffix_of(identity.key) or "", claim)
     with intake.ledger.filing(claim) as filing:
         receipt = _file(intake, filing, source, run_id)
     intake.on_step("committed")
@@ -264,7 +216,7 @@ def rewrite_outputs(intake: Intake, receipt: Receipt, original: Path) -> Receipt
         If the store or the ledger fails.
     """
     claim = intake.ledger.claim(receipt.identity, ())
-    source = _Source(original, suffix_of(receipt.identity.key) or "", claim)
+    source = ClaimedSource(original, suffix_of(receipt.identity.key) or "", claim)
     with intake.ledger.filing(claim) as filing:
         return filing.replace_outputs(_outcome(intake, source, expected=receipt.outcome))
 
