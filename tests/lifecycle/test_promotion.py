@@ -134,8 +134,8 @@ def test_a_version_without_its_held_out_rows_cannot_be_judged(
     experiment = client.create_experiment(f"bare_{uuid4().hex[:8]}")
     bare = replace(champion, run_id=client.create_run(experiment).info.run_id)
     # What serving needs is in the cache; the run itself has nothing.
-    cached = promoter.registry.fetch(champion, promoter.cache)
-    shutil.copytree(cached, folder_of(promoter.cache, bare))
+    cached = promoter.registry.fetch(champion, promoter.settings.model_cache)
+    shutil.copytree(cached, folder_of(promoter.settings.model_cache, bare))
     decision = promote(promoter, bare, who="ana").decision
     assert decision.kind == "refusal"
     assert "held out from it" in decision.why

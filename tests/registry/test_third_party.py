@@ -18,13 +18,13 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from presagio.errors import InvalidArtifactError
-from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
+from presagio.registry.loading import load_version
 from presagio.registry.reader import RegistryReader, open_reader
-from presagio.registry.third_party import load_third_party
 from presagio.registry.versions import RegisteredVersion
 from presagio.serving.champion.holder import Champion
 from presagio.settings import Settings
+from tests.champions import fitted, readings_with_target, register_pipeline
 from tests.conftest import RunningServices
 
 pytestmark = pytest.mark.integration
@@ -48,17 +48,8 @@ def reader(settings: Settings) -> RegistryReader:
 
 
 @pytest.fixture(scope="module")
-def rows() -> pd.DataFrame:
-    from presagio.machine.spec import load_spec
-
-    spec = load_spec()
-    frame = next(iter(simulate(spec, 4000, seed=3)))
-    columns = (*spec.input_names, spec.target.name)
-    return pd.DataFrame({name: frame[name].to_numpy().astype(float) for name in columns})
-
-
-def _fit(rows: pd.DataFrame, model: Any) -> Any:
-    return model.fit(rows.iloc[:, :-1], rows.iloc[:, -1].astype(bool))
+def rows(spec: MachineSpec) -> pd.DataFrame:
+    return readings_with_target(spec, 4000)
 
 
 def _calibrated() -> Any:
@@ -69,23 +60,6 @@ def _calibrated() -> Any:
 def _by_name(spec: MachineSpec) -> Any:
     scale = ColumnTransformer([("scale", StandardScaler(), list(spec.feature_names))])
     return CalibratedClassifierCV(make_pipeline(scale, SVC(C=10)), ensemble=False, cv=3)
-
-
-def _register(settings: Settings, model: Any, rows: pd.DataFrame, **how: Any) -> RegisteredVersion:
-    mlflow.set_tracking_uri(settings.mlflow_url)
-    mlflow.set_experiment(settings.experiment)
-    inputs = rows.iloc[:5, :-1]
-    how = {"signature": mlflow.models.infer_signature(inputs, model.predict(inputs))} | how
-    with mlflow.start_run():
-        mlflow.sklearn.log_model(
-            model, name="model", registered_model_name=settings.model_name,
-            pip_requirements=["scikit-learn"], **({"serialization_format": "skops"} | how),
-        )  # fmt: skip
-    client = mlflow.MlflowClient(settings.mlflow_url)
-    versions = client.search_model_versions(f"name = '{settings.model_name}'")
-    newest = str(max(int(found.version) for found in versions))
-    client.set_registered_model_alias(settings.model_name, "champion", newest)
-    return open_reader(settings).resolve()
 
 
 _CALIBRATED_TYPES = [
@@ -102,8 +76,8 @@ def test_a_pipeline_with_probabilities_is_run_by_onnx(
         "by column name": _by_name(spec),
         "probabilities": make_pipeline(StandardScaler(), LogisticRegression()),
     }
-    model = _fit(rows, kinds[kind])
-    version = _register(settings, model, rows, skops_trusted_types=[
+    model = fitted(rows, kinds[kind])
+    version = register_pipeline(settings, model, rows, skops_trusted_types=[
         *_CALIBRATED_TYPES, "sklearn.compose._column_transformer._RemainderColsList"])  # fmt: skip
     champion = Champion(settings, spec, lambda: open_reader(settings))
     champion.refresh()
@@ -124,8 +98,8 @@ def test_a_pipeline_that_cannot_be_converted_is_run_by_scikit_learn(
 ) -> None:
     # Through FunctionTransformer anything can happen, and no converter knows what.
     odd = FunctionTransformer(np.tanh)
-    model = _fit(rows, make_pipeline(StandardScaler(), odd, SVC(C=10)))
-    _register(settings, model, rows, skops_trusted_types=["numpy.tanh"])
+    model = fitted(rows, make_pipeline(StandardScaler(), odd, SVC(C=10)))
+    register_pipeline(settings, model, rows, skops_trusted_types=["numpy.tanh"])
     champion = Champion(settings, spec, lambda: open_reader(settings))
     champion.refresh()
     assert champion.reason is None
@@ -154,15 +128,15 @@ def _replace_model(settings: Settings, version: RegisteredVersion, file: Path) -
 
 
 def _load(settings: Settings, version: RegisteredVersion, spec: MachineSpec) -> Any:
-    return load_third_party(open_reader(settings), version, spec, settings)
+    return load_version(open_reader(settings), version, spec, settings)
 
 
 def test_a_pickle_is_never_opened_unless_it_is_named(
     settings: Settings, rows: pd.DataFrame, spec: MachineSpec, tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    model = _fit(rows, make_pipeline(StandardScaler(), SVC()))
-    version = _register(settings, model, rows, serialization_format="cloudpickle")
+    model = fitted(rows, make_pipeline(StandardScaler(), SVC()))
+    version = register_pipeline(settings, model, rows, serialization_format="cloudpickle")
     with pytest.raises(InvalidArtifactError, match="PRESAGIO_ALLOW_PICKLE"):
         _load(settings, version, spec)
     named = settings.model_copy(update={"allow_pickle": (f"{version.name}/{version.version}",)})
@@ -187,8 +161,8 @@ class Unknown:
 def test_a_bad_skops_file_is_refused(
     settings: Settings, rows: pd.DataFrame, spec: MachineSpec, tmp_path: Path, kind: str
 ) -> None:
-    model = _fit(rows, make_pipeline(StandardScaler(), SVC()))
-    version = _register(settings, model, rows)
+    model = fitted(rows, make_pipeline(StandardScaler(), SVC()))
+    version = register_pipeline(settings, model, rows)
     file, mark = tmp_path / "model.skops", tmp_path / "mark"
     if kind == "unknown type":
         skops.io.dump(Unknown(), file)
@@ -207,7 +181,9 @@ def test_a_model_of_other_columns_is_refused(
     settings: Settings, rows: pd.DataFrame, spec: MachineSpec
 ) -> None:
     other = rows.rename(columns={"torque_nm": "humidity"})
-    version = _register(settings, _fit(other, make_pipeline(StandardScaler(), SVC())), other)
+    version = register_pipeline(
+        settings, fitted(other, make_pipeline(StandardScaler(), SVC())), other
+    )
     with pytest.raises(InvalidArtifactError, match="humidity"):
         _load(settings, version, spec)
 
@@ -215,7 +191,7 @@ def test_a_model_of_other_columns_is_refused(
 def test_a_model_without_a_signature_is_refused(
     settings: Settings, rows: pd.DataFrame, spec: MachineSpec
 ) -> None:
-    model = _fit(rows, make_pipeline(StandardScaler(), SVC()))
-    version = _register(settings, model, rows, signature=False)
+    model = fitted(rows, make_pipeline(StandardScaler(), SVC()))
+    version = register_pipeline(settings, model, rows, signature=False)
     with pytest.raises(InvalidArtifactError, match="no signature"):
         _load(settings, version, spec)

@@ -140,9 +140,7 @@ def _with_predicted_alarms(
     if SAID_ALARM in rows.columns and not rows[SAID_ALARM].null_count():
         return rows.with_columns(flag_in(SAID_ALARM).alias(SAID_ALARM))
     champion = registry.resolve()
-    predictor = load_version(
-        registry, champion, spec, settings.model_cache, limit_s=settings.model_trial_s
-    )
+    predictor = load_version(registry, champion, spec, settings)
     inputs = [rows[name].cast(pl.Float64).to_numpy() for name in spec.input_names]
     alarm = predictor.predict(np.column_stack(inputs)).label
     return rows.with_columns(

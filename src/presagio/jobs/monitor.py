@@ -91,9 +91,7 @@ def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
     if len(newest) < min(settings.drift_min_rows, wanted):
         summary = f"{len(newest)} readings, {min(settings.drift_min_rows, wanted)} are needed"
         return Watched(summary, champion.version)
-    predictor = load_version(
-        registry, champion, intake.spec, settings.model_cache, limit_s=settings.model_trial_s
-    )
+    predictor = load_version(registry, champion, intake.spec, settings)
     learned = (predictor.artifact.card.get("data") or {}).get("train_rows")
     if learned is None:
         return Watched("the model card names no number of training rows", champion.version)

@@ -35,8 +35,7 @@ class Promoter:
     promotions: Promotions
     spec: MachineSpec
     rules: GateRules
-    cache: Path
-    trial_s: float = 60.0
+    settings: Settings
 
 
 def open_promoter(settings: Settings, spec: MachineSpec) -> Promoter:
@@ -46,8 +45,7 @@ def open_promoter(settings: Settings, spec: MachineSpec) -> Promoter:
         Promotions(open_database(settings)),
         spec,
         GateRules(settings.gate_confidence, settings.gate_worst_category),
-        settings.model_cache,
-        settings.model_trial_s,
+        settings,
     )
 
 
@@ -59,9 +57,7 @@ def _champion(registry: Registry) -> RegisteredVersion | None:
 
 
 def _predictor(promoter: Promoter, version: RegisteredVersion) -> Predictor:
-    return load_version(
-        promoter.registry, version, promoter.spec, promoter.cache, limit_s=promoter.trial_s
-    )
+    return load_version(promoter.registry, version, promoter.spec, promoter.settings)
 
 
 def _held_out(

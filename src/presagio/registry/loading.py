@@ -1,4 +1,8 @@
-"""The one place where a version of ours becomes a predictor: fetched, tried, loaded, rehearsed."""
+"""The one place where a version becomes a predictor, whoever made it and whoever asks.
+
+A version of ours is fetched by its digest; a third-party one is converted, or run by scikit-learn.
+Serving, gate, drift and feedback call :func:`load_version`, so that what one of them takes all do.
+"""
 
 import contextlib
 import fcntl
@@ -6,14 +10,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from presagio.errors import InvalidArtifactError
-from presagio.inference.predictor import Predictor, check_inputs, load_predictor
-from presagio.inference.rehearsal import rehearse
-from presagio.inference.trial import try_once
+from presagio.errors import InvalidArtifactError, RegistryError
+from presagio.inference.admission import admit
+from presagio.inference.predictor import Predictor
 from presagio.machine.spec import MachineSpec
 from presagio.registry import cache as caching
 from presagio.registry.reader import RegistryReader
+from presagio.registry.third_party import load_third_party
 from presagio.registry.versions import RegisteredVersion
+from presagio.settings import Settings
 
 _LOCK = ".lock"
 _WAIT_S = 0.05
@@ -28,8 +33,12 @@ def _one_at_a_time(cache: Path, limit_s: float) -> Iterator[None]:
 
     One that has waited too long goes ahead: what it does is right by itself, only done twice.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / _LOCK).open("wb") as file:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        file = (cache / _LOCK).open("wb")
+    except OSError as err:
+        raise RegistryError(f"models cannot be kept in {cache}: {err}; check the disk") from err
+    with file:
         until = time.monotonic() + limit_s
         while True:
             try:
@@ -42,81 +51,64 @@ def _one_at_a_time(cache: Path, limit_s: float) -> Iterator[None]:
         yield
 
 
-def load_cached(folder: Path, digest: str, spec: MachineSpec, *, limit_s: float) -> Predictor:
-    """Load an artifact that is in the cache.
-
-    Parameters
-    ----------
-    folder
-        The artifact folder.
-    digest
-        The digest that it must have.
-    spec
-        The machine whose readings it is to take.
-    limit_s
-        Seconds that trying it may take; nothing if it has been tried before.
-
-    Raises
-    ------
-    InvalidArtifactError
-        If it cannot be served.
-    """
-    try_once(folder, digest=digest, limit_s=limit_s)
-    predictor = load_predictor(folder, digest=digest)
-    check_inputs(predictor, spec)
-    rehearse(predictor)
-    return predictor
-
-
 def load_version(
-    reader: RegistryReader, version: RegisteredVersion, spec: MachineSpec, cache: Path, *,
-    limit_s: float,
-) -> Predictor:  # fmt: skip
-    """Fetch a version and load it as serving does, its recorded examples included.
+    reader: RegistryReader, version: RegisteredVersion, spec: MachineSpec, settings: Settings
+) -> Predictor:
+    """Fetch a version and load it, its rehearsal included.
 
     Parameters
     ----------
     reader
         The registry.
     version
-        One that has an artifact of ours.
+        One of ours, or one that somebody registered by other means.
     spec
         The machine whose readings it is to take.
-    cache
-        Where fetched artifacts are kept.
-    limit_s
-        Seconds that trying it may take.
+    settings
+        Where the cache is, how long trying a model may take, which pickles are allowed.
+
+    Returns
+    -------
+    Predictor
+        A model that may serve; its card says what runs it.
 
     Raises
     ------
     InvalidArtifactError
-        If it cannot be served, or takes other inputs than the machine spec's.
+        If it may not, or takes other inputs than the machine spec's.
     RegistryError
-        If it cannot be fetched.
+        If it cannot be fetched, or the cache cannot be used.
     """
-    if version.digest is None:
-        raise InvalidArtifactError(
-            f"{version.name} version {version.version} was registered by other means than "
-            "presagio train: it has no artifact of ours"
-        )
+    with _one_at_a_time(settings.model_cache, 2 * settings.model_trial_s):
+        if version.digest is None:
+            return load_third_party(reader, version, spec, settings)
+        return _load_artifact(reader, version, version.digest, spec, settings)
+
+
+def _load_artifact(
+    reader: RegistryReader, version: RegisteredVersion, digest: str, spec: MachineSpec,
+    settings: Settings,
+) -> Predictor:  # fmt: skip
+    cache = settings.model_cache
     folder = caching.folder_of(cache, version)
-    with _one_at_a_time(cache, 2 * limit_s):
-        _check_not_refused(folder)
-        kept = folder.is_dir()
+    _check_not_refused(folder)
+
+    def load(*, anew: bool) -> Predictor:
+        fetched = reader.fetch(version, cache, anew=anew)
+        return admit(fetched, digest=digest, spec=spec, limit_s=settings.model_trial_s)
+
+    kept = folder.is_dir()
+    try:
         try:
-            try:
-                return load_cached(
-                    reader.fetch(version, cache), version.digest, spec, limit_s=limit_s
-                )
-            except InvalidArtifactError:
-                if not kept:
-                    raise
-                # The copy in the cache may be the damaged one.
-                folder = reader.fetch(version, cache, anew=True)
-                return load_cached(folder, version.digest, spec, limit_s=limit_s)
-        except InvalidArtifactError as err:
-            _note_refusal(cache, folder, str(err))
-            raise
+            return load(anew=False)
+        except InvalidArtifactError:
+            if not kept:
+                raise
+            # The copy in the cache may be the damaged one.
+            return load(anew=True)
+    except InvalidArtifactError as err:
+        _note_refusal(cache, folder, str(err))
+        raise
 
 
 def _refusal(folder: Path) -> Path:

@@ -138,7 +138,7 @@ class RegistryReader:
     ) -> ListedVersion:
         version = self._checked(found)
         own = tuple(sorted(entry.alias for entry in aliases if entry.version == version.version))
-        data = self._run(version).data if version.run_id else schemas.RunData()
+        data = self._run_data(version)
         # What is decided about a version later on, as by the gate, is a tag of its own.
         tags = schemas.as_text((*data.tags, *found.tags))
         return ListedVersion(version, own, found.created_at, schemas.as_numbers(data.metrics), tags)
@@ -146,10 +146,14 @@ class RegistryReader:
     def _run(self, version: RegisteredVersion) -> schemas.RunAnswer:
         return self._server.get(schemas.OneRun, "runs/get", run_id=version.run_id).run
 
+    def _run_data(self, version: RegisteredVersion) -> schemas.RunData:
+        # A version may be registered without a run, from files that lie somewhere.
+        return self._run(version).data if version.run_id else schemas.RunData()
+
     def tags(self, version: RegisteredVersion) -> dict[str, str]:
         """Return the tags of the run that made a version: its data, its receipts."""
         with translated(f"read the run of {version.name} version {version.version}"):
-            return schemas.as_text(self._run(version).data.tags)
+            return schemas.as_text(self._run_data(version).tags)
 
     def download(self, version: RegisteredVersion, path: str, folder: Path) -> Path:
         """Download a folder that was logged with a version.
@@ -235,7 +239,8 @@ class RegistryReader:
             The artifact folder; what is in it is not verified yet.
         """
         folder = caching.folder_of(cache, version)
-        if anew or folder.is_symlink():
+        # What is no folder of its own, such as a link or half a file, was not put there by us.
+        if anew or folder.is_symlink() or not folder.is_dir():
             caching.remove(cache, folder)
         if not folder.is_dir():
             with translated(f"keep {version.name} version {version.version} in {cache}"):

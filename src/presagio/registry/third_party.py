@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from presagio.errors import InvalidArtifactError, PresagioError
+from presagio.inference.admission import admit, check_admissible
 from presagio.inference.artifact import (
     ArtifactFiles,
     Example,
@@ -23,7 +24,6 @@ from presagio.inference.artifact import (
     write_artifact,
 )
 from presagio.inference.predictor import Predictor, load_predictor
-from presagio.inference.rehearsal import rehearse
 from presagio.machine.spec import MachineSpec
 from presagio.registry import cache as caching
 from presagio.registry.conversion import ThirdPartyEstimator, convert
@@ -34,7 +34,6 @@ from presagio.registry.description import (
     refuse,
 )
 from presagio.registry.estimators import load_estimator
-from presagio.registry.loading import load_cached
 from presagio.registry.reader import RegistryReader
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import Settings
@@ -198,7 +197,7 @@ def _load(
     except Exception as err:  # noqa: BLE001 - a converter may fail in any way
         _log.warning("%s cannot be converted, scikit-learn runs it: %s", version.name, err)
     predictor = _by_scikit_learn(estimator, spec, version, file)
-    rehearse(predictor)
+    check_admissible(predictor, spec)
     return predictor
 
 
@@ -208,4 +207,4 @@ def _kept(predictor: Predictor, version: RegisteredVersion, settings: Settings) 
     folder = caching.folder_of(cache, version)
     caching.remove(cache, folder)
     caching.place(artifact.folder, cache, folder)
-    return load_cached(folder, artifact.digest, artifact.spec, limit_s=settings.model_trial_s)
+    return admit(folder, digest=artifact.digest, spec=artifact.spec, limit_s=settings.model_trial_s)

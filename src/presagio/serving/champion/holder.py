@@ -16,7 +16,7 @@ from presagio.registry.versions import RegisteredVersion
 from presagio.serving.champion import last_good
 from presagio.serving.champion.board import Board
 from presagio.serving.champion.following import Follower
-from presagio.serving.champion.served import Served, check_page, load_fallback
+from presagio.serving.champion.served import Served, load_fallback
 from presagio.serving.prometheus import Metrics
 from presagio.settings import Settings
 
@@ -211,7 +211,6 @@ class Champion:
     def _swap(self, reader: "RegistryReader", version: RegisteredVersion) -> None:
         try:
             predictor = self._load(reader, version)
-            check_page(predictor)
         except RegistryError:
             raise
         except BaseException:
@@ -238,14 +237,7 @@ class Champion:
         _log.info("serving %s version %s", version.name, version.version)
 
     def _load(self, reader: "RegistryReader", version: RegisteredVersion) -> Predictor:
-        settings = self._settings
-        # Both know how to ask the registry, which takes its time to import.
-        if version.digest is None:
-            from presagio.registry.third_party import load_third_party  # noqa: PLC0415
-
-            return load_third_party(reader, version, self._spec, settings)
+        # An HTTP client takes its time to import.
         from presagio.registry.loading import load_version  # noqa: PLC0415
 
-        return load_version(
-            reader, version, self._spec, settings.model_cache, limit_s=settings.model_trial_s
-        )
+        return load_version(reader, version, self._spec, self._settings)

@@ -8,9 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from presagio.inference.predictor import Predictor, check_inputs, load_predictor
-from presagio.inference.rehearsal import rehearse
-from presagio.inference.trial import try_once
+from presagio.inference.admission import admit
+from presagio.inference.predictor import Predictor
 from presagio.machine.spec import MachineSpec
 from presagio.registry import cache as caching
 from presagio.registry.versions import RegisteredVersion
@@ -77,10 +76,7 @@ def load(
         if note.name != name:
             return None
         folder = caching.folder_of(cache, note.as_version())
-        try_once(folder, digest=note.digest, limit_s=limit_s)
-        predictor = load_predictor(folder, digest=note.digest)
-        check_inputs(predictor, spec)
-        rehearse(predictor)
+        predictor = admit(folder, digest=note.digest, spec=spec, limit_s=limit_s)
     except FileNotFoundError:
         return None
     except Exception as err:  # noqa: BLE001 - whatever lies there, the API starts
