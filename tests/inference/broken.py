@@ -245,7 +245,6 @@ BROKEN: dict[str, Change] = {
     "no output score": _without_output("score"),
     "no output probability": _without_output("probability"),
     "no output modes": _without_output("modes"),
-    "no output distances": _without_output("distances"),
     "a score of rank 2": appended(
         "score", _constant("last", [-1, 1]),
         helper.make_node("Reshape", ["old", "last"], ["score"]), shape=["n", 1]),
@@ -272,8 +271,6 @@ BROKEN: dict[str, Change] = {
     "modes of another number": manifest(modes=["twf"]),
     "modes that the spec has not": manifest(modes=["a", "b", "c", "d"]),
     "a mode twice": manifest(modes=["twf", "twf", "pwf", "osf"]),
-    "distances of another number": manifest(distances=["pwf_power_below"]),
-    "distances that the spec has not": manifest(distances=["a", "b", "c", "d", "e", "f"]),
     "a ragged background": manifest(background=[[1.0] * 7, [1.0] * 6]),
     "a background of another width": manifest(background=[[1.0] * 8] * 50),
     "a background that is infinite": manifest(background=[[float("inf")] * 7]),

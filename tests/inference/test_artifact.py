@@ -6,7 +6,10 @@ import pytest
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import read_artifact, sha256_of
+from presagio.inference.predictor import load_predictor
+from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
+from tests.inference.broken import make_artifact, manifest
 
 
 @pytest.fixture
@@ -57,3 +60,13 @@ def test_a_manifest_that_says_something_else_is_refused(
     (copy / "manifest.json").write_text(json.dumps(manifest | change), encoding="utf-8")
     with pytest.raises(InvalidArtifactError):
         read_artifact(copy)
+
+
+def test_an_artifact_with_distances_of_an_older_version_is_loaded(
+    spec: MachineSpec, tmp_path: Path
+) -> None:
+    named = [distance.name for distance in distances_of(spec)]
+    folder = make_artifact(tmp_path / "old", manifest(distances=named))
+    assert read_artifact(folder).manifest.distances == tuple(named)
+    example = [float(value) for value in spec.example.values()]
+    assert load_predictor(folder).predict([example]).label.shape == (1,)

@@ -8,6 +8,7 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -21,7 +22,7 @@ from presagio.registry.reader import open_reader
 from presagio.registry.versions import RegisteredVersion
 from presagio.serving.champion.holder import Champion
 from presagio.settings import Settings
-from presagio.training.registration import register_model
+from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
 from tests.champions import fitted, readings_with_target, register_champion, register_pipeline
 from tests.conftest import RunningServices
@@ -63,7 +64,7 @@ def test_the_gate_takes_a_third_party_pipeline_as_serving_does(
 ) -> None:
     version = _pipeline(settings, rows)
     assert _served(settings, spec).served.version == version.version
-    promoter.registry._client.delete_registered_model_alias(version.name, "champion")
+    MlflowClient(settings.mlflow_url).delete_registered_model_alias(version.name, "champion")
     decision = promote(promoter, version, who="ana").decision
     assert (decision.kind, decision.why) == ("promotion", "there was no champion")
 

@@ -7,7 +7,7 @@
 ``spec.json``
     The machine spec that the model was trained under.
 ``card.json``
-    Where the model comes from, and its figures.
+    Where the model comes from, and its metrics.
 """
 
 import hashlib
@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.manifest import Example, Manifest, first_fault, parse_card
-from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
 
 __all__ = [
@@ -67,7 +66,6 @@ def write_artifact(
     threshold: float,
     examples: tuple[Example, ...],
     modes: tuple[str, ...] = (),
-    distances: tuple[str, ...] = (),
     background: tuple[tuple[float, ...], ...] = (),
 ) -> str:
     """Write an artifact folder.
@@ -86,7 +84,6 @@ def write_artifact(
         inputs=spec.input_names,
         threshold=threshold,
         modes=modes,
-        distances=distances,
         examples=examples,
         background=background,
     )
@@ -152,15 +149,10 @@ def _check_columns(folder: Path, manifest: Manifest, spec: MachineSpec) -> None:
             f"{folder}: the model takes {manifest.inputs}, the spec has {spec.input_names}"
         )
     parts = (
-        len(spec.quantities), len(spec.modes), sum(len(own.values) for own in spec.categories),
+        len(spec.quantities), len(spec.modes), sum(len(one.values) for one in spec.categories),
         sum(len(rule.bounds) for rule in spec.rules),
     )  # fmt: skip
     if max(parts) > _MOST_OF_A_SPEC:
         raise InvalidArtifactError(f"{folder}: the spec has more than {_MOST_OF_A_SPEC} of a kind")
     if odd := sorted(set(manifest.modes) - set(spec.label_names)):
         raise InvalidArtifactError(f"{folder}: the spec has no failure modes {odd}")
-    limits = tuple(distance.name for distance in distances_of(spec))
-    if manifest.distances and manifest.distances != limits:
-        raise InvalidArtifactError(
-            f"{folder}: the model gives distances {manifest.distances}, the spec has {limits}"
-        )

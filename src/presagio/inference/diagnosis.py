@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.inference.alarm_modes import name_modes
 from presagio.inference.predictor import Predictor
 from presagio.inference.shapley import Attribution, attribute
 from presagio.machine.inputs import Feature
-from presagio.machine.limits import distances_of, failing_modes, signed_distances
+from presagio.machine.limits import distances_of, signed_distances
 from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
@@ -55,8 +56,8 @@ class Explanation:
     Attributes
     ----------
     mode
-        The likeliest failure mode; None where the model has one detector for all and no limit is
-        broken.
+        The likeliest failure mode, by :func:`presagio.inference.alarm_modes.name_modes`; None where
+        that names none.
     odds
         Log odds of each detector.
     limits
@@ -168,32 +169,7 @@ def smallest_change(predictor: Predictor, inputs: Floats) -> Change | None:
         scale = spread or feature.range[1] - feature.range[0]
         now = float(inputs[place])
         found.append((abs(to - now) / scale, Change(feature.name, now, to, feature.unit)))
-    return min(found, key=lambda own: own[0])[1] if found else None
-
-
-def _likeliest(spec: MachineSpec, rows: Floats, odds: dict[str, Floats]) -> list[str | None]:
-    known = {mode.name for mode in spec.modes}
-    if own := {name: values for name, values in odds.items() if name in known}:
-        names = list(own)
-        return [names[i] for i in np.argmax(np.stack(list(own.values())), axis=0)]
-    broken = failing_modes(spec, _named(spec, rows))
-    return [
-        next((mode for mode, happens in broken.items() if happens[i]), None)
-        for i in range(len(rows))
-    ]
-
-
-def likeliest_modes(predictor: Predictor, inputs: Floats) -> list[str | None]:
-    """Name the likeliest failure mode of each row, as :attr:`Explanation.mode` does.
-
-    Parameters
-    ----------
-    predictor
-        The model.
-    inputs
-        Shape ``(n, k)``.
-    """
-    return _likeliest(predictor.artifact.spec, inputs, predictor.diagnose(inputs).modes)
+    return min(found, key=lambda change: change[0])[1] if found else None
 
 
 def explain(predictor: Predictor, inputs: Floats, *, alarm: bool) -> Explanation:
@@ -209,18 +185,22 @@ def explain(predictor: Predictor, inputs: Floats, *, alarm: bool) -> Explanation
         Whether the answer was an alarm, which is to be cleared.
     """
     spec = predictor.artifact.spec
-    found = predictor.diagnose(inputs[None])
+    odds = predictor.mode_odds(inputs[None])
     measured = signed_distances(spec, _named(spec, inputs[None]))
     minutes = minutes_left(spec, inputs)
     limits = tuple(
         LimitState(
-            own.name, own.mode, float(measured[own.name][0]), own.unit, minutes.get(own.name)
+            limit.name,
+            limit.mode,
+            float(measured[limit.name][0]),
+            limit.unit,
+            minutes.get(limit.name),
         )
-        for own in distances_of(spec)
+        for limit in distances_of(spec)
     )
     return Explanation(
-        _likeliest(spec, inputs[None], found.modes)[0],
-        {name: float(values[0]) for name, values in found.modes.items()},
+        name_modes(spec, inputs[None], odds)[0],
+        {name: float(values[0]) for name, values in odds.items()},
         limits,
         attribute(predictor, inputs),
         smallest_change(predictor, inputs) if alarm else None,

@@ -45,9 +45,10 @@ class Manifest(_Checked):
     files: Annotated[dict[str, _Digest], Field(max_length=8)]
     inputs: _Names
     threshold: float
-    # Columns of the graph's outputs of these names; models made before they had them have none.
+    # Columns of the graph's output of this name; models made before it was there have none.
     modes: _Names = ()
-    distances: _Names = ()
+    # Models made before decision 35 had an output of distances to limits, which nobody reads.
+    distances: Annotated[_Names, Field(exclude=True)] = ()
     examples: Annotated[tuple[Example, ...], FailFast(), Field(max_length=_MOST_ROWS)]
     # Rows that the model learned from, which an explanation compares with.
     background: Annotated[tuple[_Row, ...], FailFast(), Field(max_length=_MOST_ROWS)] = ()
@@ -64,9 +65,8 @@ class Manifest(_Checked):
                 raise ValueError(
                     f"{name}: row {odd} has {len(rows[odd])} values, the model takes {width}"
                 )
-        for name, columns in (("modes", self.modes), ("distances", self.distances)):
-            if len(set(columns)) != len(columns):
-                raise ValueError(f"{name}: a column is named twice")
+        if len(set(self.modes)) != len(self.modes):
+            raise ValueError("modes: a column is named twice")
         return self
 
 
@@ -103,9 +103,9 @@ def _count(value: Any, depth: int) -> int:
     if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
         raise ValueError("a number in it is beyond 2 to the power of 53")
     if isinstance(value, dict):
-        return sum(_count(key, depth) + _count(own, depth + 1) for key, own in value.items())
+        return sum(_count(key, depth) + _count(part, depth + 1) for key, part in value.items())
     if isinstance(value, list):
-        return 1 + sum(_count(own, depth + 1) for own in value)
+        return 1 + sum(_count(part, depth + 1) for part in value)
     return 1
 
 
@@ -114,9 +114,9 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, float) and not isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _without_nan(own) for key, own in value.items()}
+        return {key: _without_nan(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_without_nan(own) for own in value]
+        return [_without_nan(part) for part in value]
     return value
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import GRAPH, ArtifactFiles, Example, read_artifact
 from presagio.inference.one_row import OneRow
-from presagio.inference.signature import check_signature, named_columns
+from presagio.inference.signature import check_signature
 from presagio.machine.spec import MachineSpec
 
 # Larger calls fall out of the processor's cache: 200,000 rows at once ran 7 times slower a row.
@@ -40,23 +40,6 @@ class Prediction:
     score: NDArray[np.float64]
     probability: NDArray[np.float64]
     label: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """Why the model says so of ``n`` rows.
-
-    Attributes
-    ----------
-    modes
-        Name of each detector's failure mode → its log odds, shape ``(n,)``.
-    distances
-        Name of each operating limit → the distance to it in the limit's unit, shape ``(n,)``;
-        negative beyond it.
-    """
-
-    modes: dict[str, NDArray[np.float64]]
-    distances: dict[str, NDArray[np.float64]]
 
 
 class Predictor:
@@ -100,8 +83,8 @@ class Predictor:
         score, probability = self._run(("score", "probability"), inputs)
         return Prediction(score, probability, score >= self._threshold)
 
-    def diagnose(self, inputs: ArrayLike) -> Diagnosis:
-        """Say of rows which failure mode is how likely, and how far they are from each limit.
+    def mode_odds(self, inputs: ArrayLike) -> dict[str, NDArray[np.float64]]:
+        """Return how likely each detector holds a failure of its mode.
 
         Parameters
         ----------
@@ -110,21 +93,21 @@ class Predictor:
 
         Returns
         -------
-        Diagnosis
-            Empty for a model that was made before models had these outputs.
+        dict
+            Name of each detector's failure mode → its log odds, shape ``(n,)``; empty for a model
+            whose graph does not have this output.
         """
-        names = named_columns(self.artifact.manifest)
-        found = dict(zip(names, self._run(tuple(names), inputs), strict=True)) if names else {}
-        columns = {
-            name: dict(zip(names[name], array.T, strict=True)) for name, array in found.items()
-        }
-        return Diagnosis(columns.get("modes", {}), columns.get("distances", {}))
+        modes = self.artifact.manifest.modes
+        if not modes:
+            return {}
+        (odds,) = self._run(("modes",), inputs)
+        return dict(zip(modes, odds.T, strict=True))
 
     def _run(self, outputs: Sequence[str], inputs: ArrayLike) -> list[NDArray[np.float64]]:
         rows = np.ascontiguousarray(inputs, dtype=np.float64)
         if not len(rows):
             # Some operators take no empty input.
-            widths = {k: len(v) for k, v in named_columns(self.artifact.manifest).items()}
+            widths = {"modes": len(self.artifact.manifest.modes)}
             return [np.empty((0, widths[k]) if k in widths else 0) for k in outputs]
         if len(rows) <= _CHUNK_ROWS:
             return list(self._session.run(outputs, {"inputs": rows}))
@@ -152,13 +135,13 @@ class Predictor:
         """
         rows = np.asarray(inputs, dtype=np.float64)
         try:
-            got, found = self.predict(rows), self.diagnose(rows)
+            got, odds = self.predict(rows), self.mode_odds(rows)
         except Exception as err:
             raise InvalidArtifactError(
                 f"{self.artifact.folder}: the model fails on rows: {str(err)[:_SHOWN]}"
             ) from err
         columns = {"score": got.score, "probability": got.probability}
-        for name, values in (columns | found.modes | found.distances).items():
+        for name, values in (columns | odds).items():
             if values.shape != (len(rows),) or not np.isfinite(values).all():
                 raise InvalidArtifactError(
                     f"{self.artifact.folder}: {name} of {len(rows)} rows has shape {values.shape}, "

@@ -85,10 +85,10 @@ def attribute(predictor: Predictor, inputs: Floats) -> Attribution | None:
         return None
     members, weights = _coalitions(len(players))
     background = background[: max(1, _MOST_ROWS // len(members))]
-    own = np.zeros((len(members), len(inputs)), dtype=bool)
+    moved = np.zeros((len(members), len(inputs)), dtype=bool)
     for i, columns in enumerate(players.values()):
-        own[:, columns] = members[:, i : i + 1]
-    rows = np.where(own[:, None, :], inputs, background[None])
+        moved[:, columns] = members[:, i : i + 1]
+    rows = np.where(moved[:, None, :], inputs, background[None])
     probability = predictor.predict(rows.reshape(-1, len(inputs))).probability
     worth = probability.reshape(len(members), -1).mean(axis=1)
     values = weights @ worth

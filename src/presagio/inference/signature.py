@@ -45,19 +45,14 @@ def check_signature(folder: Path, manifest: Manifest, session: Any) -> None:
             f"float64 of shape (n, {width})"
         )
     wanted: dict[str, int | None] = {"score": None, "probability": None}
-    wanted |= {name: len(columns) for name, columns in named_columns(manifest).items()}
+    if manifest.modes:
+        wanted["modes"] = len(manifest.modes)
     given = {entry.name: entry for entry in session.get_outputs()}
     for name, columns in wanted.items():
         if name not in given or not _is(given[name], name, columns):
-            own = given.get(name)
-            found = "none" if own is None else f"{own.type} of shape {own.shape}"[:_SHOWN]
+            entry = given.get(name)
+            found = "none" if entry is None else f"{entry.type} of shape {entry.shape}"[:_SHOWN]
             shape = "(n,)" if columns is None else f"(n, {columns})"
             raise InvalidArtifactError(
                 f"{folder}: output {name} of the graph is {found}, not float64 of shape {shape}"
             )
-
-
-def named_columns(manifest: Manifest) -> dict[str, tuple[str, ...]]:
-    """Return the outputs that have named columns, with the names."""
-    both = {"modes": manifest.modes, "distances": manifest.distances}
-    return {name: columns for name, columns in both.items() if columns}

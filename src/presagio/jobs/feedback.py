@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import polars as pl
 
 from presagio.errors import DataError, NotFoundError
@@ -25,6 +24,7 @@ from presagio.readings.row_check import EXTRA
 from presagio.readings.text_values import flag_in
 from presagio.registry.loading import load_version
 from presagio.registry.writer import Registry
+from presagio.scoring.frames import score_frame
 from presagio.settings import Settings
 
 
@@ -141,11 +141,8 @@ def _with_predicted_alarms(
         return rows.with_columns(flag_in(SAID_ALARM).alias(SAID_ALARM))
     champion = registry.resolve()
     predictor = load_version(registry, champion, spec, settings)
-    inputs = [rows[name].cast(pl.Float64).to_numpy() for name in spec.input_names]
-    alarm = predictor.predict(np.column_stack(inputs)).label
-    return rows.with_columns(
-        pl.Series(SAID_ALARM, alarm), pl.lit(champion.version).alias(SAID_VERSION)
-    )
+    alarm = score_frame(predictor, rows)["label"]
+    return rows.with_columns(alarm.alias(SAID_ALARM), pl.lit(champion.version).alias(SAID_VERSION))
 
 
 def send_feedback(

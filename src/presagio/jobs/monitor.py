@@ -24,6 +24,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.registry.loading import load_version
 from presagio.registry.versions import REFERENCE, RegisteredVersion
 from presagio.registry.writer import Registry
+from presagio.scoring.frames import score_frame
 from presagio.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -96,8 +97,7 @@ def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
     if learned is None:
         return Watched("the model card names no number of training rows", champion.version)
     window = _table(newest, intake.spec)
-    rows = np.column_stack([window[name] for name in predictor.artifact.manifest.inputs])
-    window[PROBABILITY] = predictor.predict(rows).probability
+    window[PROBABILITY] = score_frame(predictor, newest)["probability"].to_numpy()
     report = find_drift(
         intake.spec,
         _table(reference, intake.spec) | {PROBABILITY: reference[PROBABILITY].to_numpy()},

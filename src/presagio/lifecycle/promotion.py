@@ -22,6 +22,8 @@ from presagio.registry.versions import (
     RegisteredVersion,
 )
 from presagio.registry.writer import Registry, open_registry
+from presagio.scoring.arrays import score_rows
+from presagio.scoring.frames import inputs_of
 from presagio.settings import Settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Decision, DecisionMaker, Promotions, RecordedDecision
@@ -68,8 +70,7 @@ def _held_out(
     with tempfile.TemporaryDirectory() as scratch:
         folder = promoter.registry.download(version, HOLDOUT, Path(scratch))
         frame = pl.read_parquet(folder / f"{HOLDOUT}.parquet")
-    inputs = frame.select(pl.col(spec.input_names).cast(pl.Float64)).to_numpy()
-    return inputs, frame[spec.target.name].to_numpy()
+    return inputs_of(frame, spec.input_names), frame[spec.target.name].to_numpy()
 
 
 def _evaluate(
@@ -99,8 +100,8 @@ def _evaluate(
         promoter.spec,
         rows,
         target,
-        (version.version, challenger.predict(rows)),
-        (champion.version, old.predict(rows)),
+        (version.version, score_rows(challenger, rows)),
+        (champion.version, score_rows(old, rows)),
         rules=promoter.rules,
     )
 

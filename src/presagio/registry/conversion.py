@@ -25,17 +25,17 @@ class ThirdPartyEstimator:
         self.order = [spec.input_names.index(name) for name in columns]
         self._named = hasattr(model, "feature_names_in_")
         self.has_probability = hasattr(model, "predict_proba")
-        self.judges = self.has_probability or hasattr(model, "decision_function")
+        self.predicts = self.has_probability or hasattr(model, "decision_function")
 
     def _given(self, rows: Floats) -> Any:
-        own = rows[:, self.order]
+        ordered = rows[:, self.order]
         if not self._named:
-            return own
+            return ordered
         import pandas as pd  # noqa: PLC0415 - of the extra `third-party`
 
-        return pd.DataFrame(own, columns=self.columns)
+        return pd.DataFrame(ordered, columns=self.columns)
 
-    def judge(self, rows: Floats) -> tuple[Floats, Floats]:
+    def predict(self, rows: Floats) -> tuple[Floats, Floats]:
         """Return score (log odds where the model gives probabilities) and probability.
 
         Of rows of shape ``(n, k)`` in the order of the spec's inputs, shape ``(n,)`` each.

@@ -117,7 +117,7 @@ class RegistryReader:
         )
 
     def listing(self, *, limit: int = 20) -> list[ListedVersion]:
-        """Return the newest versions with their aliases and figures."""
+        """Return the newest versions with their aliases and metrics."""
         with translated(f"list the versions of {self._name}"):
             try:
                 model = self._server.get(schemas.OneModel, "registered-models/get", name=self._name)
@@ -137,11 +137,15 @@ class RegistryReader:
         self, found: schemas.ModelVersionAnswer, aliases: tuple[schemas.AliasOf, ...]
     ) -> ListedVersion:
         version = self._checked(found)
-        own = tuple(sorted(entry.alias for entry in aliases if entry.version == version.version))
+        named_by = tuple(
+            sorted(entry.alias for entry in aliases if entry.version == version.version)
+        )
         data = self._run_data(version)
         # What is decided about a version later on, as by the gate, is a tag of its own.
         tags = schemas.as_text((*data.tags, *found.tags))
-        return ListedVersion(version, own, found.created_at, schemas.as_numbers(data.metrics), tags)
+        return ListedVersion(
+            version, named_by, found.created_at, schemas.as_numbers(data.metrics), tags
+        )
 
     def _run(self, version: RegisteredVersion) -> schemas.RunAnswer:
         return self._server.get(schemas.OneRun, "runs/get", run_id=version.run_id).run

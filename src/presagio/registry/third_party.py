@@ -60,8 +60,8 @@ def _probes(spec: MachineSpec) -> Floats:
     ]
     for category in spec.categories:
         drawn = rng.integers(len(category.values), size=_PROBES)
-        own = dict(zip(category.values, range(len(category.values)), strict=True))
-        mixed += [(drawn == own[value]).astype(float) for value in category.indicators]
+        places = dict(zip(category.values, range(len(category.values)), strict=True))
+        mixed += [(drawn == places[value]).astype(float) for value in category.indicators]
     return np.stack(mixed, axis=1)
 
 
@@ -76,14 +76,14 @@ class ScikitLearnPredictor(Predictor):
         rows = np.ascontiguousarray(inputs, dtype=np.float64)
         if not len(rows):
             return [np.empty(0) for _ in outputs]
-        found = dict(zip(("score", "probability"), self._estimator.judge(rows), strict=True))
+        found = dict(zip(("score", "probability"), self._estimator.predict(rows), strict=True))
         return [found[name] for name in outputs]
 
 
 def _card(version: RegisteredVersion, file: Path, run_by: str) -> dict[str, Any]:
     return {
         "title": f"{version.name} version {version.version}",
-        "origin": "registered by other means than presagio train; not judged here",
+        "origin": "registered by other means than presagio train; not evaluated here",
         "run_by": run_by,
         "sha256": sha256_of(file),
     }
@@ -97,7 +97,7 @@ def _converted(
     folder: Path,
 ) -> Predictor:
     rows = _probes(spec)
-    score, probability = estimator.judge(rows)
+    score, probability = estimator.predict(rows)
     clear = np.flatnonzero(np.abs(score) > 10 * _PARITY)[:_EXAMPLES]
     examples = tuple(
         Example(
@@ -111,9 +111,9 @@ def _converted(
         card=_card(version, file, "ONNX Runtime"),
     )  # fmt: skip
     predictor = load_predictor(folder, digest=digest)
-    said = predictor.predict(rows)
-    apart = np.abs(said.probability - probability).max()
-    differ = int(np.sum((said.label != (score >= 0)) & (np.abs(score) > _PARITY)))
+    converted = predictor.predict(rows)
+    apart = np.abs(converted.probability - probability).max()
+    differ = int(np.sum((converted.label != (score >= 0)) & (np.abs(score) > _PARITY)))
     if apart > _PARITY or differ:
         raise InvalidArtifactError(f"probabilities differ by {apart:.2g}, {differ} labels differ")
     return predictor
@@ -142,7 +142,7 @@ def load_third_party(
     version
         A version without a digest.
     spec
-        What its columns are held against.
+        What its columns are compared with.
     settings
         Where the cache is, and which pickles are allowed.
 
@@ -186,10 +186,10 @@ def _load(
     source = described.flavors.sklearn.pickled_model
     model, file = load_estimator(reader, source, version, settings, scratch)
     estimator = ThirdPartyEstimator(model, columns, spec)
-    if not estimator.judges:
+    if not estimator.predicts:
         raise refuse(version, "it has neither decision_function nor predict_proba")
     rows = _probes(spec)
-    if (estimator.labels(rows) != (estimator.judge(rows)[0] >= 0)).any():
+    if (estimator.labels(rows) != (estimator.predict(rows)[0] >= 0)).any():
         raise refuse(version, "its labels are not those of its scores")
     try:
         return _kept(_converted(estimator, spec, version, file, scratch / "artifact"),

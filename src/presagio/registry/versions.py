@@ -9,7 +9,7 @@ Alias = Literal["champion", "challenger"]
 # What became of a version at the gate: ``forced`` was refused, and somebody overruled that.
 GateOutcome = Literal["passed", "refused", "forced"]
 
-# Folders beside a version: what serving loads, what the gate judges by, what drift is told from.
+# Folders beside a version: what serving loads, what the gate compares on, what drift is told from.
 ARTIFACT = "artifact"
 HOLDOUT = "holdout"
 REFERENCE = "reference"

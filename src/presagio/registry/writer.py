@@ -116,8 +116,8 @@ class Registry(RegistryReader):
         with _translated(f"log {name}"):
             wanted = f"{self._experiment}_monitoring"
             found = self._client.get_experiment_by_name(wanted)
-            own = found.experiment_id if found else self._client.create_experiment(wanted)
-            run = self._client.create_run(own, tags=dict(tags), run_name=name)
+            experiment = found.experiment_id if found else self._client.create_experiment(wanted)
+            run = self._client.create_run(experiment, tags=dict(tags), run_name=name)
             now = run.info.start_time
             self._client.log_batch(
                 run.info.run_id, metrics=[Metric(k, v, now, 0) for k, v in metrics.items()]

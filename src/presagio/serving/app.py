@@ -24,7 +24,7 @@ from presagio.machine.spec import MachineSpec, load_spec
 from presagio.serving.auth.authorization import Guard, token_router
 from presagio.serving.auth.sign_in import browser_page
 from presagio.serving.auth.tokens import OutsideIssuer, open_authority
-from presagio.serving.bookkeeping import Judge
+from presagio.serving.bookkeeping import Bookkeeping
 from presagio.serving.champion.board import Board, open_board
 from presagio.serving.champion.holder import Champion
 from presagio.serving.executors import Executors
@@ -60,7 +60,7 @@ class _Shared:
     board: Board
     metrics: Metrics
     champion: Champion
-    recorder: Recorder
+    books: Bookkeeping
     guard: Guard
     executors: Executors
 
@@ -85,8 +85,9 @@ def _make_parts(settings: Settings) -> _Shared:
 
     champion = Champion(settings, spec, reader, board, metrics)
     return _Shared(
-        settings, spec, board, metrics, champion, Recorder(settings, spec, metrics),
-        guard, Executors(settings.api_max_concurrency),
+        settings, spec, board, metrics, champion,
+        Bookkeeping(metrics, Recorder(settings, spec, metrics)), guard,
+        Executors(settings.api_max_concurrency),
     )  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def _lifespan(parts: _Shared, warmup: Warmup, state: dict[str, Any]) -> Any:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await parts.executors.outcomes.resume(parts.recorder.close)
+        await parts.executors.outcomes.resume(parts.books.recorder.close)
         parts.executors.close()
         parts.board.leave()
 
@@ -128,7 +129,7 @@ def _lifespan(parts: _Shared, warmup: Warmup, state: dict[str, Any]) -> Any:
 
 
 def _warmup(parts: _Shared, predictions: Predictions, *, owns_process: bool) -> Warmup:
-    recorder = parts.recorder
+    recorder = parts.books.recorder
     steps = [
         import_what_waits,
         predictions.rehearse,
@@ -146,9 +147,8 @@ def _routers(
 ) -> list[APIRouter]:
     settings, spec, champion, board = parts.settings, parts.spec, parts.champion, parts.board
     executors = parts.executors
-    judge = Judge(parts.metrics, parts.recorder)
     ready = partial(check_ready, champion, warmup)
-    batches = Batches(spec, settings, champion, judge, executors.files)
+    batches = Batches(spec, settings, champion, parts.books, executors.files)
     routers = [
         health_router(champion, ready, settings),
         predict_router(spec, predictions),
@@ -157,7 +157,7 @@ def _routers(
         webhook_router(champion, settings),
         feedback_router(spec, outcomes, settings, champion, executors.outcomes),
         metrics_router(parts.metrics, board, executors.metrics),
-        v2_router(Inference(spec, settings, champion, judge), ready),
+        v2_router(Inference(spec, settings, champion, parts.books), ready),
     ]
     if parts.guard.authority is not None:
         routers.insert(1, token_router(settings, parts.guard.authority, executors.passwords))
@@ -194,8 +194,8 @@ def create_app(settings: Settings | None = None, *, owns_process: bool = False) 
     wanted = request_model(parts.spec)
     outcomes = feedback_model(parts.spec, wanted)
     predictions = Predictions(
-        parts.spec, wanted, parts.settings, parts.guard, parts.champion, parts.metrics,
-        parts.recorder, parts.executors.explanations,
+        parts.spec, wanted, parts.settings, parts.guard, parts.champion, parts.books,
+        parts.executors.explanations,
     )  # fmt: skip
     warmup, state = _warmup(parts, predictions, owns_process=owns_process), dict[str, Any]()
     # With its own copy of Swagger UI: a factory's network may not reach the usual one.

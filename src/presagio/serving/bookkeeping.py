@@ -1,32 +1,44 @@
-"""Judge many rows at once: what comes of it is counted and kept, whichever way they came."""
+"""What becomes of answers, whichever way they were asked for: they are counted and kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from presagio.inference.diagnosis import likeliest_modes
-from presagio.inference.predictor import Prediction
+from presagio.scoring.arrays import ScoredRows, score_rows
 from presagio.serving.champion.holder import Served
 from presagio.serving.logs import request_id
 from presagio.serving.prometheus import Metrics
 from presagio.serving.recording import Recorder
 
+# Score, probability and label of one reading.
+Answer = tuple[float, float, bool]
+
 
 @dataclass(frozen=True)
-class Judge:
-    """Judges rows, and knows where answers are counted and kept."""
+class Bookkeeping:
+    """Knows where answers are counted, and where they are kept."""
 
     metrics: Metrics
     recorder: Recorder
 
-    def judge(self, served: Served, inputs: NDArray[np.float64]) -> Prediction:
-        """Judge rows of shape ``(n, k)``, for the request of this context."""
-        said = served.predictor.predict(inputs)
-        if not len(inputs):
-            return said
-        self.metrics.rows.inc(len(inputs))
-        if said.label.any():
-            self.metrics.alarms(likeliest_modes(served.predictor, inputs[said.label]))
-        self.recorder.many(request_id.get() or "", inputs, said, served)
-        return said
+    def one(
+        self, request: str, number: int, values: Sequence[float], answer: Answer, served: Served,
+        mode: str | None = None,
+    ) -> None:  # fmt: skip
+        """Count and keep the answer to one reading; ``mode`` is what an alarm names."""
+        self.metrics.rows.inc()
+        self.metrics.scores.observe(answer[1])
+        if answer[2]:
+            self.metrics.alarms((mode,))
+        self.recorder.one(request, number, values, answer, served)
+
+    def score(self, served: Served, inputs: NDArray[np.float64]) -> ScoredRows:
+        """Score rows of shape ``(n, k)`` for the request of this context; count and keep them."""
+        scored = score_rows(served.predictor, inputs)
+        if len(inputs):
+            self.metrics.rows.inc(len(inputs))
+            self.metrics.alarms(scored.mode[scored.label].tolist())
+            self.recorder.many(request_id.get() or "", inputs, scored, served)
+        return scored

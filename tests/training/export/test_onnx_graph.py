@@ -9,7 +9,7 @@ import pytest
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.predictor import load_predictor
-from presagio.machine.limits import failing_modes, signed_distances
+from presagio.machine.limits import failing_modes
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import generate_dataset
 from presagio.training.datasets.splitting import Part, Split, make_folds, split_dataset
@@ -61,14 +61,11 @@ def test_a_model_a_mode_says_all_in_one_graph(spec: MachineSpec, split: Split) -
     )
     alarm = _fit(spec, split.train, plans)
     rows = split.test.inputs
-    outputs = ("score", "modes", "distances")
     session = ort.InferenceSession(export_graph(spec, alarm))
-    score, modes, distances = session.run(outputs, {"inputs": rows.to_numpy(float)})
+    assert [entry.name for entry in session.get_outputs()] == ["score", "probability", "modes"]
+    score, modes = session.run(("score", "modes"), {"inputs": rows.to_numpy(float)})
     np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-6)
     np.testing.assert_allclose(modes, alarm.log_odds(rows), atol=1e-6)
-    inputs = {name: rows[name].to_numpy(float) for name in spec.input_names}
-    expected = np.column_stack(list(signed_distances(spec, inputs).values()))
-    np.testing.assert_allclose(distances, expected, atol=1e-9)
 
 
 def test_single_precision_is_near_and_all_else_is_exact(spec: MachineSpec, split: Split) -> None:
@@ -128,12 +125,14 @@ def test_few_nodes_make_a_row_fast(spec: MachineSpec, split: Split) -> None:
     assert counts[0] == counts[1] <= 20
 
 
-def test_a_spec_without_limits_has_no_distances(spec: MachineSpec, split: Split) -> None:
+def test_a_spec_without_limits_and_quantities_is_exported(spec: MachineSpec, split: Split) -> None:
     bare = spec.model_copy(update={"rules": (), "quantities": ()})
     (features,) = feature_sets(bare)
     alarm = _fit(bare, split.train, (DetectorPlan("machine_failure", features, {"C": 1.0}),))
     session = ort.InferenceSession(export_graph(bare, alarm))
-    assert [output.name for output in session.get_outputs()] == ["score", "probability", "modes"]
+    rows = split.test.inputs
+    (score,) = session.run(("score",), {"inputs": rows.to_numpy(float)})
+    np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-6)
 
 
 def test_a_kernel_that_cannot_be_written_out_is_refused(spec: MachineSpec, split: Split) -> None:
@@ -150,10 +149,8 @@ def test_the_graph_needs_no_python_to_run(artifact: Path) -> None:
 
 def test_a_loaded_artifact_says_why(artifact: Path, trained: TrainedModel) -> None:
     rows, alarm = trained.split.test.inputs, trained.result.alarm
-    found = load_predictor(artifact).diagnose(rows.to_numpy(float))
+    found = load_predictor(artifact).mode_odds(rows.to_numpy(float))
     expected = pd.DataFrame(alarm.log_odds(rows), columns=[plan.label for plan in alarm.plans])
-    assert list(found.modes) == list(expected)
-    for name, log_odds in found.modes.items():
+    assert list(found) == list(expected)
+    for name, log_odds in found.items():
         np.testing.assert_allclose(log_odds, expected[name], atol=1e-6)
-    wear = found.distances["twf_tool_wear_min_above"]
-    np.testing.assert_allclose(wear, 200 - rows["tool_wear_min"])

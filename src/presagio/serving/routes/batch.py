@@ -23,7 +23,7 @@ from presagio.errors import (
 )
 from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import admitted
-from presagio.serving.bookkeeping import Judge
+from presagio.serving.bookkeeping import Bookkeeping
 from presagio.serving.champion.holder import Champion
 from presagio.serving.executors import Executor
 from presagio.serving.http import bodies
@@ -134,7 +134,7 @@ class Batches:
     spec: MachineSpec
     settings: Settings
     champion: Champion
-    judge: Judge
+    books: Bookkeeping
     files: Executor
 
     async def answer(self, request: Request) -> StreamingResponse:
@@ -154,7 +154,7 @@ class Batches:
             with (folder / "sent").open("wb") as file:
                 async for part in bodies.stream_bytes(request.scope, request.receive, most):
                     file.write(part)
-            parts, headers = await self.files.run(self._judge, sent, wanted, folder)
+            parts, headers = await self.files.run(self._score, sent, wanted, folder)
         except _REFUSED as err:
             shutil.rmtree(folder, ignore_errors=True)
             raise _refusal(err) from err
@@ -163,19 +163,19 @@ class Batches:
             raise
         return StreamingResponse(_removing(parts, folder, self.files), headers=headers)
 
-    def _judge(self, sent: str, wanted: str, folder: Path) -> _Answer:
+    def _score(self, sent: str, wanted: str, folder: Path) -> _Answer:
         # Polars takes half a second to import: for the first file, not for the start.
-        from presagio.serving.routes.files import FileJudge  # noqa: PLC0415
+        from presagio.serving.routes.files import FileScorer  # noqa: PLC0415
 
         served = self.champion.served
-        judge = FileJudge(served, self.spec, self.judge, self.settings)
+        scorer = FileScorer(served, self.spec, self.books, self.settings)
         headers = {
             "Content-Type": wanted,
             "X-Presagio-Model": served.model,
             "X-Presagio-Version": served.version,
             "X-Presagio-Degraded": str(served.degraded).lower(),
         }
-        return judge.answer(folder / "sent", sent, wanted), headers
+        return scorer.answer(folder / "sent", sent, wanted), headers
 
 
 _ROW = {
@@ -185,6 +185,10 @@ _ROW = {
         "label": {"type": ["boolean", "null"]},
         "probability": {"type": ["number", "null"]},
         "score": {"type": ["number", "null"]},
+        "mode": {
+            "type": ["string", "null"],
+            "description": "Likeliest failure mode of an alarm; null where there is no alarm.",
+        },
         "version": {"type": "string"},
         "fault": {"type": ["string", "null"], "description": "Why it could not be predicted."},
         "reason": {

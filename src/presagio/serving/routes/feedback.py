@@ -16,6 +16,7 @@ from presagio.lifecycle.outcomes import (
     outcomes_name,
 )
 from presagio.machine.spec import MachineSpec
+from presagio.scoring.arrays import score_rows
 from presagio.serving.auth.authorization import admitted
 from presagio.serving.champion.holder import Champion, Served
 from presagio.serving.executors import Executor
@@ -47,7 +48,7 @@ def _predicted(
         before = store.read(bucket, key)
         if before is None:
             inputs = served.predictor.arrange([vars(outcome.features) for outcome in outcomes])
-            alarms = served.predictor.predict(inputs).label.tolist()
+            alarms = score_rows(served.predictor, inputs).label.tolist()
             version = served.version
             store.write(bucket, key, json.dumps([version, alarms]).encode())
         else:

@@ -4,18 +4,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from presagio.readings.process.limits import reader_limits
 from presagio.readings.process.pool import open_pool
 from presagio.readings.process.reading import Part
-from presagio.serving.bookkeeping import Judge
+from presagio.scoring.frames import as_frame
+from presagio.serving.bookkeeping import Bookkeeping
 from presagio.serving.champion.holder import Served
 from presagio.serving.routes.formats import FORMATS
 from presagio.settings import Settings
@@ -25,21 +24,21 @@ _BY_TYPE = {form.media_type: form for form in FORMATS}
 _WAIT_S = 30.0
 
 
-def _at_good(values: NDArray[Any], good: pl.Series | None, kind: Any) -> pl.Series:
+def _at_good(values: pl.Series, good: pl.Series | None) -> pl.Series:
     """Put the values of good rows at their places, and null at the others."""
     if good is None:
-        return pl.Series(values, dtype=kind)
-    full = pl.Series([None], dtype=kind).new_from_index(0, len(good))
-    return full.scatter(good.arg_true(), pl.Series(values, dtype=kind))
+        return values
+    full = pl.Series([None], dtype=values.dtype).new_from_index(0, len(good))
+    return full.scatter(good.arg_true(), values)
 
 
 @dataclass(frozen=True)
-class FileJudge:
+class FileScorer:
     """Predicts one file: one model for all of it."""
 
     served: Served
     spec: MachineSpec
-    judge: Judge
+    books: Bookkeeping
     settings: Settings
 
     def answer(self, path: Path, sent: str, wanted: str) -> Iterator[bytes]:
@@ -97,12 +96,10 @@ class FileJudge:
             fault, reason = pl.read_ipc_stream(part.blocks[1]).select("fault", "reason")
             good = fault.is_null()
         inputs = np.frombuffer(part.blocks[0], np.float64).reshape(-1, len(self.spec.input_names))
-        said = self.judge.judge(self.served, inputs)
+        scores = as_frame(self.books.score(self.served, inputs))
         columns = {
             "row": pl.arange(first, first + rows, eager=True),
-            "label": _at_good(said.label, good, pl.Boolean),
-            "probability": _at_good(said.probability, good, pl.Float64),
-            "score": _at_good(said.score, good, pl.Float64),
+            **{name: _at_good(scores[name], good) for name in scores.columns},
             "version": pl.Series([self.served.version]).new_from_index(0, rows),
             "fault": fault,
             "reason": reason,

@@ -1,4 +1,4 @@
-"""The route that judges one reading."""
+"""The route that predicts one reading."""
 
 import json
 from http import HTTPStatus
@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from presagio.inference.diagnosis import Explanation, explain
 from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import Guard, admitted
+from presagio.serving.bookkeeping import Answer, Bookkeeping
 from presagio.serving.champion.holder import Champion, Served
 from presagio.serving.executors import Executor
 from presagio.serving.http import bodies
@@ -27,15 +28,11 @@ from presagio.serving.http.edge import Send
 from presagio.serving.http.openapi import schema_reference
 from presagio.serving.http.problems import invalid, problems, shown
 from presagio.serving.logs import request_id
-from presagio.serving.prometheus import Metrics
-from presagio.serving.recording import Recorder
 from presagio.serving.routes.requests import PredictRequest
 from presagio.settings import Settings
 
 _BOOLEANS = {"true": True, "false": False}
 _MOST_PARAMETERS = 20
-# Score, probability and label of one reading.
-Answer = tuple[float, float, bool]
 
 
 def _diagnosis(spec: MachineSpec, found: Explanation) -> AlarmDiagnosis:
@@ -92,14 +89,14 @@ def _as_json(
 
 
 class Predictions:
-    """Judges one reading a request; as plain ASGI, which is called thousands of times a second."""
+    """Predicts one reading a request; plain ASGI, which is called thousands of times a second."""
 
     def __init__(
         self, spec: MachineSpec, wanted: type[PredictRequest], settings: Settings, guard: Guard,
-        champion: Champion, metrics: Metrics, recorder: Recorder, explanations: Executor,
+        champion: Champion, books: Bookkeeping, explanations: Executor,
     ) -> None:  # fmt: skip
         self._spec, self._wanted, self._guard = spec, wanted, guard
-        self._champion, self._metrics, self._recorder = champion, metrics, recorder
+        self._champion, self._books = champion, books
         self._most, self._explanations = settings.api_max_body_bytes, explanations
         self._keys = len(PredictRequest.model_fields) + len(spec.input_names)
 
@@ -119,18 +116,15 @@ class Predictions:
         served = self._champion.served
         values = served.predictor.values(vars(read.features))
         answer = served.predictor.predict_one(values)
-        label = answer[2]
-        diagnosis = None
+        label, mode, diagnosis = answer[2], None, None
         if label or explained:
             # A millisecond: other requests do not wait for it.
             found = await self._explanations.run(
                 explain, served.predictor, np.array(values), alarm=label
             )
-            diagnosis = _diagnosis(self._spec, found)
-            if label:
-                self._metrics.alarms([found.mode])
-        self._count(answer)
-        self._recorder.one(request_id.get() or "", read.request_id, values, answer, served)
+            mode, diagnosis = found.mode, _diagnosis(self._spec, found)
+        request = request_id.get() or ""
+        self._books.one(request, read.request_id, values, answer, served, mode)
         return _as_json(read.request_id, answer, served, diagnosis)
 
     def at_once(self, scope: bodies.Scope, body: bytes | bytearray, request: str) -> bytes | None:
@@ -154,13 +148,8 @@ class Predictions:
         if answer[2]:
             return None
         found = _as_json(read.request_id, answer, served, None)
-        self._count(answer)
-        self._recorder.one(request, read.request_id, values, answer, served)
+        self._books.one(request, read.request_id, values, answer, served)
         return found
-
-    def _count(self, answer: Answer) -> None:
-        self._metrics.rows.inc()
-        self._metrics.scores.observe(answer[1])
 
     def rehearse(self) -> None:
         """Do what a request has done, once, and neither count nor keep it: first times are slow."""
@@ -171,7 +160,7 @@ class Predictions:
         answer = served.predictor.predict_one(values)
         found = explain(served.predictor, np.array(values), alarm=True)
         _as_json(read.request_id, answer, served, _diagnosis(self._spec, found))
-        self._metrics.prepare("/predict", HTTPStatus.OK)
+        self._books.metrics.prepare("/predict", HTTPStatus.OK)
 
     async def __call__(self, scope: bodies.Scope, receive: bodies.Receive, send: Send) -> None:
         """Answer as ASGI."""

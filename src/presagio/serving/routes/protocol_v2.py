@@ -14,7 +14,7 @@ from presagio.errors import DataError
 from presagio.machine.spec import MachineSpec
 from presagio.readings.arrays import CellFault, RowFault, check_arrays
 from presagio.serving.auth.authorization import admitted
-from presagio.serving.bookkeeping import Judge
+from presagio.serving.bookkeeping import Bookkeeping
 from presagio.serving.champion.holder import Champion, Served
 from presagio.serving.http import bodies
 from presagio.serving.http.answers import FieldFault
@@ -103,9 +103,9 @@ class Inference:
     """Judges rows that come as tensors."""
 
     def __init__(
-        self, spec: MachineSpec, settings: Settings, champion: Champion, judge: Judge
+        self, spec: MachineSpec, settings: Settings, champion: Champion, books: Bookkeeping
     ) -> None:
-        self._spec, self._settings, self._champion, self._judge = spec, settings, champion, judge
+        self._spec, self._settings, self._champion, self._books = spec, settings, champion, books
 
     def served(self, name: str, version: str | None) -> Served:
         """Return the model that answers, if it is the one that is asked for.
@@ -201,9 +201,9 @@ class Inference:
             rows = self._rows(decode(read, binary))
         except DataError as err:
             raise _bad(str(err)) from err
-        wanted, said = self._wanted(read), self._judge.judge(served, rows)
+        wanted, scores = self._wanted(read), self._books.score(served, rows)
         outputs = [
-            Output(output, _OUTPUTS[output], getattr(said, output), own)
+            Output(output, _OUTPUTS[output], getattr(scores, output), own)
             for output, own in wanted.items()
         ]
         body, length = encode(

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from presagio.inference.alarm_modes import name_modes
 from presagio.inference.measures import total_cost
 from presagio.inference.predictor import Prediction
-from presagio.machine.limits import distances_of, rows_by_category, signed_distances
+from presagio.machine.limits import rows_by_category
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.splitting import Part, make_folds, repeats
 from presagio.training.detectors.alarm import FailureAlarm
@@ -75,30 +76,12 @@ def predict(alarm: FailureAlarm, part: Part) -> Prediction:
     return Prediction(score, alarm.probability(score), score >= alarm.threshold_)
 
 
-def name_modes(spec: MachineSpec, alarm: FailureAlarm, part: Part) -> Strings:
-    """Name the failure mode of each row, shape ``(n,)``.
-
-    The detector with the highest odds names its own; one detector for all names none, and the
-    operating limit that is most broken, against how widely it varies, does.
-    """
-    labels = np.array([plan.label for plan in alarm.plans])
-    if len(labels) > 1:
-        named: Strings = labels[np.argmax(alarm.log_odds(part.inputs), axis=1)]
-        return named
-    distances = distances_of(spec)
-    if not distances:
-        return np.full(len(part), "")
-    values = {name: part.inputs[name].to_numpy(dtype=np.float64) for name in spec.input_names}
-    measured = signed_distances(spec, values)
-    scaled = {name: found / max(float(np.std(found)), 1e-12) for name, found in measured.items()}
-    modes, broken = [], []
-    for rule in spec.rules:
-        own = [d.name for d in distances if d.mode == rule.mode and d.bound in rule.bounds]
-        modes.append(rule.mode)
-        # A rule holds when all of its bounds do: the least broken one says how far it holds.
-        broken.append(np.max([scaled[name] for name in own], axis=0))
-    nearest: Strings = np.array(modes)[np.argmin(np.column_stack(broken), axis=1)]
-    return nearest
+def _named(spec: MachineSpec, alarm: FailureAlarm, part: Part) -> Strings:
+    """Name the failure mode of each row as answers do, shape ``(n,)``; empty text for none."""
+    labels = [plan.label for plan in alarm.plans]
+    odds = dict(zip(labels, alarm.log_odds(part.inputs).T, strict=True))
+    rows = part.inputs[[*spec.input_names]].to_numpy(dtype=np.float64)
+    return np.array([name or "" for name in name_modes(spec, rows, odds)])
 
 
 def judge(
@@ -153,7 +136,7 @@ def judge(
         intervals,
         {name: float(np.std([getattr(one, name) for one in folds])) for name in intervals},
         {name: figures(rows) for name, rows in rows_by_category(spec, columns).items()},
-        figures_by_mode(test.labels, said.label, name_modes(spec, result.alarm, test)),
+        figures_by_mode(test.labels, said.label, _named(spec, result.alarm, test)),
         cost(said.label),
         # It has no probability of its own; the sigmoid of its score stands for one.
         evaluate(test.target, old, 1.0 / (1.0 + np.exp(-old)), described),

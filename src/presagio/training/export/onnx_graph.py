@@ -1,4 +1,4 @@
-"""From a trained model to one ONNX graph: raw inputs in, score, probability and distances out.
+"""From a trained model to one ONNX graph: raw inputs in, score and probability out.
 
 The kernel is written out in plain nodes: on an RBF machine with 600 support vectors that ran
 7 times faster in bulk than ONNX Runtime's own SVM operator (design, baselines). All detectors
@@ -214,12 +214,13 @@ def _decisions(
 
 
 def _write(graph: Graph, spec: MachineSpec, alarm: FailureAlarm, precision: Precision) -> None:
-    columns, known = _with_quantities(graph, spec), _distances(spec)
-    sources = [columns]
-    if known:
-        matrix = columns.sums(graph, list(known.values()), output="distances")
-        sources.append(Columns(matrix, tuple(known)))
     expansions = [expand(detector) for detector in alarm.detectors_]
+    columns, distances = _with_quantities(graph, spec), _distances(spec)
+    seen = {feature.column for expansion in expansions for feature in _scaled(expansion)}
+    sources = [columns]
+    if seen & distances.keys():
+        matrix = columns.sums(graph, list(distances.values()))
+        sources.append(Columns(matrix, tuple(distances)))
     if precision == "single":
         expansions = [expansion.balanced() for expansion in expansions]
     features, detectors, width = _features(graph, sources, expansions)
@@ -261,8 +262,7 @@ def export_graph(
     -------
     bytes
         The checked graph. Outputs, all float64: ``score`` and ``probability``, shape ``(n,)``;
-        ``modes``, the log odds by detector; ``distances`` to the operating limits, in the order
-        of :func:`presagio.machine.limits.distances_of`, where the spec has any.
+        ``modes``, the log odds by detector, shape ``(n, detectors)``.
 
     Raises
     ------
@@ -272,11 +272,9 @@ def export_graph(
     _refuse_unknown_kernels(alarm)
     graph = Graph()
     _write(graph, spec, alarm, precision)
-    width, limits = len(spec.input_names), len(distances_of(spec))
+    width = len(spec.input_names)
     outputs: dict[str, list[str | int]] = {"score": ["n"], "probability": ["n"]}
     outputs["modes"] = ["n", len(alarm.plans)]
-    if limits:
-        outputs["distances"] = ["n", limits]
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,

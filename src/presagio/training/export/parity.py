@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import Example, write_artifact
 from presagio.inference.predictor import Prediction, load_predictor, open_predictor
-from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
 from presagio.training.export.onnx_graph import Precision, export_graph
 from presagio.training.train import TrainedModel
@@ -106,7 +105,6 @@ def export_model(model: TrainedModel, folder: Path) -> str:
             card=model.card,
             threshold=alarm.threshold_,
             modes=tuple(plan.label for plan in alarm.plans),
-            distances=tuple(distance.name for distance in distances_of(model.spec)),
             examples=_examples(rows, model.said, alarm.threshold_),
             background=_background(model),
         )

@@ -1,0 +1,1 @@
+"""Score readings: arrays or a frame in, predictions with the mode of each alarm out."""

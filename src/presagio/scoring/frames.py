@@ -1,0 +1,73 @@
+"""Frames of readings to frames of scores, by :func:`presagio.scoring.arrays.score_rows`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from presagio.errors import DataError
+from presagio.inference.predictor import Predictor
+from presagio.scoring.arrays import ScoredRows, score_rows
+
+SCHEMA = pl.Schema(
+    {"label": pl.Boolean(), "probability": pl.Float64(), "score": pl.Float64(), "mode": pl.String()}
+)
+
+
+def inputs_of(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return a model's inputs from a frame of clean readings.
+
+    Parameters
+    ----------
+    frame
+        Has a column for each name, in the machine spec's units; indicators as booleans or 0 and 1.
+    names
+        The inputs, in the model's order.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(n, k)``.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or a value: none is made up, and a gap would be no alarm.
+    """
+    if missing := [name for name in names if name not in frame.columns]:
+        raise DataError(f"the readings have no column {', '.join(missing)}")
+    inputs = frame.select(pl.col(name).cast(pl.Float64) for name in names)
+    if gaps := [name for name in names if inputs[name].null_count()]:
+        raise DataError(f"the readings have gaps in {', '.join(gaps)}")
+    return inputs.to_numpy()
+
+
+def as_frame(scored: ScoredRows) -> pl.DataFrame:
+    """Return scores as a frame with the columns of :data:`SCHEMA`, one row for each."""
+    columns = {name: getattr(scored, name) for name in SCHEMA.names()}
+    return pl.DataFrame(columns | {"mode": scored.mode.tolist()}, schema=SCHEMA)
+
+
+def score_frame(predictor: Predictor, frame: pl.DataFrame) -> pl.DataFrame:
+    """Score a frame of clean readings.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    frame
+        As for :func:`inputs_of`; other columns are not looked at.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns of :data:`SCHEMA`, one row for each reading, in order.
+
+    Raises
+    ------
+    DataError
+        As of :func:`inputs_of`.
+    """
+    inputs = inputs_of(frame, predictor.artifact.manifest.inputs)
+    return as_frame(score_rows(predictor, inputs))
