@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from presagio.readings.rules import Reason
 from presagio.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -138,3 +139,9 @@ def test_routes_that_the_api_page_names_are_there() -> None:
     assert {"/predict", "/feedback", "/token"} <= routes
     source = _source("src/presagio/serving")
     assert {route for route in routes if f'"{route}"' not in source} == set()
+
+
+def test_every_reason_why_a_reading_is_refused_is_documented() -> None:
+    pages = (ROOT / "docs" / name for name in ("architecture.md", "api.md"))
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    assert {reason.value for reason in Reason} <= set(re.findall(r"`([a-z_]+)`", text))
