@@ -103,7 +103,6 @@ PARTS = (
 NOT_YET = {
     "docs/architecture",
     "src/presagio/cli/",
-    "src/presagio/ingest/",
     "src/presagio/jobs/",
     "src/presagio/serving/",
     "src/presagio/serving/routes/",

@@ -199,18 +199,18 @@ class _Comparison:
                 yield self._repaired(found, partial(file_object, self._intake, stored.key))
 
     def _open_claim(self, claim: Claim, waiting: set[str]) -> Difference | None:
-        own = claim.identity
-        if own.key in waiting:
+        identity = claim.identity
+        if identity.key in waiting:
             return None
         archived = OutputKeys(claim, self._intake.prefixes).archive
-        if not self._contents.has(own.bucket, archived):
+        if not self._contents.has(identity.bucket, archived):
             return Difference(
-                "withdrawn", f"{own.bucket}/{own.key}",
+                "withdrawn", f"{identity.bucket}/{identity.key}",
                 "filing this file was begun, and it was taken away before its bytes were archived",
                 claim.id,
             )  # fmt: skip
         found = Difference(
-            "unfinished", f"{own.bucket}/{own.key}",
+            "unfinished", f"{identity.bucket}/{identity.key}",
             "filing this file was begun and not ended, and the file is gone; its bytes are in "
             f"{archived}",
             claim.id,
@@ -218,7 +218,7 @@ class _Comparison:
         return self._repaired(
             found,
             lambda: self._with_original(
-                archived, lambda path: file_bytes(self._intake, path, own, run_id="verify")
+                archived, lambda path: file_bytes(self._intake, path, identity, run_id="verify")
             ),
         )
 
@@ -229,8 +229,10 @@ class _Comparison:
         for receipt in ledger.receipts(limit=None):
             done = receipt.outcome
             known |= {(curated, key) for key in done.curated_keys}
-            own = {done.processed_key, done.quarantine_key, done.archive_key, *done.digests}
-            known |= {(receipt.identity.bucket, key) for key in own - {*done.curated_keys} if key}
+            written = {done.processed_key, done.quarantine_key, done.archive_key, *done.digests}
+            known |= {
+                (receipt.identity.bucket, key) for key in written - {*done.curated_keys} if key
+            }
         begun = [OutputKeys(claim, self._intake.prefixes) for claim in ledger.open_claims()]
         for where, key in sorted(self._contents.objects.keys() - known):
             if not any(keys.has(where, key) for keys in begun):
