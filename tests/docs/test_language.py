@@ -104,8 +104,6 @@ NOT_YET = {
     "docs/architecture",
     "src/presagio/cli/",
     "src/presagio/jobs/",
-    "src/presagio/serving/",
-    "src/presagio/serving/routes/",
     "src/presagio/training/",
 }
 

@@ -123,7 +123,7 @@ def test_a_file_that_breaks_off_is_refused_where_the_answer_is_whole_before_it_i
         "/predict/batch", content=sink.getvalue()[:-100_000],
         headers={"Content-Type": _ARROW, "Accept": _PARQUET},
     )  # fmt: skip
-    assert (answer.status_code, answer.json()["title"]) == (422, "The file cannot be judged")
+    assert (answer.status_code, answer.json()["title"]) == (422, "The file cannot be read")
     assert "ends within a message" in answer.json()["detail"]
 
 

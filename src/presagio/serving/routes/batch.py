@@ -1,4 +1,4 @@
-"""The route that judges files: any kind in, any kind out, a part at a time, faults by row."""
+"""The route that predicts files: any kind in, any kind out, a part at a time, faults by row."""
 
 import json
 import logging
@@ -49,13 +49,13 @@ def _media_type(text: str) -> str:
 
 
 def _type_sent(request: Request) -> str:
-    said = _media_type(request.headers.get("content-type", ""))
-    if said not in _TYPES:
+    kind = _media_type(request.headers.get("content-type", ""))
+    if kind not in _TYPES:
         raise RefusedError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unknown-format", "This kind of file is not taken",
             f"Content-Type is one of {', '.join(_TYPES)}",
         )  # fmt: skip
-    return said
+    return kind
 
 
 def _quality(part: str) -> float:
@@ -72,11 +72,11 @@ def _quality(part: str) -> float:
 def _type_wanted(request: Request, sent: str) -> str:
     parts = request.headers.get("accept", "*/*").split(",")
     for part in sorted((part for part in parts if _quality(part) > 0), key=_quality, reverse=True):
-        said = _media_type(part)
-        if said == "*/*":
+        kind = _media_type(part)
+        if kind == "*/*":
             return sent
-        if said in _TYPES:
-            return said
+        if kind in _TYPES:
+            return kind
     raise RefusedError(
         HTTPStatus.NOT_ACCEPTABLE, "unknown-format", "This kind of answer is not given",
         f"Accept is one of {', '.join(_TYPES)}",
@@ -93,7 +93,7 @@ def _refusal(err: PresagioError) -> RefusedError:
     if isinstance(err, ReaderEndedError):
         _log.warning("a file ended its reader (%s): %s", err.reason, err)
     return RefusedError(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable-file", "The file cannot be judged", str(err)
+        HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable-file", "The file cannot be read", str(err)
     )
 
 
@@ -143,7 +143,7 @@ class Batches:
         Raises
         ------
         RefusedError
-            If it is no file that can be judged.
+            If it is no file that can be read.
         """
         sent = _type_sent(request)
         wanted = _type_wanted(request, sent)
@@ -231,7 +231,7 @@ def _documented(spec: MachineSpec) -> dict[str, Any]:
 
 
 def batch_router(batches: Batches) -> APIRouter:
-    """Make the route that judges files."""
+    """Make the route that predicts files."""
     router = APIRouter(tags=["predict"])
 
     @router.post(
@@ -242,11 +242,11 @@ def batch_router(batches: Batches) -> APIRouter:
         openapi_extra=_documented(batches.spec),
     )
     async def predict_batch(request: Request) -> StreamingResponse:
-        """Judge a file of readings: JSON (up to 1,000), CSV, NDJSON, Parquet or an Arrow stream.
+        """Predict a file of readings: JSON (up to 1,000), CSV, NDJSON, Parquet or an Arrow stream.
 
-        The answer has a row for each row, in order; one that cannot be judged says why in
-        `fault`, and the others are judged all the same. `Accept` names the kind of the answer,
-        which is that of the file otherwise. One model version judges the whole file.
+        The answer has a row for each row, in order; one that cannot be predicted says why
+        in `fault`, and the others are predicted all the same. `Accept` names the kind of the
+        answer, which is that of the file otherwise. One model version predicts the whole file.
         """
         return await batches.answer(request)
 

@@ -79,7 +79,7 @@ def metrics_router(metrics: Metrics, board: Board, executor: Executor) -> APIRou
 
     @router.get("/metrics", dependencies=[Security(admitted)], response_class=Response)
     async def metrics_of_all() -> Response:
-        """Give the figures of all workers, in Prometheus's text format."""
+        """Give the metrics of all workers, in Prometheus's text format."""
         # It reads a file of each worker.
         text = await executor.run(metrics.exposition, WorkerCollector(board))
         return Response(text, media_type=prometheus.CONTENT_TYPE)

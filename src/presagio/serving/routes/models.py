@@ -88,13 +88,13 @@ def model_router(
         listed = await registry.run(_listing, settings, limit)
         versions = [
             ModelVersion(
-                version=own.version.version,
-                aliases=list(own.aliases),
-                trained=own.created_at.isoformat(),
-                digest=own.version.digest,
-                figures={k: v for k, v in own.metrics.items() if k.startswith("test_")},
+                version=one.version.version,
+                aliases=list(one.aliases),
+                trained=one.created_at.isoformat(),
+                digest=one.version.digest,
+                figures={k: v for k, v in one.metrics.items() if k.startswith("test_")},
             )
-            for own in listed
+            for one in listed
         ]
         return ModelVersions(model=settings.model_name, versions=versions)
 
@@ -124,8 +124,8 @@ def _signed(secret: str, request: Request, raw: bytes) -> bool:
         return False
     content = f"{sent}.{moment}.".encode("latin-1") + raw
     wanted = base64.b64encode(hmac.digest(secret.encode(), content, hashlib.sha256)).decode()
-    said = headers.get("x-mlflow-signature", "")
-    return hmac.compare_digest(said.encode("latin-1"), f"v1,{wanted}".encode())
+    signature = headers.get("x-mlflow-signature", "")
+    return hmac.compare_digest(signature.encode("latin-1"), f"v1,{wanted}".encode())
 
 
 def webhook_router(champion: Champion, settings: Settings) -> APIRouter:

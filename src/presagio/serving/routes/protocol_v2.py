@@ -100,7 +100,7 @@ def _fault(found: CellFault | RowFault) -> FieldFault:
 
 
 class Inference:
-    """Judges rows that come as tensors."""
+    """Predicts rows that come as tensors."""
 
     def __init__(
         self, spec: MachineSpec, settings: Settings, champion: Champion, books: Bookkeeping
@@ -151,12 +151,12 @@ class Inference:
         raw = await bodies.read_bytes(
             request.scope, request.receive, self._settings.api_max_body_bytes
         )
-        said = bodies.header(request.scope, _JSON_LENGTH)
+        given = bodies.header(request.scope, _JSON_LENGTH)
         length = len(raw)
-        if said is not None:
-            if not said.isdecimal() or int(said[:10]) > length:
+        if given is not None:
+            if not given.isdecimal() or int(given[:10]) > length:
                 raise _bad("Inference-Header-Content-Length is not the length of the JSON")
-            length = int(said[:10])
+            length = int(given[:10])
         try:
             return InferenceRequest.model_validate_json(raw[:length]), raw[length:]
         except ValidationError as err:
@@ -203,8 +203,8 @@ class Inference:
             raise _bad(str(err)) from err
         wanted, scores = self._wanted(read), self._books.score(served, rows)
         outputs = [
-            Output(output, _OUTPUTS[output], getattr(scores, output), own)
-            for output, own in wanted.items()
+            Output(output, _OUTPUTS[output], getattr(scores, output), binary_wanted)
+            for output, binary_wanted in wanted.items()
         ]
         body, length = encode(
             outputs, model=name, version=served.version, own_id=read.id, degraded=served.degraded
@@ -284,7 +284,7 @@ def _model_routes(
         return Ready(name=name, ready=True)
 
     async def infer(request: Request, name: Name, served: Asked) -> Response:
-        """Judge rows that come as tensors."""
+        """Predict rows that come as tensors."""
         return await inference.infer(request, name, served)
 
     anybody = [*anybody, Depends(asked_for)]

@@ -21,7 +21,7 @@ _RequestId = Annotated[int, Field(strict=True, ge=-_INT64, lt=_INT64), BeforeVal
 
 
 class PredictRequest(BaseModel):
-    """One reading to judge; ``features`` is given its fields by :func:`request_model`."""
+    """One reading to predict; ``features`` is given its fields by :func:`request_model`."""
 
     request_id: Annotated[
         _RequestId, Field(description="Comes back as response_id.", examples=[123])
@@ -34,7 +34,7 @@ class Outcome(BaseModel):
 
     request_id: Annotated[
         _RequestId | None,
-        Field(description="The request that the reading was judged by."),
+        Field(description="The request that the reading was predicted by."),
     ] = None
     features: BaseModel
     failure: Annotated[Flag, Field(description="Whether the machine failed.")]
