@@ -274,12 +274,18 @@ def _verdicts(client: httpx.Client, form: str, door: str, cases: Sequence[Case])
     return [_typed_door(client, door, case) for case in cases]
 
 
-@pytest.mark.parametrize("column", [NUMBER, FLAG, CATEGORY])
-@pytest.mark.parametrize(("form", "door"), [(f, door) for f in DOORS for door in DOORS[f]])
+@pytest.mark.parametrize(
+    ("form", "door", "column"),
+    [
+        (form, door, column)
+        for form, doors in DOORS.items()
+        for door in doors
+        for column in (NUMBER, FLAG, CATEGORY)
+        if any(case.column == column for case in _sayable(form, door))
+    ],
+)
 def test_a_value_has_one_verdict(client: httpx.Client, form: str, door: str, column: str) -> None:
     cases = [case for case in _sayable(form, door) if case.column == column]
-    if not cases:
-        pytest.skip("this door has no such column")
     found = _verdicts(client, form, door, cases)
     got = {str(case.value): verdict for case, verdict in zip(cases, found, strict=True)}
     assert got == {str(case.value): case.verdict for case in cases}
