@@ -1,6 +1,7 @@
 """What a version becomes: the same at every door, whoever made it and whatever the cache holds."""
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from presagio.errors import RegistryError
+from presagio.errors import RegistryError, SettingsError
 from presagio.lifecycle.promotion import Promoter, open_promoter, promote, rollback
 from presagio.machine.spec import MachineSpec
 from presagio.registry.cache import folder_of
@@ -83,6 +84,18 @@ def test_a_third_party_champion_is_compared_with_and_can_come_back(
     # It has no held-out rows of its own, so by itself it cannot take over from a champion.
     promote(promoter, ours, who="ana")
     assert promote(promoter, old, who="ana").decision.kind == "refusal"
+
+
+def test_a_package_that_is_missing_here_is_no_fault_of_the_champion(
+    settings: Settings, promoter: Promoter, rows: pd.DataFrame, trained: TrainedModel,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    old = _pipeline(settings, rows)
+    ours = register_model(trained, promoter.registry, tmp_path / "ours")
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    with pytest.raises(SettingsError, match=r"install presagio\[third-party\]"):
+        promote(promoter, ours, who="ana")
+    assert promoter.registry.resolve() == old
 
 
 def _truncated(folder: Path) -> None:

@@ -78,6 +78,8 @@ def load_version(
         If it may not, or takes other inputs than the machine spec's.
     RegistryError
         If it cannot be fetched, or the cache cannot be used.
+    SettingsError
+        If it is a third-party one and packages are missing that such models need.
     """
     with _one_at_a_time(settings.model_cache, 2 * settings.model_trial_s):
         if version.digest is None:

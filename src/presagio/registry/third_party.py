@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from presagio.errors import InvalidArtifactError, PresagioError
+from presagio.errors import InvalidArtifactError, PresagioError, SettingsError
 from presagio.inference.admission import admit, check_admissible
 from presagio.inference.artifact import (
     ArtifactFiles,
@@ -157,6 +157,8 @@ def load_third_party(
         If it is none that may be served.
     RegistryError
         If it cannot be fetched.
+    SettingsError
+        If packages are missing that such models need.
     """
     cache = settings.model_cache
     cache.mkdir(parents=True, exist_ok=True)
@@ -166,7 +168,11 @@ def load_third_party(
         except PresagioError:
             raise
         except ImportError as err:
-            raise refuse(version, f"{err.name} is missing; install presagio[third-party]") from err
+            # No fault of the version: the gate must not take a champion for a bad one by it.
+            raise SettingsError(
+                f"{version.name} version {version.version} is a third-party model, and {err.name} "
+                "is missing; install presagio[third-party]"
+            ) from err
         except Exception as err:
             # Estimators are what their author made them; what they raise has no bound.
             raise refuse(version, f"{type(err).__name__}: {str(err)[:500]}") from err

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from presagio.inference.alarm_modes import modes_of
 from presagio.inference.predictor import fallback_folder, load_predictor
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
@@ -89,10 +90,15 @@ def test_each_kind_in_and_out_says_what_the_model_says(
     )  # fmt: skip
     assert (answer.status_code, answer.headers["content-type"]) == (200, wanted)
     said = _read(answer.content, wanted)
-    own = load_predictor(fallback_folder()).predict(rows.cast(pl.Float64).to_numpy())
+    predictor, inputs = load_predictor(fallback_folder()), rows.cast(pl.Float64).to_numpy()
+    own = predictor.predict(inputs)
     assert said["row"].to_list() == list(range(len(rows)))
     assert (said["label"].to_numpy() == own.label).all()
     assert np.allclose(said["score"].to_numpy(), own.score, atol=1e-6)
+    # An alarm says which failure mode it is about, and nothing else does.
+    named = said.filter(pl.col("mode").is_not_null())
+    assert named["row"].to_list() == np.flatnonzero(own.label).tolist()
+    assert named["mode"].to_list() == modes_of(predictor, inputs[own.label])
     assert said["fault"].null_count() == len(rows)
     assert said["version"].unique().to_list() == [answer.headers["x-presagio-version"]]
     assert answer.headers["x-presagio-degraded"] == "true"
