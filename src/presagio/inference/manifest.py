@@ -70,25 +70,25 @@ class Manifest(_Checked):
         return self
 
 
-class _Part(BaseModel):
+class _CardTable(BaseModel):
     """A part of a card: what is read of it has a form, what is only shown has not."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
 
-class _CardDetector(_Part):
+class _CardDetector(_CardTable):
     label: Annotated[str, Field(max_length=200)]
 
 
-class _Model(_Part):
+class _Model(_CardTable):
     detectors: Annotated[tuple[_CardDetector, ...], FailFast(), Field(max_length=_MOST_INPUTS)] = ()
 
 
-class _Data(_Part):
+class _Data(_CardTable):
     train_rows: Annotated[int, Field(ge=0, le=_LARGEST_INTEGER)] | None = None
 
 
-class _Card(_Part):
+class _Card(_CardTable):
     machine: Annotated[str, Field(max_length=200)] | None = None
     model: _Model | None = None
     data: _Data | None = None

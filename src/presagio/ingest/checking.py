@@ -19,8 +19,8 @@ from presagio.ingest.text.delimited import TextRows
 from presagio.ingest.verdict import Tally, file_fault
 from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
-from presagio.readings.process.limits import ReaderLimits
 from presagio.readings.process.pool import open_pool
+from presagio.readings.process.reader_limits import ReaderLimits
 from presagio.readings.rows import LINE, RAW, CheckedRows, rejected_rows
 from presagio.readings.rules import Fault, Reason
 

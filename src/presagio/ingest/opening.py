@@ -8,7 +8,7 @@ from presagio.ingest.compression import Caps
 from presagio.ingest.filing import Intake, Progress
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import load_spec
-from presagio.readings.process.limits import reader_limits
+from presagio.readings.process.reader_limits import reader_limits
 from presagio.settings import Prefixes, Settings
 from presagio.storage.database import open_database
 from presagio.storage.ledger import Ledger

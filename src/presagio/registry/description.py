@@ -41,13 +41,13 @@ class Description(_Read):
     signature: _Signature | None = None
 
 
-class _Column(_Read):
+class _SignatureColumn(_Read):
     name: Annotated[str, Field(max_length=200)]
     type: Annotated[str, Field(max_length=200)]
 
 
-_COLUMNS: TypeAdapter[list[_Column]] = TypeAdapter(
-    Annotated[list[_Column], FailFast(), Field(max_length=1000)]
+_COLUMNS: TypeAdapter[list[_SignatureColumn]] = TypeAdapter(
+    Annotated[list[_SignatureColumn], FailFast(), Field(max_length=1000)]
 )
 
 

@@ -27,7 +27,7 @@ def _programs() -> Path:
 
 
 @dataclass(frozen=True)
-class Account:
+class SystemAccount:
     """The account that a process runs as, when it is not the caller's own."""
 
     uid: int
@@ -39,12 +39,12 @@ def program(name: str) -> str:
     return str(_programs() / name)
 
 
-def server_account() -> Account | None:
+def server_account() -> SystemAccount | None:
     """Return the account for the server: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
     entry = pwd.getpwnam(_ACCOUNT)
-    return Account(entry.pw_uid, entry.pw_gid)
+    return SystemAccount(entry.pw_uid, entry.pw_gid)
 
 
 def _open_way(path: Path) -> None:

@@ -19,7 +19,7 @@ from presagio.stack.credentials import (
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
 from presagio.stack.postgres import (
-    Account,
+    SystemAccount,
     accepts_connections,
     server_account,
     server_command,
@@ -55,7 +55,7 @@ class Service:
     address: str = ""
     port: int | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    account: Account | None = None
+    account: SystemAccount | None = None
 
     @property
     def is_step(self) -> bool:

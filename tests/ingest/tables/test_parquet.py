@@ -15,7 +15,7 @@ import pytest
 from presagio.errors import UnreadableFileError
 from presagio.ingest.checking import CheckedFile, FileRows, Limits, check_file
 from presagio.machine.spec import MachineSpec
-from presagio.readings.process.limits import ReaderLimits
+from presagio.readings.process.reader_limits import ReaderLimits
 from tests.bombs import shared_string, structs_within_each_other
 
 pytestmark = pytest.mark.unit

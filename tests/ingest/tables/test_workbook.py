@@ -9,7 +9,7 @@ from presagio.errors import UnreadableFileError
 from presagio.ingest.checking import CheckedFile, Limits, check_file
 from presagio.ingest.compression import Caps
 from presagio.machine.spec import MachineSpec
-from presagio.readings.process.limits import ReaderLimits
+from presagio.readings.process.reader_limits import ReaderLimits
 from tests.readings import COLUMNS
 from tests.workbooks import Cell, Date, Formula, sheet_xml, workbook, workbook_of
 

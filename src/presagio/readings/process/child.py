@@ -1,7 +1,7 @@
 """The reader process: reads one file after the other, under limits of its own.
 
 ``python -m presagio.readings.process.child SOCKET MEMORY_BYTES`` is started by
-:mod:`presagio.readings.process.reader`, never by hand.
+:mod:`presagio.readings.process.reader_process`, never by hand.
 """
 
 import contextlib

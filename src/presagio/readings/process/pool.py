@@ -11,8 +11,8 @@ from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO
 
 from presagio.errors import ReadersBusyError
-from presagio.readings.process.limits import ReaderLimits
-from presagio.readings.process.reader import ReaderProcess
+from presagio.readings.process.reader_limits import ReaderLimits
+from presagio.readings.process.reader_process import ReaderProcess
 from presagio.readings.process.reading import Part, Reading
 
 _log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import Any
 
 from presagio.errors import DataError, HeaderLimitError, ReaderEndedError, UnreadableFileError
 from presagio.readings.process import channel
-from presagio.readings.process.limits import ReaderLimits
-from presagio.readings.process.reader import ReaderProcess
+from presagio.readings.process.reader_limits import ReaderLimits
+from presagio.readings.process.reader_process import ReaderProcess
 
 _TICK_S = 0.25
 

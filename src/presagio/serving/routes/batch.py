@@ -97,7 +97,7 @@ def _refusal(err: PresagioError) -> RefusedError:
     )
 
 
-class _Parts:
+class _AnswerParts:
     """The parts of an answer, taken in threads, one after the other."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
@@ -117,7 +117,7 @@ class _Parts:
 
 async def _removing(parts: Iterator[bytes], folder: Path, files: Executor) -> AsyncIterator[bytes]:
     """Yield an answer, and remove its files, also when its reader goes away."""
-    answer = _Parts(parts)
+    answer = _AnswerParts(parts)
     try:
         while (part := await files.resume(answer.take)) is not None:
             yield part

@@ -10,8 +10,8 @@ import polars as pl
 
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
-from presagio.readings.process.limits import reader_limits
 from presagio.readings.process.pool import open_pool
+from presagio.readings.process.reader_limits import reader_limits
 from presagio.readings.process.reading import Part
 from presagio.scoring.frames import as_frame
 from presagio.serving.bookkeeping import Bookkeeping

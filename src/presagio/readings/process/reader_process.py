@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 from presagio.readings.process import channel
-from presagio.readings.process.limits import ReaderLimits
+from presagio.readings.process.reader_limits import ReaderLimits
 
 _START_S, _END_S = 60.0, 5.0
 # So far a reader may be ahead of who takes the parts: a slow taker seldom holds a reader.

@@ -19,8 +19,8 @@ import pytest
 
 from presagio.errors import ReaderEndedError, ReadersBusyError, UnreadableFileError
 from presagio.machine.headers import HeaderLimits
-from presagio.readings.process.limits import ReaderLimits
 from presagio.readings.process.pool import ReaderPool
+from presagio.readings.process.reader_limits import ReaderLimits
 from presagio.readings.process.reading import Part
 from tests.bombs import structs_within_each_other
 
