@@ -40,8 +40,9 @@ def test_generated_pages_are_those_of_the_program(name: str) -> None:
     assert written == PAGES[name](), "write them anew: make docs"
 
 
-def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+@pytest.mark.parametrize("readme", ["README.md", "README.es.md"])
+def test_a_readme_is_short(readme: str) -> None:
+    assert len((ROOT / readme).read_text(encoding="utf-8").splitlines()) < 150
 
 
 def test_both_readmes_have_the_same_commands() -> None:
