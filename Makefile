@@ -73,7 +73,7 @@ lint/schemas:
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml deploy/compose.*.yaml deploy/standins/compose.yaml tests/e2e/compose.yaml
 
-format: setup ## Mend what can be mended by a tool
+format: setup ## Fix what a tool can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

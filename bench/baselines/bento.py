@@ -18,8 +18,8 @@ class Predict:
 
     @bentoml.api
     def predict(self, request_id: int, features: dict[str, float]) -> dict[str, object]:
-        """Judge one reading."""
-        label, probability = self._graph.judge([[features[name] for name in NAMES]])
+        """Predict one reading."""
+        label, probability = self._graph.predict([[features[name] for name in NAMES]])
         return {
             "response_id": request_id, "label": bool(label[0]),
             "probability": float(probability[0]),

@@ -58,7 +58,7 @@ app = FastAPI()
 
 @app.post("/predict")
 def predict(request: PredictRequest) -> PredictResponse:
-    """Judge one reading."""
+    """Predict one reading."""
     frame = pd.DataFrame([request.features.model_dump()]).astype(float)
     label = model.predict(frame)[0]  # type: ignore[attr-defined]
     return PredictResponse(response_id=request.request_id, label=bool(label))

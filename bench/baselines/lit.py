@@ -25,8 +25,8 @@ class Predict(litserve.LitAPI):  # type: ignore[misc]
         return request["request_id"], [[float(request["features"][name]) for name in NAMES]]
 
     def predict(self, x: Any) -> Any:
-        """Judge it."""
-        label, probability = self._graph.judge(x[1])
+        """Predict it."""
+        label, probability = self._graph.predict(x[1])
         return {"response_id": x[0], "label": bool(label[0]), "probability": float(probability[0])}
 
     def encode_response(self, output: Any) -> Any:

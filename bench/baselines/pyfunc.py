@@ -12,7 +12,7 @@ from session import Graph
 
 
 class Predict(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """Judges a table of rows."""
+    """Predicts a table of rows."""
 
     def load_context(self, context: Any) -> None:
         """Load the graph."""
@@ -20,9 +20,9 @@ class Predict(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         self._graph = Graph()
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
-        """Judge rows."""
+        """Predict rows."""
         del context, params
-        label, probability = self._graph.judge(model_input)
+        label, probability = self._graph.predict(model_input)
         return pd.DataFrame({"label": label, "probability": probability})
 
 

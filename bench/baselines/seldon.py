@@ -7,7 +7,7 @@ from session import Graph
 
 
 class Runtime(MLModel):  # type: ignore[misc]
-    """Judges a tensor of rows."""
+    """Predicts a tensor of rows."""
 
     async def load(self) -> bool:
         """Load the graph."""
@@ -15,8 +15,8 @@ class Runtime(MLModel):  # type: ignore[misc]
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Judge rows."""
-        label, probability = self._graph.judge(NumpyCodec.decode_input(payload.inputs[0]))
+        """Predict rows."""
+        label, probability = self._graph.predict(NumpyCodec.decode_input(payload.inputs[0]))
         return InferenceResponse(
             model_name=self.name,
             outputs=[

@@ -17,7 +17,7 @@ class Graph:
         self._session = ort.InferenceSession(os.environ["MODEL_ONNX"], options)
         self._threshold = float(os.environ["MODEL_THRESHOLD"])
 
-    def judge(self, rows: Any) -> tuple[Any, Any]:
+    def predict(self, rows: Any) -> tuple[Any, Any]:
         """Return labels and probabilities."""
         inputs = np.asarray(rows, dtype=np.float64)
         score, probability = self._session.run(("score", "probability"), {"inputs": inputs})
