@@ -84,8 +84,12 @@ def test_a_full_queue_drops_and_counts_and_never_waits(
     settings: Settings, serve: Serve, spec: MachineSpec
 ) -> None:
     away = settings.model_copy(
-        update={"s3_endpoint": free_ports().url("s3"), "record_queue_rows": 5, "s3_timeout_s": 1}
-    )
+        update={
+            "s3_endpoint": free_ports().url("s3"), "record_queue_rows": 5, "s3_timeout_s": 1,
+            # Nothing is tried meanwhile, which would make place for one or another.
+            "record_seconds": 3600.0,
+        }
+    )  # fmt: skip
     body = {"request_id": 1, "features": dict(spec.example)}
     with serve(away) as client:
         for _ in range(8):
