@@ -1,4 +1,4 @@
-"""Quality beside rivals, the time of the search, the speed of the artifact."""
+"""Quality beside baselines, the time of the search, the speed of the artifact."""
 
 import os
 import statistics
@@ -19,11 +19,12 @@ from bench.report import table, write
 from bench.sizes import Size
 from presagio.inference.predictor import load_predictor
 from presagio.machine.spec import MachineSpec, load_spec
-from presagio.training.datasets.dataset import Dataset, generate_dataset, read_labelled_csv
+from presagio.training.datasets.dataset import Dataset
+from presagio.training.datasets.sources import generate_dataset, read_labelled_csv
 from presagio.training.datasets.splitting import Part, make_folds, split_dataset
-from presagio.training.evaluation.baselines import Rival, rivals
+from presagio.training.evaluation.baselines import Baseline, baselines
 from presagio.training.evaluation.evaluation import predict
-from presagio.training.evaluation.metrics import Bools, Figures, evaluate, mean_intervals
+from presagio.training.evaluation.metrics import Bools, Metrics, evaluate, mean_intervals
 from presagio.training.export.parity import export_model
 from presagio.training.search.grids import GRIDS, Grid
 from presagio.training.search.search import search
@@ -31,7 +32,7 @@ from presagio.training.train import TrainedModel, train_model
 
 _BULK_ROWS = 200_000
 _ONE_ROW_CALLS = 5000
-_DESCRIBED_GRID = {"svc__C": [0.01, 0.11, 10.0]}
+_REFERENCE_GRID = {"svc__C": [0.01, 0.11, 10.0]}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class _Way:
     """One way to learn, by what it makes of the rows of a fold."""
 
     name: str
-    judge: Callable[[Part, Part], Figures]
+    evaluate: Callable[[Part, Part], Metrics]
 
 
 def _oversampled(target: Bools) -> np.ndarray:
@@ -49,39 +50,39 @@ def _oversampled(target: Bools) -> np.ndarray:
     return np.concatenate([healthy, rng.choice(failures, len(healthy))])
 
 
-def _rival(spec: MachineSpec, rival: Rival) -> _Way:
-    return _Way(rival.name, lambda train, test: rival.judge(spec, train, test))
+def _baseline(spec: MachineSpec, baseline: Baseline) -> _Way:
+    return _Way(baseline.name, lambda train, test: baseline.evaluate(spec, train, test))
 
 
-def _described() -> _Way:
+def _reference() -> _Way:
     svm = make_pipeline(StandardScaler(), SVC(kernel="linear", C=10.0))
 
-    def judge(train: Part, test: Part) -> Figures:
+    def learn(train: Part, test: Part) -> Metrics:
         rows = _oversampled(train.target)
-        svm.fit(train.inputs.to_numpy(dtype=np.float64)[rows], train.target[rows])
-        score = svm.decision_function(test.inputs.to_numpy(dtype=np.float64))
+        svm.fit(train.inputs[rows], train.target[rows])
+        score = svm.decision_function(test.inputs)
         return evaluate(test.target, score, 1.0 / (1.0 + np.exp(-score)), score >= 0.0)
 
-    return _Way("the described SVM: linear, C = 10, rows oversampled", judge)
+    return _Way("reference model: linear SVM, C = 10, rows oversampled", learn)
 
 
 def _ours(spec: MachineSpec, grid: Grid) -> _Way:
-    def judge(train: Part, test: Part) -> Figures:
-        said = predict(search(spec, train, grid=grid).alarm, test)
-        return evaluate(test.target, said.score, said.probability, said.label)
+    def learn(train: Part, test: Part) -> Metrics:
+        found = predict(search(spec, train, grid=grid).alarm, test)
+        return evaluate(test.target, found.score, found.probability, found.label)
 
-    return _Way("Presagio: search, threshold and calibration anew in each fold", judge)
+    return _Way("Presagio: search, threshold and calibration anew in each fold", learn)
 
 
 def _quality(
-    spec: MachineSpec, dataset: Dataset, grid: Grid, others: Sequence[Rival]
+    spec: MachineSpec, dataset: Dataset, grid: Grid, others: Sequence[Baseline]
 ) -> list[tuple[object, ...]]:
-    ways = [_ours(spec, grid), *(_rival(spec, own) for own in others), _described()]
-    part = Part(dataset.inputs, dataset.labels, dataset.target, None)
+    ways = [_ours(spec, grid), *(_baseline(spec, other) for other in others), _reference()]
+    part = Part(dataset.inputs, dataset.labels)
     folds = make_folds(part, None, seed=7)
     rows: list[tuple[object, ...]] = []
     for way in ways:
-        found = [way.judge(part.take(train), part.take(test)) for train, test in folds]
+        found = [way.evaluate(part.take(train), part.take(test)) for train, test in folds]
         means = mean_intervals(found)
         rows.append(
             (
@@ -96,18 +97,17 @@ def _quality(
 
 
 def _search_seconds(spec: MachineSpec, dataset: Dataset, grid: Grid) -> tuple[float, float]:
-    """Return the time of our search on the training part, and of the described grid."""
+    """Return the time of our search on the training part, and of the reference grid."""
     train = split_dataset(dataset).train
     began = time.perf_counter()
     search(spec, train, grid=grid)
     ours = time.perf_counter() - began
     rows = _oversampled(dataset.target)
-    inputs = dataset.inputs.to_numpy(dtype=np.float64)
-    described = GridSearchCV(
-        make_pipeline(StandardScaler(), SVC(kernel="linear")), _DESCRIBED_GRID, cv=5
+    reference = GridSearchCV(
+        make_pipeline(StandardScaler(), SVC(kernel="linear")), _REFERENCE_GRID, cv=5
     )
     began = time.perf_counter()
-    described.fit(inputs[rows], dataset.target[rows])
+    reference.fit(dataset.inputs[rows], dataset.target[rows])
     return ours, time.perf_counter() - began
 
 
@@ -124,7 +124,7 @@ def _speed(spec: MachineSpec, model: TrainedModel) -> _Speed:
     with tempfile.TemporaryDirectory() as folder:
         export_model(model, Path(folder))
         predictor = load_predictor(Path(folder))
-    inputs = generate_dataset(spec, _BULK_ROWS).inputs.to_numpy(dtype=np.float64)
+    inputs = generate_dataset(spec, _BULK_ROWS).inputs
     bulk = []
     for _ in range(5):
         began = time.perf_counter()
@@ -141,7 +141,7 @@ def _speed(spec: MachineSpec, model: TrainedModel) -> _Speed:
 def _single(spec: MachineSpec, dataset: Dataset) -> TrainedModel:
     """Train a single SVC of some 600 support vectors, as where modes and limits are not known."""
     bare = spec.model_copy(update={"rules": (), "modes": ()})
-    only = dataset.labels[[spec.target.name]]
+    only = {spec.target.name: dataset.target}
     grid: list[dict[str, list[Any]]] = [{"kernel": ["rbf"], "C": [10.0], "gamma": [0.2]}]
     return train_model(replace(dataset, labels=only), bare, grid=grid)
 
@@ -149,7 +149,7 @@ def _single(spec: MachineSpec, dataset: Dataset) -> TrainedModel:
 def run(size: Size) -> None:
     """Measure on the real rows, and write the tables."""
     spec, grid = load_spec(), GRIDS[size.pick("full", "full", "small")]
-    others = rivals(spec)
+    others = baselines(spec)
     if size is Size.SMOKE:
         others = others[-1:]
         dataset = generate_dataset(spec, 1500, seed=5)
@@ -160,7 +160,7 @@ def run(size: Size) -> None:
         "F1, mean ± sd", "MCC", "average precision",
     )  # fmt: skip
     quality = table(header, _quality(spec, dataset, grid, others))
-    ours, described = _search_seconds(spec, dataset, grid)
+    ours, reference = _search_seconds(spec, dataset, grid)
     per_mode = _speed(spec, train_model(dataset, spec, grid=grid))
     single = _single(spec, dataset)
     alone = _speed(single.spec, single)
@@ -169,11 +169,11 @@ def run(size: Size) -> None:
         ("what", "measured", "bar"),
         [
             (f"the whole default search, {trained:,} rows", f"{ours:.1f} s", ""),
-            ("the described grid, stock scikit-learn, oversampled rows", f"{described:.1f} s", ""),
-            ("our share of its time", f"{ours / described:.2f}", "0.2"),
+            ("the reference grid, stock scikit-learn, oversampled rows", f"{reference:.1f} s", ""),
+            ("our share of its time", f"{ours / reference:.2f}", "0.2"),
             *(
                 row
-                for name, own in (("a detector a mode", per_mode), ("a single SVC", alone))
+                for name, own in (("one detector per mode", per_mode), ("a single SVC", alone))
                 for row in (
                     (
                         f"{name}, {own.vectors} support vectors, one core: bulk",

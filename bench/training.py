@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from bench.report import table, write
 from bench.sizes import Size
 from presagio.machine.spec import load_spec
-from presagio.training.datasets.dataset import generate_dataset
-from presagio.training.detectors.alarm import Method
+from presagio.training.datasets.sources import generate_dataset
+from presagio.training.detectors.plans import Method
 from presagio.training.search.grids import GRIDS, GridName
 from presagio.training.train import EXACT_ROWS, train_model
 
@@ -36,7 +36,7 @@ _FULL: _Runs = (
 
 @dataclass(frozen=True)
 class _Run:
-    """One training: everything, from the split to the judgement."""
+    """One training: everything, from the split to the evaluation."""
 
     rows: int
     method: Method
@@ -52,7 +52,7 @@ def _measure(rows: int, method: Method, grid: GridName) -> _Run:
     dataset = generate_dataset(spec, rows, seed=1)
     began = time.perf_counter()
     model = train_model(dataset, spec, method=method, grid=GRIDS[grid])
-    seconds, test = time.perf_counter() - began, model.judgement.test
+    seconds, test = time.perf_counter() - began, model.evaluation.test
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return _Run(rows, method, seconds, test.f1, test.average_precision, peak >> 10)
 
@@ -73,7 +73,7 @@ def _draw(runs: list[_Run]) -> None:
         own = [run for run in runs if run.method == method]
         axes.plot([run.rows for run in own], [run.seconds for run in own], marker, label=method)
     axes.axvline(EXACT_ROWS / 0.8, color="grey", linestyle=":", label="switched by itself here")
-    axes.set(xscale="log", yscale="log", xlabel="Rows", ylabel="Seconds, search to judgement")
+    axes.set(xscale="log", yscale="log", xlabel="Rows", ylabel="Seconds, search to evaluation")
     axes.grid(visible=True, which="both", alpha=0.2)
     axes.legend()
     _PICTURE.parent.mkdir(exist_ok=True)

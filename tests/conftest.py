@@ -31,7 +31,7 @@ from presagio.stack.supervisor import Supervisor
 from presagio.storage.database import open_database
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import open_store
-from presagio.training.datasets.dataset import generate_dataset
+from presagio.training.datasets.sources import generate_dataset
 from presagio.training.export.parity import export_model
 from presagio.training.search.grids import SMALL_GRID
 from presagio.training.train import TrainedModel, train_model

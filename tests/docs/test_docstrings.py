@@ -79,7 +79,7 @@ def _missing(file: Path) -> Iterator[str]:
 
 
 # Not there yet; who gets one there takes it out here.
-NOT_YET = {"training"}
+NOT_YET: set[str] = set()
 
 
 @pytest.mark.parametrize("package", PACKAGES)

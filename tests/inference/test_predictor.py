@@ -12,7 +12,7 @@ from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import sha256_of
 from presagio.inference.predictor import Predictor, fallback_folder, load_predictor
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import generate_dataset
+from presagio.training.datasets.sources import generate_dataset
 from presagio.training.train import TrainedModel
 
 
@@ -31,7 +31,7 @@ def _rewrite(folder: Path, changes: dict[str, object]) -> None:
 def test_rows_are_judged_alike_however_many_come_at_once(
     predictor: Predictor, trained: TrainedModel, rows: int
 ) -> None:
-    inputs = np.resize(trained.split.test.inputs.to_numpy(dtype=float), (rows, 7))
+    inputs = np.resize(trained.split.test.inputs, (rows, 7))
     together = predictor.predict(inputs)
     assert together.score.shape == together.probability.shape == together.label.shape == (rows,)
     alone = predictor.predict(inputs[-1:])
@@ -46,7 +46,7 @@ def test_no_rows_no_answers(predictor: Predictor) -> None:
 def test_labels_follow_the_threshold_and_probabilities_the_score(
     predictor: Predictor, trained: TrainedModel
 ) -> None:
-    said = predictor.predict(trained.split.test.inputs.to_numpy(dtype=float))
+    said = predictor.predict(trained.split.test.inputs)
     assert (said.label == (said.score >= trained.result.alarm.threshold_)).all()
     assert ((said.probability > 0) & (said.probability < 1)).all()
     order = np.argsort(said.score)
@@ -106,7 +106,7 @@ def test_one_row_is_predicted_as_many_are_from_several_threads(
     artifact: Path, spec: MachineSpec
 ) -> None:
     predictor = load_predictor(artifact)
-    rows = generate_dataset(spec, 200, seed=3).inputs.to_numpy(dtype=np.float64)
+    rows = generate_dataset(spec, 200, seed=3).inputs
     expected = predictor.predict(rows)
 
     def predict(i: int) -> tuple[float, float, bool]:

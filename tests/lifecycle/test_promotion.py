@@ -44,16 +44,16 @@ def _worse(model: TrainedModel) -> TrainedModel:
     alarm = model.result.alarm
     deaf = FailureAlarm(alarm.spec, alarm.plans)
     # Alarms for the three readings with the highest scores only.
-    deaf.__dict__ |= vars(alarm) | {"threshold_": float(np.sort(model.said.score)[-3])}
-    said = replace(model.said, label=model.said.score >= deaf.threshold_)
-    return replace(model, result=replace(model.result, alarm=deaf), said=said)
+    deaf.__dict__ |= vars(alarm) | {"threshold_": float(np.sort(model.prediction.score)[-3])}
+    prediction = replace(model.prediction, label=model.prediction.score >= deaf.threshold_)
+    return replace(model, result=replace(model.result, alarm=deaf), prediction=prediction)
 
 
 def _register(promoter: Promoter, model: TrainedModel, folder: Path) -> RegisteredVersion:
     return register_model(model, promoter.registry, folder / uuid4().hex)
 
 
-def test_the_first_version_needs_no_rival(
+def test_the_first_version_needs_no_champion(
     promoter: Promoter, trained: TrainedModel, tmp_path: Path
 ) -> None:
     first = _register(promoter, trained, tmp_path)

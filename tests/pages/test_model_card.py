@@ -57,8 +57,17 @@ def _read(page: str) -> _Text:
     return read
 
 
-def test_the_model_comes_first_then_its_baselines(card: dict[str, Any]) -> None:
-    page = card_page({**card, "rivals": {"forest": card["baseline"]}})
+@pytest.mark.parametrize(
+    ("baselines", "always_negative"),
+    [("baselines", "always_negative"), ("rivals", "never_to_warn")],
+)
+def test_the_model_comes_first_then_its_baselines(
+    card: dict[str, Any], baselines: str, always_negative: str
+) -> None:
+    # The second names are those of cards that were stored before 0.2.
+    stored = {name: value for name, value in card.items() if name not in {"baselines", "rivals"}}
+    cost = {"model": 5.0, "baseline": 20.0, always_negative: 30.0}
+    page = card_page(stored | {"test_cost_per_1000": cost, baselines: {"forest": card["baseline"]}})
     order = [
         "The model", "This model", "Reference model", "Always-negative baseline",
         "Baseline: forest", "<h2>Data", "<h2>Limits",

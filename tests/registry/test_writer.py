@@ -58,9 +58,9 @@ def test_a_training_is_logged_with_every_candidate(
     assert len(nested) == 1 + LOGGED_CANDIDATES
     candidates = [n for n in nested if n.data.tags["presagio.kind"] == "candidate"]
     assert all("cv_average_precision" in n.data.metrics for n in candidates)
-    figures = trained.judgement.test
-    assert run.data.metrics["test_f1"] == pytest.approx(figures.f1)
-    assert run.data.metrics["test_true_negatives"] == figures.true_negatives
+    metrics = trained.evaluation.test
+    assert run.data.metrics["test_f1"] == pytest.approx(metrics.f1)
+    assert run.data.metrics["test_true_negatives"] == metrics.true_negatives
     assert run.data.tags["presagio.data_sha256"] == trained.dataset.sha256
     assert run.data.tags["presagio.receipts"] == ""
     names = ("precision_recall", "roc", "confusion_matrix", "reliability")
@@ -117,7 +117,7 @@ def test_versions_are_listed_with_aliases_and_figures(
     newest, oldest = registry.listing()
     assert (newest.version, newest.aliases) == (second, ("challenger",))
     assert (oldest.version, oldest.aliases) == (first, ("champion",))
-    assert newest.metrics["test_f1"] == pytest.approx(trained.judgement.test.f1)
+    assert newest.metrics["test_f1"] == pytest.approx(trained.evaluation.test.f1)
     assert registry.version(first.version) == first
     assert registry.tags(first)[DATA_TAG] == trained.dataset.sha256
 

@@ -10,7 +10,7 @@ from presagio.cli.output import print_json, print_table, progress, say
 from presagio.cli.tables import Column
 
 if TYPE_CHECKING:
-    from presagio.training.evaluation.metrics import Figures
+    from presagio.training.evaluation.metrics import Metrics
     from presagio.training.train import TrainedModel
 
 _COMPARISON = (
@@ -38,14 +38,14 @@ def training_progress(*, as_json: bool = False) -> Iterator[Callable[[int, int],
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _metrics_row(name: str, metrics: "Figures", cost: float | None = None) -> list[str]:
+def _metrics_row(name: str, metrics: "Metrics", cost: float | None = None) -> list[str]:
     values = (metrics.precision, metrics.recall, metrics.f1, metrics.mcc, metrics.average_precision)
     return [name, *(f"{value:.3f}" for value in values), "" if cost is None else f"{cost:.1f}"]
 
 
 def print_metrics(model: "TrainedModel") -> None:
     """Print what was chosen, and its metrics beside those of the baselines."""
-    result, evaluated = model.result, model.judgement
+    result, evaluated = model.result, model.evaluation
     for plan in result.alarm.plans:
         parameters = ", ".join(f"{name} {value}" for name, value in plan.parameters.items())
         say(f"Detector {plan.label}: {plan.features.name} features, {parameters}")
@@ -62,6 +62,6 @@ def print_metrics(model: "TrainedModel") -> None:
     )
     print_table(_COMPARISON, [
         _metrics_row("this model", evaluated.test, evaluated.cost),
-        _metrics_row("reference model", evaluated.baseline, evaluated.baseline_cost),
-        *(_metrics_row(name, metrics) for name, metrics in model.rivals.items()),
+        _metrics_row("reference model", evaluated.reference, evaluated.reference_cost),
+        *(_metrics_row(name, metrics) for name, metrics in model.baselines.items()),
     ])  # fmt: skip

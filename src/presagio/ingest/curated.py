@@ -69,7 +69,7 @@ def processed_receipts(intake: Intake, *, after: int = 0) -> list[Receipt]:
 def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, pl.DataFrame]]:
     """Yield the labelled rows of each file, oldest first; files without such not.
 
-    Of each row it holds what training needs: inputs, labels, the column that divides rows.
+    Of each row it holds what training needs: see :func:`training_schema`.
 
     Raises
     ------
@@ -91,7 +91,10 @@ def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, 
 
 
 def training_schema(spec: MachineSpec) -> pl.Schema:
-    """Return what training needs of a row: inputs, labels, the column that divides rows."""
-    divided = () if spec.division is None else (spec.division.column,)
-    wanted = (*spec.input_names, *spec.label_names, *divided)
+    """Return what training needs of a row: inputs, labels, and identifiers such as unit and time.
+
+    By identifiers rows are told apart, and divided.
+    """
+    identifiers = (column.name for column in spec.identifiers)
+    wanted = {*spec.input_names, *spec.label_names, *identifiers}
     return pl.Schema({n: dtype for n, dtype in curated_schema(spec).items() if n in wanted})

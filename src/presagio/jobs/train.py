@@ -12,8 +12,8 @@ from presagio.registry.versions import RegisteredVersion
 from presagio.registry.writer import Registry
 from presagio.settings import Settings
 from presagio.training.datasets.curated import read_curated
-from presagio.training.datasets.dataset import (
-    Dataset,
+from presagio.training.datasets.dataset import Dataset
+from presagio.training.datasets.sources import (
     base_rows,
     default_dataset,
     generate_dataset,
@@ -131,7 +131,7 @@ def _summary(card: dict[str, Any], version: str, decision: str, why: str) -> str
     )
     costs = (
         f"{cost['model']:.2f}, reference model {cost['baseline']:.2f}, "
-        f"always-negative baseline {cost['never_to_warn']:.2f}"
+        f"always-negative baseline {cost['always_negative']:.2f}"
     )
     lines = (
         f"**Version {version}: {decision}.** {why}\n",
@@ -185,6 +185,6 @@ def retrain(
         "decision": decision.kind,
         "why": decision.why,
         "rows": len(dataset.target),
-        "f1": model.judgement.test.f1,
+        "f1": model.evaluation.test.f1,
         "summary": summary,
     }

@@ -88,12 +88,14 @@ def _comparison(card: Card) -> str:
     if baseline := mapping(card, "baseline"):
         name = "Reference model (linear SVM on oversampled rows)"
         models.append((name, baseline, cost.get("baseline")))
-    if "never_to_warn" in cost:
-        models.append(("Always-negative baseline", always_negative, cost["never_to_warn"]))
+    # Cards of versions that were trained before 0.2 have other names for these.
+    if (never := cost.get("always_negative", cost.get("never_to_warn"))) is not None:
+        models.append(("Always-negative baseline", always_negative, never))
     models += [
         (f"Baseline: {name}", metrics, None)
-        for name, metrics in mapping(card, "rivals").items() if isinstance(metrics, Mapping)
-    ]  # fmt: skip
+        for name, metrics in (mapping(card, "baselines") or mapping(card, "rivals")).items()
+        if isinstance(metrics, Mapping)
+    ]
     rows: list[list[Cell]] = [
         [name, *(number(metrics.get(metric)) for metric in _METRICS), number(paid, 1)]
         for name, metrics, paid in models

@@ -24,11 +24,12 @@ GATE_TAG = "presagio.gate"
 
 # What a scikit-learn copy of a model of ours may be made of besides what skops itself trusts.
 TRUSTED_TYPES = (
-    "presagio.training.detectors.alarm.DetectorPlan",
     "presagio.training.detectors.alarm.FailureAlarm",
+    "presagio.training.detectors.exact.ExactSVM",
     "presagio.training.detectors.features.FeatureSet",
-    "presagio.training.detectors.features.SpecFeatures",
-    "presagio.training.detectors.features.Squash",
+    "presagio.training.detectors.plans.DetectorPlan",
+    "presagio.training.detectors.scaling.Squash",
+    "presagio.training.detectors.streamed.StreamedSVM",
 )
 
 

@@ -38,7 +38,9 @@ from presagio.registry.versions import (
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
     from sklearn.base import BaseEstimator
 
 _LONGEST_TAG = 4000
@@ -57,7 +59,14 @@ class LoggedCandidate:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """Everything about a training that is logged and registered."""
+    """Everything about a training that is logged and registered.
+
+    Attributes
+    ----------
+    input_example, output_example
+        Rows that the estimator takes, and what it returns for them, shape ``(n,)``: the signature.
+        All columns are doubles: gaps turn integer and boolean ones into floats at inference.
+    """
 
     parameters: Mapping[str, Any]
     metrics: Mapping[str, float]
@@ -69,6 +78,7 @@ class TrainingRecord:
     digest: str
     estimator: "BaseEstimator"
     input_example: "pd.DataFrame"
+    output_example: "NDArray[np.bool_]"
 
 
 @contextmanager
@@ -184,14 +194,12 @@ class Registry(RegistryReader):
         self._client.set_terminated(run.info.run_id)
 
     def _log_estimator(self, record: TrainingRecord, run_id: str) -> str:
-        # Gaps turn integer and boolean columns into floats at inference, so all are doubles.
-        example = record.input_example.astype(float)
         logged = mlflow.sklearn.log_model(
             record.estimator,
             name="model",
             serialization_format="skops",
-            signature=mlflow.models.infer_signature(example, record.estimator.predict(example)),
-            input_example=example,
+            signature=mlflow.models.infer_signature(record.input_example, record.output_example),
+            input_example=record.input_example,
             pip_requirements=_PIP_REQUIREMENTS,
             skops_trusted_types=list(TRUSTED_TYPES),
         )

@@ -1,24 +1,24 @@
-"""The training job: split, search, judge. CLI, DAG and notebook call this."""
+"""The training: split, search, evaluate. Commands, jobs and the notebook call this."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import Dataset
 from presagio.training.datasets.splitting import FOLDS, Split, repeats, split_dataset
-from presagio.training.detectors.alarm import Method
-from presagio.training.evaluation.baselines import judge_rivals
+from presagio.training.detectors.plans import Method
+from presagio.training.evaluation.baselines import evaluate_baselines
 from presagio.training.evaluation.card import describe
-from presagio.training.evaluation.evaluation import JUDGED_REPEATS, Judgement, judge, predict
-from presagio.training.evaluation.metrics import Figures
+from presagio.training.evaluation.evaluation import REPEATS, Evaluation, evaluate_model, predict
+from presagio.training.evaluation.metrics import Metrics
 from presagio.training.search.grids import DEFAULT_GRID, Grid
 from presagio.training.search.halving import Progress
 from presagio.training.search.search import SearchResult, search
 
-# An exact Support Vector Machine takes time that grows with the square of its rows: up to so many
-# in the training part it is trained, from there on a streamed one (docs/benchmarks.md).
+# An exact SVM takes time that grows with the square of its rows: up to so many in the training part
+# it is trained, from there on a streamed one (docs/benchmarks.md).
 EXACT_ROWS = 40_000
 
 
@@ -28,12 +28,14 @@ class TrainedModel:
 
     Attributes
     ----------
-    said
-        What scikit-learn says of the test part.
-    judgement
-        Figures of that, and of cross-validation.
-    rivals
-        What others make of the same rows, where that was asked for.
+    prediction
+        Of the test part, by scikit-learn.
+    evaluation
+        Metrics of that, and of cross-validation.
+    baselines
+        Metrics of the baselines on the same rows, where they were asked for.
+    card
+        The model card: data, choice, metrics, versions. The same run gives the same card.
     """
 
     spec: MachineSpec
@@ -41,17 +43,10 @@ class TrainedModel:
     split: Split
     result: SearchResult
     seed: int
-    said: Prediction
-    judgement: Judgement
-    rivals: Mapping[str, Figures] = field(default_factory=dict)
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """The model card: data, choice, figures, versions. The same run gives the same card."""
-        card = describe(
-            self.spec, self.dataset, self.split, self.result, self.judgement, self.said, self.seed
-        )
-        return card | {"rivals": {name: asdict(own) for name, own in self.rivals.items()}}
+    prediction: Prediction
+    evaluation: Evaluation
+    baselines: Mapping[str, Metrics]
+    card: dict[str, Any]
 
 
 def train_model(
@@ -60,11 +55,11 @@ def train_model(
     *,
     grid: Grid = DEFAULT_GRID,
     method: Method | None = None,
-    with_rivals: bool = False,
+    with_baselines: bool = False,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> TrainedModel:
-    """Split the data, search on the training part, judge once on the test part.
+    """Split the data, search on the training part, evaluate once on the test part.
 
     Parameters
     ----------
@@ -73,19 +68,25 @@ def train_model(
     spec
         The machine spec that they follow.
     grid
-        Parameters of the machines.
+        Parameters of the detectors.
     method
         ``exact`` or ``streamed``; by default exact up to :data:`EXACT_ROWS` rows to train on.
-    with_rivals
-        Whether to judge others on the same rows too, for the report.
+    with_baselines
+        Whether to evaluate baselines on the same rows too, for the report.
     seed
-        Seed of split and folds: the same data, seed and grid give the same figures.
+        Seed of split and folds: the same data, seed and grid give the same metrics.
     progress
-        Called with (steps done, steps in all): the search's fits, then the judgement's folds.
+        Called with (steps done, steps in all): the search's fits, then the evaluation's folds.
+
+    Raises
+    ------
+    DataError
+        If training or test part would be without a failure.
     """
     split, by = split_dataset(dataset, seed=seed), dataset.divided_by
-    method = method or ("exact" if len(split.train) <= EXACT_ROWS else "streamed")
-    times = repeats(len(split.train), JUDGED_REPEATS) if method == "exact" else 0
+    train, test = split.train, split.test
+    method = method or ("exact" if len(train) <= EXACT_ROWS else "streamed")
+    times = repeats(len(train), REPEATS) if method == "exact" else 0
     folds, fits = times * FOLDS, 0
 
     def searched(done: int, total: int) -> None:
@@ -93,15 +94,16 @@ def train_model(
         fits = total
         progress(done, total + folds)
 
-    def judged(done: int, total: int) -> None:
+    def evaluated(done: int, total: int) -> None:
         progress(fits + done, fits + total)
 
     result = search(
-        spec, split.train, divided_by=by, grid=grid, method=method, seed=seed, progress=searched
+        spec, train, divided_by=by, grid=grid, method=method, seed=seed, progress=searched
     )
-    judgement = judge(
-        spec, split.train, split.test, result, divided_by=by, seed=seed, progress=judged
+    prediction = predict(result.alarm, test)
+    evaluation = evaluate_model(
+        spec, train, test, result, prediction, divided_by=by, seed=seed, progress=evaluated
     )
-    rivals = judge_rivals(spec, split.train, split.test, seed=seed) if with_rivals else {}
-    said = predict(result.alarm, split.test)
-    return TrainedModel(spec, dataset, split, result, seed, said, judgement, rivals)
+    baselines = evaluate_baselines(spec, train, test, seed=seed) if with_baselines else {}
+    card = describe(spec, dataset, split, result, evaluation, prediction, baselines, seed)
+    return TrainedModel(spec, dataset, split, result, seed, prediction, evaluation, baselines, card)

@@ -363,5 +363,5 @@ def test_the_versions_in_the_registry_are_listed(
     (only,) = said["versions"]
     assert (said["model"], only["version"]) == (registered.name, registered.version)
     assert (only["aliases"], only["digest"]) == (["challenger", "champion"], registered.digest)
-    assert only["figures"]["test_f1"] == pytest.approx(trained.judgement.test.f1)
+    assert only["figures"]["test_f1"] == pytest.approx(trained.evaluation.test.f1)
     assert (reloaded["version"], reloaded["degraded"]) == (registered.version, False)

@@ -54,6 +54,30 @@ def test_rows_that_came_twice_are_learned_once(
     assert "1500 rows that came twice" in dataset.source
 
 
+def test_the_same_reading_of_another_unit_is_another_row(intake: Intake, spec: MachineSpec) -> None:
+    rows = pl.concat(simulate(spec, 1500))
+    for unit in ("M1", "M2"):
+        named = rows.with_columns(pl.lit(unit).alias("product_id"))
+        _file_rows(intake, f"{unit}.csv", named.write_csv().encode())
+    # The first unit's rows once more, in a file with other bytes: these came twice.
+    again = rows.with_columns(pl.lit("M1").alias("product_id")).write_csv().encode()
+    _file_rows(intake, "again.csv", again.rstrip(b"\n"))
+    dataset = read_curated(intake)
+    assert len(dataset.target) == 3000
+    assert "1500 rows that came twice" in dataset.source
+
+
+def test_repeats_within_a_file_are_genuine(intake: Intake, spec: MachineSpec) -> None:
+    # The spec says what the intake does with them: it keeps them.
+    assert spec.duplicates == "keep"
+    rows = pl.concat(simulate(spec, 1500))
+    _file_rows(intake, "steady.csv", pl.concat([rows, rows]).write_csv().encode())
+    _file_rows(intake, "part.csv", rows.write_csv().encode())
+    dataset = read_curated(intake)
+    assert len(dataset.target) == 3000
+    assert "1500 rows that came twice" in dataset.source
+
+
 def test_no_processed_file_says_what_to_do(intake: Intake) -> None:
     with pytest.raises(DataError, match="presagio ingest FILE"):
         read_curated(intake)
@@ -103,7 +127,7 @@ def test_base_rows_come_first_and_are_taken_once_too(
         "the base rows and the curated rows of 2 files, without 1500 rows that came twice"
     )
     wanted = base.select(spec.input_names).cast(pl.Float64).to_numpy()
-    assert (dataset.inputs.to_numpy()[:1500] == wanted).all()
+    assert (dataset.inputs[:1500] == wanted).all()
 
 
 def test_small_files_are_put_together_and_many_rows_go_through_in_batches(

@@ -15,8 +15,8 @@ def test_the_card_says_what_the_model_is(trained: TrainedModel) -> None:
     assert card["data"]["test_rows"] == 600
     plans = trained.result.alarm.plans
     assert [d["label"] for d in card["model"]["detectors"]] == [plan.label for plan in plans]
-    assert card["test"]["f1"] == trained.judgement.test.f1
-    assert card["baseline"]["f1"] == trained.judgement.baseline.f1
+    assert card["test"]["f1"] == trained.evaluation.test.f1
+    assert card["baseline"]["f1"] == trained.evaluation.reference.f1
     assert "scikit-learn" in card["versions"]
     assert set(card["test_by_category"]) == {"type L", "type M", "type H"}
     assert set(card["search"]["features"]["machine_failure"]) == {
@@ -29,7 +29,7 @@ def test_the_card_is_a_page_too(trained: TrainedModel, tmp_path: Path) -> None:
     assert page.startswith("<!doctype html>")
     assert page.count("<svg") == 3
     assert trained.dataset.sha256 in page
-    assert f"{trained.judgement.test.f1:.3f}" in page
+    assert f"{trained.evaluation.test.f1:.3f}" in page
 
 
 def test_the_curves_go_through_the_models_own_metrics(trained: TrainedModel) -> None:
@@ -40,7 +40,7 @@ def test_the_curves_go_through_the_models_own_metrics(trained: TrainedModel) -> 
     assert curves["roc"][-1] == [1.0, 1.0]
     # The area below the few points is that below all.
     x, y = np.array(curves["roc"]).T
-    assert float(np.trapezoid(y, x)) == pytest.approx(trained.judgement.test.roc_auc, abs=0.01)
+    assert float(np.trapezoid(y, x)) == pytest.approx(trained.evaluation.test.roc_auc, abs=0.01)
 
 
 def test_where_there_is_no_failure_there_are_no_curves() -> None:

@@ -5,10 +5,11 @@ import pytest
 from sklearn.svm import SVC
 
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import generate_dataset
+from presagio.training.datasets.sources import generate_dataset
 from presagio.training.datasets.splitting import Part, make_folds, split_dataset
-from presagio.training.detectors.alarm import DetectorPlan, FailureAlarm
+from presagio.training.detectors.alarm import FailureAlarm
 from presagio.training.detectors.features import feature_sets
+from presagio.training.detectors.plans import DetectorPlan
 from presagio.training.evaluation.cross_validation import cross_validate
 from presagio.training.evaluation.metrics import evaluate
 from presagio.training.search.thresholds import choose_thresholds
@@ -27,7 +28,7 @@ def plans(spec: MachineSpec) -> tuple[DetectorPlan, ...]:
     )
 
 
-def test_each_fold_is_judged_by_a_model_made_without_it(
+def test_each_fold_tests_a_model_made_without_it(
     spec: MachineSpec, part: Part, plans: tuple[DetectorPlan, ...]
 ) -> None:
     folds = make_folds(part, None, seed=1)
@@ -42,7 +43,7 @@ def test_each_fold_is_judged_by_a_model_made_without_it(
                 own = np.array([place[int(row)] for row in tests[other]])
                 inner.append((np.setdiff1d(np.arange(len(train)), own), own))
         rows = part.take(train)
-        alarm = FailureAlarm(spec.model_dump_json(), plans)
+        alarm = FailureAlarm(spec, plans)
         alarm.fit(rows.inputs, rows.labels, folds=[inner])
         alarm.threshold_ = choose_thresholds(rows.target, alarm.out_of_fold_, spec.costs).cost
         score = alarm.decision_function(part.take(test).inputs)
@@ -63,10 +64,10 @@ def test_fits_are_shared_between_folds(
     monkeypatch.setattr(SVC, "fit", counted)
     progress: list[tuple[int, int]] = []
     folds = make_folds(part, None, seed=1)
-    judged = list(
+    tested = list(
         cross_validate(spec, part, plans, [folds], lambda *counts: progress.append(counts))
     )
-    assert len(judged) == 5
+    assert len(tested) == 5
     assert progress == [(i, 5) for i in range(1, 6)]
     # Without one fold, and without two: 5 + 10.
     assert len(fitted) == 15 * len(plans)

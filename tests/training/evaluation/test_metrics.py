@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -7,35 +6,35 @@ from sklearn import metrics
 
 from presagio.training.evaluation.metrics import (
     Interval,
-    ModeFigures,
+    ModeMetrics,
     bootstrap_intervals,
     evaluate,
-    figures_by_mode,
     mean_intervals,
+    metrics_by_mode,
 )
 
 TARGET = np.array([False] * 96 + [True] * 4)
 
 
-def test_figures_of_a_known_case() -> None:
+def test_metrics_of_a_known_case() -> None:
     score = np.linspace(-1, 1, 100)
-    figures = evaluate(TARGET, score, (score + 1) / 2, score > score[93])
-    assert (figures.true_positives, figures.false_positives) == (4, 2)
-    assert (figures.false_negatives, figures.true_negatives) == (0, 94)
-    assert figures.precision == pytest.approx(4 / 6)
-    assert figures.recall == 1.0
-    assert figures.f1 == pytest.approx(0.8)
-    assert figures.average_precision == figures.roc_auc == pytest.approx(1.0)
+    found = evaluate(TARGET, score, (score + 1) / 2, score > score[93])
+    assert (found.true_positives, found.false_positives) == (4, 2)
+    assert (found.false_negatives, found.true_negatives) == (0, 94)
+    assert found.precision == pytest.approx(4 / 6)
+    assert found.recall == 1.0
+    assert found.f1 == pytest.approx(0.8)
+    assert found.average_precision == found.roc_auc == pytest.approx(1.0)
 
 
-def test_never_to_warn_is_worth_nothing() -> None:
+def test_the_always_negative_baseline_is_worth_nothing() -> None:
     zero = np.zeros(100)
-    figures = evaluate(TARGET, zero, zero, zero.astype(bool))
-    assert (figures.precision, figures.recall, figures.f1, figures.mcc) == (0, 0, 0, 0)
+    found = evaluate(TARGET, zero, zero, zero.astype(bool))
+    assert (found.precision, found.recall, found.f1, found.mcc) == (0, 0, 0, 0)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=2, max_size=60))
-def test_figures_are_those_of_scikit_learn(rows: list[tuple[bool, int]]) -> None:
+def test_metrics_are_those_of_scikit_learn(rows: list[tuple[bool, int]]) -> None:
     target = np.array([failed for failed, _ in rows])
     score = np.array([float(value) for _, value in rows])
     label, probability = score > 0, 1 / (1 + np.exp(-score))
@@ -57,7 +56,7 @@ def test_metrics_carry_their_prefix() -> None:
     assert "accuracy" not in "".join(named)
 
 
-def test_intervals_hold_the_figure() -> None:
+def test_intervals_hold_the_metric() -> None:
     score = np.linspace(-1, 1, 100)
     label = score > score[93]
     found = bootstrap_intervals(TARGET, score, label)
@@ -74,22 +73,20 @@ def test_a_mean_over_folds_has_an_interval() -> None:
     assert found.low < found.mean < found.high
 
 
-def test_a_group_without_a_failure_can_be_judged() -> None:
+def test_a_group_without_a_failure_has_metrics() -> None:
     none, zero = np.zeros(5, dtype=bool), np.zeros(5)
-    figures = evaluate(none, zero, zero, none)
-    assert (figures.f1, figures.average_precision, figures.roc_auc) == (0.0, 0.0, 0.5)
+    found = evaluate(none, zero, zero, none)
+    assert (found.f1, found.average_precision, found.roc_auc) == (0.0, 0.0, 0.5)
 
 
 def test_named_modes_are_counted() -> None:
-    labels = pd.DataFrame(
-        {
-            "machine_failure": [True, True, True, False],
-            "hdf": [True, True, False, False],
-            "pwf": [True, False, True, False],
-        }
-    )
+    labels = {
+        "machine_failure": np.array([True, True, True, False]),
+        "hdf": np.array([True, True, False, False]),
+        "pwf": np.array([True, False, True, False]),
+    }
     alarm, named = np.array([True, True, False, True]), np.array(["pwf", "pwf", "pwf", "pwf"])
-    found = figures_by_mode(labels, alarm, named)
+    found = metrics_by_mode(labels, alarm, named)
     # The first failure has both modes, and either is a right answer.
-    assert found["hdf"] == ModeFigures(failures=2, found=2, named=1)
-    assert found["pwf"] == ModeFigures(failures=2, found=1, named=1)
+    assert found["hdf"] == ModeMetrics(failures=2, found=2, named=1)
+    assert found["pwf"] == ModeMetrics(failures=2, found=1, named=1)

@@ -4,17 +4,18 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
-import pandas as pd
 import pytest
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.predictor import load_predictor
 from presagio.machine.limits import failing_modes
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import generate_dataset
+from presagio.training.datasets.dataset import input_columns
+from presagio.training.datasets.sources import generate_dataset
 from presagio.training.datasets.splitting import Part, Split, make_folds, split_dataset
-from presagio.training.detectors.alarm import DetectorPlan, FailureAlarm
+from presagio.training.detectors.alarm import FailureAlarm
 from presagio.training.detectors.features import feature_sets
+from presagio.training.detectors.plans import DetectorPlan
 from presagio.training.export.onnx_graph import export_graph
 from presagio.training.train import TrainedModel
 
@@ -34,7 +35,7 @@ def split(spec: MachineSpec) -> Split:
 
 
 def _fit(spec: MachineSpec, part: Part, plans: tuple[DetectorPlan, ...]) -> FailureAlarm:
-    alarm = FailureAlarm(spec.model_dump_json(), plans)
+    alarm = FailureAlarm(spec, plans)
     return alarm.fit(part.inputs, part.labels, folds=[make_folds(part, None)])
 
 
@@ -48,7 +49,7 @@ def test_the_graph_is_the_model(
     session = ort.InferenceSession(export_graph(spec, alarm))
     rows = split.test.inputs
     assert len(rows) == 10_000
-    score, probability = session.run(("score", "probability"), {"inputs": rows.to_numpy(float)})
+    score, probability = session.run(("score", "probability"), {"inputs": rows})
     expected = alarm.decision_function(rows)
     np.testing.assert_allclose(score, expected, rtol=1e-9, atol=1e-6)
     np.testing.assert_allclose(probability, alarm.predict_proba(rows)[:, 1], atol=1e-6)
@@ -63,7 +64,7 @@ def test_a_model_a_mode_says_all_in_one_graph(spec: MachineSpec, split: Split) -
     rows = split.test.inputs
     session = ort.InferenceSession(export_graph(spec, alarm))
     assert [entry.name for entry in session.get_outputs()] == ["score", "probability", "modes"]
-    score, modes = session.run(("score", "modes"), {"inputs": rows.to_numpy(float)})
+    score, modes = session.run(("score", "modes"), {"inputs": rows})
     np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-6)
     np.testing.assert_allclose(modes, alarm.log_odds(rows), atol=1e-6)
 
@@ -76,7 +77,7 @@ def test_single_precision_is_near_and_all_else_is_exact(spec: MachineSpec, split
     assert alarm.support_vectors > 50
     rows = split.test.inputs
     session = ort.InferenceSession(export_graph(spec, alarm, precision="single"))
-    score, modes = session.run(("score", "modes"), {"inputs": rows.to_numpy(float)})
+    score, modes = session.run(("score", "modes"), {"inputs": rows})
     np.testing.assert_allclose(score, alarm.decision_function(rows), atol=3e-4)
     np.testing.assert_allclose(modes[:, 1], alarm.log_odds(rows)[:, 1], atol=1e-9)
 
@@ -89,7 +90,7 @@ def test_a_streamed_model_is_exported_too(spec: MachineSpec, split: Split) -> No
     alarm = _fit(spec, split.train, plans)
     session = ort.InferenceSession(export_graph(spec, alarm))
     rows = split.test.inputs
-    (score,) = session.run(("score",), {"inputs": rows.to_numpy(float)})
+    (score,) = session.run(("score",), {"inputs": rows})
     np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-6)
 
 
@@ -100,15 +101,15 @@ def test_readings_on_a_limit_are_on_the_same_side_in_the_graph(
     alarm = _fit(spec, split.train, (DetectorPlan("hdf", beyond, {"kernel": "linear"}),))
     # All temperatures in tenths of a kelvin: the difference is 8.6 but for the last bit.
     air = np.round(np.arange(295.0, 305.0, 0.1), 1)
-    rows = split.test.inputs.head(len(air)).assign(
-        airtemperature_k=air, process_temperature_k=np.round(air + 8.6, 1),
-        rotational_speed_rpm=1300.0,
-    )  # fmt: skip
-    inputs = {name: rows[name].to_numpy(float) for name in spec.input_names}
+    rows = split.test.inputs[: len(air)].copy()
+    inputs = input_columns(spec, rows)
+    inputs["airtemperature_k"][:] = air
+    inputs["process_temperature_k"][:] = np.round(air + 8.6, 1)
+    inputs["rotational_speed_rpm"][:] = 1300.0
     expected = failing_modes(spec, inputs)["hdf"]
     assert 0 < expected.sum() < len(air)
     session = ort.InferenceSession(export_graph(spec, alarm))
-    (score,) = session.run(("score",), {"inputs": rows.to_numpy(float)})
+    (score,) = session.run(("score",), {"inputs": rows})
     np.testing.assert_array_equal(score > 0, expected)
     np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-9)
 
@@ -131,7 +132,7 @@ def test_a_spec_without_limits_and_quantities_is_exported(spec: MachineSpec, spl
     alarm = _fit(bare, split.train, (DetectorPlan("machine_failure", features, {"C": 1.0}),))
     session = ort.InferenceSession(export_graph(bare, alarm))
     rows = split.test.inputs
-    (score,) = session.run(("score",), {"inputs": rows.to_numpy(float)})
+    (score,) = session.run(("score",), {"inputs": rows})
     np.testing.assert_allclose(score, alarm.decision_function(rows), atol=1e-6)
 
 
@@ -149,8 +150,7 @@ def test_the_graph_needs_no_python_to_run(artifact: Path) -> None:
 
 def test_a_loaded_artifact_says_why(artifact: Path, trained: TrainedModel) -> None:
     rows, alarm = trained.split.test.inputs, trained.result.alarm
-    found = load_predictor(artifact).mode_odds(rows.to_numpy(float))
-    expected = pd.DataFrame(alarm.log_odds(rows), columns=[plan.label for plan in alarm.plans])
-    assert list(found) == list(expected)
-    for name, log_odds in found.items():
-        np.testing.assert_allclose(log_odds, expected[name], atol=1e-6)
+    found = load_predictor(artifact).mode_odds(rows)
+    assert list(found) == [plan.label for plan in alarm.plans]
+    for log_odds, expected in zip(found.values(), alarm.log_odds(rows).T, strict=True):
+        np.testing.assert_allclose(log_odds, expected, atol=1e-6)

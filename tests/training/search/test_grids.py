@@ -1,9 +1,9 @@
 from presagio.settings import Settings
-from presagio.training.search.grids import BASELINE_GRID, GRIDS, grid_name, parameter_points
+from presagio.training.search.grids import GRIDS, REFERENCE_GRID, grid_name, parameter_points
 
 
-def test_the_described_grid_is_the_baseline() -> None:
-    points = list(parameter_points(BASELINE_GRID))
+def test_the_reference_model_is_linear() -> None:
+    points = list(parameter_points(REFERENCE_GRID))
     assert [(point["kernel"], point["C"]) for point in points] == [
         ("linear", 0.01), ("linear", 0.11), ("linear", 10.0),
     ]  # fmt: skip

@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import generate_dataset
+from presagio.training.datasets.sources import generate_dataset
 from presagio.training.datasets.splitting import FOLDS, Part, make_folds, split_dataset
-from presagio.training.detectors.alarm import DetectorPlan
 from presagio.training.detectors.features import FeatureTable, feature_sets
+from presagio.training.detectors.plans import DetectorPlan
 from presagio.training.search.halving import (
     Counter,
     FoldScore,
-    Runner,
+    Trial,
     first_rows,
     in_order,
-    race,
     rounds,
+    successive_halving,
 )
 
 
@@ -39,16 +39,16 @@ def test_fewer_candidates_see_each_fold() -> None:
 def test_of_equals_one_of_each_set_of_features_goes_on(spec: MachineSpec) -> None:
     flawless, flawed = FoldScore(1.0, 1.0), FoldScore(1.0, 0.98)
     sets = feature_sets(spec, "hdf")
-    runners = [
-        Runner(DetectorPlan("hdf", features, {"C": cost}), look=[flawless])
+    trials = [
+        Trial(DetectorPlan("hdf", features, {"C": cost}), look=[flawless])
         for features in sets
         for cost in (0.1, 1.0, 10.0)
     ]
-    worse = Runner(DetectorPlan("hdf", sets[0], {"C": 0.01}), look=[flawed])
-    ordered = in_order([worse, *runners])
+    worse = Trial(DetectorPlan("hdf", sets[0], {"C": 0.01}), look=[flawed])
+    ordered = in_order([worse, *trials])
     for nth in range(3):
         four = ordered[4 * nth : 4 * nth + 4]
-        assert {runner.plan.features.name for runner in four} == {own.name for own in sets}
+        assert {trial.plan.features.name for trial in four} == {features.name for features in sets}
     assert ordered[-1] is worse
 
 
@@ -56,10 +56,10 @@ def test_every_candidate_is_looked_at_and_the_finalists_see_all_folds(
     spec: MachineSpec, part: Part
 ) -> None:
     plans, seen = _plans(spec, 0.1, 1.0), list[tuple[int, int]]()
-    table = FeatureTable(spec.model_dump_json(), part.inputs)
+    table = FeatureTable(spec, part.inputs)
     fits = len(plans) + sum(rounds(len(plans)))
     counter = Counter(fits, lambda *counts: seen.append(counts))
-    found = race(table, plans, part.target, make_folds(part, None), counter)
+    found = successive_halving(table, plans, part.target, make_folds(part, None), counter)
     assert {id(candidate.plan) for candidate in found} == {id(plan) for plan in plans}
     assert seen[-1] == (fits, fits)
     finalists = [candidate for candidate in found if len(candidate.folds) == FOLDS]

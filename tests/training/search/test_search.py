@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import generate_dataset
+from presagio.training.datasets.sources import generate_dataset
 from presagio.training.datasets.splitting import FOLDS, Part, split_dataset
 from presagio.training.search.grids import Grid
 from presagio.training.search.search import learnable_modes, search
@@ -32,13 +32,13 @@ def test_only_candidates_that_came_through_all_folds_win(trained: TrainedModel) 
 
 def test_modes_that_can_be_learned(spec: MachineSpec, part: Part) -> None:
     # Tool wear has too few; of what never is a failure of the machine, no number is enough.
-    labels = part.labels.assign(rnf=~part.target)
+    labels = {**part.labels, "rnf": ~part.target}
     assert learnable_modes(spec, labels) == ("hdf", "pwf", "osf")
-    assert learnable_modes(spec, labels[["machine_failure"]]) == ()
+    assert learnable_modes(spec, {"machine_failure": part.target}) == ()
 
 
 def test_without_modes_there_is_one_detector(spec: MachineSpec, part: Part) -> None:
-    bare = Part(part.inputs, part.labels[["machine_failure"]], part.target, None)
+    bare = Part(part.inputs, {"machine_failure": part.target})
     result = search(spec, bare, grid=SMALL)
     assert result.shape == "single"
     assert [plan.label for plan in result.alarm.plans] == ["machine_failure"]
@@ -46,7 +46,7 @@ def test_without_modes_there_is_one_detector(spec: MachineSpec, part: Part) -> N
 
 def test_a_spec_without_limits_is_searched_too(spec: MachineSpec, part: Part) -> None:
     bare = spec.model_copy(update={"rules": (), "quantities": (), "modes": ()})
-    rows = Part(part.inputs, part.labels[["machine_failure"]], part.target, None)
+    rows = Part(part.inputs, {"machine_failure": part.target})
     result = search(bare, rows, grid=SMALL)
     assert {c.plan.features.name for c in result.candidates} == {"raw"}
 

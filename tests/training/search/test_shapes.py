@@ -5,7 +5,7 @@ import pytest
 
 from presagio.machine.spec import MachineSpec
 from presagio.training.detectors.alarm import FailureAlarm
-from presagio.training.search.shapes import Shape, ShapeFigures, choose_shape
+from presagio.training.search.shapes import Shape, ShapeMetrics, choose_shape
 from presagio.training.search.thresholds import Thresholds
 
 _NOISE = np.array([0.4, -0.4, 0.2, -0.2, 0.0])
@@ -13,12 +13,12 @@ _NOISE = np.array([0.4, -0.4, 0.2, -0.2, 0.0])
 
 def _shapes(
     spec: MachineSpec, *, cost: tuple[float, float], precision: tuple[float, float]
-) -> dict[Shape, ShapeFigures]:
-    """Return one for all, then one a mode, with what each has on average."""
-    alarm = FailureAlarm(spec.model_dump_json(), ())
+) -> dict[Shape, ShapeMetrics]:
+    """Return one for all, then one per mode, with what each has on average."""
+    alarm = FailureAlarm(spec, ())
     names: tuple[Shape, Shape] = ("single", "per_mode")
     return {
-        name: ShapeFigures(
+        name: ShapeMetrics(
             alarm, Thresholds(0.0, 0.0, 0.0),
             costs=tuple(cost[i] + (-1) ** i * _NOISE),
             precisions=tuple(precision[i] + (-1) ** i * 0.02 * _NOISE),
@@ -37,7 +37,7 @@ def _shapes(
         # Within two standard errors (0.51) of each other: the one that ranks better.
         ((5.16, 5.52), (0.872, 0.923), "per_mode"),
         ((5.52, 5.16), (0.923, 0.872), "single"),
-        # Nor does the ranking tell: a detector a mode, which names the cause.
+        # Nor does the ranking tell: one detector per mode, which names the cause.
         ((5.16, 5.52), (0.9, 0.901), "per_mode"),
         ((5.0, 5.0), (0.901, 0.9), "per_mode"),
     ],

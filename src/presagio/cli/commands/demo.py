@@ -25,7 +25,7 @@ from presagio.machine.simulation import simulate
 from presagio.machine.spec import load_spec
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import CREDENTIALS_FILE, Settings
-from presagio.training.datasets.dataset import real_data_file
+from presagio.training.datasets.sources import real_data_file
 
 _SWAP_LIMIT_S = 60.0
 # Rows that no working sensor sends, so that the demonstration shows what becomes of such. The

@@ -67,10 +67,11 @@ def train(
             "for tests."
         ),
     ] = None,
-    rivals: Annotated[
-        bool,
-        typer.Option("--rivals", help="Evaluate other models as baselines too, for the report."),
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Evaluate baseline models too, for the report.")
     ] = False,
+    # Its name until 0.1; scripts may have it.
+    rivals: Annotated[bool, typer.Option("--rivals", hidden=True)] = False,
     seed: Annotated[int, typer.Option(help="Seed of split and folds.")] = 0,
     home: Home = None,
     as_json: AsJson = False,
@@ -100,7 +101,8 @@ def train(
         )
     with training_progress(as_json=as_json) as progress:
         model, registered = train_and_register(
-            dataset, parts.spec, parts.registry, progress=progress, seed=seed, with_rivals=rivals,
+            dataset, parts.spec, parts.registry, progress=progress, seed=seed,
+            with_baselines=baselines or rivals,
             method=None if method is Method.auto else method.value,
             search=settings.train_search if search is None else search.value,
         )  # fmt: skip
@@ -113,7 +115,7 @@ def train(
         # Another training was quicker: there is a champion, as was asked for.
         status = ExitStatus.DONE
     if as_json:
-        f1 = model.judgement.test.f1
+        f1 = model.evaluation.test.f1
         note = f"trained on {dataset.source}: {len(dataset.target)} rows, F1 {f1:.2f}"
         decided = None if decision is None else describe_decision(decision)
         print_json(

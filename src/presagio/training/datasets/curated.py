@@ -1,6 +1,6 @@
 """Labelled rows of the curated data set: what retraining learns from besides the base rows."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
@@ -8,9 +8,11 @@ import polars as pl
 from presagio.errors import DataError
 from presagio.ingest.curated import labelled_rows, refuse_blocked, training_schema
 from presagio.ingest.filing import Intake
+from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import Dataset, DatasetBuilder
 
 _BATCH_ROWS = 500_000
+_IDENTITY = "identity"
 
 
 def read_curated(
@@ -21,8 +23,10 @@ def read_curated(
 ) -> Dataset:
     """Read the labelled rows of the curated data set, oldest first.
 
-    The ledger says which objects belong to it. Rows that came twice are taken once: the same row
-    in training and test part would flatter the figures.
+    The ledger says which objects belong to it. Rows of one file that another file has too are taken
+    once: the same row in training and test part would flatter the metrics. Rows are the same by
+    their readings, labels and identifiers: the same reading of another unit, or at another time, is
+    another row.
 
     Parameters
     ----------
@@ -31,7 +35,7 @@ def read_curated(
     base
         Rows to learn from besides, which go first, and where they come from.
     batch_rows
-        Rows of small files that are put together before they are taken.
+        Of so many rows, or one file with more, inputs are held in memory at once.
 
     Raises
     ------
@@ -49,8 +53,8 @@ def read_curated(
             receipts.append(receipt.id)
             yield rows
 
-    builder, once = DatasetBuilder(spec), _Once((*spec.input_names, *spec.label_names))
-    for batch in _batches(frames(), training_schema(spec), batch_rows):
+    builder, once = DatasetBuilder(spec), _Once()
+    for batch in _batches((_identified(rows, spec) for rows in frames()), batch_rows):
         builder.add(once.fresh(batch))
     if not receipts:
         raise DataError(
@@ -60,44 +64,56 @@ def read_curated(
     source = f"the curated rows of {len(receipts)} file{'s' if len(receipts) > 1 else ''}"
     if base is not None:
         source = f"{base[1]} and {source}"
-    if once.doubled:
-        source += f", without {once.doubled} rows that came twice"
+    if once.repeated:
+        source += f", without {once.repeated} rows that came twice"
     return builder.finish(source, receipts=tuple(receipts))
 
 
-class _Once:
-    """Lets each row pass once, by what it says."""
+def _identified(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
+    """Return what is learned from the rows of one file, each with a digest of all that it says.
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = list(columns)
+    A row that stands in its file for the third time is another one than for the second time: the
+    intake has kept it, since a machine that runs steadily may well send it again.
+    """
+    known = rows.select(
+        pl.col(name) if name in rows.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in training_schema(spec).items()
+    )
+    # 8 bytes a row. That two rows of ten million share a digest by chance happens once in
+    # 400,000 trainings, and then one of them is missing.
+    digests = known.hash_rows(seed=0).to_frame(_IDENTITY)
+    nth = pl.int_range(pl.len()).over(_IDENTITY).alias("nth")
+    learned = {*spec.input_names, *spec.label_names}
+    if spec.division is not None:
+        learned.add(spec.division.column)
+    return known.select(name for name in known.columns if name in learned).with_columns(
+        digests.with_columns(nth).hash_rows(seed=0).alias(_IDENTITY)
+    )
+
+
+class _Once:
+    """Lets each row pass once, by its digest."""
+
+    def __init__(self) -> None:
         self._seen = np.zeros(0, dtype=np.uint64)
-        self.doubled = 0
+        self.repeated = 0
 
     def fresh(self, rows: pl.DataFrame) -> pl.DataFrame:
-        # 8 bytes a row. That two rows of ten million share a digest by chance happens once in
-        # 400,000 trainings, and then one of them is missing.
-        digests = rows.select(self._columns).hash_rows(seed=0).to_numpy()
+        digests = rows[_IDENTITY].to_numpy()
         _, first = np.unique(digests, return_index=True)
         new = np.zeros(len(rows), dtype=bool)
         new[first] = ~np.isin(digests[first], self._seen)
         self._seen = np.concatenate([self._seen, digests[new]])
-        self.doubled += int((~new).sum())
+        self.repeated += int((~new).sum())
         return rows.filter(pl.Series(new))
 
 
-def _batches(
-    frames: Iterable[pl.DataFrame], schema: pl.Schema, most: int
-) -> Iterator[pl.DataFrame]:
-    """Put small frames together, each with the same columns: what one lacks is null."""
+def _batches(frames: Iterable[pl.DataFrame], batch_rows: int) -> Iterator[pl.DataFrame]:
+    """Put small frames together."""
     waiting: list[pl.DataFrame] = []
     for frame in frames:
-        waiting.append(
-            frame.select(
-                pl.col(name) if name in frame.columns else pl.lit(None, dtype).alias(name)
-                for name, dtype in schema.items()
-            )
-        )
-        if sum(map(len, waiting)) >= most:
+        waiting.append(frame)
+        if sum(map(len, waiting)) >= batch_rows:
             yield pl.concat(waiting)
             waiting = []
     if waiting:

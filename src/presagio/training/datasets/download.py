@@ -16,7 +16,7 @@ import httpx
 from presagio.errors import DownloadError, UnreadableFileError
 from presagio.ingest.checking import check_file
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import FETCHED_FILE
+from presagio.training.datasets.sources import FETCHED_FILE
 
 Progress = Callable[[int, int | None], None]
 _TIMEOUT_S = 30.0

@@ -1,11 +1,9 @@
 """Rows of readings on disk, mapped into memory: as many as there are, whatever memory there is."""
 
 import weakref
-from collections.abc import Sequence
 from tempfile import TemporaryFile
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -17,33 +15,38 @@ _CHUNK_ROWS = 100_000
 
 
 class MappedRows:
-    """Rows that are added to a file without a name; it is gone with the last frame of it."""
+    """Rows that are added to a file without a name; it is gone with the last array of it.
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns, self._rows = list(columns), 0
+    Parameters
+    ----------
+    width
+        How many columns a row has.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width, self._rows = width, 0
         self._file = TemporaryFile()  # noqa: SIM115 - closed below; what is mapped stays
         weakref.finalize(self, self._file.close)
 
     def add(self, rows: Floats) -> None:
-        """Add rows, shape ``(n, columns)``."""
+        """Add rows, shape ``(n, width)``."""
         self._file.write(np.ascontiguousarray(rows, dtype=np.float64).tobytes())
         self._rows += len(rows)
 
-    def frame(self) -> pd.DataFrame:
-        """Return all rows; what is read of them is read from the file."""
+    def array(self) -> Floats:
+        """Return all rows, shape ``(n, width)``; what is read of them is read from the file."""
+        shape = (self._rows, self._width)
         if self._rows == 0:
-            return pd.DataFrame(columns=self._columns, dtype=np.float64)
+            return np.empty(shape)
         self._file.flush()
-        shape = (self._rows, len(self._columns))
-        mapped = np.memmap(self._file, dtype=np.float64, mode="r", shape=shape)
-        return pd.DataFrame(mapped, columns=self._columns, copy=False)
+        return np.memmap(self._file, dtype=np.float64, mode="r", shape=shape)
 
 
-def take_rows(frame: pd.DataFrame, positions: Positions) -> pd.DataFrame:
-    """Return some rows of a frame of numbers; many of them on disk."""
+def take_rows(rows: Floats, positions: Positions) -> Floats:
+    """Return the rows at some positions, shape ``(m, width)``; many of them on disk."""
     if len(positions) <= _HELD_ROWS:
-        return frame.iloc[positions].reset_index(drop=True)
-    mapped = MappedRows(list(frame.columns))
+        return rows[positions]
+    mapped = MappedRows(rows.shape[1])
     for start in range(0, len(positions), _CHUNK_ROWS):
-        mapped.add(frame.iloc[positions[start : start + _CHUNK_ROWS]].to_numpy(dtype=np.float64))
-    return mapped.frame()
+        mapped.add(rows[positions[start : start + _CHUNK_ROWS]])
+    return mapped.array()

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import (
     GroupShuffleSplit,
@@ -15,11 +14,10 @@ from sklearn.model_selection import (
 )
 
 from presagio.errors import DataError
-from presagio.training.datasets.dataset import Dataset
+from presagio.training.datasets.dataset import Bools, Dataset, Floats, Labels, target_of
 from presagio.training.datasets.mapped import Positions, take_rows
 
-Bools = NDArray[np.bool_]
-# One division: for each fold the positions to train on, and those to judge.
+# One division: for each fold the positions to train on, and those to test on.
 Folds = Sequence[tuple[Positions, Positions]]
 
 FOLDS = 5
@@ -39,10 +37,14 @@ class Part:
         What the rows are divided by, where the spec names a column for it.
     """
 
-    inputs: pd.DataFrame
-    labels: pd.DataFrame
-    target: Bools
-    keys: NDArray[np.str_] | None
+    inputs: Floats
+    labels: Labels
+    keys: NDArray[np.str_] | None = None
+
+    @property
+    def target(self) -> Bools:
+        """Whether each row is a failure, shape ``(n,)``."""
+        return target_of(self.labels)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -52,8 +54,7 @@ class Part:
         """Return some of the rows."""
         return Part(
             take_rows(self.inputs, positions),
-            self.labels.iloc[positions].reset_index(drop=True),
-            self.target[positions],
+            take_labels(self.labels, positions),
             None if self.keys is None else self.keys[positions],
         )
 
@@ -76,13 +77,20 @@ class Split:
     test: Part
 
 
-def _strata(labels: pd.DataFrame) -> NDArray[np.int64]:
+def take_labels(labels: Labels, rows: Positions | Bools) -> dict[str, Bools]:
+    """Return the labels of some rows, by their positions or by a mask of shape ``(n,)``."""
+    return {name: values[rows] for name, values in labels.items()}
+
+
+def _strata(labels: Labels) -> NDArray[np.int64]:
     """Give each combination of labels a number; rare ones count as the target alone.
 
     Where these are rare still, they count as the most common combination with the same target.
     """
-    codes: NDArray[np.int64] = labels.to_numpy(dtype=np.int64) @ (1 << np.arange(labels.shape[1]))
-    target = labels.iloc[:, 0].to_numpy(dtype=np.int64)
+    target = target_of(labels).astype(np.int64)
+    codes = np.zeros_like(target)
+    for place, values in enumerate(labels.values()):
+        codes += values.astype(np.int64) << place
     for others in (np.array([0, 1]), np.array([_commonest(codes[target == i]) for i in (0, 1)])):
         values, counts = np.unique(codes, return_counts=True)
         rare = np.isin(codes, values[counts < 2 * FOLDS])
@@ -123,7 +131,7 @@ def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -
             f"divided by {dataset.divided_by}, training or test part of {dataset.source} has no "
             "failure; more data are needed"
         )
-    whole = Part(dataset.inputs, dataset.labels, dataset.target, dataset.keys)
+    whole = Part(dataset.inputs, dataset.labels, dataset.keys)
     if dataset.divided_by != "time":
         # In the order in which they came, as those by time are: what follows each other is alike,
         # and who watches for drift has to know how much.

@@ -21,7 +21,7 @@ class Graph:
         self.type: type[np.floating[Any]] = np.float64
 
     def constant(self, value: NDArray[np.generic] | Sequence[float] | float) -> str:
-        """Write a constant; real numbers in the precision that ``type`` says now."""
+        """Write a constant of any shape; real numbers in the precision that ``type`` says now."""
         name, array = f"c{len(self.constants)}", np.asarray(value)
         if array.dtype == np.float64:
             array = array.astype(self.type)
@@ -37,7 +37,7 @@ class Graph:
         return name
 
     def affine(self, rows: str, weights: Floats, start: Floats, output: str | None = None) -> str:
-        """Write ``rows @ weights + start``."""
+        """Write ``rows @ weights + start``; weights of shape ``(m, k)``, the start of ``(k,)``."""
         biases = self.constant(start.reshape(1, -1))
         return self.node("Gemm", rows, self.constant(weights), biases, output=output)
 
@@ -69,8 +69,8 @@ class Columns:
     def sums(self, graph: Graph, sums: Sequence[Sum], output: str | None = None) -> str:
         """Write one column for each sum."""
         weights = np.zeros((len(self.names), len(sums)))
-        for i, own in enumerate(sums):
-            for name, weight in own.terms.items():
+        for i, column in enumerate(sums):
+            for name, weight in column.terms.items():
                 weights[self.names.index(name), i] += weight
-        starts = np.array([own.start for own in sums])
+        starts = np.array([column.start for column in sums])
         return graph.affine(self.matrix, weights, starts, output)

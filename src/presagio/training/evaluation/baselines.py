@@ -1,6 +1,6 @@
-"""What a model is held against, for the report only: nothing of it is ever served.
+"""Baselines that a model is compared with, for the report only: none is ever served.
 
-LightGBM comes with the extra ``baselines``; without it the others are judged alone.
+LightGBM comes with the extra ``baselines``; without it the others are evaluated alone.
 """
 
 import logging
@@ -17,15 +17,15 @@ from sklearn.preprocessing import StandardScaler
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.splitting import Part
 from presagio.training.detectors.features import FeatureSet, compute_features, feature_sets
-from presagio.training.evaluation.metrics import Figures, evaluate
+from presagio.training.evaluation.metrics import Metrics, evaluate
 
 _log = logging.getLogger(__name__)
-# More rows than these change no rival's figures much, and a forest of them takes minutes.
+# More rows than these change no baseline's metrics much, and a forest of them takes minutes.
 _MOST_ROWS = 40_000
 
 
 @dataclass(frozen=True)
-class Rival:
+class Baseline:
     """Another way to learn from the same readings.
 
     Attributes
@@ -33,15 +33,15 @@ class Rival:
     estimator
         Untrained.
     features
-        What it sees; ours are among them.
+        What it sees; those of our detectors are among them.
     """
 
     name: str
     estimator: BaseEstimator
     features: FeatureSet
 
-    def judge(self, spec: MachineSpec, train: Part, test: Part) -> Figures:
-        """Train on one part, judge on another; an alarm is a probability of a half or more."""
+    def evaluate(self, spec: MachineSpec, train: Part, test: Part) -> Metrics:
+        """Train on one part, test on another; an alarm is a probability of a half or more."""
         self.estimator.fit(compute_features(spec, train.inputs, self._columns), train.target)
         seen = compute_features(spec, test.inputs, self._columns)
         probability = self.estimator.predict_proba(seen)[:, 1]
@@ -58,7 +58,7 @@ def _trees(seed: int) -> Mapping[str, BaseEstimator]:
         from lightgbm import LGBMClassifier  # noqa: PLC0415 - an extra
     except (ImportError, OSError) as err:
         # OSError: the system lacks a library of the compiler's (libgomp).
-        _log.info("LightGBM is not among the rivals: %s", err)
+        _log.info("LightGBM is not among the baselines: %s", err)
         return forest
 
     boosted = LGBMClassifier(
@@ -67,26 +67,26 @@ def _trees(seed: int) -> Mapping[str, BaseEstimator]:
     return forest | {"LightGBM": boosted}
 
 
-def rivals(spec: MachineSpec, *, seed: int = 0) -> tuple[Rival, ...]:
-    """Return what there is to be held against: trees see each set of features that ours see."""
+def baselines(spec: MachineSpec, *, seed: int = 0) -> tuple[Baseline, ...]:
+    """Return the baselines: trees see each set of features that our detectors see."""
     sets = [found for found in feature_sets(spec) if found.sharpness is None]
     by_name = {found.name: found for found in sets}
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     return (
         *(
-            Rival(f"{name}, {features.name}", estimator, features)
+            Baseline(f"{name}, {features.name}", estimator, features)
             for features in sets
             for name, estimator in _trees(seed).items()
         ),
-        Rival("logistic regression", logistic, by_name.get("derived", by_name["raw"])),
-        Rival("never to warn", DummyClassifier(), by_name["raw"]),
+        Baseline("logistic regression", logistic, by_name.get("derived", by_name["raw"])),
+        Baseline("always negative", DummyClassifier(), by_name["raw"]),
     )
 
 
-def judge_rivals(
+def evaluate_baselines(
     spec: MachineSpec, train: Part, test: Part, *, seed: int = 0
-) -> dict[str, Figures]:
-    """Judge rivals on the rows that no choice has seen.
+) -> dict[str, Metrics]:
+    """Evaluate baselines on the held-out test set.
 
     Parameters
     ----------
@@ -95,7 +95,10 @@ def judge_rivals(
     train, test
         As those of the model; of a larger training part they see a sample.
     seed
-        Of sample and rivals.
+        Of sample and baselines.
     """
     sample = train.sample(_MOST_ROWS, seed=seed)
-    return {rival.name: rival.judge(spec, sample, test) for rival in rivals(spec, seed=seed)}
+    return {
+        baseline.name: baseline.evaluate(spec, sample, test)
+        for baseline in baselines(spec, seed=seed)
+    }

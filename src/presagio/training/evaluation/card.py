@@ -15,7 +15,8 @@ from presagio.pages.model_card import card_page
 from presagio.training.datasets.dataset import Dataset
 from presagio.training.datasets.splitting import Split
 from presagio.training.evaluation.curve_points import curve_points
-from presagio.training.evaluation.evaluation import Judgement
+from presagio.training.evaluation.evaluation import Evaluation
+from presagio.training.evaluation.metrics import Metrics
 from presagio.training.search.grids import grid_name
 from presagio.training.search.search import SearchResult
 
@@ -71,18 +72,19 @@ def describe(
     dataset: Dataset,
     split: Split,
     result: SearchResult,
-    judgement: Judgement,
+    evaluation: Evaluation,
     prediction: Prediction,
+    baselines: Mapping[str, Metrics],
     seed: int,
 ) -> dict[str, Any]:
     """Make the model card of a training; the same run gives the same card."""
     compared = {
         shape: {
-            "cost_per_1000": float(np.mean(figures.costs)),
-            "average_precision": figures.average_precision,
-            "f1": figures.f1,
+            "cost_per_1000": float(np.mean(metrics.costs)),
+            "average_precision": metrics.average_precision,
+            "f1": metrics.f1,
         }
-        for shape, figures in result.shapes.items()
+        for shape, metrics in result.shapes.items()
     }
     return {
         "machine": spec.name,
@@ -98,19 +100,20 @@ def describe(
             "features": result.best_by_features(),
         },
         "cross_validation": {
-            name: {**asdict(interval), "sd": judgement.cross_validation_sd[name]}
-            for name, interval in judgement.cross_validation.items()
+            name: {**asdict(interval), "sd": evaluation.cross_validation_sd[name]}
+            for name, interval in evaluation.cross_validation.items()
         },
-        "test": asdict(judgement.test),
-        "test_intervals": {name: asdict(i) for name, i in judgement.test_intervals.items()},
-        "test_by_category": {name: asdict(f) for name, f in judgement.by_category.items()},
-        "test_by_mode": {name: asdict(f) for name, f in judgement.by_mode.items()},
+        "test": asdict(evaluation.test),
+        "test_intervals": {name: asdict(i) for name, i in evaluation.test_intervals.items()},
+        "test_by_category": {name: asdict(f) for name, f in evaluation.by_category.items()},
+        "test_by_mode": {name: asdict(f) for name, f in evaluation.by_mode.items()},
         "test_cost_per_1000": {
-            "model": judgement.cost,
-            "baseline": judgement.baseline_cost,
-            "never_to_warn": judgement.never_cost,
+            "model": evaluation.cost,
+            "baseline": evaluation.reference_cost,
+            "always_negative": evaluation.always_negative_cost,
         },
-        "baseline": asdict(judgement.baseline),
+        "baseline": asdict(evaluation.reference),
+        "baselines": {name: asdict(metrics) for name, metrics in baselines.items()},
         "curves": curve_points(split.test.target, prediction.score, prediction.probability),
         "limits": list(_LIMITS),
         "reproduce": (

@@ -13,9 +13,9 @@ from presagio.training.evaluation.metrics import Bools, Floats
 
 def _draw(path: Path, draw: Callable[[Figure], None]) -> Path:
     # The object interface: no global state, no display, safe in threads and servers.
-    figure = Figure(figsize=(5, 4), layout="constrained")
-    draw(figure)
-    figure.savefig(path, dpi=100)
+    picture = Figure(figsize=(5, 4), layout="constrained")
+    draw(picture)
+    picture.savefig(path, dpi=100)
     return path
 
 
@@ -24,26 +24,37 @@ def draw_curves(
 ) -> list[Path]:
     """Draw precision-recall, ROC, confusion matrix and reliability as PNG files.
 
+    Parameters
+    ----------
+    folder
+        Where to.
+    target, score, probability, label
+        Of each row of the held-out test set, shape ``(n,)``.
+
     Returns
     -------
     list of Path
         The files, in the folder given.
     """
 
-    def precision_recall(figure: Figure) -> None:
-        axes = figure.subplots()
+    def precision_recall(picture: Figure) -> None:
+        axes = picture.subplots()
         metrics.PrecisionRecallDisplay.from_predictions(target, score, ax=axes, name="SVM")
 
-    def roc(figure: Figure) -> None:
-        metrics.RocCurveDisplay.from_predictions(target, score, ax=figure.subplots(), name="SVM")
+    def roc(picture: Figure) -> None:
+        metrics.RocCurveDisplay.from_predictions(target, score, ax=picture.subplots(), name="SVM")
 
-    def confusion(figure: Figure) -> None:
+    def confusion(picture: Figure) -> None:
         metrics.ConfusionMatrixDisplay.from_predictions(
-            target, label, display_labels=["healthy", "failure"], ax=figure.subplots(), cmap="Blues"
+            target,
+            label,
+            display_labels=["healthy", "failure"],
+            ax=picture.subplots(),
+            cmap="Blues",
         )
 
-    def reliability(figure: Figure) -> None:
-        axes = figure.subplots()
+    def reliability(picture: Figure) -> None:
+        axes = picture.subplots()
         edges = np.linspace(0.0, 1.0, 11)
         bins = np.clip(np.digitize(probability, edges) - 1, 0, 9)
         filled = [i for i in range(10) if np.any(bins == i)]

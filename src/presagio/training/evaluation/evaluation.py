@@ -1,4 +1,4 @@
-"""What is known of how good a model is: on rows that no choice has seen, and fold by fold."""
+"""How good a model is: on the held-out test set, and fold by fold."""
 
 from dataclasses import dataclass
 
@@ -9,32 +9,33 @@ from presagio.inference.measures import total_cost
 from presagio.inference.predictor import Prediction
 from presagio.machine.limits import rows_by_category
 from presagio.machine.spec import MachineSpec
+from presagio.training.datasets.dataset import input_columns
 from presagio.training.datasets.splitting import Part, make_folds, repeats
 from presagio.training.detectors.alarm import FailureAlarm
 from presagio.training.evaluation.cross_validation import cross_validate
 from presagio.training.evaluation.metrics import (
     Bools,
-    Figures,
     Interval,
-    ModeFigures,
+    Metrics,
+    ModeMetrics,
     Strings,
     bootstrap_intervals,
     evaluate,
-    figures_by_mode,
     mean_intervals,
+    metrics_by_mode,
 )
 from presagio.training.search.halving import Progress
 from presagio.training.search.parallel import one_thread_a_fit
 from presagio.training.search.search import SearchResult
 
 _PER = 1000
-# How often the training part is divided into folds to judge what was chosen, where rows are few.
-JUDGED_REPEATS = 2
+# How often the training part is divided into folds to evaluate the choice, where rows are few.
+REPEATS = 2
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """Figures of a model.
+class Evaluation:
+    """Metrics of a model.
 
     Attributes
     ----------
@@ -43,7 +44,7 @@ class Judgement:
     test_intervals
         With 95 % of its resamples.
     cross_validation
-        Mean figures of repeated cross-validation on the training part, features and parameters
+        Mean metrics of repeated cross-validation on the training part, features and parameters
         as chosen, thresholds and calibration chosen anew for each fold. Empty for a streamed
         model: of so many rows the held-out part says more than folds would.
     cross_validation_sd
@@ -52,26 +53,26 @@ class Judgement:
         The held-out part taken apart.
     cost
         Expected cost of 1,000 readings, from the held-out part.
-    baseline, baseline_cost
-        The described model on the same rows.
-    never_cost
-        What never to warn would cost.
+    reference, reference_cost
+        The reference model on the same rows.
+    always_negative_cost
+        What the always-negative baseline would cost.
     """
 
-    test: Figures
+    test: Metrics
     test_intervals: dict[str, Interval]
     cross_validation: dict[str, Interval]
     cross_validation_sd: dict[str, float]
-    by_category: dict[str, Figures]
-    by_mode: dict[str, ModeFigures]
+    by_category: dict[str, Metrics]
+    by_mode: dict[str, ModeMetrics]
     cost: float
-    baseline: Figures
-    baseline_cost: float
-    never_cost: float
+    reference: Metrics
+    reference_cost: float
+    always_negative_cost: float
 
 
 def predict(alarm: FailureAlarm, part: Part) -> Prediction:
-    """Return what a trained model says of a part, by scikit-learn."""
+    """Return what a trained model predicts for a part, by scikit-learn."""
     score = alarm.decision_function(part.inputs)
     return Prediction(score, alarm.probability(score), score >= alarm.threshold_)
 
@@ -80,30 +81,32 @@ def _named(spec: MachineSpec, alarm: FailureAlarm, part: Part) -> Strings:
     """Name the failure mode of each row as answers do, shape ``(n,)``; empty text for none."""
     labels = [plan.label for plan in alarm.plans]
     odds = dict(zip(labels, alarm.log_odds(part.inputs).T, strict=True))
-    rows = part.inputs[[*spec.input_names]].to_numpy(dtype=np.float64)
-    return np.array([name or "" for name in name_modes(spec, rows, odds)])
+    return np.array([name or "" for name in name_modes(spec, part.inputs, odds)])
 
 
-def judge(
+def evaluate_model(
     spec: MachineSpec,
     train: Part,
     test: Part,
     result: SearchResult,
+    prediction: Prediction,
     *,
     divided_by: str | None = None,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
-) -> Judgement:
-    """Judge what a search chose.
+) -> Evaluation:
+    """Evaluate what a search chose.
 
     Parameters
     ----------
     spec
         The machine spec, whose costs count.
     train, test
-        The part that it was chosen and trained on, and the part that no choice has seen.
+        The part that it was chosen and trained on, and the held-out test set.
     result
         The choice.
+    prediction
+        What it predicts for the test set.
     divided_by
         As in the search.
     seed
@@ -111,35 +114,37 @@ def judge(
     progress
         Called with (folds done, folds in all).
     """
-    times = repeats(len(train), JUDGED_REPEATS) if result.method == "exact" else 0
+    times = repeats(len(train), REPEATS) if result.method == "exact" else 0
     divisions = [make_folds(train, divided_by, seed=seed + 1000 + i) for i in range(times)]
     with one_thread_a_fit():
         folds = list(cross_validate(spec, train, result.alarm.plans, divisions, progress))
-    said = predict(result.alarm, test)
-    old = result.baseline.decision_function(test.inputs)
-    described = old >= 0.0
+    # The reference model has no probability of its own; the sigmoid of its score stands for one.
+    score = result.reference.decision_function(test.inputs)
+    reference = Prediction(score, 1.0 / (1.0 + np.exp(-score)), score >= 0.0)
 
-    def figures(rows: Bools) -> Figures:
+    def measure(found: Prediction, rows: Bools | slice = slice(None)) -> Metrics:
         return evaluate(
-            test.target[rows], said.score[rows], said.probability[rows], said.label[rows]
+            test.target[rows], found.score[rows], found.probability[rows], found.label[rows]
         )
-
-    columns = dict(zip(spec.input_names, test.inputs.to_numpy().T, strict=True))
 
     def cost(alarm: Bools) -> float:
         return _PER * total_cost(test.target, alarm, spec.costs) / len(test)
 
     intervals = mean_intervals(folds)
-    return Judgement(
-        evaluate(test.target, said.score, said.probability, said.label),
-        bootstrap_intervals(test.target, said.score, said.label, seed=seed),
-        intervals,
-        {name: float(np.std([getattr(one, name) for one in folds])) for name in intervals},
-        {name: figures(rows) for name, rows in rows_by_category(spec, columns).items()},
-        figures_by_mode(test.labels, said.label, _named(spec, result.alarm, test)),
-        cost(said.label),
-        # It has no probability of its own; the sigmoid of its score stands for one.
-        evaluate(test.target, old, 1.0 / (1.0 + np.exp(-old)), described),
-        cost(described),
-        cost(np.zeros(len(test), dtype=bool)),
+    categories = rows_by_category(spec, input_columns(spec, test.inputs))
+    return Evaluation(
+        test=measure(prediction),
+        test_intervals=bootstrap_intervals(
+            test.target, prediction.score, prediction.label, seed=seed
+        ),
+        cross_validation=intervals,
+        cross_validation_sd={
+            name: float(np.std([getattr(fold, name) for fold in folds])) for name in intervals
+        },
+        by_category={name: measure(prediction, rows) for name, rows in categories.items()},
+        by_mode=metrics_by_mode(test.labels, prediction.label, _named(spec, result.alarm, test)),
+        cost=cost(prediction.label),
+        reference=measure(reference),
+        reference_cost=cost(reference.label),
+        always_negative_cost=cost(np.zeros(len(test), dtype=bool)),
     )

@@ -1,14 +1,14 @@
-"""How good a model is on rows that no choice has seen."""
+"""How good a model is on the held-out test set."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn import metrics
 
 from presagio.inference.measures import f1_of
+from presagio.training.datasets.dataset import Labels, target_of
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -16,10 +16,10 @@ Strings = NDArray[np.str_]
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Figures of the failure class at the model's threshold, and over all thresholds.
+class Metrics:
+    """Metrics of the failure class at the model's threshold, and over all thresholds.
 
-    Accuracy is left out on purpose: never to warn is right 96.6 % of the time on the AI4I data.
+    Accuracy is left out on purpose: the always-negative baseline has 96.6 % on the AI4I data.
     """
 
     precision: float
@@ -35,7 +35,7 @@ class Figures:
     true_negatives: int
 
     def as_metrics(self, prefix: str) -> dict[str, float]:
-        """Return the figures under names such as ``test_f1``."""
+        """Return them under names such as ``test_f1``."""
         return {f"{prefix}_{name}": float(value) for name, value in asdict(self).items()}
 
 
@@ -43,11 +43,11 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def evaluate(target: Bools, score: Floats, probability: Floats, label: Bools) -> Figures:
-    """Judge predictions; every array has shape ``(n,)``.
+def evaluate(target: Bools, score: Floats, probability: Floats, label: Bools) -> Metrics:
+    """Evaluate predictions; every array has shape ``(n,)``.
 
     What is not defined where there is no failure, or nothing else, is 0 (the area under the ROC
-    curve 0.5), so that small groups of rows can be judged too.
+    curve 0.5), so that small groups of rows have metrics too.
     """
     found, missed = int(np.sum(target & label)), int(np.sum(target & ~label))
     false, healthy = int(np.sum(~target & label)), int(np.sum(~target & ~label))
@@ -57,7 +57,7 @@ def evaluate(target: Bools, score: Floats, probability: Floats, label: Bools) ->
         if target.any() and not target.all()
         else (0.0, 0.5)
     )
-    return Figures(
+    return Metrics(
         precision=_ratio(found, found + false),
         recall=_ratio(found, found + missed),
         f1=f1_of(target, label),
@@ -81,12 +81,12 @@ class Interval:
     high: float
 
 
-_JUDGED = ("f1", "average_precision", "mcc", "precision", "recall")
+_WITH_INTERVALS = ("f1", "average_precision", "mcc", "precision", "recall")
 _RESAMPLES = 500
 
 
 def _resampled(failures: Bools, healthy: NDArray[np.int64], drawn: Floats) -> Floats:
-    """Return the figures of one resample, in the order of ``_JUDGED``.
+    """Return the metrics of one resample, in the order of ``_WITH_INTERVALS``.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def _resampled(failures: Bools, healthy: NDArray[np.int64], drawn: Floats) -> Fl
 def bootstrap_intervals(
     target: Bools, score: Floats, label: Bools, *, seed: int = 0
 ) -> dict[str, Interval]:
-    """Say how far figures of one held-out part can be trusted: 95 % of its resamples.
+    """Say how far metrics of one held-out part can be trusted: 95 % of its resamples.
 
     Resampled are failures and others apart, so that each resample has as many of them. All arrays
     have shape ``(n,)``. Of healthy rows it only counts between which failures they stand: that
@@ -137,19 +137,19 @@ def bootstrap_intervals(
     low, high = np.percentile(resamples, (2.5, 97.5), axis=0)
     return {
         name: Interval(getattr(whole, name), float(low[i]), float(high[i]))
-        for i, name in enumerate(_JUDGED)
+        for i, name in enumerate(_WITH_INTERVALS)
     }
 
 
-def mean_intervals(figures: Sequence[Figures]) -> dict[str, Interval]:
-    """Average figures of several judgements, with 95 % of where their mean lies.
+def mean_intervals(folds: Sequence[Metrics]) -> dict[str, Interval]:
+    """Average the metrics of several folds, with 95 % of where their mean lies.
 
     Folds of one division share training rows, so the interval is somewhat too narrow (Bengio and
     Grandvalet, 2004); the standard deviation over folds is what a single test part may show.
     """
     found = {}
-    for name in _JUDGED if figures else ():
-        values = np.array([getattr(one, name) for one in figures])
+    for name in _WITH_INTERVALS if folds else ():
+        values = np.array([getattr(fold, name) for fold in folds])
         error = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
         mean = float(values.mean())
         found[name] = Interval(mean, mean - float(error), mean + float(error))
@@ -157,7 +157,7 @@ def mean_intervals(figures: Sequence[Figures]) -> dict[str, Interval]:
 
 
 @dataclass(frozen=True)
-class ModeFigures:
+class ModeMetrics:
     """How failures of one mode are found.
 
     Attributes
@@ -173,25 +173,25 @@ class ModeFigures:
     named: int
 
 
-def figures_by_mode(labels: pd.DataFrame, alarm: Bools, named: Strings) -> dict[str, ModeFigures]:
-    """Judge the failures of each mode apart.
+def metrics_by_mode(labels: Labels, alarm: Bools, named: Strings) -> dict[str, ModeMetrics]:
+    """Evaluate the failures of each mode apart.
 
     Parameters
     ----------
     labels
-        ``n`` rows: the target first, then the failure modes.
+        Arrays of shape ``(n,)``: the target first, then the failure modes.
     alarm
         Shape ``(n,)``.
     named
         The mode that the model names for each row, shape ``(n,)``.
     """
-    failed = labels.iloc[:, 0].to_numpy(dtype=bool)
-    modes = {name: labels[name].to_numpy(dtype=bool) & failed for name in labels.columns[1:]}
-    right = np.zeros(len(labels), dtype=bool)
+    failed = target_of(labels)
+    modes = {name: values & failed for name, values in [*labels.items()][1:]}
+    right = np.zeros_like(failed)
     for name, rows in modes.items():
         right |= rows & (named == name)
     return {
-        name: ModeFigures(
+        name: ModeMetrics(
             int(rows.sum()), int((rows & alarm).sum()), int((rows & alarm & right).sum())
         )
         for name, rows in modes.items()

@@ -1,22 +1,23 @@
-"""The serving artifact of a trained model, held against scikit-learn before it counts."""
+"""The serving artifact of a trained model, compared with scikit-learn before it counts."""
 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import Example, write_artifact
 from presagio.inference.predictor import Prediction, load_predictor, open_predictor
-from presagio.machine.spec import MachineSpec
-from presagio.training.export.onnx_graph import Precision, export_graph
+from presagio.training.detectors.detector import Precision
+from presagio.training.export.onnx_graph import export_graph
 from presagio.training.train import TrainedModel
 
 Floats = NDArray[np.float64]
 
 _RECORDED_EXAMPLES = 10
 _PARITY = 1e-3
+# Tried in this order.
+_PRECISIONS: tuple[Precision, ...] = ("single", "double")
 # From so many vectors on single precision is worth its error, while that is well within parity.
 _SINGLE_FROM = 100
 _SINGLE_PARITY = 3e-4
@@ -25,18 +26,18 @@ _MOST_PARITY_ROWS = 100_000
 _BACKGROUND_ROWS = 50
 
 
-def _examples(inputs: Floats, said: Prediction, threshold: float) -> tuple[Example, ...]:
-    clear = np.abs(said.score - threshold) > 10 * _PARITY
+def _examples(inputs: Floats, prediction: Prediction, threshold: float) -> tuple[Example, ...]:
+    clear = np.abs(prediction.score - threshold) > 10 * _PARITY
     chosen = [
         i for label in (True, False)
-        for i in np.flatnonzero(clear & (said.label == label))[:_RECORDED_EXAMPLES]
+        for i in np.flatnonzero(clear & (prediction.label == label))[:_RECORDED_EXAMPLES]
     ]  # fmt: skip
     return tuple(
         Example(
             inputs=tuple(float(value) for value in inputs[i]),
-            score=float(said.score[i]),
-            probability=float(said.probability[i]),
-            label=bool(said.label[i]),
+            score=float(prediction.score[i]),
+            probability=float(prediction.probability[i]),
+            label=bool(prediction.label[i]),
         )
         for i in chosen
     )
@@ -45,10 +46,10 @@ def _examples(inputs: Floats, said: Prediction, threshold: float) -> tuple[Examp
 def _parity_rows(model: TrainedModel) -> Floats:
     """Return the test part, and rows near to rows of the training part, at least 10,000 in all."""
     spec, split = model.spec, model.split
-    test = split.test.inputs.head(_MOST_PARITY_ROWS).to_numpy(dtype=np.float64)
+    test = split.test.inputs[:_MOST_PARITY_ROWS]
     rng = np.random.default_rng(model.seed)
     chosen = rng.integers(len(split.train), size=max(_PARITY_ROWS - len(test), 0))
-    more = split.train.inputs.iloc[chosen].to_numpy(dtype=np.float64, copy=True)
+    more = split.train.inputs[chosen]
     numbers = len(spec.feature_names)
     spread = 0.1 * test[:, :numbers].std(axis=0)
     low, high = np.array([feature.range for feature in spec.features]).T
@@ -58,13 +59,12 @@ def _parity_rows(model: TrainedModel) -> Floats:
 
 
 def _background(model: TrainedModel) -> tuple[tuple[float, ...], ...]:
-    """Draw rows of the training part, against which answers are explained."""
+    """Draw rows of the training part, with which explanations compare a reading."""
     rows = model.split.train.inputs
     drawn = np.random.default_rng(model.seed).choice(
         len(rows), size=min(_BACKGROUND_ROWS, len(rows)), replace=False
     )
-    found = rows.iloc[np.sort(drawn)].to_numpy(dtype=np.float64)
-    return tuple(tuple(float(value) for value in row) for row in found)
+    return tuple(tuple(float(value) for value in row) for row in rows[np.sort(drawn)])
 
 
 def _differences(
@@ -78,7 +78,7 @@ def _differences(
 
 
 def export_model(model: TrainedModel, folder: Path) -> str:
-    """Write the serving artifact and hold it against scikit-learn on at least 10,000 rows.
+    """Write the serving artifact, and compare it with scikit-learn on at least 10,000 rows.
 
     A model of many vectors is written in single precision, unless that is off by too much.
 
@@ -94,10 +94,9 @@ def export_model(model: TrainedModel, folder: Path) -> str:
         threshold.
     """
     alarm, rows = model.result.alarm, _parity_rows(model)
-    expected = alarm.decision_function(_frame(model.spec, rows))
+    expected = alarm.decision_function(rows)
     many = alarm.support_vectors > _SINGLE_FROM
-    precisions: tuple[Precision, ...] = ("single", "double") if many else ("double",)
-    for precision in precisions:
+    for precision in _PRECISIONS if many else _PRECISIONS[1:]:
         digest = write_artifact(
             folder,
             graph=export_graph(model.spec, alarm, precision=precision),
@@ -105,7 +104,7 @@ def export_model(model: TrainedModel, folder: Path) -> str:
             card=model.card,
             threshold=alarm.threshold_,
             modes=tuple(plan.label for plan in alarm.plans),
-            examples=_examples(rows, model.said, alarm.threshold_),
+            examples=_examples(rows, model.prediction, alarm.threshold_),
             background=_background(model),
         )
         difference, flipped = _differences(model, folder, rows, expected)
@@ -117,7 +116,3 @@ def export_model(model: TrainedModel, folder: Path) -> str:
         f"the exported graph is not the trained model: scores differ by up to {difference:.2g} "
         f"(allowed {_PARITY}), {flipped} labels differ of {len(rows)} rows"
     )
-
-
-def _frame(spec: MachineSpec, rows: Floats) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(spec.input_names))

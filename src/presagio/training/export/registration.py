@@ -1,34 +1,21 @@
-"""A trained model in the registry, with everything that it can be judged by later."""
+"""A trained model in the registry, with everything that it can be compared by later."""
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
+import pandas as pd
 
-from presagio.registry.versions import (
-    DATA_TAG,
-    HOLDOUT,
-    NEWEST_RECEIPT_TAG,
-    REFERENCE,
-    RegisteredVersion,
-)
+from presagio.registry.versions import DATA_TAG, NEWEST_RECEIPT_TAG, RegisteredVersion
 from presagio.registry.writer import LoggedCandidate, Registry, TrainingRecord
-from presagio.training.datasets.splitting import Part
-from presagio.training.evaluation.card import write_card
-from presagio.training.evaluation.curves import draw_curves
 from presagio.training.export.parity import export_model
+from presagio.training.export.report import write_report, write_tables
 from presagio.training.search.halving import Candidate
 from presagio.training.train import TrainedModel
 
-Floats = NDArray[np.float64]
-
-_REFERENCE_ROWS = 50_000
 # Candidates that came furthest are runs of their own; the others are in the table of candidates.
 LOGGED_CANDIDATES = 15
+_EXAMPLE_ROWS = 5
 
 
 def _logged(candidate: Candidate) -> LoggedCandidate:
@@ -36,32 +23,26 @@ def _logged(candidate: Candidate) -> LoggedCandidate:
     return LoggedCandidate(
         parameters={"label": plan.label, "features": plan.features.name, **plan.parameters},
         metrics={
-            **{f"cv_{name}": value for name, value in candidate.figures.items()},
+            **{f"cv_{name}": value for name, value in candidate.metrics.items()},
             "folds": len(candidate.folds),
             "fit_seconds": candidate.fit_seconds,
         },
     )
 
 
-def _write_table(path: Path, part: Part, **columns: Floats) -> Path:
-    everything = {**part.inputs, **part.labels, **columns}
-    pl.DataFrame({k: np.asarray(v) for k, v in everything.items()}).write_parquet(path)
-    return path
-
-
-def _write_tables(model: TrainedModel, folder: Path) -> tuple[Path, ...]:
-    """Write the tables that a version is judged by later.
-
-    The test part, by which the gate judges it and the champion; and the newest of the training
-    part with their probabilities, in order, by which drift is told from what is usual.
-    """
-    train = model.split.train
-    sample = train.take(np.arange(max(len(train) - _REFERENCE_ROWS, 0), len(train)))
-    probability = model.result.alarm.predict_proba(sample.inputs)[:, 1]
-    return (
-        _write_table(folder / f"{HOLDOUT}.parquet", model.split.test),
-        _write_table(folder / f"{REFERENCE}.parquet", sample, probability=probability),
+def _candidates(model: TrainedModel) -> tuple[LoggedCandidate, ...]:
+    """Return the reference model and the candidates that came furthest."""
+    plan, evaluation = model.result.reference_plan, model.evaluation
+    reference = LoggedCandidate(
+        {"features": plan.features.name, **plan.parameters},
+        {
+            **evaluation.reference.as_metrics("test"),
+            "test_cost_per_1000": evaluation.reference_cost,
+        },
+        kind="baseline",
     )
+    furthest = sorted(model.result.candidates, key=lambda candidate: -len(candidate.folds))
+    return (reference, *map(_logged, furthest[:LOGGED_CANDIDATES]))
 
 
 def _ranges(numbers: tuple[int, ...]) -> str:
@@ -75,63 +56,34 @@ def _ranges(numbers: tuple[int, ...]) -> str:
     return ",".join(f"{a}-{b}" if b > a else str(a) for a, b in runs)
 
 
-def _record(
-    model: TrainedModel, artifact: Path, digest: str, attachments: list[Path]
-) -> TrainingRecord:
-    result, figures = model.result, model.judgement
-    furthest = sorted(result.candidates, key=lambda candidate: -len(candidate.folds))
-    svc = result.baseline["svc"]
-    described = LoggedCandidate(
-        {"features": "raw", "kernel": svc.kernel, "C": svc.C, "class_weight": svc.class_weight},
-        {**figures.baseline.as_metrics("test"), "test_cost_per_1000": figures.baseline_cost},
-        kind="baseline",
-    )
+def _parameters(model: TrainedModel) -> dict[str, Any]:
+    result = model.result
     parameters: dict[str, Any] = {
         "shape": result.shape, "method": result.method, "threshold": result.alarm.threshold_,
+        "seed": model.seed,
     }  # fmt: skip
     for plan in result.alarm.plans:
         parameters[f"{plan.label}.features"] = plan.features.name
         parameters |= {f"{plan.label}.{name}": value for name, value in plan.parameters.items()}
-    cross = {f"cv_{name}": interval.mean for name, interval in figures.cross_validation.items()}
-    return TrainingRecord(
-        parameters={**parameters, "seed": model.seed},
-        metrics={
-            **cross,
-            **figures.test.as_metrics("test"),
-            "test_cost_per_1000": figures.cost,
-        },
-        tags={
-            "presagio.data_source": model.dataset.source,
-            DATA_TAG: model.dataset.sha256,
-            "presagio.receipts": _ranges(model.dataset.receipts),
-            NEWEST_RECEIPT_TAG: str(max(model.dataset.receipts, default="")),
-            "presagio.machine": model.spec.name,
-            "presagio.version": version("presagio"),
-        },
-        candidates=(described, *map(_logged, furthest[:LOGGED_CANDIDATES])),
-        attachments=tuple(attachments),
-        artifact=artifact,
-        tables=_write_tables(model, artifact.parent),
-        digest=digest,
-        estimator=result.alarm,
-        input_example=model.split.train.inputs.head(5),
-    )
+    return parameters
 
 
-def _write_candidates(model: TrainedModel, path: Path) -> Path:
-    """Write all candidates of the search as JSON."""
-    rows = [
-        {
-            "label": candidate.plan.label,
-            "features": candidate.plan.features.name,
-            **candidate.plan.parameters,
-            **candidate.figures,
-            "folds": len(candidate.folds),
-        }
-        for candidate in model.result.candidates
-    ]
-    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    return path
+def _metrics(model: TrainedModel) -> dict[str, float]:
+    evaluation = model.evaluation
+    folds = {f"cv_{name}": found.mean for name, found in evaluation.cross_validation.items()}
+    return folds | evaluation.test.as_metrics("test") | {"test_cost_per_1000": evaluation.cost}
+
+
+def _tags(model: TrainedModel) -> dict[str, str]:
+    receipts = model.dataset.receipts
+    return {
+        "presagio.data_source": model.dataset.source,
+        DATA_TAG: model.dataset.sha256,
+        "presagio.receipts": _ranges(receipts),
+        NEWEST_RECEIPT_TAG: str(max(receipts, default="")),
+        "presagio.machine": model.spec.name,
+        "presagio.version": version("presagio"),
+    }
 
 
 def register_model(model: TrainedModel, registry: Registry, folder: Path) -> RegisteredVersion:
@@ -155,11 +107,25 @@ def register_model(model: TrainedModel, registry: Registry, folder: Path) -> Reg
     RegistryError
         If MLflow refuses or cannot be reached.
     """
-    digest = export_model(model, folder / "artifact")
-    said, target = model.said, model.split.test.target
-    attachments = draw_curves(folder, target, said.score, said.probability, said.label)
-    attachments.append(write_card(folder / "card.html", model.card))
-    attachments.append(_write_candidates(model, folder / "candidates.json"))
-    registered = registry.register(_record(model, folder / "artifact", digest, attachments))
+    artifact = folder / "artifact"
+    digest = export_model(model, artifact)
+    # MLflow reads names and types of a signature from a data frame.
+    rows = model.split.train.inputs[:_EXAMPLE_ROWS]
+    example = pd.DataFrame(rows, columns=[*model.spec.input_names])
+    registered = registry.register(
+        TrainingRecord(
+            parameters=_parameters(model),
+            metrics=_metrics(model),
+            tags=_tags(model),
+            candidates=_candidates(model),
+            attachments=write_report(model, folder),
+            artifact=artifact,
+            tables=write_tables(model, folder),
+            digest=digest,
+            estimator=model.result.alarm,
+            input_example=example,
+            output_example=model.result.alarm.predict(example),
+        )
+    )
     registry.assign("challenger", registered)
     return registered

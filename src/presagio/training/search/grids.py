@@ -15,14 +15,14 @@ DEFAULT_GRID: Grid = (
     {"kernel": ["linear"], "C": [1.0], "class_weight": ["balanced"]},
     {"kernel": ["rbf"], "C": [1.0], "gamma": [0.5], "class_weight": ["balanced"]},
 )
-# For tests and CI, which train often and judge the machinery, not the model.
+# For tests and CI, which train often and check the program, not the model.
 SMALL_GRID: Grid = (
     {"kernel": ["linear"], "C": [1.0]},
     {"kernel": ["rbf"], "C": [10.0], "gamma": [0.5]},
 )
-# The described system's: linear, on raw inputs. It oversampled failures to half of all rows, which
-# to a Support Vector Machine is the same as weighting them so.
-BASELINE_GRID: Grid = (
+# The reference model's: linear, on raw inputs. It oversampled failures to half of all rows, which
+# to an SVM is the same as weighting them so.
+REFERENCE_GRID: Grid = (
     {"kernel": ["linear"], "C": [0.01, 0.11, 10.0], "class_weight": ["balanced"]},
 )
 GRIDS: Mapping[GridName, Grid] = {"full": DEFAULT_GRID, "small": SMALL_GRID}

@@ -1,4 +1,4 @@
-"""Which features and which kernel make the best detector of one label."""
+"""Which features and which kernel make the best detector of one label: successive halving."""
 
 import time
 from collections import defaultdict
@@ -13,9 +13,8 @@ from sklearn.metrics import average_precision_score
 from presagio.inference.measures import f1_of
 from presagio.training.datasets.mapped import Positions
 from presagio.training.datasets.splitting import FOLDS, Folds
-from presagio.training.detectors.alarm import DetectorPlan, decide, fit_detector
-from presagio.training.detectors.expansion import expand
 from presagio.training.detectors.features import FeatureTable
+from presagio.training.detectors.plans import DetectorPlan, build_detector
 
 Bools = NDArray[np.bool_]
 Progress = Callable[[int, int], None]
@@ -52,7 +51,7 @@ class Candidate:
     fit_seconds
         Processor time of its last fit.
     vectors
-        Support vectors that each answer is computed from; a linear machine needs none.
+        Support vectors that a prediction is computed from; a linear SVM needs none.
     """
 
     plan: DetectorPlan
@@ -71,7 +70,7 @@ class Candidate:
         return float(np.std([fold.value for fold in self.folds]) / np.sqrt(len(self.folds)))
 
     @property
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Means and standard deviations over the folds, for reports."""
         precision = [fold.average_precision for fold in self.folds]
         f1 = [fold.f1 for fold in self.folds]
@@ -108,8 +107,8 @@ class Counter:
 
 
 @dataclass
-class Runner:
-    """A candidate in the race."""
+class Trial:
+    """A candidate that is being compared: what it has scored so far."""
 
     plan: DetectorPlan
     look: list[FoldScore] = field(default_factory=list)
@@ -121,13 +120,17 @@ class Runner:
         self, scores: list[FoldScore], table: FeatureTable, target: Bools, train: Positions,
         test: Positions,
     ) -> None:  # fmt: skip
-        """Learn from some rows, be judged on others, and add how that went to the scores."""
+        """Learn from some rows, be tested on others, and add how that went to the scores.
+
+        The target of all rows of the table has shape ``(n,)``.
+        """
         # Of this thread: others take their turns meanwhile.
         began = time.thread_time()
-        detector = fit_detector(table, self.plan, target, train)
+        detector = build_detector(self.plan)
+        detector.fit(table.rows(self.plan.features, train), target[train])
         self.seconds = time.thread_time() - began
-        decision = decide(detector, table, self.plan, test)
-        self.vectors = expand(detector).vector_count
+        decision = detector.decision_function(table.rows(self.plan.features, test))
+        self.vectors = detector.size
         precision = average_precision_score(target[test], decision)
         scores.append(FoldScore(float(precision), f1_of(target[test], decision >= 0.0)))
 
@@ -137,7 +140,7 @@ class Runner:
         return Candidate(self.plan, scores, self.seconds, self.vectors)
 
 
-def in_order(runners: Sequence[Runner]) -> list[Runner]:
+def in_order(trials: Sequence[Trial]) -> list[Trial]:
     """Return candidates, the best first; of equals those that need fewer features.
 
     Of those that are equal even so, one of each set of features comes first, then a second one of
@@ -145,18 +148,19 @@ def in_order(runners: Sequence[Runner]) -> list[Runner]:
     place for the features that are without one on all folds.
     """
     keyed, before = [], defaultdict[tuple[float, str], int](int)
-    for runner in runners:
-        value, features = round(runner.candidate().value, 6), runner.plan.features
+    for trial in trials:
+        value, features = round(trial.candidate().value, 6), trial.plan.features
         place = before[value, features.name]
         before[value, features.name] += 1
-        keyed.append(((-value, len(features.columns), place), runner))
-    return [runner for _, runner in sorted(keyed, key=lambda pair: pair[0])]
+        keyed.append(((-value, len(features.columns), place), trial))
+    return [trial for _, trial in sorted(keyed, key=lambda pair: pair[0])]
 
 
 def first_rows(target: Bools, train: Positions, seed: int) -> Positions:
     """Return what a first look learns from: rows with enough failures among them, not all.
 
     Fits grow with the square of the rows, and three of four candidates are gone after the first.
+    The target has shape ``(n,)``, what is returned ``(m,)``.
     """
     share = _ENOUGH_FAILURES / max(int(target[train].sum()), 1)
     if share >= 1.0:
@@ -167,7 +171,7 @@ def first_rows(target: Bools, train: Positions, seed: int) -> Positions:
     return np.sort(np.concatenate(chosen))
 
 
-def race(
+def successive_halving(
     table: FeatureTable,
     plans: Sequence[DetectorPlan],
     target: Bools,
@@ -177,13 +181,13 @@ def race(
     finalists: int = FINALISTS,
     seed: int = 0,
 ) -> list[Candidate]:
-    """Let candidates see more and more rows, fewer each time (successive halving); the best first.
+    """Let candidates see more and more rows, fewer of them each time; the best comes first.
 
     All have a first look at some rows, a quarter of them at the first fold, and so on.
 
     Of those that see all folds and come within one standard error of the highest value, the best
     has the fewest features, and of these the fewest hundreds of support vectors: a mode with few
-    failures would be left to chance, and answers would take longer for nothing.
+    failures would be left to chance, and predictions would take longer for nothing.
 
     Parameters
     ----------
@@ -192,11 +196,11 @@ def race(
     plans
         The candidates, all for one label.
     target
-        That label of each row.
+        That label of each row, shape ``(n,)``.
     folds
         How the rows are divided.
     counter
-        Told of each fit.
+        Counts each fit.
     finalists
         How many see all folds.
     seed
@@ -205,15 +209,15 @@ def race(
     Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification", 2016, with rows
     and folds for the resource.
     """
-    running, out = [Runner(plan) for plan in plans], []
+    running, out = [Trial(plan) for plan in plans], []
     with joblib.Parallel(return_as="generator_unordered") as pool:
 
-        def run(
-            runners: Sequence[Runner], train: Positions, test: Positions, *, look: bool
-        ) -> None:
+        def run(trials: Sequence[Trial], train: Positions, test: Positions, *, look: bool) -> None:
             jobs = (
-                joblib.delayed(r.run)(r.look if look else r.folds, table, target, train, test)
-                for r in runners
+                joblib.delayed(trial.run)(
+                    trial.look if look else trial.folds, table, target, train, test
+                )
+                for trial in trials
             )
             for _ in pool(jobs):
                 counter.one()
@@ -227,9 +231,9 @@ def race(
             running, gone = ranked[:count], ranked[count:]
             out += gone
             run(running, train, test, look=False)
-    ranked_last = [runner.candidate() for runner in in_order(running)]
+    ranked_last = [trial.candidate() for trial in in_order(running)]
     highest = ranked_last[0]
     near = [c for c in ranked_last if c.value >= highest.value - highest.error]
     best = min(near, key=lambda c: (len(c.plan.features.columns), c.vectors // 100, -c.value))
     others = [candidate for candidate in ranked_last if candidate is not best]
-    return [best, *others, *(runner.candidate() for runner in out)]
+    return [best, *others, *(trial.candidate() for trial in out)]

@@ -1,25 +1,32 @@
-"""The choice of a model, on the training part only: features, kernels, one machine or several."""
+"""The choice of a model, on the training part only: features, kernels, one detector or several."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
-from sklearn.pipeline import Pipeline
-
 from presagio.machine.spec import MachineSpec
+from presagio.training.datasets.dataset import Labels, target_of
 from presagio.training.datasets.splitting import Folds, Part, make_folds, repeats
-from presagio.training.detectors.alarm import DetectorPlan, FailureAlarm, Method, fit_detector
+from presagio.training.detectors.alarm import FailureAlarm
+from presagio.training.detectors.detector import Detector
 from presagio.training.detectors.features import FeatureSet, FeatureTable, feature_sets
-from presagio.training.search.grids import BASELINE_GRID, DEFAULT_GRID, Grid, parameter_points
-from presagio.training.search.halving import FINALISTS, Candidate, Counter, Progress, race, rounds
+from presagio.training.detectors.plans import DetectorPlan, Method, build_detector
+from presagio.training.search.grids import DEFAULT_GRID, REFERENCE_GRID, Grid, parameter_points
+from presagio.training.search.halving import (
+    FINALISTS,
+    Candidate,
+    Counter,
+    Progress,
+    rounds,
+    successive_halving,
+)
 from presagio.training.search.parallel import one_thread_a_fit
-from presagio.training.search.shapes import Shape, ShapeFigures, choose_shape, train_shape
+from presagio.training.search.shapes import Shape, ShapeMetrics, choose_shape, train_shape
 from presagio.training.search.thresholds import Thresholds
 
 # Divisions into folds for out-of-fold scores of the chosen plans, where rows are few.
 REPEATS = 3
-# Candidates race on no more rows: fits grow with the square of rows, ranks hardly change.
-_RACE_ROWS = 10_000
+# Candidates are compared on no more rows: fits grow with the square, ranks hardly change.
+_COMPARED_ROWS = 10_000
 # A mode with fewer failures cannot be learned by itself.
 _FEWEST_FAILURES = 20
 # Of a mode's failures, the share that has to count as failures of the machine.
@@ -44,17 +51,19 @@ class SearchResult:
         All candidates of all labels.
     grid
         The parameters that were tried.
-    baseline
-        The described model, trained on the rows of the race; it alarms from a score of 0 on.
+    reference, reference_plan
+        The reference model (a linear SVM on oversampled rows), trained on the rows that candidates
+        are compared on; its features are the inputs, and it alarms from a score of 0 on.
     """
 
     alarm: FailureAlarm
     thresholds: Thresholds
     shape: Shape
-    shapes: Mapping[Shape, ShapeFigures]
+    shapes: Mapping[Shape, ShapeMetrics]
     candidates: tuple[Candidate, ...]
     grid: Grid
-    baseline: Pipeline
+    reference: Detector
+    reference_plan: DetectorPlan
 
     @property
     def method(self) -> Method:
@@ -82,50 +91,52 @@ def _plans(label: str, sets: Sequence[FeatureSet], grid: Grid) -> list[DetectorP
     ]
 
 
-def learnable_modes(spec: MachineSpec, labels: pd.DataFrame) -> tuple[str, ...]:
+def learnable_modes(spec: MachineSpec, labels: Labels) -> tuple[str, ...]:
     """Return the failure modes that can have a detector: known, often enough, and counted."""
-    target = labels[spec.target.name].to_numpy(dtype=bool)
+    target = target_of(labels)
     return tuple(
         mode.name
         for mode in spec.modes
-        if mode.name in labels
-        and (found := labels[mode.name].to_numpy(dtype=bool)).sum() >= _FEWEST_FAILURES
+        if (found := labels.get(mode.name)) is not None
+        and found.sum() >= _FEWEST_FAILURES
         and target[found].mean() >= _COUNTS
     )
 
 
-class _Races:
-    """The races of all labels on the same rows, and that of the described model's parameters."""
+class _Comparisons:
+    """Candidates of all labels, and of the reference model, compared on the same rows."""
 
     def __init__(
         self, spec: MachineSpec, sample: Part, folds: Folds, grid: Grid, seed: int
     ) -> None:
         target = spec.target.name
-        self.table = FeatureTable(spec.model_dump_json(), sample.inputs)
+        self.table = FeatureTable(spec, sample.inputs)
         self._sample, self._folds, self._seed = sample, folds, seed
         self._plans = {target: _plans(target, feature_sets(spec), grid)}
         for mode in learnable_modes(spec, sample.labels):
             self._plans[mode] = _plans(mode, feature_sets(spec, mode), grid)
         raw = FeatureSet("raw", spec.input_names)
-        self._described = _plans(target, [raw], BASELINE_GRID)
+        self._reference = _plans(target, [raw], REFERENCE_GRID)
 
     def run(self, progress: Progress) -> tuple[dict[str, list[Candidate]], list[Candidate]]:
-        """Return the candidates of each label, the best first, and those of the described model."""
-        plans = [*self._plans.values()]
-        fits = sum(len(own) + sum(rounds(len(own))) for own in plans)
-        fits += len(self._described) + sum(rounds(len(self._described), 1, 1))
+        """Return the candidates of each label, the best first, and those of the reference model."""
+        fits = sum(len(plans) + sum(rounds(len(plans))) for plans in self._plans.values())
+        fits += len(self._reference) + sum(rounds(len(self._reference), 1, 1))
         counter = Counter(fits, progress)
         ranked = {
-            label: self._race(own, self._folds, counter) for label, own in self._plans.items()
+            label: self._compare(plans, self._folds, counter)
+            for label, plans in self._plans.items()
         }
         # It is for the report only: one fold will do.
-        return ranked, self._race(self._described, self._folds[:1], counter, 1)
+        return ranked, self._compare(self._reference, self._folds[:1], counter, 1)
 
-    def _race(
+    def _compare(
         self, plans: list[DetectorPlan], folds: Folds, counter: Counter, finalists: int = FINALISTS
     ) -> list[Candidate]:
-        target = self._sample.labels[plans[0].label].to_numpy(dtype=bool)
-        return race(self.table, plans, target, folds, counter, finalists=finalists, seed=self._seed)
+        target = self._sample.labels[plans[0].label]
+        return successive_halving(
+            self.table, plans, target, folds, counter, finalists=finalists, seed=self._seed
+        )
 
 
 def search(
@@ -149,10 +160,10 @@ def search(
     divided_by
         How it is divided into folds: by ``time``, by ``unit``, or None for stratified ones.
     grid
-        Parameters of the machines.
+        Parameters of the detectors.
     method
         How the choice is trained at last. ``streamed``: shapes are compared on the sample that
-        candidates race on, and calibration and threshold come from one fold of all rows.
+        candidates are compared on, and calibration and threshold come from one fold of all rows.
     seed
         Seed of the folds.
     progress
@@ -161,19 +172,20 @@ def search(
     Returns
     -------
     SearchResult
-        The winner, trained on all rows given.
+        The choice, trained on all rows given.
     """
     target = spec.target.name
-    sample = part.sample(_RACE_ROWS, seed=seed)
+    sample = part.sample(_COMPARED_ROWS, seed=seed)
     with one_thread_a_fit():
-        races = _Races(spec, sample, make_folds(sample, divided_by, seed=seed), grid, seed)
-        ranked, described = races.run(progress)
+        folds = make_folds(sample, divided_by, seed=seed)
+        comparisons = _Comparisons(spec, sample, folds, grid, seed)
+        ranked, reference = comparisons.run(progress)
         compared = part if method == "exact" else sample
         divisions = [
             make_folds(compared, divided_by, seed=seed + i)
             for i in range(repeats(len(compared), REPEATS))
         ]
-        shapes: dict[Shape, ShapeFigures] = {
+        shapes: dict[Shape, ShapeMetrics] = {
             "single": train_shape(spec, (ranked[target][0].plan,), compared, divisions)
         }
         if len(ranked) > 1:
@@ -184,8 +196,16 @@ def search(
         if method == "streamed":
             large = tuple(replace(plan, method=method) for plan in chosen.alarm.plans)
             chosen = train_shape(spec, large, part, [make_folds(part, divided_by, seed=seed)[:1]])
-        old = fit_detector(races.table, described[0].plan, sample.target, slice(None))
+        plan = reference[0].plan
+        linear = build_detector(plan).fit(comparisons.table.rows(plan.features), sample.target)
     candidates = [candidate for found in ranked.values() for candidate in found]
     return SearchResult(
-        chosen.alarm, chosen.thresholds, shape, shapes, (*candidates, *described), grid, old
+        alarm=chosen.alarm,
+        thresholds=chosen.thresholds,
+        shape=shape,
+        shapes=shapes,
+        candidates=(*candidates, *reference),
+        grid=grid,
+        reference=linear,
+        reference_plan=plan,
     )

@@ -1,4 +1,4 @@
-"""The shape of a model: a detector a failure mode, or one for all; which of them is better."""
+"""The shape of a model: one detector per failure mode, or one for all; which is better."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from sklearn.metrics import average_precision_score
 from presagio.inference.measures import f1_of, row_costs
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.splitting import FOLDS, Folds, Part
-from presagio.training.detectors.alarm import DetectorPlan, FailureAlarm
+from presagio.training.detectors.alarm import FailureAlarm
+from presagio.training.detectors.plans import DetectorPlan
 from presagio.training.search.thresholds import Thresholds, choose_thresholds
 
 Floats = NDArray[np.float64]
@@ -24,7 +25,7 @@ _ERRORS = 2.0
 
 
 @dataclass(frozen=True)
-class ShapeFigures:
+class ShapeMetrics:
     """How one shape of model does on out-of-fold scores.
 
     Attributes
@@ -53,21 +54,21 @@ class ShapeFigures:
 
 def train_shape(
     spec: MachineSpec, plans: tuple[DetectorPlan, ...], part: Part, divisions: Sequence[Folds]
-) -> ShapeFigures:
-    """Train a model, choose its threshold by cost, and judge it on out-of-fold scores."""
-    alarm = FailureAlarm(spec.model_dump_json(), plans)
+) -> ShapeMetrics:
+    """Train a model, choose its threshold by cost, and evaluate it on out-of-fold scores."""
+    alarm = FailureAlarm(spec, plans)
     alarm.fit(part.inputs, part.labels, folds=divisions)
-    thresholds = choose_thresholds(part.target[alarm.judged_], alarm.out_of_fold_, spec.costs)
+    thresholds = choose_thresholds(part.target[alarm.tested_], alarm.out_of_fold_, spec.costs)
     alarm.threshold_ = thresholds.cost
     costs, precisions, f1 = [], [], []
     for scores, division in zip(alarm.out_of_fold_, divisions, strict=True):
         for _, test in division:
-            target, score = part.target[test], scores[np.searchsorted(alarm.judged_, test)]
+            target, score = part.target[test], scores[np.searchsorted(alarm.tested_, test)]
             label = score >= thresholds.cost
             costs.append(_PER * float(row_costs(target, label, spec.costs).mean()))
             precisions.append(float(average_precision_score(target, score)))
             f1.append(f1_of(target, label))
-    return ShapeFigures(alarm, thresholds, tuple(costs), tuple(precisions), float(np.mean(f1)))
+    return ShapeMetrics(alarm, thresholds, tuple(costs), tuple(precisions), float(np.mean(f1)))
 
 
 def _clear(differences: Floats) -> float:
@@ -79,11 +80,11 @@ def _clear(differences: Floats) -> float:
     return mean if abs(mean) > _ERRORS * error else 0.0
 
 
-def choose_shape(shapes: Mapping[Shape, ShapeFigures]) -> Shape:
+def choose_shape(shapes: Mapping[Shape, ShapeMetrics]) -> Shape:
     """Choose the cheaper shape; where costs are nearly the same, the one that ranks better.
 
     Both are compared fold by fold, and a difference within two standard errors is none.
-    Where neither cost nor average precision tells, a detector a mode names the cause.
+    Where neither cost nor average precision tells, one detector per mode names the cause.
     """
     if "per_mode" not in shapes:
         return "single"

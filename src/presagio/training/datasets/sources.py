@@ -1,0 +1,85 @@
+"""Where labelled readings come from: a CSV file, the fetched data set, the generator."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from presagio.errors import DataError
+from presagio.ingest.checking import CheckedFile, check_file, suffix_of
+from presagio.machine.simulation import simulate
+from presagio.machine.spec import MachineSpec
+from presagio.settings import Settings
+from presagio.training.datasets.dataset import Dataset, DatasetBuilder, dataset_from_frame
+
+FETCHED_FILE = "ai4i2020.csv"
+_GENERATED_ROWS = 10_000
+
+
+def _checked_csv(path: Path, spec: MachineSpec) -> CheckedFile:
+    try:
+        with path.open("rb") as file:
+            checked = check_file(file, spec, suffix=suffix_of(path.name) or ".csv")
+    except OSError as err:
+        raise DataError(f"{path} cannot be read: {err.strerror}") from err
+    if checked.fault is not None:
+        raise checked.fault
+    return checked
+
+
+def read_labelled_csv(path: Path, spec: MachineSpec) -> Dataset:
+    """Read a CSV file of labelled readings through the checks of the intake.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or has nothing to learn from.
+    UnreadableFileError
+        If the file is not one of readings.
+    """
+    checked = _checked_csv(path, spec)
+    return dataset_from_frame(checked.accepted, spec, path.name, rejected=len(checked.rejected))
+
+
+def generate_dataset(spec: MachineSpec, rows: int = _GENERATED_ROWS, *, seed: int = 0) -> Dataset:
+    """Generate labelled readings from the spec's recipe."""
+    builder = DatasetBuilder(spec)
+    for block in simulate(spec, rows, seed=seed):
+        builder.add(block)
+    return builder.finish(_generated(rows, seed))
+
+
+def _generated(rows: int, seed: int) -> str:
+    return f"{rows} generated rows (seed {seed})"
+
+
+def real_data_file(settings: Settings) -> Path | None:
+    """Return the file of real rows at hand: the named one, else the fetched one."""
+    fetched = settings.data_folder / FETCHED_FILE
+    return settings.ai4i_csv or (fetched if fetched.exists() else None)
+
+
+def default_dataset(settings: Settings, spec: MachineSpec) -> Dataset:
+    """Take the data at hand: ``PRESAGIO_AI4I_CSV``, the fetched file, or generated rows."""
+    real = real_data_file(settings)
+    if real is not None:
+        return read_labelled_csv(real, spec)
+    made = generate_dataset(spec)
+    return replace(made, source=f"{made.source}, since no real data are at hand")
+
+
+def base_rows(settings: Settings, spec: MachineSpec) -> tuple[pl.DataFrame, str]:
+    """Return the labelled rows that every retraining learns from, and where they come from.
+
+    They are those that a first champion is trained on: :func:`default_dataset`.
+
+    Raises
+    ------
+    DataError, UnreadableFileError
+        If the named file cannot be read.
+    """
+    real = real_data_file(settings)
+    if real is not None:
+        return _checked_csv(real, spec).accepted, real.name
+    made = pl.concat(simulate(spec, _GENERATED_ROWS))
+    return made, _generated(_GENERATED_ROWS, 0)

@@ -1,0 +1,64 @@
+"""Files of a training, for people and later comparisons: curves, card, candidates, tables."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from presagio.registry.versions import HOLDOUT, REFERENCE
+from presagio.training.datasets.dataset import input_columns
+from presagio.training.datasets.splitting import Part
+from presagio.training.evaluation.card import write_card
+from presagio.training.evaluation.curves import draw_curves
+from presagio.training.train import TrainedModel
+
+_REFERENCE_ROWS = 50_000
+
+
+def _write_candidates(model: TrainedModel, path: Path) -> Path:
+    """Write all candidates of the search as JSON."""
+    rows = [
+        {
+            "label": candidate.plan.label,
+            "features": candidate.plan.features.name,
+            **candidate.plan.parameters,
+            **candidate.metrics,
+            "folds": len(candidate.folds),
+        }
+        for candidate in model.result.candidates
+    ]
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def write_report(model: TrainedModel, folder: Path) -> tuple[Path, ...]:
+    """Write curves, model card and candidates into a folder; return the files."""
+    test = model.prediction
+    curves = draw_curves(folder, model.split.test.target, test.score, test.probability, test.label)
+    card = write_card(folder / "card.html", model.card)
+    return (*curves, card, _write_candidates(model, folder / "candidates.json"))
+
+
+def _write_table(
+    path: Path, model: TrainedModel, part: Part, **columns: NDArray[np.float64]
+) -> Path:
+    table = {**input_columns(model.spec, part.inputs), **part.labels, **columns}
+    pl.DataFrame(table).write_parquet(path)
+    return path
+
+
+def write_tables(model: TrainedModel, folder: Path) -> tuple[Path, ...]:
+    """Write the tables that a version is compared by later, into a folder; return the files.
+
+    The test part, by which the gate compares it with the champion; and the newest of the training
+    part with their probabilities, in order, by which drift is told from what is usual.
+    """
+    train = model.split.train
+    sample = train.take(np.arange(max(len(train) - _REFERENCE_ROWS, 0), len(train)))
+    probability = model.result.alarm.predict_proba(sample.inputs)[:, 1]
+    return (
+        _write_table(folder / f"{HOLDOUT}.parquet", model, model.split.test),
+        _write_table(folder / f"{REFERENCE}.parquet", model, sample, probability=probability),
+    )
