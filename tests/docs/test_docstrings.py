@@ -78,14 +78,8 @@ def _missing(file: Path) -> Iterator[str]:
             yield f"{place}: an array without its shape"
 
 
-# Not there yet; who gets one there takes it out here.
-NOT_YET: set[str] = set()
-
-
 @pytest.mark.parametrize("package", PACKAGES)
 def test_docstrings_say_errors_and_shapes(package: str) -> None:
     files = sorted((SOURCE / package).rglob("*.py"))
     found = [fault for file in files for fault in _missing(file)]
-    if package in NOT_YET and found:
-        pytest.xfail(f"{len(found)} left")
     assert found == []

@@ -15,7 +15,7 @@ import pytest
 from presagio.ingest.checking import check_file
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.registry.writer import open_registry
-from presagio.serving.prometheus import Metrics
+from presagio.serving.prometheus import ApiMetrics
 from presagio.serving.recording import PREFIX, Recorder
 from presagio.serving.routes.feedback import PREFIX as PREDICTED
 from presagio.settings import Settings
@@ -103,7 +103,7 @@ def test_what_waits_is_kept_when_the_store_is_back(
 ) -> None:
     from presagio.serving.champion.holder import load_fallback
 
-    served, metrics = load_fallback(spec), Metrics()
+    served, metrics = load_fallback(spec), ApiMetrics()
     recorder = Recorder(settings.model_copy(update={"record_seconds": 3600.0}), spec, metrics)
     rows = served.predictor.arrange([spec.example] * 25_000)
     recorder.many("r", rows, served.predictor.predict(rows), served)
@@ -220,7 +220,7 @@ def test_the_thread_that_writes_outlives_any_fault(
 ) -> None:  # fmt: skip
     from presagio.serving.champion.holder import load_fallback
 
-    served, metrics = load_fallback(spec), Metrics()
+    served, metrics = load_fallback(spec), ApiMetrics()
     # Neither a disk that is gone nor anything else that is no error of ours may end it.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     recorder = Recorder(settings, spec, metrics)

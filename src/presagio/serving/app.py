@@ -35,7 +35,7 @@ from presagio.serving.http.at_once import AT_ONCE_KEY
 from presagio.serving.http.edge import Asgi, Edge
 from presagio.serving.http.open_connections import STATE_KEY, OpenConnections
 from presagio.serving.http.openapi import schemas_of
-from presagio.serving.prometheus import Metrics
+from presagio.serving.prometheus import ApiMetrics
 from presagio.serving.recording import Recorder
 from presagio.serving.routes.batch import Batches, batch_router
 from presagio.serving.routes.feedback import feedback_router
@@ -58,7 +58,7 @@ class _Shared:
     settings: Settings
     spec: MachineSpec
     board: Board
-    metrics: Metrics
+    metrics: ApiMetrics
     champion: Champion
     books: Bookkeeping
     guard: Guard
@@ -74,7 +74,7 @@ def _outside_issuer(settings: Settings) -> OutsideIssuer | None:
 
 
 def _make_parts(settings: Settings) -> _Shared:
-    spec, board, metrics = load_spec(settings.machine_spec), open_board(), Metrics()
+    spec, board, metrics = load_spec(settings.machine_spec), open_board(), ApiMetrics()
     guard = Guard(open_authority(settings, _outside_issuer(settings)))
 
     def reader() -> Any:

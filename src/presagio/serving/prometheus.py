@@ -24,7 +24,7 @@ _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0
 _SCORES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 
 
-class Metrics:
+class ApiMetrics:
     """The API's metrics; one object a process."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
 from presagio.serving.answer_block import BLOCK_ROWS, AnswerBlock, RowLayout, table_of
 from presagio.serving.champion.holder import Served
-from presagio.serving.prometheus import Metrics
+from presagio.serving.prometheus import ApiMetrics
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _CLOSE_LIMIT_S = 10.0
 class Recorder:
     """Takes answers into a bounded queue, and writes them from a thread of its own."""
 
-    def __init__(self, settings: Settings, spec: MachineSpec, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, spec: MachineSpec, metrics: ApiMetrics) -> None:
         self._settings, self._spec, self._metrics = settings, spec, metrics
         self._on, self._most = settings.record_predictions, settings.record_queue_rows
         self._layout = RowLayout(len(spec.input_names))

@@ -21,7 +21,7 @@ from presagio.errors import ReaderEndedError, ReadersBusyError, UnreadableFileEr
 from presagio.machine.headers import HeaderLimits
 from presagio.readings.process.pool import ReaderPool
 from presagio.readings.process.reader_limits import ReaderLimits
-from presagio.readings.process.reading import Part
+from presagio.readings.process.reading import ReadPart
 from tests.bombs import structs_within_each_other
 
 pytestmark = pytest.mark.unit
@@ -49,7 +49,7 @@ def _good() -> io.BytesIO:
     return _parquet(_ROWS.to_arrow())
 
 
-def _cells(pool: ReaderPool, body: io.BytesIO, *names: str, **options: Any) -> Generator[Part]:
+def _cells(pool: ReaderPool, body: io.BytesIO, *names: str, **options: Any) -> Generator[ReadPart]:
     arguments = {
         "columns": {name: name for name in names}, "cell_bytes": 1 << 16, "text_bytes": 1 << 30,
     }  # fmt: skip

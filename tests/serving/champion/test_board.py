@@ -9,7 +9,7 @@ import pytest
 
 from presagio.serving.champion.board import Board
 from presagio.serving.champion.worker_metrics import WorkerCollector
-from presagio.serving.prometheus import Metrics
+from presagio.serving.prometheus import ApiMetrics
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ BYTES = [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b" " * (1 << 20)]
 def test_an_odd_file_is_no_worker(board: Board, tmp_path: Path, content: bytes) -> None:
     (tmp_path / INIT).write_bytes(content)
     assert [worker.version for worker in board.workers()] == ["1"]
-    assert b'presagio_model_served{model="m",version="1"} 1.0' in Metrics().exposition(
+    assert b'presagio_model_served{model="m",version="1"} 1.0' in ApiMetrics().exposition(
         WorkerCollector(board)
     )
     board.post(version="3")

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from presagio.errors import ReadersBusyError
 from presagio.readings.process.reader_limits import ReaderLimits
 from presagio.readings.process.reader_process import ReaderProcess
-from presagio.readings.process.reading import Part, Reading
+from presagio.readings.process.reading import Reading, ReadPart
 
 _log = logging.getLogger(__name__)
 # Then a new one takes its place, so that memory goes back.
@@ -62,7 +62,7 @@ class ReaderPool:
 
     def read(
         self, task: str, file: BinaryIO, arguments: dict[str, Any], wait_s: float | None = None
-    ) -> Generator[Part]:
+    ) -> Generator[ReadPart]:
         """Yield the parts of a file, read by a task of :mod:`presagio.readings.process.tasks`.
 
         Parameters

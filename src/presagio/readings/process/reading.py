@@ -17,7 +17,7 @@ _TICK_S = 0.25
 
 
 @dataclass(frozen=True)
-class Part:
+class ReadPart:
     """A part of a file: what its task says of it, and its blocks of bytes."""
 
     about: dict[str, Any]
@@ -96,7 +96,7 @@ class Reading:
             self._waiting.clear()
         self._reader.send({"job": self._job, "stop": True})
 
-    def __iter__(self) -> Generator[Part]:
+    def __iter__(self) -> Generator[ReadPart]:
         """Yield the parts in order.
 
         Raises
@@ -115,7 +115,7 @@ class Reading:
                 with self._changed:
                     self._since = time.monotonic()
                 self._reader.send({"job": self._job, "taken": True})
-                yield Part(about, blocks)
+                yield ReadPart(about, blocks)
         finally:
             if self._ended is None:
                 self._stop()

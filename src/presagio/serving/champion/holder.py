@@ -17,7 +17,7 @@ from presagio.serving.champion import last_good
 from presagio.serving.champion.board import Board
 from presagio.serving.champion.following import Follower
 from presagio.serving.champion.served import Served, load_fallback
-from presagio.serving.prometheus import Metrics
+from presagio.serving.prometheus import ApiMetrics
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ class Champion:
         spec: MachineSpec,
         open_reader: "Callable[[], RegistryReader]",
         board: Board | None = None,
-        metrics: Metrics | None = None,
+        metrics: ApiMetrics | None = None,
     ) -> None:
         self._settings, self._spec = settings, spec
         self._open_reader = open_reader
         self._reader: RegistryReader | None = None
-        self._board, self._metrics = board or Board(None), metrics or Metrics()
+        self._board, self._metrics = board or Board(None), metrics or ApiMetrics()
         self.reason: str | None = "the registry has not been asked yet"
         self._refused: tuple[str, float] | None = None
         self._logged: set[str] = set()

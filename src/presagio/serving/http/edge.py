@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from presagio.serving.http.bodies import Receive, Scope
 from presagio.serving.http.problems import RefusedError, internal_error, problem_response
 from presagio.serving.logs import request_id
-from presagio.serving.prometheus import Metrics
+from presagio.serving.prometheus import ApiMetrics
 from presagio.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class Edge:
         app: Asgi,
         direct: Mapping[tuple[str, str], Direct],
         settings: Settings,
-        metrics: Metrics,
+        metrics: ApiMetrics,
     ) -> None:
         self.app, self._direct, self._metrics = app, direct, metrics
         self._most = settings.api_max_concurrency

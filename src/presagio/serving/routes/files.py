@@ -12,7 +12,7 @@ from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from presagio.readings.process.pool import open_pool
 from presagio.readings.process.reader_limits import reader_limits
-from presagio.readings.process.reading import Part
+from presagio.readings.process.reading import ReadPart
 from presagio.scoring.frames import as_frame
 from presagio.serving.bookkeeping import Bookkeeping
 from presagio.serving.champion.holder import Served
@@ -69,7 +69,7 @@ class FileScorer:
 
         return every()
 
-    def _read(self, path: Path, task: str) -> Iterator[Part]:
+    def _read(self, path: Path, task: str) -> Iterator[ReadPart]:
         limits = reader_limits(self.settings)
         headers = HeaderLimits(self.settings.max_columns, self.settings.max_name_length)
         arguments = {
@@ -88,7 +88,7 @@ class FileScorer:
             yield self._predicted(part, first)
             first += part.about["rows"]
 
-    def _predicted(self, part: Part, first: int) -> pl.DataFrame:
+    def _predicted(self, part: ReadPart, first: int) -> pl.DataFrame:
         rows, good = part.about["rows"], None
         empty = pl.Series([None], dtype=pl.String).new_from_index(0, rows)
         fault = reason = empty

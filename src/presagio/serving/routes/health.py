@@ -13,7 +13,7 @@ from presagio.serving.champion.worker_metrics import WorkerCollector
 from presagio.serving.executors import Executor
 from presagio.serving.http.answers import Readiness
 from presagio.serving.http.problems import RefusedError, problems
-from presagio.serving.prometheus import Metrics
+from presagio.serving.prometheus import ApiMetrics
 from presagio.serving.warmup import Warmup
 from presagio.settings import Settings
 
@@ -73,7 +73,7 @@ def health_router(
     return router
 
 
-def metrics_router(metrics: Metrics, board: Board, executor: Executor) -> APIRouter:
+def metrics_router(metrics: ApiMetrics, board: Board, executor: Executor) -> APIRouter:
     """Make the route that Prometheus reads."""
     router = APIRouter(tags=["health"])
 

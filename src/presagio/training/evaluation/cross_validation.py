@@ -34,7 +34,7 @@ def left_out(folds: int) -> list[tuple[int, ...]]:
     return [*((fold,) for fold in range(folds)), *combinations(range(folds), 2)]
 
 
-class _Division:
+class _SharedFits:
     """One division into folds, with the detectors that leave one or two of them out."""
 
     def __init__(
@@ -108,7 +108,7 @@ def cross_validate(
     done, total = 0, sum(map(len, divisions))
     with joblib.Parallel(return_as="generator") as pool:
         for folds in divisions:
-            division = _Division(table, part, plans, folds)
+            division = _SharedFits(table, part, plans, folds)
             keys = [(i, out) for i in range(len(plans)) for out in left_out(len(folds))]
             jobs = (joblib.delayed(division.fit)(plans[i], out) for i, out in keys)
             fits = dict(zip(keys, pool(jobs), strict=True))
