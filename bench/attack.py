@@ -162,7 +162,7 @@ def _measure(
     ending.set()
     for thread in threads:
         thread.join()
-    whole = Alarms([ms for own in found for ms in own.ms], sum(own.failed for own in found))
+    whole = Alarms([ms for one in found for ms in one.ms], sum(one.failed for one in found))
     return whole, answers
 
 

@@ -113,7 +113,7 @@ def _full_prefix(stack: Stack, sizes: tuple[int, ...]) -> list[tuple[object, ...
         intake = open_intake(stack.settings, prefixes)
         began, cpu = time.monotonic(), time.process_time()
         batches = plan_batches(intake, most_files=size)
-        whole, own = time.monotonic() - began, time.process_time() - cpu
+        whole, busy = time.monotonic() - began, time.process_time() - cpu
         assert sum(len(batch.keys) for batch in batches) == size
         began = time.monotonic()
         plan_batches(intake)
@@ -123,7 +123,7 @@ def _full_prefix(stack: Stack, sizes: tuple[int, ...]) -> list[tuple[object, ...
         first = time.monotonic() - began
         intake.ledger.close()
         rows.append(
-            (f"{size:,}", f"{whole:.1f} s", f"{own:.1f} s", f"{own / size * 1e6:.0f} µs",
+            (f"{size:,}", f"{whole:.1f} s", f"{busy:.1f} s", f"{busy / size * 1e6:.0f} µs",
              f"{one_round:.1f} s", f"{first:.2f} s")
         )  # fmt: skip
     return rows

@@ -173,13 +173,13 @@ def run(size: Size) -> None:
             ("our share of its time", f"{ours / reference:.2f}", "0.2"),
             *(
                 row
-                for name, own in (("one detector per mode", per_mode), ("a single SVC", alone))
+                for name, speed in (("one detector per mode", per_mode), ("a single SVC", alone))
                 for row in (
                     (
-                        f"{name}, {own.vectors} support vectors, one core: bulk",
-                        f"{own.bulk:,.0f} rows/s", "1,500,000 rows/s",
+                        f"{name}, {speed.vectors} support vectors, one core: bulk",
+                        f"{speed.bulk:,.0f} rows/s", "1,500,000 rows/s",
                     ),
-                    (f"{name}: one row", f"{own.one:.1f} µs", "15 µs"),
+                    (f"{name}: one row", f"{speed.one:.1f} µs", "15 µs"),
                 )
             ),
         ],

@@ -51,10 +51,10 @@ class Stack:
             env=os.environ | {"PRESAGIO_HOME": str(self.home)} | env,
         )  # fmt: skip
 
-    def processes(self, word: str) -> list[psutil.Process]:
-        """Return the stack's processes with a word in their command line."""
+    def processes(self, name: str) -> list[psutil.Process]:
+        """Return the stack's processes with a name in their command line."""
         found = left_over(Layout(self.home))
-        return [process for process in found if word in " ".join(process.cmdline())]
+        return [process for process in found if name in " ".join(process.cmdline())]
 
     def receipts(self, **wanted: Any) -> list[Any]:
         """Return receipts of the ledger."""

@@ -101,10 +101,10 @@ def run(size: Size) -> None:
         first = [first_answer_s(*servers[0]) for _ in range(rounds)]
     ours, limits = runs.values()
     rows = [
-        _row(f"{server.name}, {when}", [getattr(run, part) for run in own],
+        _row(f"{server.name}, {when}", [getattr(run, part) for run in measured],
              [getattr(run, part) for run in limits])
         for part, when in (("fresh", "first second after ready"), ("settled", "settled"))
-        for (server, _), own in zip(servers, runs.values(), strict=True)
+        for (server, _), measured in zip(servers, runs.values(), strict=True)
     ]  # fmt: skip
     header = (
         "one row a request, 16 connections", "requests/s", "p50 ms", "p99 ms",

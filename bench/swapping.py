@@ -197,7 +197,7 @@ def run(size: Size) -> None:
             client = mlflow.MlflowClient(settings.mlflow_url, settings.mlflow_url)
             client.create_registered_model(settings.model_name)
             broken = (False, False, True)
-            first, second, third = (_register(client, settings, broken=own) for own in broken)
+            first, second, third = (_register(client, settings, broken=one) for one in broken)
             client.set_registered_model_alias(settings.model_name, "champion", first)
             server = _api(home, ports)
             with running(server) as process:

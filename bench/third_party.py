@@ -129,8 +129,8 @@ def run(size: Size) -> None:
                 seen.setdefault(server.name, []).append(load)
                 print(server.name, load, flush=True)
     loads = {
-        name: sorted(own, key=lambda load: load.requests)[len(own) // 2]
-        for name, own in seen.items()
+        name: sorted(measured, key=lambda load: load.requests)[len(measured) // 2]
+        for name, measured in seen.items()
     }
     rows = [
         (name, f"{load.requests:,.0f}", f"{load.p50_ms:.1f}", f"{load.p99_ms:.1f}",

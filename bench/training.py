@@ -70,8 +70,10 @@ def _draw(runs: list[_Run]) -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     for method, marker in (("exact", "o-"), ("streamed", "s-")):
-        own = [run for run in runs if run.method == method]
-        axes.plot([run.rows for run in own], [run.seconds for run in own], marker, label=method)
+        chosen = [run for run in runs if run.method == method]
+        axes.plot(
+            [run.rows for run in chosen], [run.seconds for run in chosen], marker, label=method
+        )
     axes.axvline(EXACT_ROWS / 0.8, color="grey", linestyle=":", label="switched by itself here")
     axes.set(xscale="log", yscale="log", xlabel="Rows", ylabel="Seconds, search to evaluation")
     axes.grid(visible=True, which="both", alpha=0.2)

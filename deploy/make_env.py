@@ -56,8 +56,8 @@ def main() -> None:
         file.write(text)
     scratch.replace(path)
     new = [name for name, value in variables(text).items() if known.get(name) != value]
-    said = f"{len(new)} variables added" if known else "made, with new secrets"
-    sys.stdout.write(f"{path}: {said if new else 'nothing was missing'}\n")
+    done = f"{len(new)} variables added" if known else "made, with new secrets"
+    sys.stdout.write(f"{path}: {done if new else 'nothing was missing'}\n")
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ class IncomingEvent(BaseEventTrigger):
         settings = await asyncio.to_thread(load_settings)
         store = await asyncio.to_thread(open_store, settings)
         prefixes = Prefixes(bucket=self.bucket, incoming=self.incoming)
-        told = None
+        announced = None
         while True:
             first = await asyncio.to_thread(next, incoming_files(store, prefixes), None)
-            if first is not None and first != told:
+            if first is not None and first != announced:
                 yield TriggerEvent({"key": first.key})
-            told = first
+            announced = first
             await asyncio.sleep(settings.watch_poll_s)

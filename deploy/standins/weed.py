@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-said = dict(part.lstrip("-").split("=", 1) for part in sys.argv[2:])
-identities = json.loads(Path(said["s3.config"]).read_text(encoding="utf-8"))["identities"]
+options = dict(part.lstrip("-").split("=", 1) for part in sys.argv[2:])
+identities = json.loads(Path(options["s3.config"]).read_text(encoding="utf-8"))["identities"]
 keys = [pair for identity in identities for pair in identity["credentials"]]
 # By variable, as a list in CSV: a command line can be read by everyone on the machine.
 os.environ["RCLONE_AUTH_KEY"] = ",".join(
@@ -15,6 +15,6 @@ os.environ["RCLONE_AUTH_KEY"] = ",".join(
 )
 os.execvp(
     "rclone",
-    ["rclone", "serve", "s3", "--addr", f":{said['s3.port']}", "--config", "",
-     "--cache-dir", "/tmp/rclone", said["dir"]],
+    ["rclone", "serve", "s3", "--addr", f":{options['s3.port']}", "--config", "",
+     "--cache-dir", "/tmp/rclone", options["dir"]],
 )  # fmt: skip
