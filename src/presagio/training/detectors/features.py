@@ -93,18 +93,19 @@ def compute_features(spec: MachineSpec, inputs: Floats, columns: Sequence[str]) 
 
 @dataclass(frozen=True)
 class _ComputedRows:
-    """Features of some rows that are computed whenever they are asked for."""
+    """Features of all rows, or of some, that are computed whenever they are asked for."""
 
     spec: MachineSpec
     inputs: Floats
     columns: tuple[str, ...]
-    positions: Positions
+    positions: Positions | None
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return len(self.inputs if self.positions is None else self.positions)
 
     def __getitem__(self, rows: Positions | slice, /) -> Floats:
-        return compute_features(self.spec, self.inputs[self.positions[rows]], self.columns)
+        chosen = rows if self.positions is None else self.positions[rows]
+        return compute_features(self.spec, self.inputs[chosen], self.columns)
 
 
 class FeatureTable:
@@ -130,8 +131,7 @@ class FeatureTable:
         Of many rows in all it is computed as it is asked for, whatever the positions.
         """
         if len(self._inputs) > _HELD_ROWS:
-            chosen = np.arange(len(self._inputs)) if positions is None else positions
-            return _ComputedRows(self.spec, self._inputs, features.columns, chosen)
+            return _ComputedRows(self.spec, self._inputs, features.columns, positions)
         with self._lock:
             found = self._computed.get(features.columns)
             if found is None:

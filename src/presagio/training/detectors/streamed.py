@@ -96,8 +96,8 @@ class StreamedSVM(ClassifierMixin, BaseEstimator):
     def decision_function(self, features: FeatureRows) -> Floats:
         """Return the signed distance from the boundary, shape ``(n,)``."""
         parts = [
-            self.svm_.decision_function(self._expand(features[chosen]))
-            for chosen in _chunks(np.arange(len(features)))
+            self.svm_.decision_function(self._expand(features[start : start + _CHUNK_ROWS]))
+            for start in range(0, len(features), _CHUNK_ROWS)
         ]
         return np.concatenate(parts) if parts else np.empty(0)
 
