@@ -175,7 +175,8 @@ def run(size: Size) -> None:
         server = replace(server, env={**server.env, "PRESAGIO_MLFLOW_URL": registry})
         headers = {"Content-Type": "application/json"} | token(home)
         secret = _secret(home)
-        for name, attacks in _ATTACKS.items():
+        # To see that it runs, the last one is enough: all of them together.
+        for name, attacks in list(_ATTACKS.items())[size.pick(0, 0, -1) :]:
             with running(server):
                 alarms, answers = _measure(server, headers, attacks, secret, rounds)
             statuses = ", ".join(f"{n} x {status}" for status, n in sorted(answers.items())) or "-"

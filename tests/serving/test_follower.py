@@ -87,8 +87,14 @@ def test_a_lying_registry_is_outlived(api: Api, kind: str) -> None:
     api.take("2" if ready["version"] == "1" else "1")
 
 
+# Larger than a manifest may be: it is not even fetched, which is no fault found in an artifact.
+_TOO_LARGE = "a manifest of 5 megabytes"
 # Each takes a process; all of them are refused without one in tests/inference/test_broken.py.
-TRIED = {kind: change for i, (kind, change) in enumerate(BROKEN.items()) if i % 5 < 3} | LARGE
+TRIED = {
+    kind: change
+    for i, (kind, change) in enumerate(BROKEN.items())
+    if i % 5 < 3 and kind != _TOO_LARGE
+} | LARGE
 
 
 @pytest.mark.parametrize("kind", TRIED)
@@ -103,6 +109,16 @@ def test_a_broken_artifact_is_refused_and_the_next_champion_taken(
     assert "fault of Presagio" not in ready["reason"]
     assert len(ready["reason"]) < 2000
     assert api.metric("presagio_swaps_total") == swaps + 1
+    api.take("2" if served == "1" else "1")
+
+
+def test_a_file_that_is_too_large_is_not_fetched(api: Api, tmp_path: Path) -> None:
+    served = api.ready()["version"]
+    folder = make_artifact(tmp_path / "artifact", BROKEN[_TOO_LARGE])
+    api.registry.champion = api.registry.register(folder)
+    ready = api.wait(lambda r: r["degraded"])
+    assert ready["version"] == served
+    assert "is larger than 4194304 bytes" in ready["reason"]
     api.take("2" if served == "1" else "1")
 
 
