@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from presagio.errors import NoChampionError
 from presagio.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from presagio.lifecycle.promotion import Promoter
     from presagio.machine.spec import MachineSpec
     from presagio.registry.reader import RegistryReader
-    from presagio.registry.versions import RegisteredVersion
     from presagio.registry.writer import Registry
 
 # ruff: noqa: PLC0415 - see above
@@ -79,10 +77,3 @@ class Parts:
         from presagio.lifecycle.promotion import open_promoter
 
         return open_promoter(self.settings, self.spec)
-
-    def find_champion(self) -> "RegisteredVersion | None":
-        """Return the champion; None where there is none."""
-        try:
-            return self.reader.resolve()
-        except NoChampionError:
-            return None

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from presagio.errors import InvalidArtifactError, NoChampionError, RegistryError
+from presagio.errors import InvalidArtifactError, RegistryError
 from presagio.inference.predictor import Predictor
 from presagio.lifecycle.gate import GateDecision, GateRules, Side, compare
 from presagio.machine.spec import MachineSpec
@@ -49,13 +49,6 @@ def open_promoter(settings: Settings, spec: MachineSpec) -> Promoter:
         GateRules(settings.gate_confidence, settings.gate_worst_category),
         settings,
     )
-
-
-def _champion(registry: Registry) -> RegisteredVersion | None:
-    try:
-        return registry.resolve()
-    except NoChampionError:
-        return None
 
 
 def _predictor(promoter: Promoter, version: RegisteredVersion) -> Predictor:
@@ -164,7 +157,7 @@ def promote(
     """
     name = version.name
     with promoter.promotions.deciding(name) as maker:
-        champion = _champion(promoter.registry)
+        champion = promoter.registry.find_champion()
         gate = _evaluate(promoter, version, champion)
         if force:
             _predictor(promoter, version)

@@ -71,7 +71,7 @@ class CheckedRows:
         The others: ``line``, ``faults``, ``raw``.
     suspects
         ``feature/unit`` → values that are only plausible in that unit.
-    contradictions
+    other_marks
         How many numbers cannot be read with the file's mark before decimals, and can with another.
     """
 

@@ -101,6 +101,19 @@ class RegistryReader:
             "registered-models/alias", f"{self._name}@{alias}", missing, alias=alias
         )
 
+    def find_champion(self) -> RegisteredVersion | None:
+        """Return the champion; None where there is none.
+
+        Raises
+        ------
+        RegistryError
+            If MLflow does not answer.
+        """
+        try:
+            return self.resolve()
+        except NoChampionError:
+            return None
+
     def version(self, number: str) -> RegisteredVersion:
         """Return a version by its number.
 

@@ -84,7 +84,7 @@ def train(
     if csv is not None and processed:
         raise typer.BadParameter("use either --csv or --processed")
     parts = Parts(home)
-    if unless_champion and (champion := parts.find_champion()) is not None:
+    if unless_champion and (champion := parts.reader.find_champion()) is not None:
         _print_kept(champion, as_json=as_json)
         return
     from presagio.cli.decision_view import decision_status, describe_decision, print_decision
@@ -111,7 +111,7 @@ def train(
         who, why = getpass.getuser(), "presagio train"
         decision = promote(parts.promoter, registered.version, who=who, why=why)
     status = ExitStatus.DONE if decision is None else decision_status(decision)
-    if unless_champion and parts.find_champion() is not None:
+    if unless_champion and parts.reader.find_champion() is not None:
         # Another training was quicker: there is a champion, as was asked for.
         status = ExitStatus.DONE
     if as_json:
