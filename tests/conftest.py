@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from presagio.ingest.checking import check_file
 from presagio.ingest.filing import Intake
+from presagio.ingest.opening import open_intake
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.settings import Prefixes, Settings, load_settings
 from presagio.stack import ports as stack_ports
@@ -225,6 +226,14 @@ def plant(services: RunningServices, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     for variable, value in own.items():
         monkeypatch.setenv(f"PRESAGIO_{variable}", value)
     return load_settings()
+
+
+@pytest.fixture
+def plant_intake(plant: Settings) -> Iterator[Intake]:
+    """The intake of a plant, as its programs open it."""
+    intake = open_intake(plant)
+    yield intake
+    intake.ledger.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Outcomes come back, have a receipt, are learned from, and say how right alarms were."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +8,6 @@ import pytest
 
 from presagio.errors import DataError, NotFoundError
 from presagio.ingest.filing import Intake, file_object
-from presagio.ingest.opening import open_intake
 from presagio.jobs.feedback import Sent, alarm_metrics, send_feedback
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
@@ -24,69 +23,62 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def intake(plant: Settings) -> Iterator[Intake]:
-    intake = open_intake(plant)
-    yield intake
-    intake.ledger.close()
-
-
-@pytest.fixture
 def rows(spec: MachineSpec) -> pl.DataFrame:
     ids = pl.Series("product_id", [f"P{i}" for i in range(1500)])
     return pl.concat(simulate(spec, 1500, seed=4)).with_columns(ids)
 
 
-def _send(plant: Settings, intake: Intake, path: Path, lot: int | None = None) -> Sent:
-    return send_feedback(intake, open_registry(plant), plant, path, receipt=lot)
+def _send(plant: Settings, plant_intake: Intake, path: Path, lot: int | None = None) -> Sent:
+    return send_feedback(plant_intake, open_registry(plant), plant, path, receipt=lot)
 
 
-def _file(intake: Intake, key: str) -> Receipt:
-    receipt = file_object(intake, key)
+def _file(plant_intake: Intake, key: str) -> Receipt:
+    receipt = file_object(plant_intake, key)
     assert receipt is not None
     return receipt
 
 
 def test_outcomes_with_what_was_said_are_counted_and_learned_from(
-    plant: Settings, intake: Intake, rows: pl.DataFrame, tmp_path: Path
+    plant: Settings, plant_intake: Intake, rows: pl.DataFrame, tmp_path: Path
 ) -> None:
     said = rows.with_columns(
         said_alarm=pl.col("hdf") | (pl.int_range(pl.len()) < 5), said_version=pl.lit("3")
     )
     path = tmp_path / "back.csv"
     said.write_csv(path)
-    sent = _send(plant, intake, path)
+    sent = _send(plant, plant_intake, path)
     assert (sent.outcomes, sent.failures) == (1500, rows["machine_failure"].sum())
-    receipt = _file(intake, sent.uploaded.key)
+    receipt = _file(plant_intake, sent.uploaded.key)
     assert receipt.outcome.rows_processed == 1500
-    assert read_curated(intake).receipts == (receipt.id,)
-    (figures,) = alarm_metrics(intake)
+    assert read_curated(plant_intake).receipts == (receipt.id,)
+    (figures,) = alarm_metrics(plant_intake)
     assert figures.version == "3"
     assert figures.alarms == said["said_alarm"].sum()
     assert figures.right == (said["said_alarm"] & said["machine_failure"]).sum()
     assert figures.precision == figures.right / figures.alarms
     # The same outcomes once more are the same object: they have their receipt already.
-    again = _send(plant, intake, path)
-    assert _file(intake, again.uploaded.key).id == receipt.id
+    again = _send(plant, plant_intake, path)
+    assert _file(plant_intake, again.uploaded.key).id == receipt.id
 
 
 def test_outcomes_of_a_lot_name_readings_by_their_identifier(
-    plant: Settings, intake: Intake, spec: MachineSpec, rows: pl.DataFrame, trained: TrainedModel,
-    tmp_path: Path,
+    plant: Settings, plant_intake: Intake, spec: MachineSpec, rows: pl.DataFrame,
+    trained: TrainedModel, tmp_path: Path,
 ) -> None:  # fmt: skip
     champion = register_champion(trained, open_registry(plant), tmp_path)
     unlabelled = rows.select("product_id", *spec.input_names).write_csv().encode()
-    intake.store.write(plant.s3_bucket, "incoming/lot.csv", unlabelled)
-    lot = _file(intake, "incoming/lot.csv")
+    plant_intake.store.write(plant.s3_bucket, "incoming/lot.csv", unlabelled)
+    lot = _file(plant_intake, "incoming/lot.csv")
     path = tmp_path / "outcomes.csv"
     rows.select("product_id", "machine_failure").sample(fraction=1.0, seed=1).write_csv(path)
-    receipt = _file(intake, _send(plant, intake, path, lot.id).uploaded.key)
+    receipt = _file(plant_intake, _send(plant, plant_intake, path, lot.id).uploaded.key)
     assert receipt.outcome.rows_processed == 1500
-    (figures,) = alarm_metrics(intake)
+    (figures,) = alarm_metrics(plant_intake)
     assert figures.version == champion.version
     assert figures.precision is not None
     assert figures.precision > 0.8
     # Modes are not known, so there is one detector for all.
-    assert list(read_curated(intake).labels) == ["machine_failure"]
+    assert list(read_curated(plant_intake).labels) == ["machine_failure"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +90,7 @@ def test_outcomes_of_a_lot_name_readings_by_their_identifier(
 )
 def test_what_cannot_be_used_is_refused_and_nothing_is_sent(
     plant: Settings,
-    intake: Intake,
+    plant_intake: Intake,
     rows: pl.DataFrame,
     tmp_path: Path,
     change: Callable[[pl.DataFrame], pl.DataFrame],
@@ -107,24 +99,24 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_sent(
     path = tmp_path / "bad.csv"
     change(rows).write_csv(path)
     with pytest.raises(Exception, match=message):
-        _send(plant, intake, path)
-    assert list(intake.store.list(plant.s3_bucket, "incoming/")) == []
+        _send(plant, plant_intake, path)
+    assert list(plant_intake.store.list(plant.s3_bucket, "incoming/")) == []
 
 
 def test_an_outcome_of_a_reading_that_is_not_in_the_lot_is_refused(
-    plant: Settings, intake: Intake, spec: MachineSpec, rows: pl.DataFrame, tmp_path: Path
+    plant: Settings, plant_intake: Intake, spec: MachineSpec, rows: pl.DataFrame, tmp_path: Path
 ) -> None:
     body = rows.select("product_id", *spec.input_names).write_csv().encode()
-    intake.store.write(plant.s3_bucket, "incoming/lot.csv", body)
-    lot, path = _file(intake, "incoming/lot.csv"), tmp_path / "outcomes.csv"
+    plant_intake.store.write(plant.s3_bucket, "incoming/lot.csv", body)
+    lot, path = _file(plant_intake, "incoming/lot.csv"), tmp_path / "outcomes.csv"
     path.write_text("Product ID,Machine failure\nP1,0\nX7,1\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"of 2 outcomes 1 have no reading .* \('X7',\)"):
-        _send(plant, intake, path, lot.id)
+        _send(plant, plant_intake, path, lot.id)
     with pytest.raises(NotFoundError, match="no receipt 999999"):
-        _send(plant, intake, path, 999_999)
+        _send(plant, plant_intake, path, 999_999)
 
 
-def test_the_api_takes_outcomes(plant: Settings, intake: Intake, spec: MachineSpec) -> None:
+def test_the_api_takes_outcomes(plant: Settings, plant_intake: Intake, spec: MachineSpec) -> None:
     outcomes = [
         {"request_id": 1, "features": spec.example, "failure": True, "mode": "hdf"},
         {"features": spec.example, "failure": False, "said_alarm": True, "said_version": "9"},
@@ -139,9 +131,9 @@ def test_the_api_takes_outcomes(plant: Settings, intake: Intake, spec: MachineSp
         assert refused.json()["errors"][0]["field"] == "outcomes.0.mode"
         assert client.post("/feedback", json={"outcomes": []}).status_code == 422
     # Failures of which nobody said which mode they were are a file of their own.
-    receipts = [_file(intake, key) for key in answer.json()["keys"]]
+    receipts = [_file(plant_intake, key) for key in answer.json()["keys"]]
     assert [receipt.outcome.rows_processed for receipt in receipts] == [2, 1]
-    figures = {one.version: one for one in alarm_metrics(intake)}
+    figures = {one.version: one for one in alarm_metrics(plant_intake)}
     assert (figures["9"].alarms, figures["9"].right) == (1, 0)
     (fallback,) = [one for name, one in figures.items() if name != "9"]
     assert (fallback.outcomes, fallback.failures) == (2, 2)

@@ -1,15 +1,13 @@
 """From files in the bucket to a version that the gate has decided on, as the DAGs do it."""
 
 import json
-from collections.abc import Iterator
 
 import polars as pl
 import pytest
 from mlflow import MlflowClient
 
 from presagio.errors import DataError
-from presagio.ingest.filing import Intake, file_object
-from presagio.ingest.opening import open_intake
+from presagio.ingest.filing import Intake
 from presagio.jobs.monitor import watch_drift
 from presagio.lifecycle.exporter import LATEST, Exporter
 from presagio.machine.simulation import simulate
@@ -19,57 +17,42 @@ from presagio.registry.writer import open_registry
 from presagio.settings import Settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Promotions
-from presagio.storage.receipt import Receipt
+from tests.filing import file_body
 from tests.serving.conftest import serve_app
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def intake(plant: Settings) -> Iterator[Intake]:
-    intake = open_intake(plant)
-    yield intake
-    intake.ledger.close()
-
-
-def _file(intake: Intake, name: str, frame: pl.DataFrame) -> Receipt:
-    body = frame.write_csv().encode()
-    intake.store.write(intake.prefixes.bucket, f"incoming/{name}", body)
-    receipt = file_object(intake, f"incoming/{name}")
-    assert receipt is not None
-    return receipt
-
-
 def test_a_round_is_planned_filed_and_summed_up_below_the_prefixes_of_its_run(
-    plant: Settings, intake: Intake, spec: MachineSpec
+    plant: Settings, plant_intake: Intake, spec: MachineSpec
 ) -> None:
     rows, bucket = pl.concat(simulate(spec, 200, seed=1)), plant.s3_bucket
-    intake.store.write(bucket, "in/a.csv", rows.write_csv().encode())
+    plant_intake.store.write(bucket, "in/a.csv", rows.write_csv().encode())
     params = {"bucket": bucket, "incoming": "in/", "processed": "out/", "curated_bucket": bucket}
     is_waiting, poll_s = tasks.look_for_files(bucket, "in/")
     assert (is_waiting(), poll_s) == (True, plant.watch_poll_s)
     assert tasks.begin_round(params, "run 1") == []
     assert not is_waiting()
     assert tasks.sum_up(params, "run 1")["rows_processed"] == 200
-    assert intake.store.head(bucket, "out/a.csv") is not None
+    assert plant_intake.store.head(bucket, "out/a.csv") is not None
     batch = {"keys": ["in/gone.csv"], "size_bytes": 1}
     assert tasks.file_batch(batch, params, "run 1")["files"] == 0
 
 
-def test_differences_that_are_left_fail_the_task(plant: Settings, intake: Intake) -> None:
+def test_differences_that_are_left_fail_the_task(plant: Settings, plant_intake: Intake) -> None:
     assert tasks.reconcile(deep=True, repair=True) == {"receipts": 0, "objects": 0}
-    intake.store.write(plant.s3_bucket, "processed/stranger.csv", b"x")
+    plant_intake.store.write(plant.s3_bucket, "processed/stranger.csv", b"x")
     with pytest.raises(DataError, match="1 differences"):
         tasks.reconcile(deep=False, repair=True)
 
 
 @pytest.mark.slow
 def test_new_rows_make_a_version_and_the_api_is_told(
-    plant: Settings, intake: Intake, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
+    plant: Settings, plant_intake: Intake, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRESAGIO_TRAIN_SEARCH", "small")
     rows = pl.concat(simulate(spec, 2000, seed=3))
-    receipt = _file(intake, "new.csv", rows)
+    receipt = file_body(plant_intake, "new.csv", rows.write_csv().encode())
     done = tasks.retrain("run 7")
     # There was no champion, so the gate lets the first one pass.
     assert (done["version"], done["decision"]) == ("1", "promotion")
@@ -91,7 +74,7 @@ def test_new_rows_make_a_version_and_the_api_is_told(
     assert "12000 rows" in done["summary"]
     assert "unreachable" in tasks.announce_champion()
     _the_api_reloads(plant)
-    _drift_is_watched(plant, intake, rows)
+    _drift_is_watched(plant, plant_intake, rows)
 
 
 def _the_api_reloads(plant: Settings) -> None:
@@ -103,24 +86,24 @@ def _the_api_reloads(plant: Settings) -> None:
         assert described["card"]["data"]["rows"] == 12_000
 
 
-def _drift_is_watched(plant: Settings, intake: Intake, rows: pl.DataFrame) -> None:
+def _drift_is_watched(plant: Settings, plant_intake: Intake, rows: pl.DataFrame) -> None:
     assert tasks.watch_drift()["drifted"] == []
-    shifted = rows.with_columns(pl.col("torque_nm") + 9.0).select(intake.spec.input_names)
-    _file(intake, "worn belt.csv", shifted)
-    found = watch_drift(plant, intake, open_registry(plant))
+    shifted = rows.with_columns(pl.col("torque_nm") + 9.0).select(plant_intake.spec.input_names)
+    file_body(plant_intake, "worn belt.csv", shifted.write_csv().encode())
+    found = watch_drift(plant, plant_intake, open_registry(plant))
     assert found.report is not None
     assert "torque_nm" in found.report.drifted
     assert found.alerted
-    again = watch_drift(plant, intake, open_registry(plant))
+    again = watch_drift(plant, plant_intake, open_registry(plant))
     assert not again.alerted
-    page = intake.store.read(plant.data_bucket, found.place or "")
+    page = plant_intake.store.read(plant.data_bucket, found.place or "")
     assert page is not None
     assert b"drift" in page[0].lower()
-    latest = intake.store.read(plant.data_bucket, LATEST)
+    latest = plant_intake.store.read(plant.data_bucket, LATEST)
     assert latest is not None
     numbers = json.loads(latest[0])
     assert numbers["columns"]["torque_nm"]["drifted"] == 1
-    samples = _exported(plant, intake)
+    samples = _exported(plant, plant_intake)
     assert samples["presagio_drift_psi", "torque_nm"] > 0.2
     assert samples["presagio_drift_window_rows", ""] == found.report.window_rows
     client = MlflowClient(plant.mlflow_url)
@@ -135,11 +118,11 @@ def test_without_a_champion_there_is_nothing_to_drift_from(plant: Settings) -> N
     assert f"no version of {plant.model_name}" in tasks.watch_drift()["summary"]
 
 
-def _exported(plant: Settings, intake: Intake) -> dict[tuple[str, str], float]:
+def _exported(plant: Settings, plant_intake: Intake) -> dict[tuple[str, str], float]:
     """Return what Prometheus is told, by name and by the value of the first label."""
     promotions = Promotions(open_database(plant))
     try:
-        exporter = Exporter(plant, intake.ledger, promotions, intake.store)
+        exporter = Exporter(plant, plant_intake.ledger, promotions, plant_intake.store)
         samples = [sample for family in exporter.collect() for sample in family.samples]
     finally:
         promotions.close()

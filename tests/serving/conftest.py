@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from presagio.serving.app import create_app
 from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.worker import server_options
 from presagio.settings import Settings
+from tests.conftest import free_ports
 
 Serve = Callable[[Settings], AbstractContextManager[httpx.Client]]
 
@@ -24,6 +27,12 @@ SECRETS = {
     "admin_password": SecretStr("the admin's password"),
     "client_secret": SecretStr("the client's secret"),
 }
+
+
+def alone(home: Path, **changes: Any) -> Settings:
+    """Return the settings of an API that reaches no other service, and serves the bundled model."""
+    given: dict[str, Any] = {"mlflow_url": free_ports().url("mlflow"), "mlflow_timeout_s": 1}
+    return Settings(home=home, **given | changes)
 
 
 def with_secrets(settings: Settings) -> Settings:

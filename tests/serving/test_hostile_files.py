@@ -16,10 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from presagio.machine.spec import MachineSpec
-from presagio.settings import Settings
 from tests.bombs import shared_string, structs_within_each_other
-from tests.conftest import free_ports
-from tests.serving.conftest import Serve
+from tests.serving.conftest import Serve, alone
 
 pytestmark = pytest.mark.unit
 
@@ -29,10 +27,9 @@ _NDJSON, _CSV, _JSON = "application/x-ndjson", "text/csv", "application/json"
 
 @pytest.fixture(scope="module")
 def client(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    settings = Settings(
-        home=tmp_path_factory.mktemp("home"), mlflow_url=free_ports().url("mlflow"),
-        mlflow_timeout_s=1, record_predictions=False, reader_memory_bytes=384 << 20,
-    )  # fmt: skip
+    settings = alone(
+        tmp_path_factory.mktemp("home"), record_predictions=False, reader_memory_bytes=384 << 20
+    )
     with serve(settings) as client:
         yield client
 
@@ -259,10 +256,7 @@ def test_an_unknown_column_may_have_any_name(
 def test_a_file_that_unpacks_to_too_much_is_refused(
     serve: Serve, spec: MachineSpec, tmp_path: Path
 ) -> None:
-    settings = Settings(
-        home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
-        record_predictions=False, batch_max_bytes=1_000_000,
-    )  # fmt: skip
+    settings = alone(tmp_path, record_predictions=False, batch_max_bytes=1_000_000)
     with serve(settings) as client:
         raw = _write(_columns(spec, 100_000), _PARQUET)
         assert len(raw) < 100_000

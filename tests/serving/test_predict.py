@@ -11,18 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from presagio.machine.spec import MachineSpec
-from presagio.settings import Settings
-from tests.conftest import free_ports
-from tests.serving.conftest import Serve
+from tests.serving.conftest import Serve, alone
 
 
 @pytest.fixture(scope="module")
 def client(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    settings = Settings(
-        home=tmp_path_factory.mktemp("home"),
-        mlflow_url=free_ports().url("mlflow"),
-        mlflow_timeout_s=1,
-    )
+    settings = alone(tmp_path_factory.mktemp("home"))
     with serve(settings) as client:
         yield client
 

@@ -10,9 +10,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from presagio.machine.spec import MachineSpec
-from presagio.settings import Settings
-from tests.conftest import free_ports
-from tests.serving.conftest import Serve
+from tests.serving.conftest import Serve, alone
 
 pytestmark = pytest.mark.unit
 
@@ -44,10 +42,7 @@ def test_a_span_for_each_request_carries_on_the_clients_trace(
     serve: Serve, collector: tuple[str, list[bytes]], tmp_path: Path, spec: MachineSpec
 ) -> None:
     url, got = collector
-    settings = Settings(
-        home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
-        record_predictions=False, otlp_endpoint=url,
-    )  # fmt: skip
+    settings = alone(tmp_path, record_predictions=False, otlp_endpoint=url)
     trace = "0af7651916cd43dd8448eb211c80319c"
     body = {"request_id": 1, "features": dict(spec.example)}
     with serve(settings) as client:

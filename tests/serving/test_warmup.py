@@ -16,9 +16,8 @@ from pydantic import SecretStr
 
 from presagio.machine.spec import MachineSpec
 from presagio.serving.warmup import Warmup
-from presagio.settings import Settings
 from tests.conftest import free_ports
-from tests.serving.conftest import SECRETS, Serve
+from tests.serving.conftest import SECRETS, Serve, alone
 
 
 def test_one_step_that_fails_keeps_none_from_running() -> None:
@@ -90,9 +89,8 @@ def store() -> Iterator[_Store]:
 def test_until_it_is_warm_a_worker_answers_and_is_not_ready(
     serve: Serve, store: _Store, spec: MachineSpec, tmp_path: Path
 ) -> None:
-    settings = Settings(
-        home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
-        s3_endpoint=f"http://127.0.0.1:{store.server_port}", s3_access_key=SecretStr("a"),
+    settings = alone(
+        tmp_path, s3_endpoint=f"http://127.0.0.1:{store.server_port}", s3_access_key=SecretStr("a"),
         s3_secret_key=SecretStr("b"), record_seconds=3600,
     )  # fmt: skip
     with serve(settings, ready=False) as client:  # type: ignore[call-arg]
@@ -178,9 +176,8 @@ def test_nothing_is_imported_after_a_worker_is_ready_and_what_is_there_is_not_co
 def test_a_store_that_is_away_does_not_keep_a_worker_from_being_ready(
     serve: Serve, tmp_path: Path
 ) -> None:
-    settings = Settings(
-        home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
-        s3_endpoint=free_ports().url("s3"), s3_access_key=SecretStr("a"),
+    settings = alone(
+        tmp_path, s3_endpoint=free_ports().url("s3"), s3_access_key=SecretStr("a"),
         s3_secret_key=SecretStr("b"), record_seconds=3600,
     )  # fmt: skip
     with serve(settings) as client:

@@ -9,9 +9,8 @@ from typer.testing import CliRunner
 from presagio.cli.main import app
 from presagio.errors import NotFoundError, SettingsError, StackError
 from presagio.serving.auth.accounts import Accounts, read_accounts
-from presagio.settings import Settings, load_settings
-from tests.conftest import free_ports
-from tests.serving.conftest import SECRETS, serve_app
+from presagio.settings import load_settings
+from tests.serving.conftest import SECRETS, alone, serve_app
 
 pytestmark = pytest.mark.unit
 
@@ -49,10 +48,7 @@ def test_names_of_the_apis_own_and_unknown_ones_are_refused(tmp_path: Path) -> N
 def test_a_token_is_printed_by_a_running_api(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(
-        home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
-        record_predictions=False,
-    )  # fmt: skip
+    settings = alone(tmp_path, record_predictions=False)
     secret = SECRETS["client_secret"].get_secret_value()
     monkeypatch.setenv("PRESAGIO_CLIENT_SECRET", secret)
     with serve_app(settings) as client:

@@ -20,8 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from presagio.serving.auth.issuers import OidcIssuer
 from presagio.settings import Settings
-from tests.conftest import free_ports
-from tests.serving.conftest import Serve, with_secrets
+from tests.serving.conftest import Serve, alone, with_secrets
 from tests.serving.odd_tokens import ODD, claims_of, coded, odd_tokens
 
 pytestmark = pytest.mark.unit
@@ -29,12 +28,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return with_secrets(
-        Settings(
-            home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
-            record_predictions=False,
-        )
-    )  # fmt: skip
+    return with_secrets(alone(tmp_path, record_predictions=False))
 
 
 class Issuer:

@@ -9,19 +9,15 @@ import httpx
 import pytest
 
 from presagio.machine.spec import MachineSpec
-from presagio.settings import Settings
-from tests.conftest import free_ports
-from tests.serving.conftest import Serve
+from tests.serving.conftest import Serve, alone
 
 pytestmark = pytest.mark.unit
 
 
 @pytest.fixture(scope="module")
 def client(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    settings = Settings(
-        home=tmp_path_factory.mktemp("home"),
-        mlflow_url=free_ports().url("mlflow"),
-        mlflow_timeout_s=1,
+    settings = alone(
+        tmp_path_factory.mktemp("home"),
         record_predictions=False,
         api_max_rows=50,
         api_max_body_bytes=20_000,
@@ -174,10 +170,7 @@ def test_the_figures_count_what_was_asked(client: httpx.Client, healthy: dict[st
 def test_one_request_too_many_is_told_to_come_back(
     serve: Serve, tmp_path: Any, body: dict[str, Any]
 ) -> None:
-    settings = Settings(
-        home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
-        record_predictions=False, api_max_concurrency=1,
-    )  # fmt: skip
+    settings = alone(tmp_path, record_predictions=False, api_max_concurrency=1)
     line = json.dumps(body["features"]) + "\n"
     headers = {"Content-Type": "application/x-ndjson"}
     with serve(settings) as client:
@@ -204,10 +197,7 @@ def test_pages_of_others_may_not_ask_unless_they_are_named(
     asked = {"Origin": "https://plant.example", "Access-Control-Request-Method": "POST"}
     closed = client.options("/predict", headers=asked)
     assert "access-control-allow-origin" not in closed.headers
-    settings = Settings(
-        home=tmp_path, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
-        record_predictions=False, cors_origins=("https://plant.example",),
-    )  # fmt: skip
+    settings = alone(tmp_path, record_predictions=False, cors_origins=("https://plant.example",))
     with serve(settings) as named:
         allowed = named.options("/predict", headers=asked)
         assert allowed.headers["access-control-allow-origin"] == "https://plant.example"

@@ -29,7 +29,7 @@ from presagio.serving.http.edge import Edge
 from presagio.settings import Settings
 from tests.conftest import free_ports
 from tests.inference.broken import fails_where, make_artifact
-from tests.serving.conftest import SECRETS, Serve
+from tests.serving.conftest import SECRETS, Serve, alone
 
 _HEALTHY = {"rotational_speed_rpm": 1550.0, "torque_nm": 38.0, "tool_wear_min": 20.0}
 
@@ -111,10 +111,7 @@ def _body(spec: MachineSpec, **changes: Any) -> bytes:
 
 
 def _settings(home: Path) -> Settings:
-    return Settings(
-        home=home, mlflow_url=free_ports().url("mlflow"), mlflow_timeout_s=1,
-        api_max_body_bytes=20_000,
-    )  # fmt: skip
+    return alone(home, api_max_body_bytes=20_000)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.http.connections import OPEN_ROUTES
 from presagio.settings import Settings
-from tests.conftest import free_ports
-from tests.serving.conftest import Serve, with_secrets
+from tests.serving.conftest import Serve, alone, with_secrets
 
 pytestmark = pytest.mark.unit
 
@@ -27,9 +26,9 @@ _LAST = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return with_secrets(
-        Settings(
-            home=tmp_path_factory.mktemp("home"), mlflow_url=free_ports().url("mlflow"),
-            mlflow_timeout_s=1, record_predictions=False, mlflow_webhook_secret=SecretStr("hook"),
+        alone(
+            tmp_path_factory.mktemp("home"), record_predictions=False,
+            mlflow_webhook_secret=SecretStr("hook"),
             api_header_seconds=0.6, api_body_seconds=0.6, api_open_body_seconds=0.3,
             api_write_seconds=0.4, api_max_concurrency=8, batch_max_seconds=30.0,
         )

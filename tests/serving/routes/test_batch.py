@@ -15,9 +15,7 @@ from presagio.inference.alarm_modes import modes_of
 from presagio.inference.predictor import fallback_folder, load_predictor
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.settings import Settings
-from tests.conftest import free_ports
-from tests.serving.conftest import Serve
+from tests.serving.conftest import Serve, alone
 
 pytestmark = pytest.mark.unit
 
@@ -31,10 +29,8 @@ _HEADER = (
 
 @pytest.fixture(scope="module")
 def client(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    settings = Settings(
-        home=tmp_path_factory.mktemp("home"),
-        mlflow_url=free_ports().url("mlflow"),
-        mlflow_timeout_s=1,
+    settings = alone(
+        tmp_path_factory.mktemp("home"),
         record_predictions=False,
         batch_max_bytes=20_000_000,
     )

@@ -7,8 +7,8 @@ from presagio.errors import DataError
 from presagio.ingest.filing import Intake, file_object
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.storage.receipt import Receipt
 from presagio.training.datasets.curated import read_curated
+from tests.filing import file_body
 
 pytestmark = pytest.mark.integration
 
@@ -35,20 +35,13 @@ def test_processed_files_come_with_their_receipts(
     assert len(dataset.target) == 3000
 
 
-def _file_rows(intake: Intake, name: str, body: bytes) -> Receipt:
-    intake.store.write(intake.prefixes.bucket, f"incoming/{name}", body)
-    receipt = file_object(intake, f"incoming/{name}")
-    assert receipt is not None
-    return receipt
-
-
 def test_rows_that_came_twice_are_learned_once(
     intake: Intake, spec: MachineSpec, tmp_path: Path
 ) -> None:
     body = _write(tmp_path / "x.csv", spec, 1500).read_bytes()
     for name in ("a.csv", "copy.csv"):
-        _file_rows(intake, name, body)
-    _file_rows(intake, "other.csv", body.rstrip(b"\n"))
+        file_body(intake, name, body)
+    file_body(intake, "other.csv", body.rstrip(b"\n"))
     dataset = read_curated(intake)
     assert len(dataset.target) == 1500
     assert "1500 rows that came twice" in dataset.source
@@ -58,10 +51,10 @@ def test_the_same_reading_of_another_unit_is_another_row(intake: Intake, spec: M
     rows = pl.concat(simulate(spec, 1500))
     for unit in ("M1", "M2"):
         named = rows.with_columns(pl.lit(unit).alias("product_id"))
-        _file_rows(intake, f"{unit}.csv", named.write_csv().encode())
+        file_body(intake, f"{unit}.csv", named.write_csv().encode())
     # The first unit's rows once more, in a file with other bytes: these came twice.
     again = rows.with_columns(pl.lit("M1").alias("product_id")).write_csv().encode()
-    _file_rows(intake, "again.csv", again.rstrip(b"\n"))
+    file_body(intake, "again.csv", again.rstrip(b"\n"))
     dataset = read_curated(intake)
     assert len(dataset.target) == 3000
     assert "1500 rows that came twice" in dataset.source
@@ -71,8 +64,8 @@ def test_repeats_within_a_file_are_genuine(intake: Intake, spec: MachineSpec) ->
     # The spec says what the intake does with them: it keeps them.
     assert spec.duplicates == "keep"
     rows = pl.concat(simulate(spec, 1500))
-    _file_rows(intake, "steady.csv", pl.concat([rows, rows]).write_csv().encode())
-    _file_rows(intake, "part.csv", rows.write_csv().encode())
+    file_body(intake, "steady.csv", pl.concat([rows, rows]).write_csv().encode())
+    file_body(intake, "part.csv", rows.write_csv().encode())
     dataset = read_curated(intake)
     assert len(dataset.target) == 3000
     assert "1500 rows that came twice" in dataset.source
@@ -86,7 +79,7 @@ def test_no_processed_file_says_what_to_do(intake: Intake) -> None:
 def test_a_curated_file_that_is_gone_is_named(
     intake: Intake, spec: MachineSpec, tmp_path: Path
 ) -> None:
-    receipt = _file_rows(intake, "x.csv", _write(tmp_path / "x.csv", spec, 1500).read_bytes())
+    receipt = file_body(intake, "x.csv", _write(tmp_path / "x.csv", spec, 1500).read_bytes())
     (key,) = receipt.outcome.curated_keys
     stored = intake.store.head(intake.prefixes.bucket, key)
     assert stored is not None
@@ -101,8 +94,8 @@ def test_a_file_that_was_refused_for_its_rows_blocks_training_until_released(
     intake: Intake, spec: MachineSpec, tmp_path: Path
 ) -> None:
     good = _write(tmp_path / "x.csv", spec, 1500).read_bytes()
-    _file_rows(intake, "good.csv", good)
-    bad = _file_rows(intake, "bad.csv", good.replace(b".", b",", 9000))
+    file_body(intake, "good.csv", good)
+    bad = file_body(intake, "bad.csv", good.replace(b".", b",", 9000))
     assert bad.outcome.verdict == "quarantined"
     with pytest.raises(DataError, match=rf"receipt {bad.id} \(incoming/bad\.csv\).*ingest release"):
         read_curated(intake)
@@ -118,8 +111,8 @@ def test_base_rows_come_first_and_are_taken_once_too(
     intake: Intake, spec: MachineSpec, tmp_path: Path
 ) -> None:
     base = pl.concat(simulate(spec, 1500, seed=1))
-    _file_rows(intake, "same.csv", _write(tmp_path / "x.csv", spec, 1500, 1).read_bytes())
-    receipt = _file_rows(intake, "new.csv", _write(tmp_path / "y.csv", spec, 1500, 2).read_bytes())
+    file_body(intake, "same.csv", _write(tmp_path / "x.csv", spec, 1500, 1).read_bytes())
+    receipt = file_body(intake, "new.csv", _write(tmp_path / "y.csv", spec, 1500, 2).read_bytes())
     dataset = read_curated(intake, (base, "the base rows"))
     assert len(dataset.target) == 3000
     assert dataset.receipts[-1] == receipt.id
@@ -135,7 +128,7 @@ def test_small_files_are_put_together_and_many_rows_go_through_in_batches(
 ) -> None:
     for seed in range(4):
         body = _write(tmp_path / "x.csv", spec, 700, seed).read_bytes()
-        _file_rows(intake, f"{seed}.csv", body)
+        file_body(intake, f"{seed}.csv", body)
     whole = read_curated(intake)
     assert read_curated(intake, batch_rows=1000).sha256 == whole.sha256
     assert len(whole.target) == 2800
