@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 
@@ -32,6 +32,8 @@ def docker(*arguments: str) -> str:
 @dataclass(frozen=True)
 class ContainerStack(Stack):
     """What ``docker compose up`` started; its home here holds addresses and secrets only."""
+
+    api_name: ClassVar[str] = "inference_api"
 
     @cached_property
     def variables(self) -> dict[str, str]:
@@ -106,7 +108,7 @@ class ContainerStack(Stack):
         return {"phase": phase, "services": services}
 
     def service(self, name: str) -> dict[str, Any]:
-        return super().service("inference_api" if name == "api" else name)
+        return super().service(self.api_name if name == Stack.api_name else name)
 
     @property
     def processes(self) -> list[psutil.Process]:

@@ -2,21 +2,23 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
 import psutil
 
 from presagio.ingest.filing import Intake
 from presagio.ingest.opening import open_intake
+from presagio.registry.writer import open_registry
 from presagio.settings import Settings, load_settings
 from presagio.stack.layout import Layout
 from presagio.stack.processes import left_over
@@ -40,6 +42,9 @@ TESTED = {
 @dataclass(frozen=True)
 class Stack:
     """A stack by its home; everything is asked through its public face."""
+
+    # What the API is called among the services.
+    api_name: ClassVar[str] = "api"
 
     home: Path
     offset: int
@@ -136,6 +141,32 @@ class Stack:
         file.write_bytes(HEADER + row.encode())
         done = self.call("ingest", file, "--wait", "--json")
         assert json.loads(done.stdout)["receipt"]["rows_processed"] == 1, done.stderr
+
+    def assert_back_after_kill(self, names: Sequence[str], folder: Path, number: int) -> None:
+        """Kill services at once: they come back by themselves, and nothing is lost.
+
+        ``folder`` and ``number`` are those of :meth:`file_one_row`, for one row afterwards.
+        """
+        champion = open_registry(self.settings).resolve()
+        before = {name: self.service(name) for name in names}
+        for service in before.values():
+            os.kill(service["pid"], signal.SIGKILL)
+
+        def are_back() -> bool:
+            # Whoever is away, the API lives and answers.
+            assert self.api_name in names or self.live()
+            now = {found["name"]: found for found in self.status()["services"]}
+            return all(
+                now[name]["state"] == "healthy" and now[name]["restarts"] > before[name]["restarts"]
+                for name in names
+            )
+
+        assert eventually(are_back, limit_s=180)
+        self.file_one_row(folder, number)
+        # Whatever was away, the API is back on the champion without a restart.
+        assert eventually(lambda: not self.ready()["degraded"], limit_s=30)
+        assert open_registry(self.settings).resolve() == champion
+        assert eventually(lambda: self.ready()["version"] == champion.version)
 
     def live(self) -> bool:
         return httpx.get(f"{self.settings.api_url}/health/live", timeout=2).is_success

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -180,25 +179,7 @@ def test_killed_containers_come_back_with_nothing_lost(
     containers: ContainerStack, names: tuple[str, ...], tmp_path: Path
 ) -> None:
     """One by one is what the nightly run does; here it is the engine that starts them again."""
-    champion = open_registry(containers.settings).resolve()
-    before = {name: containers.service(name) for name in names}
-    for service in before.values():
-        os.kill(service["pid"], signal.SIGKILL)
-
-    def are_back() -> bool:
-        # Whoever is away, the API lives and answers.
-        assert names == ("inference_api",) or containers.live()
-        now = {found["name"]: found for found in containers.status()["services"]}
-        return all(
-            now[name]["state"] == "healthy" and now[name]["restarts"] > before[name]["restarts"]
-            for name in names
-        )
-
-    assert eventually(are_back, limit_s=180)
-    containers.file_one_row(tmp_path, 200 + len(names))
-    assert eventually(lambda: not containers.ready()["degraded"], limit_s=30)
-    assert open_registry(containers.settings).resolve() == champion
-    assert eventually(lambda: containers.ready()["version"] == champion.version)
+    containers.assert_back_after_kill(names, tmp_path, 200 + len(names))
 
 
 def test_a_request_in_flight_is_answered_before_the_api_ends(containers: ContainerStack) -> None:
