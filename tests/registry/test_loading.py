@@ -39,8 +39,8 @@ def settings(services: RunningServices, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def promoter(settings: Settings, spec: MachineSpec) -> Iterator[Promoter]:
-    promoter = open_promoter(settings, spec)
+def promoter(settings: Settings) -> Iterator[Promoter]:
+    promoter = open_promoter(settings)
     yield promoter
     promoter.promotions.close()
 

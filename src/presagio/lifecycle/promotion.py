@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import InvalidArtifactError, RegistryError
+from presagio.fleet import Fleet, load_fleets
 from presagio.inference.predictor import Predictor
 from presagio.lifecycle.gate import GateDecision, GateRules, Side, compare
 from presagio.machine.spec import MachineSpec
@@ -40,12 +41,13 @@ class Promoter:
     settings: Settings
 
 
-def open_promoter(settings: Settings, spec: MachineSpec) -> Promoter:
-    """Open what the settings name; nothing is asked of it yet."""
+def open_promoter(settings: Settings, fleet: Fleet | None = None) -> Promoter:
+    """Open what a fleet, or the default fleet, has; nothing is asked of it yet."""
+    fleet = fleet or load_fleets(settings).get()
     return Promoter(
-        open_registry(settings),
+        open_registry(settings, fleet),
         Promotions(open_database(settings)),
-        spec,
+        fleet.spec,
         GateRules(settings.gate_confidence, settings.gate_worst_category),
         settings,
     )

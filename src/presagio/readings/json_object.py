@@ -23,7 +23,7 @@ Flag = StrictBool | Literal[0, 1]
 
 def _number(rule: NumberRule) -> Any:
     feature = rule.feature
-    low, high = feature.range
+    low, high = feature.bounds
     return Annotated[
         float,
         Field(
