@@ -14,9 +14,9 @@ from bench.sizes import Size
 from presagio.stack.ports import free_port
 from tests.extent import NIGHTLY
 
-_SHORT = ("cleaning", "training", "models", "serving", "files", "attack")
-# These start services or the whole stack first.
-_LONG = ("swapping", "intake", "stack", "watching")
+_SHORT = ("cleaning", "training", "models", "serving", "files")
+# These start services or the whole stack first, or wait.
+_LONG = ("attack", "swapping", "intake", "stack", "watching")
 
 
 def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -30,13 +30,15 @@ def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.integration
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*_SHORT, *(_LONG if NIGHTLY else ())])
-def test_a_benchmark_runs_and_its_smoke_test_writes_nothing(name: str) -> None:
-    if name in {"serving", "swapping", "files"} and shutil.which("wrk") is None:
+# Several in one process: to import what they measure takes longer than they do.
+@pytest.mark.parametrize("names", [_SHORT, *((name,) for name in _LONG if NIGHTLY)], ids="-".join)
+def test_benchmarks_run_and_a_smoke_test_writes_nothing(names: tuple[str, ...]) -> None:
+    if {*names} & {"serving", "swapping", "files"} and shutil.which("wrk") is None:
         pytest.skip("wrk is not installed")
     page = (ROOT / "docs" / "benchmarks.md").read_bytes()
-    output = _bench(name).stdout
-    assert f'`make bench ARGS="{name} --smoke"`' in output
+    output = _bench(*names).stdout
+    for name in names:
+        assert f'`make bench ARGS="{name} --smoke"`' in output
     assert (ROOT / "docs" / "benchmarks.md").read_bytes() == page
 
 

@@ -17,8 +17,8 @@ from presagio.registry.cache import folder_of
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import Settings
 from presagio.training.detectors.alarm import FailureAlarm
-from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
+from tests.champions import register_version
 from tests.conftest import RunningServices
 
 pytestmark = pytest.mark.integration
@@ -49,7 +49,7 @@ def _worse(model: TrainedModel) -> TrainedModel:
 
 
 def _register(promoter: Promoter, model: TrainedModel, folder: Path) -> RegisteredVersion:
-    return register_model(model, promoter.registry, folder / uuid4().hex)
+    return register_version(model, promoter.registry, folder / uuid4().hex)
 
 
 def test_the_first_version_needs_no_champion(

@@ -23,9 +23,14 @@ from presagio.registry.reader import open_reader
 from presagio.registry.versions import RegisteredVersion
 from presagio.serving.champion.holder import Champion
 from presagio.settings import Settings
-from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
-from tests.champions import fitted, readings_with_target, register_champion, register_pipeline
+from tests.champions import (
+    fitted,
+    readings_with_target,
+    register_champion,
+    register_pipeline,
+    register_version,
+)
 from tests.conftest import RunningServices
 
 pytestmark = pytest.mark.integration
@@ -75,7 +80,7 @@ def test_a_third_party_champion_is_compared_with_and_can_come_back(
     tmp_path: Path,
 ) -> None:  # fmt: skip
     old = _pipeline(settings, rows)
-    ours = register_model(trained, promoter.registry, tmp_path / "ours")
+    ours = register_version(trained, promoter.registry, tmp_path / "ours")
     decision = promote(promoter, ours, who="ana").decision
     assert decision.kind == "promotion"
     assert decision.figures["champion"]["version"] == old.version
@@ -91,7 +96,7 @@ def test_a_package_that_is_missing_here_is_no_fault_of_the_champion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     old = _pipeline(settings, rows)
-    ours = register_model(trained, promoter.registry, tmp_path / "ours")
+    ours = register_version(trained, promoter.registry, tmp_path / "ours")
     monkeypatch.setitem(sys.modules, "skops.io", None)
     with pytest.raises(SettingsError, match=r"install presagio\[third-party\]"):
         promote(promoter, ours, who="ana")

@@ -22,9 +22,8 @@ from presagio.registry.writer import Registry, open_registry
 from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.champion.board import Board
 from presagio.settings import Settings
-from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
-from tests.champions import register_champion
+from tests.champions import register_champion, register_version
 from tests.conftest import RunningServices, free_ports
 from tests.serving.conftest import with_secrets
 
@@ -140,8 +139,8 @@ def test_swaps_under_load_fail_no_request_and_all_workers_agree(
     spec: MachineSpec,
 ) -> None:  # fmt: skip
     first = register_champion(trained, registry, tmp_path / "1")
-    second = register_model(trained, registry, tmp_path / "2")
-    broken = register_model(trained, registry, tmp_path / "3")
+    second = register_version(trained, registry, tmp_path / "2")
+    broken = register_version(trained, registry, tmp_path / "3")
     MlflowClient(settings.mlflow_url).set_model_version_tag(
         broken.name, broken.version, "presagio.artifact_sha256", "0" * 64
     )

@@ -40,6 +40,7 @@ def test_an_export_that_is_not_the_model_is_refused(trained: TrainedModel, tmp_p
         export_model(replace(other, prediction=prediction), tmp_path)
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_many_rows_are_streamed_and_the_card_says_so(spec: MachineSpec, tmp_path: Path) -> None:
     model = train_model(generate_dataset(spec, 6000), spec, grid=SMALL, method="streamed")
     assert model.card["model"]["method"] == "streamed"

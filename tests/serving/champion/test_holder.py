@@ -29,9 +29,8 @@ from presagio.settings import Settings
 from presagio.stack.layout import Layout
 from presagio.stack.processes import stop_all
 from presagio.stack.services import build_services
-from presagio.training.export.registration import register_model
 from presagio.training.train import TrainedModel
-from tests.champions import register_champion
+from tests.champions import register_champion, register_version
 from tests.conftest import RunningServices, free_ports
 from tests.faulty_proxy import faulty_proxy
 from tests.serving.conftest import Serve, serve_app
@@ -95,7 +94,7 @@ def test_a_candidate_that_is_not_what_was_registered_is_refused(
 ) -> None:
     good = register_champion(trained, registry, tmp_path / "1")
     with serve(settings) as client:
-        bad = register_model(trained, registry, tmp_path / "2")
+        bad = register_version(trained, registry, tmp_path / "2")
         MlflowClient(settings.mlflow_url).set_model_version_tag(
             bad.name, bad.version, "presagio.artifact_sha256", "0" * 64
         )

@@ -100,6 +100,7 @@ def test_scikit_learn_clones_it(alarm: FailureAlarm) -> None:
     assert not hasattr(again, "detectors_")
 
 
+@pytest.mark.usefixtures("few_steps")
 @pytest.mark.parametrize("method", ["exact", "streamed"])
 def test_a_stored_copy_predicts_the_same(spec: MachineSpec, part: Part, method: Method) -> None:
     features = feature_sets(spec, "hdf")[0]

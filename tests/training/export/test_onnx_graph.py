@@ -82,6 +82,7 @@ def test_single_precision_is_near_and_all_else_is_exact(spec: MachineSpec, split
     np.testing.assert_allclose(modes[:, 1], alarm.log_odds(rows)[:, 1], atol=1e-9)
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_a_streamed_model_is_exported_too(spec: MachineSpec, split: Split) -> None:
     plans = tuple(
         DetectorPlan(m, feature_sets(spec, m)[0], {"C": 100.0, "gamma": 0.5}, "streamed")
