@@ -41,11 +41,14 @@ backup: ## Save databases and buckets of docker compose: make backup ARGS=FOLDER
 restore: ## Put a backup back in place of what is there: make restore ARGS=FOLDER
 	@bash deploy/backup.sh restore $(ARGS)
 
-test: setup ## Unit and integration tests (real PostgreSQL, S3, MLflow)
-	$(BIN)/pytest -m "unit or integration" --numprocesses auto --dist worksteal $(COVERAGE) $(ARGS)
+# One process more than there are cores: tests wait for PostgreSQL, S3 and MLflow now and then.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
-coverage: COVERAGE = --cov --cov-report=term:skip-covered --cov-fail-under=90
-coverage: test ## The same with coverage: 90 % of lines and branches at least
+test: setup ## Unit and integration tests (real PostgreSQL, S3, MLflow)
+	$(BIN)/pytest -m "unit or integration" --numprocesses $(WORKERS) --dist worksteal $(COVERAGE) $(ARGS)
+
+coverage: ## The same with coverage: 90 % of lines and branches at least
+	$(MAKE) test COVERAGE="--cov --cov-report=term:skip-covered --cov-fail-under=90" ARGS="$(ARGS)"
 
 e2e: setup ## End-to-end tests: the whole stack without Docker, Airflow included
 	$(BIN)/pytest -m e2e $(ARGS)

@@ -110,7 +110,7 @@ def _full_prefix(stack: Stack, sizes: tuple[int, ...]) -> list[tuple[object, ...
     for size in sizes:
         bucket = f"bench-{size}"
         prefixes = Prefixes(bucket=bucket, curated_bucket=bucket)
-        intake = open_intake(stack.settings, prefixes=prefixes)
+        intake = open_intake(stack.settings, prefixes)
         began, cpu = time.monotonic(), time.process_time()
         batches = plan_batches(intake, most_files=size)
         whole, busy = time.monotonic() - began, time.process_time() - cpu

@@ -53,7 +53,7 @@ def test_the_dags_tasks_plan_file_and_sum_up(intake: Intake, services: RunningSe
     _drop(intake, "in/bad.csv", b"")
     bucket = intake.prefixes.bucket
     prefixes = Prefixes(bucket=bucket, incoming="in/", processed="out/", curated_bucket=bucket)
-    opened = open_intake(services.settings, prefixes=prefixes)
+    opened = open_intake(services.settings, prefixes)
     batches = begin_round(opened, run_id="manual")
     assert [len(batch["keys"]) for batch in batches] == [23, 23]  # type: ignore[arg-type]
     for batch in batches:

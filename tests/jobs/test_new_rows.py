@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 def test_only_labelled_rows_that_nothing_has_learned_from_count(
     plant: Settings, plant_intake: Intake, spec: MachineSpec
 ) -> None:
-    promotions = open_promoter(plant).promotions
+    promotions = open_promoter(plant, spec).promotions
     count = partial(count_new_rows, plant_intake, promotions, model_name=plant.model_name)
     assert count(wanted=1000) == {"new_rows": 0, "wanted": 1000, "after": 0}
     rows = pl.concat(simulate(spec, 1500, seed=2))
@@ -40,7 +40,7 @@ def test_a_quarantine_alarm_blocks_training(
     broken = pl.concat(simulate(spec, 300)).with_columns(torque_nm=pl.lit("?"))
     receipt = file_body(plant_intake, "broken.csv", broken.write_csv().encode())
     assert receipt.outcome.verdict == "quarantined"
-    promoter = open_promoter(plant)
+    promoter = open_promoter(plant, spec)
     for step in (
         lambda: count_new_rows(
             plant_intake, promoter.promotions, model_name=plant.model_name, wanted=1

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from presagio.errors import NoChampionError, RegistryError
 from presagio.lifecycle.promotion import Promoter, open_promoter, promote, rollback
+from presagio.machine.spec import MachineSpec
 from presagio.registry.cache import folder_of
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import Settings
@@ -30,10 +31,10 @@ def settings(services: RunningServices) -> Settings:
 
 
 @pytest.fixture
-def promoter(settings: Settings, tmp_path: Path) -> Iterator[Promoter]:
+def promoter(settings: Settings, spec: MachineSpec, tmp_path: Path) -> Iterator[Promoter]:
     name = f"promoted_{uuid4().hex[:8]}"
     own = {"model_name": name, "experiment": name, "home": tmp_path}
-    promoter = open_promoter(settings.model_copy(update=own))
+    promoter = open_promoter(settings.model_copy(update=own), spec)
     yield promoter
     promoter.promotions.close()
 

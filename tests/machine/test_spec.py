@@ -118,7 +118,7 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
 def test_all_faults_are_named_in_words(tmp_path: Path) -> None:
     file = tmp_path / "lathe.toml"
     text = 'name = 1\ncolour = "red"\n'
-    text += '[[features]]\nname = "x"\nunit = "K"\nrange = [1, 2]\nexample = 3\n'
+    text += '[[features]]\nname = "x"\nunit = "K"\nrange = [5, 1]\nexample = 3\n'
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidSpecError) as refused:
         load_spec(file)

@@ -44,8 +44,8 @@ def settings(services: RunningServices, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def promoter(settings: Settings) -> Iterator[Promoter]:
-    promoter = open_promoter(settings)
+def promoter(settings: Settings, spec: MachineSpec) -> Iterator[Promoter]:
+    promoter = open_promoter(settings, spec)
     yield promoter
     promoter.promotions.close()
 

@@ -172,7 +172,7 @@ def test_whatever_feedback_takes_the_intake_takes(
     reading = dict(spec.example) | dict.fromkeys(spec.feature_names, 1.551)
     outcome = {"features": reading, "failure": 0, "said_alarm": 1, "said_version": 'a, "b"'}
     outcomes = [outcome, outcome | {"request_id": 7}, outcome | {"failure": 1}]
-    with serve(settings.model_copy(update={"fleets": (str(file),)})) as client:
+    with serve(settings.model_copy(update={"machine_spec": str(file)})) as client:
         answer = client.post("/feedback", json={"outcomes": outcomes})
     assert answer.status_code == 202, answer.text
     assert answer.json()["accepted"] == 3

@@ -13,7 +13,6 @@ from presagio.settings import Settings, load_settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from presagio.fleet import Fleet
     from presagio.ingest.filing import Intake
     from presagio.lifecycle.promotion import Promoter
     from presagio.machine.spec import MachineSpec
@@ -38,23 +37,18 @@ class Parts:
         self.settings = load_settings(home)
 
     @cached_property
-    def fleet(self) -> "Fleet":
-        """The fleet that is asked about."""
-        from presagio.fleet import load_fleets
-
-        return load_fleets(self.settings).get()
-
-    @cached_property
     def spec(self) -> "MachineSpec":
         """The machine spec."""
-        return self.fleet.spec
+        from presagio.machine.spec import load_spec
+
+        return load_spec(self.settings.machine_spec)
 
     @cached_property
     def intake(self) -> "Intake":
         """Store, ledger and what files are checked against."""
         from presagio.ingest.opening import open_intake
 
-        return open_intake(self.settings, self.fleet)
+        return open_intake(self.settings)
 
     @cached_property
     def database(self) -> "Engine":
@@ -68,18 +62,18 @@ class Parts:
         """The registry, to read from."""
         from presagio.registry.reader import open_reader
 
-        return open_reader(self.settings, self.fleet)
+        return open_reader(self.settings)
 
     @cached_property
     def registry(self) -> "Registry":
         """The registry, to read from and to write to."""
         from presagio.registry.writer import open_registry
 
-        return open_registry(self.settings, self.fleet)
+        return open_registry(self.settings)
 
     @cached_property
     def promoter(self) -> "Promoter":
         """Registry, ledger of decisions and the gate's rules."""
         from presagio.lifecycle.promotion import open_promoter
 
-        return open_promoter(self.settings, self.fleet)
+        return open_promoter(self.settings, self.spec)

@@ -99,7 +99,7 @@ def minutes_left(spec: MachineSpec, inputs: Floats) -> dict[str, float]:
     if not wearing:
         return {}
     places = {name: i for i, name in enumerate(spec.input_names)}
-    span = min((f.bounds[1] - inputs[places[f.name]]) / (f.per_minute or 1.0) for f in wearing)
+    span = min((f.range[1] - inputs[places[f.name]]) / (f.per_minute or 1.0) for f in wearing)
     minutes = np.linspace(0.0, max(span, 0.0), _STEPS)
     rows = np.repeat(inputs[None], _STEPS, axis=0)
     for feature in wearing:
@@ -125,7 +125,7 @@ def _cleared(predictor: Predictor, inputs: Floats, place: int, values: Floats) -
 
 def _nearest(predictor: Predictor, inputs: Floats, feature: Feature, place: int) -> float | None:
     """Return the value nearest to the present one at which there is no alarm."""
-    now, (low, high) = inputs[place], feature.bounds
+    now, (low, high) = inputs[place], feature.range
     values = np.linspace(low, high, _STEPS)
     clear = values[_cleared(predictor, inputs, place, values)]
     if not len(clear):
@@ -166,7 +166,7 @@ def smallest_change(predictor: Predictor, inputs: Floats) -> Change | None:
         if to is None:
             continue
         spread = background[:, place].std() if len(background) else 0.0
-        scale = spread or feature.bounds[1] - feature.bounds[0]
+        scale = spread or feature.range[1] - feature.range[0]
         now = float(inputs[place])
         found.append((abs(to - now) / scale, Change(feature.name, now, to, feature.unit)))
     return min(found, key=lambda change: change[0])[1] if found else None

@@ -22,7 +22,7 @@ def _corners(spec: MachineSpec) -> NDArray[np.float64]:
     example = np.array([float(value) for value in spec.example.values()])
     rows = [example]
     for place, feature in enumerate(spec.features):
-        for value in feature.bounds:
+        for value in feature.range:
             row = example.copy()
             row[place] = value
             rows.append(row)

@@ -95,6 +95,6 @@ def training_schema(spec: MachineSpec) -> pl.Schema:
 
     By identifiers rows are told apart, and divided.
     """
-    identifiers = (column.name for column in spec.kept_columns)
+    identifiers = (column.name for column in spec.identifiers)
     wanted = {*spec.input_names, *spec.label_names, *identifiers}
     return pl.Schema({n: dtype for n, dtype in curated_schema(spec).items() if n in wanted})

@@ -55,7 +55,7 @@ def incoming_files(
 ) -> Iterator[StoredObject]:
     """Yield the files that wait to be filed, in the order of their keys."""
     for stored in store.list(prefixes.bucket, prefixes.incoming, page_size=page_size):
-        if is_file(stored.key) and not stored.key.startswith(prefixes.reserved):
+        if is_file(stored.key):
             yield stored
 
 

@@ -3,11 +3,11 @@
 import logging
 import time
 
-from presagio.fleet import Fleet, load_fleets
 from presagio.ingest.checking import Limits
 from presagio.ingest.compression import Caps
 from presagio.ingest.filing import Intake, Progress
 from presagio.machine.headers import HeaderLimits
+from presagio.machine.spec import load_spec
 from presagio.readings.process.reader_limits import reader_limits
 from presagio.settings import Prefixes, Settings
 from presagio.storage.database import open_database
@@ -43,31 +43,26 @@ def intake_limits(settings: Settings) -> Limits:
     return Limits(share, caps, headers, reader, settings.readers, sheet)
 
 
-def open_intake(
-    settings: Settings, fleet: Fleet | None = None, *, prefixes: Prefixes | None = None
-) -> Intake:
+def open_intake(settings: Settings, prefixes: Prefixes | None = None) -> Intake:
     """Open store and ledger as the settings say; neither is asked for anything yet.
 
     Parameters
     ----------
     settings
         Addresses, secrets and limits.
-    fleet
-        Whose files are taken; those of the default fleet where none is given.
     prefixes
-        Where to read and write, in place of the fleet's own.
+        Where to read and write, in place of what the settings say.
 
     Raises
     ------
     SettingsError
         If an address or a secret is not set.
     """
-    fleet = fleet or load_fleets(settings).get()
     return Intake(
         open_store(settings),
         Ledger(open_database(settings)),
-        fleet.spec,
-        prefixes or fleet.prefixes,
+        load_spec(settings.machine_spec),
+        prefixes or settings.prefixes,
         intake_limits(settings),
         on_progress=_ProgressLog(),
     )

@@ -38,7 +38,7 @@ def curated_schema(spec: MachineSpec) -> pl.Schema:
     that the spec does not know.
     """
     columns: dict[str, pl.DataType] = {RECEIPT: pl.Int64()}
-    columns |= {column.name: pl.String() for column in spec.kept_columns}
+    columns |= {column.name: pl.String() for column in spec.identifiers}
     columns |= {name: pl.Float64() for name in spec.feature_names}
     columns |= {name: pl.Boolean() for name in (*spec.indicator_names, *spec.label_names)}
     return pl.Schema(columns | {EXTRA: pl.String()})

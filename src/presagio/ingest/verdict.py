@@ -61,7 +61,7 @@ def _suspected_unit(tally: Tally, spec: MachineSpec, match: ColumnMatch) -> str 
         if likely:
             taken = match.units.get(feature.name) or find_unit(feature.unit)
             symbol = taken.symbol if taken else feature.unit
-            low, high = feature.bounds
+            low, high = feature.range
             return (
                 f"{feature.name} was read in {symbol}, but most values are outside "
                 f"{low:g} to {high:g} {feature.unit} and would be inside it in "

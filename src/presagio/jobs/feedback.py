@@ -83,10 +83,10 @@ def _outcomes_of_receipt(path: Path, intake: Intake, receipt_id: int) -> pl.Data
         raise DataError(f"{path} cannot be read as CSV: {err}") from err
     names = match_columns(read.columns, spec, intake.limits.headers).names
     read = read.rename({read.columns[i]: name for i, name in names.items()})
-    keys = [column.name for column in spec.kept_columns if column.name in read.columns]
+    keys = [column.name for column in spec.identifiers if column.name in read.columns]
     labels = [name for name in spec.label_names if name in read.columns]
     if not keys or spec.target.name not in labels:
-        wanted = ", ".join(column.name for column in spec.kept_columns)
+        wanted = ", ".join(column.name for column in spec.identifiers)
         raise DataError(f"{path} needs {spec.target.name} and an identifier ({wanted})")
     outcomes = read.select(*keys, *(flag_in(name).alias(name) for name in labels))
     found = [receipt for receipt in processed_receipts(intake) if receipt.id == receipt_id]
@@ -187,7 +187,7 @@ def send_feedback(
     except OSError as err:
         raise DataError(f"{path} cannot be read: {err.strerror}") from err
     rows = _with_predicted_alarms(rows, spec, registry, settings)
-    known = [column.name for column in spec.kept_columns]
+    known = [column.name for column in spec.identifiers]
     wanted = [*known, *spec.input_names, *spec.label_names, SAID_ALARM, SAID_VERSION]
     rows = rows.select(name for name in wanted if name in rows.columns)
     body = outcomes_csv(rows.iter_rows(named=True))

@@ -10,7 +10,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import InvalidArtifactError, RegistryError
-from presagio.fleet import Fleet, load_fleets
 from presagio.inference.predictor import Predictor
 from presagio.lifecycle.gate import GateDecision, GateRules, Side, compare
 from presagio.machine.spec import MachineSpec
@@ -41,13 +40,12 @@ class Promoter:
     settings: Settings
 
 
-def open_promoter(settings: Settings, fleet: Fleet | None = None) -> Promoter:
-    """Open what a fleet, or the default fleet, has; nothing is asked of it yet."""
-    fleet = fleet or load_fleets(settings).get()
+def open_promoter(settings: Settings, spec: MachineSpec) -> Promoter:
+    """Open what the settings name; nothing is asked of it yet."""
     return Promoter(
-        open_registry(settings, fleet),
+        open_registry(settings),
         Promotions(open_database(settings)),
-        fleet.spec,
+        spec,
         GateRules(settings.gate_confidence, settings.gate_worst_category),
         settings,
     )

@@ -27,8 +27,6 @@ class ColumnMatch:
         What the spec needs and the file lacks, as the spec names it.
     duplicated
         Spec names that more than one column of the file claims.
-    absent
-        Features that the file lacks and that may be missing: they are, in each row.
     extras
         Position of a column that the spec does not know → a name for it that no other has.
     units
@@ -43,7 +41,6 @@ class ColumnMatch:
     extras: dict[int, str] = field(default_factory=dict)
     units: dict[str, Unit] = field(default_factory=dict)
     misfits: dict[str, str] = field(default_factory=dict)
-    absent: tuple[str, ...] = ()
 
     @property
     def found(self) -> frozenset[str]:
@@ -61,7 +58,7 @@ def _base(header: str) -> str:
 
 
 def _columns(spec: MachineSpec) -> tuple[Column, ...]:
-    return (*spec.features, *spec.categories, *spec.kept_columns, spec.target, *spec.modes)
+    return (*spec.features, *spec.categories, *spec.identifiers, spec.target, *spec.modes)
 
 
 def _accepted_names(spec: MachineSpec) -> dict[str, str]:
@@ -124,8 +121,7 @@ def _extras(header: Sequence[str], names: dict[int, str]) -> dict[int, str]:
 
 def _missing(found: Collection[str], spec: MachineSpec) -> tuple[list[str], set[str]]:
     """Return what a header lacks, and the categories that it has in both styles."""
-    optional = {*spec.optional_names}
-    missing = [name for name in spec.feature_names if name not in found and name not in optional]
+    missing = [name for name in spec.feature_names if name not in found]
     doubled: set[str] = set()
     for category in spec.categories:
         lacking = [name for name in category.indicators.values() if name not in found]
@@ -176,7 +172,6 @@ def match_columns(
     return ColumnMatch(
         names, tuple(missing), tuple(sorted(duplicated)), _extras(header, names),
         columns.units, columns.misfits,
-        tuple(name for name in spec.optional_names if name not in found),
     )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """What is known of a machine at a time: columns, numeric features, categories."""
 
-from math import inf
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -17,116 +16,33 @@ class Column(NamedTable):
     columns: tuple[str, ...] = ()
 
 
-class Label(Column):
-    """A column that tells what became of a machine: the target, or a failure mode.
-
-    Attributes
-    ----------
-    true_words, false_words
-        Text that means it, or its opposite, besides 1 and 0, true and false, yes and no.
-    """
-
-    true_words: tuple[str, ...] = ()
-    false_words: tuple[str, ...] = ()
-
-
-class TimeColumn(Column):
-    """When a reading was taken.
-
-    Attributes
-    ----------
-    kind
-        ``timestamp``: a date, or a date with a time; in UTC where it names no zone. ``counter``: a
-        number that grows, such as cycles.
-    """
-
-    kind: Literal["timestamp", "counter"] = "timestamp"
-
-
-class Kind(Column):
-    """A column that tells kinds of machines apart in files that mix them.
-
-    Attributes
-    ----------
-    values
-        The kinds that belong to this fleet; rows of others are kept aside and are no faults.
-    """
-
-    values: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-# What is done with a reading that says nothing of a feature: it is refused; the feature's median in
-# the training data stands in; or the last value that the same unit has reported, if there is one,
-# else the median. A model is told which values were missing.
-MissingPolicy = Literal["refuse", "median", "last"]
-
-
 class Feature(Column):
     """A numeric reading: its unit, and what a working sensor can say.
 
     Attributes
     ----------
-    unit
-        Its unit of measurement; empty for a number without one.
-    range
-        The least and the largest plausible value; None where every finite number is.
-    example
-        A value for the documents; None: the middle of the range, or 0.
-    missing
-        What is done where it is missing; None: what the spec says for all features.
-    log
-        Whether a model sees its logarithm, ``sign(x) * log(1 + |x|)``: for counters with a long
-        tail.
     per_minute
         How much it grows in each minute of work; None for what does not wear.
     adjustable
         Whether it can be changed on the machine; the weather cannot.
     """
 
-    unit: str = ""
-    range: tuple[float, float] | None = None
-    example: float | None = None
-    missing: MissingPolicy | None = None
-    log: bool = False
+    unit: str
+    range: tuple[float, float]
+    example: float
     per_minute: Annotated[float, Field(gt=0)] | None = None
     adjustable: bool = True
 
     @property
-    def bounds(self) -> tuple[float, float]:
-        """The least and the largest plausible value; infinite without a range."""
-        return self.range or (-inf, inf)
-
-    @property
-    def typical(self) -> float:
-        """A value for the documents."""
-        if self.example is not None:
-            return self.example
-        return 0.0 if self.range is None else sum(self.range) / 2.0
-
-    @property
-    def log_name(self) -> str:
-        """What its logarithm is called."""
-        return f"log_{self.name}"
-
-    @property
-    def missing_name(self) -> str:
-        """What the flag is called that says it was missing."""
-        return f"missing_{self.name}"
-
-    @property
     def allowed(self) -> str:
         """What values are allowed, in words."""
-        if self.range is None:
-            return f"any finite number{f' of {self.unit}' if self.unit else ''}"
         low, high = self.range
-        return f"{low:g} to {high:g} {self.unit}".rstrip()
+        return f"{low:g} to {high:g} {self.unit}"
 
     @model_validator(mode="after")
     def _range_holds_example(self) -> Self:
-        low, high = self.bounds
-        if low >= high:
-            raise ValueError(f"feature {self.name}: the range {self.range} holds nothing")
-        if self.example is not None and not low <= self.example <= high:
+        low, high = self.range
+        if not low <= self.example <= high:
             raise ValueError(f"feature {self.name}: example {self.example} is outside {self.range}")
         return self
 

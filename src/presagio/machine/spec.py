@@ -1,6 +1,5 @@
 """The machine spec: one TOML file that says what a machine's readings are."""
 
-import hashlib
 import tomllib
 from collections import Counter
 from functools import cached_property
@@ -12,15 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from presagio.errors import InvalidSpecError
 from presagio.machine.failure_rules import FailureRule, Quantity
-from presagio.machine.inputs import (
-    Category,
-    Column,
-    Feature,
-    Kind,
-    Label,
-    MissingPolicy,
-    TimeColumn,
-)
+from presagio.machine.inputs import Category, Column, Feature
 from presagio.machine.recipe import SimulationRecipe
 from presagio.machine.spec_faults import describe_faults
 from presagio.machine.spec_table import Name, NamedTable, SpecTable
@@ -69,18 +60,11 @@ class MachineSpec(SpecTable):
     title: str
     # What becomes of a row that stands in one file twice: readings without a time may repeat.
     duplicates: Literal["keep", "reject"] = "keep"
-    # What cells say nothing of a feature, besides empty ones; in any case of letters.
-    missing_values: tuple[str, ...] = ()
-    # What is done with those, where a feature does not say it itself.
-    missing: MissingPolicy = "refuse"
-    unit: Column | None = None
-    time: TimeColumn | None = None
-    kind: Kind | None = None
-    features: Annotated[tuple[Feature, ...], Field(min_length=1)]
+    features: tuple[Feature, ...]
     categories: tuple[Category, ...] = ()
     identifiers: tuple[Column, ...] = ()
-    target: Label
-    modes: tuple[Label, ...] = ()
+    target: Column
+    modes: tuple[Column, ...] = ()
     quantities: tuple[Quantity, ...] = ()
     rules: tuple[FailureRule, ...] = ()
     costs: Costs = Costs(missed_failure=1.0, false_alarm=1.0)
@@ -103,48 +87,6 @@ class MachineSpec(SpecTable):
         return self.feature_names + self.indicator_names
 
     @cached_property
-    def missing_policies(self) -> dict[str, MissingPolicy]:
-        """What is done with each feature where it is missing, by its name."""
-        return {feature.name: feature.missing or self.missing for feature in self.features}
-
-    @cached_property
-    def optional_names(self) -> tuple[str, ...]:
-        """Names of the features that may be missing, in order."""
-        return tuple(name for name, policy in self.missing_policies.items() if policy != "refuse")
-
-    @cached_property
-    def missing_names(self) -> tuple[str, ...]:
-        """Names of the flags that say which of those are missing, in their order."""
-        return tuple(f.missing_name for f in self.features if f.name in self.optional_names)
-
-    @cached_property
-    def model_inputs(self) -> tuple[str, ...]:
-        """Names of the columns of a model's input: ``input_names``, then ``missing_names``."""
-        return self.input_names + self.missing_names
-
-    @cached_property
-    def derived(self) -> tuple[Quantity, ...]:
-        """All that is derived from features: logarithms that they ask for, and quantities."""
-        logs = [
-            Quantity(name=f.log_name, title=f"log {f.title or f.name}", kind="log", of=(f.name,))
-            for f in self.features
-            if f.log
-        ]
-        return (*logs, *self.quantities)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of what the spec says, however its file is written."""
-        content = self.model_dump_json(exclude_defaults=True)
-        return hashlib.sha256(content.encode()).hexdigest()
-
-    @cached_property
-    def kept_columns(self) -> tuple[Column, ...]:
-        """Columns that are kept with a reading, and are no input of a model and no label."""
-        others = (self.unit, self.time, self.kind)
-        return (*(column for column in others if column is not None), *self.identifiers)
-
-    @cached_property
     def label_names(self) -> tuple[str, ...]:
         """Names of the target and of the failure modes, which are never features."""
         return (self.target.name, *(mode.name for mode in self.modes))
@@ -152,7 +94,7 @@ class MachineSpec(SpecTable):
     @cached_property
     def example(self) -> dict[str, float | bool]:
         """Return one reading with every input, from the examples in the spec."""
-        values: dict[str, float | bool] = {f.name: f.typical for f in self.features}
+        values: dict[str, float | bool] = {f.name: f.example for f in self.features}
         for category in self.categories:
             for value, indicator in category.indicators.items():
                 values[indicator] = value == category.example
@@ -165,12 +107,12 @@ class MachineSpec(SpecTable):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         names = [*self.input_names, *self.label_names]
-        others: tuple[NamedTable, ...] = (*self.kept_columns, *self.categories, *self.derived)
-        names += [*self.missing_names, *(other.name for other in others)]
+        others: tuple[NamedTable, ...] = (*self.identifiers, *self.categories, *self.quantities)
+        names += [other.name for other in others]
         doubled = sorted(name for name, number in Counter(names).items() if number > 1)
         if doubled:
             raise ValueError(f"names must be unique, these are not: {doubled}")
-        known = {*self.feature_names, *(quantity.name for quantity in self.derived)}
+        known = {*self.feature_names, *(quantity.name for quantity in self.quantities)}
         used = {name for quantity in self.quantities for name in quantity.of}
         used |= {bound.of for rule in self.rules for bound in rule.bounds}
         if used - known:
@@ -178,15 +120,10 @@ class MachineSpec(SpecTable):
         modes = {rule.mode for rule in self.rules} - {mode.name for mode in self.modes}
         if modes:
             raise ValueError(f"rules for unknown failure modes: {sorted(modes)}")
-        if self.division and self.division.column not in {c.name for c in self.kept_columns}:
-            raise ValueError(
-                f"rows are divided by {self.division.column}, which is neither unit, time nor an "
-                "identifier"
-            )
-        if "last" in self.missing_policies.values() and (self.unit is None or self.time is None):
-            raise ValueError(
-                'missing = "last" needs [unit] and [time]: the last value of which unit, when?'
-            )
+        if self.division and self.division.column not in {
+            column.name for column in self.identifiers
+        }:
+            raise ValueError(f"rows are divided by {self.division.column}, which no identifier is")
         self._limits_name_every_value()
         return self
 
@@ -221,36 +158,17 @@ def load_spec(source: str | Path = "ai4i2020") -> MachineSpec:
     path = Path(source)
     try:
         if path.suffix == ".toml":
-            text = path.read_bytes()
+            text = path.read_text(encoding="utf-8")
         else:
-            text = (files(__package__) / "specs" / f"{source}.toml").read_bytes()
+            text = (files(__package__) / "specs" / f"{source}.toml").read_text(encoding="utf-8")
+        return MachineSpec.model_validate(tomllib.loads(text))
     except OSError as err:
         raise InvalidSpecError(
             f"machine spec {source!s} cannot be read ({err.strerror or err}); give the name of a "
             "spec that ships with Presagio (ai4i2020) or the path of a .toml file"
         ) from err
-    return parse_spec(text, str(source))
-
-
-def parse_spec(text: bytes, source: str) -> MachineSpec:
-    """Make a machine spec of the bytes of a TOML file.
-
-    Parameters
-    ----------
-    text
-        The file.
-    source
-        What it is called in messages.
-
-    Raises
-    ------
-    InvalidSpecError
-        If it is no TOML, or contradicts itself.
-    """
-    try:
-        return MachineSpec.model_validate(tomllib.loads(text.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as err:
-        raise InvalidSpecError(f"machine spec {source} is no TOML: {err}") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise InvalidSpecError(f"machine spec {source!s} is no TOML: {err}") from err
     except ValidationError as err:
         faults = "".join(f"\n  {fault}" for fault in describe_faults(err))
-        raise InvalidSpecError(f"machine spec {source} is not valid:{faults}") from err
+        raise InvalidSpecError(f"machine spec {source!s} is not valid:{faults}") from err

@@ -22,7 +22,7 @@ Params = dict[str, Any] | None
 def _opened_intake(settings: Settings, prefixes: Prefixes | None = None) -> "Iterator[Intake]":
     from presagio.ingest.opening import open_intake
 
-    intake = open_intake(settings, prefixes=prefixes)
+    intake = open_intake(settings, prefixes)
     with closing(intake.ledger):
         yield intake
 
@@ -35,10 +35,10 @@ def _intake_of(params: Params) -> "Iterator[Intake]":
 
 
 @contextmanager
-def _opened_promoter(settings: Settings) -> "Iterator[Promoter]":
+def _opened_promoter(settings: Settings, intake: "Intake") -> "Iterator[Promoter]":
     from presagio.lifecycle.promotion import open_promoter
 
-    promoter = open_promoter(settings)
+    promoter = open_promoter(settings, intake.spec)
     with closing(promoter.promotions):
         yield promoter
 
@@ -113,7 +113,7 @@ def retrain(run_id: str | None) -> dict[str, Any]:
     settings = load_settings()
     with (
         _opened_intake(settings) as intake,
-        _opened_promoter(settings) as promoter,
+        _opened_promoter(settings, intake) as promoter,
     ):
         return train.retrain(settings, intake, promoter, run_id=run_id)
 

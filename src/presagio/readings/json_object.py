@@ -23,7 +23,7 @@ Flag = StrictBool | Literal[0, 1]
 
 def _number(rule: NumberRule) -> Any:
     feature = rule.feature
-    low, high = feature.bounds
+    low, high = feature.range
     return Annotated[
         float,
         Field(

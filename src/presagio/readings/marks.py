@@ -43,7 +43,7 @@ class _Readings:
     """Which readings of the numbers of one feature, with one mark, are plausible."""
 
     def __init__(self, feature: Feature, check: RowCheck) -> None:
-        text, low, high = pl.col(feature.name), *feature.bounds
+        text, low, high = pl.col(feature.name), *feature.range
         either = either_form(text, check.mark)
         whole = text.str.replace(check.mark, "", literal=True).cast(pl.Float64, strict=False)
         as_decimal = check.value(feature).is_between(low, high)

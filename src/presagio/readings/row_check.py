@@ -64,7 +64,7 @@ class RowCheck:
     @cached_property
     def value_names(self) -> tuple[str, ...]:
         """The columns of the file that hold numbers, flags and categories."""
-        texts = {column.name for column in self.spec.kept_columns}
+        texts = {column.name for column in self.spec.identifiers}
         return tuple(sorted(self.match.found - texts))
 
     @cached_property
@@ -178,7 +178,7 @@ class RowCheck:
     @property
     def kept_text(self) -> list[str]:
         """Columns that stay text: the identifiers that the file has, and what it has besides."""
-        names = [column.name for column in self.spec.kept_columns if self.has(column.name)]
+        names = [column.name for column in self.spec.identifiers if self.has(column.name)]
         return [*names, EXTRA] if self.match.extras else names
 
     def flags(self) -> list[pl.Expr]:

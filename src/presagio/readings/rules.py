@@ -98,7 +98,7 @@ def within(values: Any, feature: Feature) -> Any:
     Any
         A boolean, or booleans of the same shape.
     """
-    low, high = feature.bounds
+    low, high = feature.range
     return (values >= low) & (values <= high)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from presagio.errors import NoChampionError, PresagioError, RegistryError, UnknownVersionError
-from presagio.fleet import Fleet
 from presagio.inference.artifact import FILES, LARGEST
 from presagio.registry import cache as caching
 from presagio.registry import schemas
@@ -274,11 +273,11 @@ class RegistryReader:
             caching.place(self.download(version, ARTIFACT, Path(scratch)), cache, folder)
 
 
-def open_reader(settings: Settings, fleet: Fleet | None = None) -> RegistryReader:
-    """Open the registry of a fleet, or of the default fleet, to read it; it is not asked yet."""
+def open_reader(settings: Settings) -> RegistryReader:
+    """Open the registry that the settings name, to read it; nothing is asked of it yet."""
     return RegistryReader(
         settings.mlflow_url,
-        fleet.model_name if fleet else settings.model_name,
+        settings.model_name,
         timeout_s=settings.mlflow_timeout_s,
         account=settings.mlflow_account,
         download_s=settings.mlflow_download_s,

@@ -49,13 +49,13 @@ _PARITY = 1e-3
 def _probes(spec: MachineSpec) -> Floats:
     """Return rows all over the plausible range, each indicator on and off."""
     rng = np.random.default_rng(0)
-    columns = [rng.uniform(*feature.bounds, size=_PROBES) for feature in spec.features]
+    columns = [rng.uniform(*feature.range, size=_PROBES) for feature in spec.features]
     around = [
-        rng.normal(f.typical, 0.02 * (f.bounds[1] - f.bounds[0]), _PROBES) for f in spec.features
+        rng.normal(f.example, 0.02 * (f.range[1] - f.range[0]), _PROBES) for f in spec.features
     ]
     half = rng.random(_PROBES) < 0.5  # noqa: PLR2004
     mixed = [
-        np.clip(np.where(half, a, c), *f.bounds)
+        np.clip(np.where(half, a, c), *f.range)
         for a, c, f in zip(around, columns, spec.features, strict=True)
     ]
     for category in spec.categories:

@@ -25,7 +25,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from presagio.errors import RegistryError
-from presagio.fleet import Fleet
 from presagio.registry.reader import RegistryReader
 from presagio.registry.versions import (
     ARTIFACT,
@@ -219,8 +218,8 @@ class Registry(RegistryReader):
                 raise
 
 
-def open_registry(settings: Settings, fleet: Fleet | None = None) -> Registry:
-    """Open the registry of a fleet, or of the default fleet; nothing is asked of it yet."""
+def open_registry(settings: Settings) -> Registry:
+    """Open the registry that the settings name; nothing is asked of it yet."""
     MLFLOW_HTTP_REQUEST_TIMEOUT.set(settings.mlflow_timeout_s)
     MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(1)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -235,8 +234,8 @@ def open_registry(settings: Settings, fleet: Fleet | None = None) -> Registry:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     return Registry(
         settings.mlflow_url,
-        fleet.experiment if fleet else settings.experiment,
-        fleet.model_name if fleet else settings.model_name,
+        settings.experiment,
+        settings.model_name,
         timeout_s=settings.mlflow_timeout_s,
         account=settings.mlflow_account,
         download_s=settings.mlflow_download_s,

@@ -20,8 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from presagio import __version__
 from presagio.errors import RegistryError, SettingsError, StorageError
-from presagio.fleet import load_fleets
-from presagio.machine.spec import MachineSpec
+from presagio.machine.spec import MachineSpec, load_spec
 from presagio.serving.auth.authorization import Guard, token_router
 from presagio.serving.auth.sign_in import browser_page
 from presagio.serving.auth.tokens import OutsideIssuer, open_authority
@@ -75,7 +74,7 @@ def _outside_issuer(settings: Settings) -> OutsideIssuer | None:
 
 
 def _make_parts(settings: Settings) -> _Shared:
-    spec, board, metrics = load_fleets(settings).get().spec, open_board(), ApiMetrics()
+    spec, board, metrics = load_spec(settings.machine_spec), open_board(), ApiMetrics()
     guard = Guard(open_authority(settings, _outside_issuer(settings)))
 
     def reader() -> Any:

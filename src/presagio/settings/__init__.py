@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from presagio.errors import SettingsError
@@ -20,13 +20,7 @@ _REPOSITORY = Path(__file__).parents[3]
 
 
 class Prefixes(BaseModel):
-    """Where the intake reads and writes: one bucket for files, one for the curated data set.
-
-    Attributes
-    ----------
-    reserved
-        Prefixes below ``incoming`` that belong to other fleets; what lies there is not looked at.
-    """
+    """Where the intake reads and writes: one bucket for files, one for the curated data set."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,14 +31,6 @@ class Prefixes(BaseModel):
     archive: str = "archive/"
     curated_bucket: str = "data"
     curated: str = "curated/"
-    reserved: tuple[str, ...] = ()
-
-
-def _resolved(entry: str) -> str:
-    """Return an entry of the list of fleets with an absolute path, where it is a path."""
-    path = Path(entry).expanduser()
-    is_path = os.sep in entry or path.suffix == ".toml" or path.is_dir()
-    return str(path.resolve()) if is_path else entry
 
 
 class Settings(LifecycleSettings, IngestSettings, AddressSettings, ServingSettings):
@@ -60,14 +46,9 @@ class Settings(LifecycleSettings, IngestSettings, AddressSettings, ServingSettin
     )  # fmt: skip
 
     home: Annotated[Path, Field(description="Folder of the local stack: data, logs, secrets.")]
-    fleets: Annotated[
-        tuple[str, ...],
-        Field(
-            description="Machine specs of the fleets that are served, separated by commas or as a "
-            "JSON list: names of specs that ship with Presagio, TOML files, folders of such files.",
-            min_length=1,
-        ),
-    ] = ("ai4i2020",)
+    machine_spec: Annotated[
+        str, Field(description="Name of a machine spec that ships with Presagio, or a TOML file.")
+    ] = "ai4i2020"
     ai4i_csv: Annotated[
         Path | None, Field(description="A CSV file of labelled readings to train on.")
     ] = None
@@ -83,19 +64,9 @@ class Settings(LifecycleSettings, IngestSettings, AddressSettings, ServingSettin
         Path, Field(description="Folder with the Airflow DAG files; the repository's by default.")
     ] = _REPOSITORY / "airflow" / "dags"
 
-    @field_validator("fleets", mode="before")
-    @classmethod
-    def _split_fleets(cls, value: Any) -> Any:
-        """Take a list without JSON, and resolve paths where the command was given."""
-        if isinstance(value, str) and not value.lstrip().startswith("["):
-            value = [entry.strip() for entry in value.split(",") if entry.strip()]
-        if not isinstance(value, list | tuple):
-            return value
-        return tuple(_resolved(entry) if isinstance(entry, str) else entry for entry in value)
-
     @property
     def prefixes(self) -> Prefixes:
-        """Where the intake of the default fleet reads and writes."""
+        """Where the intake reads and writes by default."""
         return Prefixes(bucket=self.s3_bucket, curated_bucket=self.data_bucket)
 
     @property

@@ -70,7 +70,7 @@ class ParquetRows:
 
     def _require_types(self, about: Mapping[str, Any], spec: MachineSpec) -> None:
         """Refuse columns that are needed and hold no values; an identifier may be a time too."""
-        identifiers = {column.name for column in spec.kept_columns}
+        identifiers = {column.name for column in spec.identifiers}
         wrong = [
             f"{self.header[i]!r} is of type {about['types'][i]}"
             for i, name in self.match.names.items()

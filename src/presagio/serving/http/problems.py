@@ -87,7 +87,7 @@ def value_fault(rule: NumberRule | FlagRule, field: str, reason: Reason, got: st
     """Return the fault of a value of a reading."""
     fault = FieldFault(field=field, reason=reason, got=got, allowed=rule.allowed)
     if isinstance(rule, NumberRule):
-        fault.minimum, fault.maximum = rule.feature.bounds
+        fault.minimum, fault.maximum = rule.feature.range
         fault.unit = rule.feature.unit
     return fault
 

@@ -21,7 +21,7 @@ _IR_VERSION = 8
 
 def _with_quantities(graph: Graph, spec: MachineSpec) -> Columns:
     """Write the derived quantities beside the inputs: differences are products with 1."""
-    columns, waiting = Columns("inputs", spec.input_names), list(spec.derived)
+    columns, waiting = Columns("inputs", spec.input_names), list(spec.quantities)
     while waiting:
         # Of quantities that are derived from others the first has to be there already.
         ready = [q for q in waiting if {*q.of} <= {*columns.names}]
