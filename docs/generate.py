@@ -3,6 +3,7 @@
 Run by ``make docs``; a test fails while what it would write differs from what is there.
 """
 
+import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +18,7 @@ from presagio.cli.exit_status import EVERY_COMMAND, ExitStatus
 from presagio.cli.index import COMMANDS
 from presagio.cli.lazy import LazyCommand
 from presagio.cli.main import app
+from presagio.machine.spec import MachineSpec
 from presagio.settings import Settings
 from structure import Package, every_package, packages, walks
 
@@ -171,7 +173,13 @@ def _walk_picture(title: str) -> str:
     return walk_picture(found)
 
 
+def spec_schema() -> str:
+    """Return the JSON Schema of machine specs."""
+    return json.dumps(MachineSpec.model_json_schema(), indent=1) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "machine-spec.schema.json": spec_schema,
     "settings.md": settings_page,
     "commands.md": commands_page,
     "security.md": security_page,

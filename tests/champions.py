@@ -57,7 +57,7 @@ def register_version(model: TrainedModel, registry: Registry, folder: Path) -> R
     shutil.copytree(exported.path, artifact)
     quick = copy.copy(registry)
     quick.__class__ = _Quick
-    inputs = pd.DataFrame(model.split.train.inputs[:1], columns=[*model.spec.input_names])
+    inputs = pd.DataFrame(model.split.train.inputs[:1], columns=[*model.spec.model_inputs])
     evaluation, receipts = model.evaluation, model.dataset.receipts
     registered = quick.register(
         TrainingRecord(

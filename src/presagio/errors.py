@@ -10,7 +10,11 @@ class PresagioError(Exception):
 
 
 class InvalidSpecError(PresagioError):
-    """A machine spec cannot be read or contradicts itself."""
+    """A machine spec cannot be read or contradicts itself; ``faults`` are each of its faults."""
+
+    def __init__(self, message: str, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults or (message,)
 
 
 class UnreadableFileError(PresagioError):
@@ -27,6 +31,10 @@ class NotFoundError(PresagioError):
 
 class DataError(PresagioError):
     """There are no usable data for what was asked."""
+
+
+class NoDataError(DataError):
+    """There are no labelled readings yet to train on."""
 
 
 class HeaderLimitError(UnreadableFileError, DataError):

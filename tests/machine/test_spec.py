@@ -118,16 +118,16 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
 def test_all_faults_are_named_in_words(tmp_path: Path) -> None:
     file = tmp_path / "lathe.toml"
     text = 'name = 1\ncolour = "red"\n'
-    text += '[[features]]\nname = "x"\nunit = "K"\nrange = [5, 1]\nexample = 3\n'
+    text += '[[features]]\nname = "x"\nunit = "K"\nrange = [1, 2]\nexample = 3\n'
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidSpecError) as refused:
         load_spec(file)
     lead, *faults = str(refused.value).splitlines()
     assert lead == f"machine spec {file} is not valid:"
-    assert "  name: should be a valid string, got 1" in faults
+    assert "  line 1: name: should be a valid string, got 1" in faults
     assert "  title: is missing" in faults
-    assert "  colour: is no field of a machine spec" in faults
-    assert any(fault.startswith("  features.0: feature x: example 3.0") for fault in faults)
+    assert "  line 2: colour: is no field of a machine spec" in faults
+    assert any(fault.startswith("  line 3: features.0: feature x: example 3.0") for fault in faults)
     assert "pydantic" not in str(refused.value)
 
 

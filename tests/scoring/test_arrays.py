@@ -24,7 +24,7 @@ def readings(spec: MachineSpec) -> pl.DataFrame:
 def test_rows_have_what_the_model_predicts_and_alarms_their_mode(
     predictor: Predictor, readings: pl.DataFrame, spec: MachineSpec
 ) -> None:
-    inputs = inputs_of(readings, spec.input_names)
+    inputs = inputs_of(readings, spec)
     scored, predicted = score_rows(predictor, inputs), predictor.predict(inputs)
     for name in ("score", "probability", "label"):
         np.testing.assert_array_equal(getattr(scored, name), getattr(predicted, name))
@@ -38,7 +38,7 @@ def test_a_frame_in_is_a_frame_out(predictor: Predictor, readings: pl.DataFrame)
     found = score_frame(predictor, shuffled)
     assert found.schema == SCHEMA
     assert len(found) == len(readings)
-    inputs = inputs_of(readings, predictor.artifact.manifest.inputs)
+    inputs = inputs_of(readings, predictor.artifact.spec)
     np.testing.assert_array_equal(found["score"].to_numpy(), score_rows(predictor, inputs).score)
     assert found.filter(pl.col("mode").is_not_null() != pl.col("label")).is_empty()
 

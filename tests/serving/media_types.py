@@ -17,7 +17,7 @@ def _tables(draw: st.DrawFn) -> pl.DataFrame:
     rows = draw(st.integers(1, 5))
     columns: dict[str, list[float] | list[bool]] = {
         feature.name: draw(
-            st.lists(st.floats(*feature.range, width=32), min_size=rows, max_size=rows)
+            st.lists(st.floats(*feature.bounds, width=32), min_size=rows, max_size=rows)
         )
         for feature in _SPEC.features
     }

@@ -37,7 +37,7 @@ def test_secrets_are_made_once_and_kept(layout: Layout) -> None:
 
 def test_only_the_owner_can_read_them(layout: Layout) -> None:
     credentials = load_credentials(layout)
-    write_addresses(layout, Ports(), credentials)
+    write_addresses(layout, Ports(), credentials, "ai4i2020")
     for path in (
         layout.home / "credentials.env",
         layout.home / "stack.env",
@@ -69,8 +69,9 @@ def test_no_secret_in_the_text_form() -> None:
 
 def test_settings_find_the_stack_by_its_home(layout: Layout) -> None:
     credentials = load_credentials(layout)
-    write_addresses(layout, Ports().moved(7), credentials)
+    write_addresses(layout, Ports().moved(7), credentials, "/specs/pumps.toml")
     settings = load_settings(layout.home)
+    assert settings.machine_spec == "/specs/pumps.toml"
     assert settings.api_url == "http://127.0.0.1:8007"
     assert settings.s3_secret_key is not None
     assert settings.s3_secret_key.get_secret_value() == credentials.s3_secret_key

@@ -32,6 +32,7 @@ class Entry:
 GROUPS: Mapping[str, str] = {
     "ingest": "Put files of readings through the intake: presagio ingest FILE [--wait].",
     "data": "Get readings: the real data set, or generated ones.",
+    "spec": "Machine specs: draft one from data, check one, its JSON Schema for editors.",
     "account": "Accounts of the API, besides the two that are built in.",
 }
 COMMANDS: Mapping[str, Entry] = {
@@ -102,6 +103,11 @@ COMMANDS: Mapping[str, Entry] = {
         "demo:demo",
         "Walk the whole loop on a running stack: upload, clean, train, promote, predict.",
     ),
+    "spec draft": Entry(
+        "spec:draft", "Write a first machine spec from files of readings, with questions in it."
+    ),
+    "spec check": Entry("spec:check", "Say in words, line by line, what is wrong with specs."),
+    "spec schema": Entry("spec:schema", "Print the JSON Schema of machine specs, for editors."),
     "ingest upload": Entry(
         "ingest:upload",
         "Upload files to the incoming prefix; `presagio ingest FILE` is short for it.",

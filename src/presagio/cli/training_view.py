@@ -46,6 +46,8 @@ def _metrics_row(name: str, metrics: "Metrics", cost: float | None = None) -> li
 def print_metrics(model: "TrainedModel") -> None:
     """Print what was chosen, and its metrics beside those of the baselines."""
     result, evaluated = model.result, model.evaluation
+    for warning in model.card["warnings"]:
+        say(f"Warning: {warning}", style="yellow")
     for plan in result.alarm.plans:
         parameters = ", ".join(f"{name} {value}" for name, value in plan.parameters.items())
         say(f"Detector {plan.label}: {plan.features.name} features, {parameters}")

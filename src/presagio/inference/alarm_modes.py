@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 def _by_limits(spec: MachineSpec, rows: Floats) -> list[str | None]:
-    distances = signed_distances(spec, dict(zip(spec.input_names, rows.T, strict=True)))
+    distances = signed_distances(spec, dict(zip(spec.model_inputs, rows.T, strict=True)))
     limits = distances_of(spec)
     named, unnamed = np.full(len(rows), None, dtype=object), np.ones(len(rows), dtype=bool)
     # Limits that may break a machine come after those that do for certain.
@@ -41,7 +41,7 @@ def name_modes(spec: MachineSpec, rows: Floats, odds: Mapping[str, Floats]) -> l
     spec
         The machine spec.
     rows
-        Shape ``(n, k)``: the spec's inputs in order.
+        Shape ``(n, m)``: complete rows, the columns of ``spec.model_inputs``.
     odds
         Name of each detector's label → its log odds, shape ``(n,)``.
 
@@ -74,4 +74,5 @@ def modes_of(predictor: Predictor, rows: Floats) -> list[str | None]:
     list
         As of :func:`name_modes`.
     """
-    return name_modes(predictor.artifact.spec, rows, predictor.mode_odds(rows))
+    complete = predictor.complete(rows)
+    return name_modes(predictor.artifact.spec, complete, predictor.mode_odds(complete))

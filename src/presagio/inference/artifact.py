@@ -12,6 +12,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from errno import ENOENT
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def write_artifact(
     examples: tuple[Example, ...],
     modes: tuple[str, ...] = (),
     background: tuple[tuple[float, ...], ...] = (),
+    medians: Mapping[str, float] | None = None,
 ) -> str:
     """Write an artifact folder.
 
@@ -81,11 +83,12 @@ def write_artifact(
     (folder / CARD).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     manifest = Manifest(
         files={name: sha256_of(folder / name) for name in (GRAPH, SPEC, CARD)},
-        inputs=spec.input_names,
+        inputs=spec.model_inputs,
         threshold=threshold,
         modes=modes,
         examples=examples,
         background=background,
+        medians=dict(medians or {}),
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return sha256_of(folder / MANIFEST)
@@ -144,12 +147,17 @@ def _read_manifest(folder: Path, digest: str | None) -> tuple[Manifest, str]:
 
 def _check_columns(folder: Path, manifest: Manifest, spec: MachineSpec) -> None:
     """Check that the columns that a model has are those of its machine spec."""
-    if manifest.inputs != spec.input_names:
+    if manifest.inputs != spec.model_inputs:
         raise InvalidArtifactError(
-            f"{folder}: the model takes {manifest.inputs}, the spec has {spec.input_names}"
+            f"{folder}: the model takes {manifest.inputs}, the spec has {spec.model_inputs}"
+        )
+    if {*manifest.medians} != {*spec.optional_names}:
+        raise InvalidArtifactError(
+            f"{folder}: there are values in place of missing {[*manifest.medians]}, and the spec "
+            f"says that {[*spec.optional_names]} may be missing"
         )
     parts = (
-        len(spec.quantities), len(spec.modes), sum(len(one.values) for one in spec.categories),
+        len(spec.derived), len(spec.modes), sum(len(one.values) for one in spec.categories),
         sum(len(rule.bounds) for rule in spec.rules),
     )  # fmt: skip
     if max(parts) > _MOST_OF_A_SPEC:

@@ -76,7 +76,7 @@ class Explanation:
 
 
 def _named(spec: MachineSpec, rows: Floats) -> dict[str, Floats]:
-    return dict(zip(spec.input_names, rows.T, strict=True))
+    return dict(zip(spec.model_inputs, rows.T, strict=True))
 
 
 def minutes_left(spec: MachineSpec, inputs: Floats) -> dict[str, float]:
@@ -99,7 +99,8 @@ def minutes_left(spec: MachineSpec, inputs: Floats) -> dict[str, float]:
     if not wearing:
         return {}
     places = {name: i for i, name in enumerate(spec.input_names)}
-    span = min((f.range[1] - inputs[places[f.name]]) / (f.per_minute or 1.0) for f in wearing)
+    # What wears has a range.
+    span = min((f.bounds[1] - inputs[places[f.name]]) / (f.per_minute or 1.0) for f in wearing)
     minutes = np.linspace(0.0, max(span, 0.0), _STEPS)
     rows = np.repeat(inputs[None], _STEPS, axis=0)
     for feature in wearing:
@@ -123,9 +124,11 @@ def _cleared(predictor: Predictor, inputs: Floats, place: int, values: Floats) -
     return ~predictor.predict(rows).label
 
 
-def _nearest(predictor: Predictor, inputs: Floats, feature: Feature, place: int) -> float | None:
+def _nearest(
+    predictor: Predictor, inputs: Floats, bounds: tuple[float, float], place: int
+) -> float | None:
     """Return the value nearest to the present one at which there is no alarm."""
-    now, (low, high) = inputs[place], feature.range
+    now, (low, high) = inputs[place], bounds
     values = np.linspace(low, high, _STEPS)
     clear = values[_cleared(predictor, inputs, place, values)]
     if not len(clear):
@@ -140,6 +143,13 @@ def _nearest(predictor: Predictor, inputs: Floats, feature: Feature, place: int)
         good, bad = values[max(last, 0)], values[min(max(last, 0) + 1, len(values) - 1)]
     rounded = float(f"{good:.{_DIGITS}g}")
     return rounded if _cleared(predictor, inputs, place, np.array([rounded]))[0] else float(good)
+
+
+def _searched(feature: Feature, seen: Floats) -> tuple[float, float] | None:
+    """Return between which values a change is looked for: the range, or what the model has seen."""
+    if feature.range is not None or not len(seen) or np.ptp(seen) == 0.0:
+        return feature.range
+    return float(seen.min()), float(seen.max())
 
 
 def smallest_change(predictor: Predictor, inputs: Floats) -> Change | None:
@@ -161,12 +171,19 @@ def smallest_change(predictor: Predictor, inputs: Floats) -> Change | None:
     spec = predictor.artifact.spec
     background = np.array(predictor.artifact.manifest.background)
     found: list[tuple[float, Change]] = []
+    known = {name: i for i, name in enumerate(spec.model_inputs)}
     for place, feature in enumerate(spec.features):
-        to = _nearest(predictor, inputs, feature, place) if feature.adjustable else None
+        bounds = _searched(feature, background[:, place] if len(background) else background)
+        flag = known.get(feature.missing_name)
+        # A value that is not there cannot be changed.
+        missing = flag is not None and inputs[flag] > 0
+        if not feature.adjustable or bounds is None or missing:
+            continue
+        to = _nearest(predictor, inputs, bounds, place)
         if to is None:
             continue
         spread = background[:, place].std() if len(background) else 0.0
-        scale = spread or feature.range[1] - feature.range[0]
+        scale = spread or bounds[1] - bounds[0]
         now = float(inputs[place])
         found.append((abs(to - now) / scale, Change(feature.name, now, to, feature.unit)))
     return min(found, key=lambda change: change[0])[1] if found else None
@@ -180,11 +197,11 @@ def explain(predictor: Predictor, inputs: Floats, *, alarm: bool) -> Explanation
     predictor
         The model; its artifact says the machine spec and the background.
     inputs
-        Row of shape ``(k,)``, in the order of :meth:`Predictor.predict`.
+        Row of shape ``(k,)``, as for :meth:`Predictor.predict`.
     alarm
         Whether the answer was an alarm, which is to be cleared.
     """
-    spec = predictor.artifact.spec
+    spec, inputs = predictor.artifact.spec, predictor.complete(inputs[None])[0]
     odds = predictor.mode_odds(inputs[None])
     measured = signed_distances(spec, _named(spec, inputs[None]))
     minutes = minutes_left(spec, inputs)

@@ -50,6 +50,8 @@ class Manifest(_Checked):
     # Models made before decision 35 had an output of distances to limits, which nobody reads.
     distances: Annotated[_Names, Field(exclude=True)] = ()
     examples: Annotated[tuple[Example, ...], FailFast(), Field(max_length=_MOST_ROWS)]
+    # What stands in where a feature is missing; of those that may be.
+    medians: Annotated[dict[_Name, float], Field(max_length=_MOST_INPUTS)] = {}
     # Rows that the model learned from, which an explanation compares with.
     background: Annotated[tuple[_Row, ...], FailFast(), Field(max_length=_MOST_ROWS)] = ()
 

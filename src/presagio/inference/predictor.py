@@ -1,5 +1,6 @@
 """From arrays of inputs to scores, probabilities and labels."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import GRAPH, ArtifactFiles, Example, read_artifact
+from presagio.inference.imputation import Imputation
 from presagio.inference.one_row import OneRow
 from presagio.inference.signature import check_signature
 from presagio.machine.spec import MachineSpec
@@ -49,6 +51,8 @@ class Predictor:
         self.artifact = artifact
         self._session = session
         self._threshold = artifact.manifest.threshold
+        self._names, self._optional = artifact.spec.input_names, {*artifact.spec.optional_names}
+        self._imputation = Imputation(artifact.spec, artifact.manifest.medians)
         # A subclass that runs something else than a graph has no session.
         self._one = None if session is None else OneRow(session, len(artifact.manifest.inputs))
 
@@ -60,6 +64,8 @@ class Predictor:
         values
             The spec's inputs in order, as of :meth:`values`.
         """
+        if self._optional:
+            values = self.complete((values,))[0].tolist()
         found = None if self._one is None else self._one.run(values)
         if found is None:
             prediction = self.predict((values,))
@@ -73,7 +79,8 @@ class Predictor:
         ----------
         inputs
             Shape ``(n, k)``: the spec's inputs in order, numeric features in their units, then
-            indicators as 0 or 1.
+            indicators as 0 or 1. NaN is a missing value, of those that may be; completed rows,
+            as of :meth:`complete`, do as well.
 
         Returns
         -------
@@ -82,6 +89,21 @@ class Predictor:
         """
         score, probability = self._run(("score", "probability"), inputs)
         return Prediction(score, probability, score >= self._threshold)
+
+    def complete(self, inputs: ArrayLike) -> NDArray[np.float64]:
+        """Put medians in the place of missing values, and flags beside the inputs.
+
+        Parameters
+        ----------
+        inputs
+            Shape ``(n, k)``, as for :meth:`predict`.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(n, m)``, the columns of the manifest's inputs; see :class:`.Imputation`.
+        """
+        return self._imputation.complete(np.ascontiguousarray(inputs, dtype=np.float64))
 
     def mode_odds(self, inputs: ArrayLike) -> dict[str, NDArray[np.float64]]:
         """Return how likely each detector holds a failure of its mode.
@@ -105,6 +127,8 @@ class Predictor:
 
     def _run(self, outputs: Sequence[str], inputs: ArrayLike) -> list[NDArray[np.float64]]:
         rows = np.ascontiguousarray(inputs, dtype=np.float64)
+        if self._optional and len(rows):
+            rows = self.complete(rows)
         if not len(rows):
             # Some operators take no empty input.
             widths = {"modes": len(self.artifact.manifest.modes)}
@@ -117,11 +141,14 @@ class Predictor:
         ]
         return [np.concatenate(found) for found in zip(*parts, strict=True)]
 
-    def values(self, reading: Mapping[str, float | bool]) -> list[float]:
-        """Return one reading's values, name → value, in the order of the inputs."""
-        return [float(reading[name]) for name in self.artifact.manifest.inputs]
+    def values(self, reading: Mapping[str, float | bool | None]) -> list[float]:
+        """Return one reading's values, name → value, in the spec's order; NaN for one it lacks."""
+        if not self._optional:
+            return [float(reading[name]) for name in self._names]  # type: ignore[arg-type]
+        found = ((name, reading.get(name)) for name in self._names)
+        return [math.nan if value is None else float(value) for _, value in found]
 
-    def arrange(self, readings: Sequence[Mapping[str, float | bool]]) -> NDArray[np.float64]:
+    def arrange(self, readings: Sequence[Mapping[str, float | bool | None]]) -> NDArray[np.float64]:
         """Arrange readings, name → value, as the array of shape ``(n, k)`` that is predicted."""
         return np.array([self.values(reading) for reading in readings])
 
@@ -226,9 +253,9 @@ def check_inputs(predictor: Predictor, spec: MachineSpec) -> None:
         If its inputs are others, or in another order.
     """
     inputs = predictor.artifact.manifest.inputs
-    if inputs != spec.input_names:
+    if inputs != spec.model_inputs:
         raise InvalidArtifactError(
-            f"the model takes {inputs}, the machine spec {spec.name} has {spec.input_names}"
+            f"the model takes {inputs}, the machine spec {spec.name} has {spec.model_inputs}"
         )
 
 

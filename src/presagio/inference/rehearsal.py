@@ -18,11 +18,17 @@ _SAME = 1e-3
 
 
 def _corners(spec: MachineSpec) -> NDArray[np.float64]:
-    """Return the example of a spec with each feature at its lowest and highest value in turn."""
+    """Return the example of a spec with each feature at its lowest and highest value in turn.
+
+    And without it, where it may be missing.
+    """
     example = np.array([float(value) for value in spec.example.values()])
     rows = [example]
     for place, feature in enumerate(spec.features):
-        for value in feature.range:
+        values = feature.range or ()
+        if feature.name in spec.optional_names:
+            values = (*values, np.nan)
+        for value in values:
             row = example.copy()
             row[place] = value
             rows.append(row)

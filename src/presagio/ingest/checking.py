@@ -129,7 +129,7 @@ class FileRows:
         with closing(_read_ahead(self._rows)) as chunks:
             for checked in chunks:
                 once = self._without_duplicates(checked) if self._duplicates else checked
-                self.tally.add(once)
+                self.tally.add(once, self._spec.optional_names)
                 yield replace(once, accepted=once.accepted.drop(LINE, RAW, strict=False))
 
     def _without_duplicates(self, checked: CheckedRows) -> CheckedRows:
@@ -157,6 +157,8 @@ class FileRows:
             notes["converted_from"] = {
                 name: unit.symbol for name, unit in self._rows.match.units.items()
             }
+        if self.tally.missing:
+            notes["missing"] = dict(self.tally.missing)
         return notes
 
     @property
@@ -166,6 +168,8 @@ class FileRows:
         if extras:
             names = shown(extras.values())
             warnings.append(f"columns that the machine spec does not know are kept aside: {names}")
+        if absent := self._rows.match.absent:
+            warnings.append(f"features without a column are missing in every row: {shown(absent)}")
         return warnings
 
     @property

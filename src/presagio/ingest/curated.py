@@ -35,7 +35,7 @@ def refuse_blocked(intake: Intake) -> None:
 
 
 def read_part(intake: Intake, key: str, receipt_id: int, columns: Sequence[str]) -> pl.DataFrame:
-    """Read some columns of one object of the curated data set.
+    """Read some columns of one object of the curated data set; null where it has no such column.
 
     Raises
     ------
@@ -48,7 +48,19 @@ def read_part(intake: Intake, key: str, receipt_id: int, columns: Sequence[str])
             f"{key} of receipt {receipt_id} is gone from {intake.prefixes.curated_bucket}; "
             "make it again with: presagio ingest verify --repair"
         )
-    return pl.read_parquet(io.BytesIO(read[0]), columns=list(columns))
+    file, known = io.BytesIO(read[0]), curated_schema(intake.spec)
+    there = pl.read_parquet_schema(file)
+    part = pl.read_parquet(file, columns=[name for name in columns if name in there])
+    # A sensor that was added later, under another version of the machine spec.
+    return part.select(
+        pl.col(name) if name in there else pl.lit(None, known[name]).alias(name) for name in columns
+    )
+
+
+def without_required_gaps(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
+    """Leave out rows that lack a required input: some were written before it was known."""
+    required = [name for name in spec.input_names if name not in spec.optional_names]
+    return rows.drop_nulls(required)
 
 
 def processed_receipts(intake: Intake, *, after: int = 0) -> list[Receipt]:

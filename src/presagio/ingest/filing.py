@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from presagio.errors import DataError, ResourceError, UnreadableFileError
 from presagio.ingest.checking import FileRows, Limits, suffix_of
@@ -82,6 +82,11 @@ def _clean(intake: Intake, source: ClaimedSource) -> tuple[FileRows, Written]:
         return rows, output.finish()
 
 
+def _notes(intake: Intake, rows: FileRows | None) -> dict[str, Any]:
+    """Return what was noted of a file, and by which machine spec it was checked."""
+    return {**(rows.notes if rows else {}), "spec_sha256": intake.spec.digest}
+
+
 def _store_rows(
     intake: Intake, outputs: StoredOutputs, rows: FileRows, written: Written, archive_key: str
 ) -> FilingOutcome:
@@ -95,7 +100,8 @@ def _store_rows(
     return FilingOutcome(
         "processed",
         tally.rows, tally.rows - tally.rejected, tally.rejected, tally.reasons,
-        processed, quarantine, archive_key, curated, outputs.digests, rows.notes, rows.warnings,
+        processed, quarantine, archive_key, curated, outputs.digests, _notes(intake, rows),
+        rows.warnings,
     )  # fmt: skip
 
 
@@ -123,7 +129,7 @@ def _store_refused(
     }
     quarantine = outputs.refused(write_json(source.path.with_name("reason.json"), reason))
     intake.on_step("quarantine_written")
-    notes = {**(rows.notes if rows else {}), "refused": fault.reason}
+    notes = {**_notes(intake, rows), "refused": fault.reason}
     reasons = rows.tally.reasons if rows else {fault.reason: 1}
     return FilingOutcome(
         "quarantined", counted, 0, counted, reasons, None, quarantine, archive_key, (),

@@ -1,6 +1,7 @@
 """What is said of a file as a whole, from what was found in its rows."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from presagio.errors import UnreadableFileError
@@ -25,6 +26,8 @@ class Tally:
         How often each kind of fault was found; a row may have several.
     examples
         What was said of the first rejected rows.
+    missing
+        In how many of the rows that were taken a feature is missing that may be.
     """
 
     rows: int = 0
@@ -33,9 +36,12 @@ class Tally:
     examples: list[str] = field(default_factory=list)
     suspects: Counter[str] = field(default_factory=Counter)
     other_marks: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
 
-    def add(self, checked: CheckedRows) -> None:
-        """Count the rows of a chunk."""
+    def add(self, checked: CheckedRows, optional: Sequence[str] = ()) -> None:
+        """Count the rows of a chunk, and which of them lack a feature that may be missing."""
+        gaps = checked.accepted.select(optional).null_count().row(0, named=True) if optional else {}
+        self.missing.update({name: count for name, count in gaps.items() if count})
         self.rows += len(checked.accepted) + len(checked.rejected)
         self.rejected += len(checked.rejected)
         self.suspects.update(checked.suspects)
@@ -61,7 +67,7 @@ def _suspected_unit(tally: Tally, spec: MachineSpec, match: ColumnMatch) -> str 
         if likely:
             taken = match.units.get(feature.name) or find_unit(feature.unit)
             symbol = taken.symbol if taken else feature.unit
-            low, high = feature.range
+            low, high = feature.bounds
             return (
                 f"{feature.name} was read in {symbol}, but most values are outside "
                 f"{low:g} to {high:g} {feature.unit} and would be inside it in "

@@ -19,6 +19,7 @@ from presagio.lifecycle.outcomes import (
     outcomes_name,
 )
 from presagio.machine.columns import match_columns
+from presagio.machine.inputs import Label
 from presagio.machine.spec import MachineSpec
 from presagio.readings.row_check import EXTRA
 from presagio.readings.text_values import flag_in
@@ -74,6 +75,10 @@ class AlarmMetrics:
         return self.right / self.failures if self.failures else None
 
 
+# Marks outcomes whose reading was found; begins as no name does.
+_FOUND = "@found"
+
+
 def _outcomes_of_receipt(path: Path, intake: Intake, receipt_id: int) -> pl.DataFrame:
     """Join outcomes, which name readings by an identifier, with the readings of an earlier file."""
     spec = intake.spec
@@ -84,11 +89,11 @@ def _outcomes_of_receipt(path: Path, intake: Intake, receipt_id: int) -> pl.Data
     names = match_columns(read.columns, spec, intake.limits.headers).names
     read = read.rename({read.columns[i]: name for i, name in names.items()})
     keys = [column.name for column in spec.identifiers if column.name in read.columns]
-    labels = [name for name in spec.label_names if name in read.columns]
-    if not keys or spec.target.name not in labels:
+    labels = [label for label in spec.labels if label.name in read.columns]
+    if not keys or spec.target not in labels:
         wanted = ", ".join(column.name for column in spec.identifiers)
         raise DataError(f"{path} needs {spec.target.name} and an identifier ({wanted})")
-    outcomes = read.select(*keys, *(flag_in(name).alias(name) for name in labels))
+    outcomes = read.select(*keys, *(flag_in(label).alias(label.name) for label in labels))
     found = [receipt for receipt in processed_receipts(intake) if receipt.id == receipt_id]
     if not found:
         raise NotFoundError(
@@ -98,15 +103,16 @@ def _outcomes_of_receipt(path: Path, intake: Intake, receipt_id: int) -> pl.Data
     columns = [*keys, *spec.input_names]
     keys_of_parts = found[0].outcome.curated_keys
     readings = pl.concat(read_part(intake, key, receipt_id, columns) for key in keys_of_parts)
-    joined = outcomes.join(readings, on=keys, how="left", maintain_order="left")
-    lost = joined.filter(pl.col(spec.input_names[0]).is_null() | pl.col(spec.target.name).is_null())
+    marked = readings.with_columns(pl.lit(value=True).alias(_FOUND))
+    joined = outcomes.join(marked, on=keys, how="left", maintain_order="left")
+    lost = joined.filter(pl.col(_FOUND).is_null() | pl.col(spec.target.name).is_null())
     if len(lost) or len(joined) != len(outcomes):
         example = lost.row(0)[: len(keys)] if len(lost) else keys
         raise DataError(
             f"{path}: of {len(outcomes)} outcomes {len(lost)} have no reading in receipt "
             f"{receipt_id} or no true or false, and each may have one only; see {example}"
         )
-    return joined
+    return joined.drop(_FOUND)
 
 
 def _outcomes_with_readings(path: Path, intake: Intake) -> pl.DataFrame:
@@ -138,7 +144,7 @@ def _with_predicted_alarms(
 ) -> pl.DataFrame:
     """Add the alarms that the champion predicts, where the file does not have those of then."""
     if SAID_ALARM in rows.columns and not rows[SAID_ALARM].null_count():
-        return rows.with_columns(flag_in(SAID_ALARM).alias(SAID_ALARM))
+        return rows.with_columns(flag_in(Label(name=SAID_ALARM)).alias(SAID_ALARM))
     champion = registry.resolve()
     predictor = load_version(registry, champion, spec, settings)
     alarm = score_frame(predictor, rows)["label"]

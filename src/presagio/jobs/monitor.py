@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import NoChampionError, RegistryError
-from presagio.ingest.curated import processed_receipts, read_part
+from presagio.ingest.curated import processed_receipts, read_part, without_required_gaps
 from presagio.ingest.filing import Intake
 from presagio.jobs.feedback import alarm_metrics
 from presagio.lifecycle.alerts import Alert, Alerts
@@ -61,7 +61,8 @@ def _newest(intake: Intake, rows: int) -> pl.DataFrame:
     parts: list[pl.DataFrame] = []
     for receipt in reversed(processed_receipts(intake)):
         for key in reversed(receipt.outcome.curated_keys):
-            parts.insert(0, read_part(intake, key, receipt.id, intake.spec.input_names))
+            part = read_part(intake, key, receipt.id, intake.spec.input_names)
+            parts.insert(0, without_required_gaps(part, intake.spec))
             if sum(map(len, parts)) >= rows:
                 return pl.concat(parts).tail(rows)
     return pl.concat(parts) if parts else pl.DataFrame()

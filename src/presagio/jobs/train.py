@@ -18,6 +18,7 @@ from presagio.training.datasets.sources import (
     default_dataset,
     generate_dataset,
     read_labelled_csv,
+    real_data_file,
 )
 from presagio.training.export.parity import export_model
 from presagio.training.export.registration import register_model
@@ -46,6 +47,8 @@ def choose_dataset(
 
     Raises
     ------
+    NoDataError
+        If there is nothing at hand.
     DataError
         If there is nothing to learn from, or a refused file keeps training from starting.
     StorageError
@@ -56,6 +59,11 @@ def choose_dataset(
     if intake is not None:
         return read_curated(intake)
     return default_dataset(settings, spec)
+
+
+def has_data_at_hand(settings: Settings, spec: MachineSpec) -> bool:
+    """Tell whether :func:`choose_dataset` has data without a file and without an intake."""
+    return spec.simulation is not None or real_data_file(settings, spec) is not None
 
 
 def train(

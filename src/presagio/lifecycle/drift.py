@@ -131,6 +131,24 @@ def _categorical(
     )  # fmt: skip
 
 
+def _feature(name: str, reference: Floats, window: Floats, rows: int) -> list[ColumnDrift]:
+    """Compare a feature by its values, and by where it is missing, each where there is any."""
+    gaps, known = (np.isnan(reference), np.isnan(window)), (_known(reference), _known(window))
+    found = []
+    if all(len(values) > 1 for values in known):
+        share = len(known[0]) / len(reference)
+        found.append(_numeric(name, *known, round(rows * share), _tenths(known[0])))
+    if gaps[0].any() or gaps[1].any():
+        words = [np.where(gap, "missing", "there") for gap in gaps]
+        found.append(_categorical(f"missing_{name}", words[0], words[1], rows))
+    return found
+
+
+def _known(values: Floats) -> Floats:
+    known: Floats = values[~np.isnan(values)]
+    return known
+
+
 def verdict_on(column: ColumnDrift, rules: DriftRules, improbable: float) -> Verdict:
     """Return the verdict on a column.
 
@@ -153,7 +171,11 @@ def verdict_on(column: ColumnDrift, rules: DriftRules, improbable: float) -> Ver
 
 
 def _titles(spec: MachineSpec) -> dict[str, str]:
-    named = {f.name: f"{f.title or f.name} [{f.unit}]" for f in spec.features}
+    named = {
+        f.name: f"{f.title or f.name} [{f.unit}]" if f.unit else f.title or f.name
+        for f in spec.features
+    }
+    named |= {f.missing_name: f"{f.title or f.name} is missing" for f in spec.features}
     named |= {c.name: c.title or c.name for c in spec.categories}
     return named | {PROBABILITY: "Predicted probability of a failure"}
 
@@ -185,12 +207,19 @@ def find_drift(
         are few independent values, or a high index may be chance, it cannot be told.
     """
     found = [
-        _numeric(name, reference[name], window[name], reference_rows, edges)
-        for name, edges in (
-            *((name, _tenths(reference[name])) for name in spec.feature_names),
-            (PROBABILITY, np.array(_BANDS)),
-        )
+        column
+        for name in spec.feature_names
+        for column in _feature(name, reference[name], window[name], reference_rows)
     ]
+    found.append(
+        _numeric(
+            PROBABILITY,
+            reference[PROBABILITY],
+            window[PROBABILITY],
+            reference_rows,
+            np.array(_BANDS),
+        )
+    )
     found += [
         _categorical(
             category.name, category_values(category, reference), category_values(category, window),

@@ -63,7 +63,7 @@ def _held_out(
     with tempfile.TemporaryDirectory() as scratch:
         folder = promoter.registry.download(version, HOLDOUT, Path(scratch))
         frame = pl.read_parquet(folder / f"{HOLDOUT}.parquet")
-    return inputs_of(frame, spec.input_names), frame[spec.target.name].to_numpy()
+    return inputs_of(frame, spec), frame[spec.target.name].to_numpy()
 
 
 def _evaluate(

@@ -27,6 +27,8 @@ class ColumnMatch:
         What the spec needs and the file lacks, as the spec names it.
     duplicated
         Spec names that more than one column of the file claims.
+    absent
+        Features that the file lacks and that may be missing: they are, in each row.
     extras
         Position of a column that the spec does not know → a name for it that no other has.
     units
@@ -41,6 +43,7 @@ class ColumnMatch:
     extras: dict[int, str] = field(default_factory=dict)
     units: dict[str, Unit] = field(default_factory=dict)
     misfits: dict[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
 
     @property
     def found(self) -> frozenset[str]:
@@ -121,7 +124,8 @@ def _extras(header: Sequence[str], names: dict[int, str]) -> dict[int, str]:
 
 def _missing(found: Collection[str], spec: MachineSpec) -> tuple[list[str], set[str]]:
     """Return what a header lacks, and the categories that it has in both styles."""
-    missing = [name for name in spec.feature_names if name not in found]
+    optional = {*spec.optional_names}
+    missing = [name for name in spec.feature_names if name not in found and name not in optional]
     doubled: set[str] = set()
     for category in spec.categories:
         lacking = [name for name in category.indicators.values() if name not in found]
@@ -172,6 +176,7 @@ def match_columns(
     return ColumnMatch(
         names, tuple(missing), tuple(sorted(duplicated)), _extras(header, names),
         columns.units, columns.misfits,
+        tuple(name for name in spec.optional_names if name not in found),
     )  # fmt: skip
 
 

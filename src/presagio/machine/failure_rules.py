@@ -1,20 +1,36 @@
 """Derived quantities, and the operating limits that define failure modes."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from presagio.errors import InvalidSpecError
 from presagio.machine.spec_table import Name, NamedTable, SpecTable
 
+_PARTS = {"sum": (2, 1000, "two names or more"), "log": (1, 1, "one name")}
+
 
 class Quantity(NamedTable):
-    """A quantity derived from two features, in ``unit``; ``factor`` scales the result."""
+    """A quantity derived from features, in ``unit``; ``factor`` scales the result.
 
-    unit: str
-    kind: Literal["difference", "product"]
-    of: tuple[Name, Name]
+    Attributes
+    ----------
+    kind
+        ``difference``, ``product`` and ``ratio`` of two, ``sum`` of two or more, ``log`` of one:
+        ``sign(x) * log(1 + |x|)``. A ratio to 0 is 0.
+    """
+
+    unit: str = ""
+    kind: Literal["difference", "product", "ratio", "sum", "log"]
+    of: Annotated[tuple[Name, ...], Field(min_length=1)]
     factor: float = 1.0
+
+    @model_validator(mode="after")
+    def _has_its_parts(self) -> Self:
+        fewest, most, words = _PARTS.get(self.kind, (2, 2, "two names"))
+        if not fewest <= len(self.of) <= most:
+            raise ValueError(f"quantity {self.name}: a {self.kind} is of {words}")
+        return self
 
 
 class Bound(SpecTable):

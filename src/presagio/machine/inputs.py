@@ -1,6 +1,7 @@
 """What is known of a machine at a time: columns, numeric features, categories."""
 
-from typing import Annotated, Self
+import sys
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,33 +17,101 @@ class Column(NamedTable):
     columns: tuple[str, ...] = ()
 
 
+class Label(Column):
+    """A column that tells what became of a machine: the target, or a failure mode.
+
+    Attributes
+    ----------
+    true_words, false_words
+        Text that means it, or its opposite, besides 1 and 0, true and false, yes and no.
+    """
+
+    true_words: tuple[str, ...] = ()
+    false_words: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _words_differ(self) -> Self:
+        both = {w.strip().lower() for w in self.true_words} & {
+            w.strip().lower() for w in self.false_words
+        }
+        if both:
+            raise ValueError(f"label {self.name}: {sorted(both)} mean true and false")
+        return self
+
+
+# What is done with a reading that lacks a feature: it is refused, or the feature's median in the
+# training data stands in. A model is told which values were missing.
+MissingPolicy = Literal["refuse", "median"]
+
+
 class Feature(Column):
     """A numeric reading: its unit, and what a working sensor can say.
 
     Attributes
     ----------
+    unit
+        Its unit of measurement; empty for a number without one.
+    range
+        The least and the largest plausible value; None where every finite number is.
+    example
+        A value for the documents; None: the middle of the range, or 0.
+    missing
+        What is done where it is missing; None: what the spec says for all features.
+    log
+        Whether a model sees its logarithm, ``sign(x) * log(1 + |x|)``: for counters with a long
+        tail.
     per_minute
         How much it grows in each minute of work; None for what does not wear.
     adjustable
         Whether it can be changed on the machine; the weather cannot.
     """
 
-    unit: str
-    range: tuple[float, float]
-    example: float
+    unit: str = ""
+    range: tuple[float, float] | None = None
+    example: float | None = None
+    missing: MissingPolicy | None = None
+    log: bool = False
     per_minute: Annotated[float, Field(gt=0)] | None = None
     adjustable: bool = True
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest plausible value; of every finite number without a range."""
+        return self.range or (-sys.float_info.max, sys.float_info.max)
+
+    @property
+    def typical(self) -> float:
+        """A value for the documents."""
+        if self.example is not None:
+            return self.example
+        return 0.0 if self.range is None else sum(self.range) / 2.0
+
+    @property
+    def log_name(self) -> str:
+        """What its logarithm is called."""
+        return f"log_{self.name}"
+
+    @property
+    def missing_name(self) -> str:
+        """What the flag is called that says it was missing."""
+        return f"missing_{self.name}"
+
+    @property
     def allowed(self) -> str:
         """What values are allowed, in words."""
+        if self.range is None:
+            return f"any finite number{f' of {self.unit}' if self.unit else ''}"
         low, high = self.range
-        return f"{low:g} to {high:g} {self.unit}"
+        return f"{low:g} to {high:g} {self.unit}".rstrip()
 
     @model_validator(mode="after")
     def _range_holds_example(self) -> Self:
-        low, high = self.range
-        if not low <= self.example <= high:
+        low, high = self.bounds
+        if self.per_minute is not None and self.range is None:
+            raise ValueError(f"feature {self.name}: what grows per_minute needs a range")
+        if low >= high:
+            raise ValueError(f"feature {self.name}: the range {self.range} holds nothing")
+        if self.example is not None and not low <= self.example <= high:
             raise ValueError(f"feature {self.name}: example {self.example} is outside {self.range}")
         return self
 

@@ -13,10 +13,24 @@ from presagio.machine.spec import MachineSpec
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_KINDS: dict[str, Callable[[Floats, Floats], Floats]] = {
-    "difference": np.subtract,
-    "product": np.multiply,
-}
+
+def _ratio(top: Floats, bottom: Floats) -> Floats:
+    none = bottom == 0.0
+    return np.where(none, 0.0, top / np.where(none, 1.0, bottom))
+
+
+def _log(values: Floats) -> Floats:
+    return np.sign(values) * np.log1p(np.abs(values))
+
+
+def _sum(*parts: Floats) -> Floats:
+    total: Floats = np.add.reduce(parts)
+    return total
+
+
+_KINDS: dict[str, Callable[..., Floats]] = {
+    "difference": np.subtract, "product": np.multiply, "ratio": _ratio, "sum": _sum, "log": _log,
+}  # fmt: skip
 
 
 def derive_quantities(spec: MachineSpec, readings: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -32,12 +46,12 @@ def derive_quantities(spec: MachineSpec, readings: Mapping[str, Floats]) -> dict
     Returns
     -------
     dict
-        One array of shape ``(n,)`` for each quantity, in the quantity's unit.
+        One array of shape ``(n,)`` for each of ``spec.derived``, in its unit.
     """
     derived: dict[str, Floats] = {}
-    for quantity in spec.quantities:
-        left, right = ({**readings, **derived}[name] for name in quantity.of)
-        derived[quantity.name] = _KINDS[quantity.kind](left, right) * quantity.factor
+    for quantity in spec.derived:
+        parts = [readings[n] if n in readings else derived[n] for n in quantity.of]
+        derived[quantity.name] = _KINDS[quantity.kind](*parts) * quantity.factor
     return derived
 
 
@@ -110,7 +124,7 @@ def distances_of(spec: MachineSpec) -> tuple[Distance, ...]:
     Two rules of a mode may name one bound: it is one distance then.
     """
     units = {feature.name: feature.unit for feature in spec.features}
-    units |= {quantity.name: quantity.unit for quantity in spec.quantities}
+    units |= {quantity.name: quantity.unit for quantity in spec.derived}
     found: dict[str, Distance] = {}
     for rule in spec.rules:
         for bound in rule.bounds:

@@ -1,5 +1,6 @@
 """The machine spec: one TOML file that says what a machine's readings are."""
 
+import hashlib
 import tomllib
 from collections import Counter
 from functools import cached_property
@@ -11,10 +12,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from presagio.errors import InvalidSpecError
 from presagio.machine.failure_rules import FailureRule, Quantity
-from presagio.machine.inputs import Category, Column, Feature
+from presagio.machine.inputs import Category, Column, Feature, Label, MissingPolicy
 from presagio.machine.recipe import SimulationRecipe
 from presagio.machine.spec_faults import describe_faults
 from presagio.machine.spec_table import Name, NamedTable, SpecTable
+
+# The one that ships with Presagio, with data, a generator and a trained model.
+DEFAULT_SPEC = "ai4i2020"
 
 
 class Costs(SpecTable):
@@ -60,11 +64,15 @@ class MachineSpec(SpecTable):
     title: str
     # What becomes of a row that stands in one file twice: readings without a time may repeat.
     duplicates: Literal["keep", "reject"] = "keep"
-    features: tuple[Feature, ...]
+    # Words that stand in a cell where a value is missing, besides an empty cell; in any case.
+    missing_values: tuple[str, ...] = ()
+    # What is done where a feature is missing, unless the feature itself says it.
+    missing: MissingPolicy = "refuse"
+    features: Annotated[tuple[Feature, ...], Field(min_length=1)]
     categories: tuple[Category, ...] = ()
     identifiers: tuple[Column, ...] = ()
-    target: Column
-    modes: tuple[Column, ...] = ()
+    target: Label
+    modes: tuple[Label, ...] = ()
     quantities: tuple[Quantity, ...] = ()
     rules: tuple[FailureRule, ...] = ()
     costs: Costs = Costs(missed_failure=1.0, false_alarm=1.0)
@@ -87,14 +95,55 @@ class MachineSpec(SpecTable):
         return self.feature_names + self.indicator_names
 
     @cached_property
+    def missing_policies(self) -> dict[str, MissingPolicy]:
+        """What is done with each feature where it is missing, by its name."""
+        return {feature.name: feature.missing or self.missing for feature in self.features}
+
+    @cached_property
+    def optional_names(self) -> tuple[str, ...]:
+        """Names of the features that may be missing, in order."""
+        return tuple(name for name, policy in self.missing_policies.items() if policy != "refuse")
+
+    @cached_property
+    def missing_names(self) -> tuple[str, ...]:
+        """Names of the flags that say which of those are missing, in their order."""
+        return tuple(f.missing_name for f in self.features if f.name in self.optional_names)
+
+    @cached_property
+    def model_inputs(self) -> tuple[str, ...]:
+        """Names of the columns of a model's input: ``input_names``, then ``missing_names``."""
+        return self.input_names + self.missing_names
+
+    @property
+    def derived(self) -> tuple[Quantity, ...]:
+        """All that is derived from features: logarithms that they ask for, and quantities."""
+        logs = [
+            Quantity(name=f.log_name, title=f"log {f.title or f.name}", kind="log", of=(f.name,))
+            for f in self.features
+            if f.log
+        ]
+        return (*logs, *self.quantities)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the spec says, however its file is written."""
+        content = self.model_dump_json(exclude_defaults=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @cached_property
+    def labels(self) -> tuple[Label, ...]:
+        """The target, then the failure modes."""
+        return (self.target, *self.modes)
+
+    @cached_property
     def label_names(self) -> tuple[str, ...]:
         """Names of the target and of the failure modes, which are never features."""
-        return (self.target.name, *(mode.name for mode in self.modes))
+        return tuple(label.name for label in self.labels)
 
     @cached_property
     def example(self) -> dict[str, float | bool]:
         """Return one reading with every input, from the examples in the spec."""
-        values: dict[str, float | bool] = {f.name: f.example for f in self.features}
+        values: dict[str, float | bool] = {f.name: f.typical for f in self.features}
         for category in self.categories:
             for value, indicator in category.indicators.items():
                 values[indicator] = value == category.example
@@ -107,12 +156,12 @@ class MachineSpec(SpecTable):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         names = [*self.input_names, *self.label_names]
-        others: tuple[NamedTable, ...] = (*self.identifiers, *self.categories, *self.quantities)
-        names += [other.name for other in others]
+        others: tuple[NamedTable, ...] = (*self.identifiers, *self.categories, *self.derived)
+        names += [*self.missing_names, *(other.name for other in others)]
         doubled = sorted(name for name, number in Counter(names).items() if number > 1)
         if doubled:
             raise ValueError(f"names must be unique, these are not: {doubled}")
-        known = {*self.feature_names, *(quantity.name for quantity in self.quantities)}
+        known = {*self.feature_names, *(quantity.name for quantity in self.derived)}
         used = {name for quantity in self.quantities for name in quantity.of}
         used |= {bound.of for rule in self.rules for bound in rule.bounds}
         if used - known:
@@ -120,10 +169,8 @@ class MachineSpec(SpecTable):
         modes = {rule.mode for rule in self.rules} - {mode.name for mode in self.modes}
         if modes:
             raise ValueError(f"rules for unknown failure modes: {sorted(modes)}")
-        if self.division and self.division.column not in {
-            column.name for column in self.identifiers
-        }:
-            raise ValueError(f"rows are divided by {self.division.column}, which no identifier is")
+        if self.division and self.division.column not in {c.name for c in self.identifiers}:
+            raise ValueError(f"rows are divided by {self.division.column}, which is no identifier")
         self._limits_name_every_value()
         return self
 
@@ -137,7 +184,7 @@ class MachineSpec(SpecTable):
                 raise ValueError(f"the bound of {bound.of} must give a limit for each {bound.by}")
 
 
-def load_spec(source: str | Path = "ai4i2020") -> MachineSpec:
+def load_spec(source: str | Path = DEFAULT_SPEC) -> MachineSpec:
     """Load a machine spec.
 
     Parameters
@@ -158,17 +205,38 @@ def load_spec(source: str | Path = "ai4i2020") -> MachineSpec:
     path = Path(source)
     try:
         if path.suffix == ".toml":
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes()
         else:
-            text = (files(__package__) / "specs" / f"{source}.toml").read_text(encoding="utf-8")
-        return MachineSpec.model_validate(tomllib.loads(text))
+            text = (files(__package__) / "specs" / f"{source}.toml").read_bytes()
     except OSError as err:
         raise InvalidSpecError(
             f"machine spec {source!s} cannot be read ({err.strerror or err}); give the name of a "
             "spec that ships with Presagio (ai4i2020) or the path of a .toml file"
         ) from err
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise InvalidSpecError(f"machine spec {source!s} is no TOML: {err}") from err
+    return parse_spec(text, str(source))
+
+
+def parse_spec(text: bytes, source: str) -> MachineSpec:
+    """Make a machine spec of the bytes of a TOML file.
+
+    Parameters
+    ----------
+    text
+        The file.
+    source
+        What it is called in messages.
+
+    Raises
+    ------
+    InvalidSpecError
+        If it is no TOML, or contradicts itself.
+    """
+    try:
+        decoded = text.decode()
+        return MachineSpec.model_validate(tomllib.loads(decoded))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as err:
+        raise InvalidSpecError(f"machine spec {source} is no TOML: {err}") from err
     except ValidationError as err:
-        faults = "".join(f"\n  {fault}" for fault in describe_faults(err))
-        raise InvalidSpecError(f"machine spec {source!s} is not valid:{faults}") from err
+        faults = tuple(map(str, describe_faults(err, decoded)))
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        raise InvalidSpecError(f"machine spec {source} is not valid:{listed}", faults) from err

@@ -1,11 +1,27 @@
 """Faults of a machine spec in words: where they are, what was expected, what came."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from presagio.machine.spec_lines import SpecLines
+
 _LONGEST_SHOWN = 60
 _PLAIN = {"missing": "is missing", "extra_forbidden": "is no field of a machine spec"}
+
+
+class SpecFault(NamedTuple):
+    """What is wrong with a machine spec: on which line, at which key, in words."""
+
+    line: int | None
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return it as a line, such as ``line 12: features.0.unit: is missing``."""
+        where = [f"line {self.line}"] if self.line else []
+        return ": ".join([*where, *([self.place] if self.place else []), self.message])
 
 
 def _shown(value: object) -> str:
@@ -13,10 +29,10 @@ def _shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
-def describe_faults(err: ValidationError) -> Iterator[str]:
-    """Yield each fault as a line, such as ``features.0.unit: is missing``."""
+def describe_faults(err: ValidationError, text: str) -> Iterator[SpecFault]:
+    """Yield each fault, with its line in the text of the file."""
+    lines = SpecLines(text)
     for fault in err.errors(include_url=False):
-        place = ".".join(map(str, fault["loc"]))
         if fault["type"] == "value_error":
             words = fault["msg"].removeprefix("Value error, ")
         elif fault["type"] in _PLAIN:
@@ -24,4 +40,5 @@ def describe_faults(err: ValidationError) -> Iterator[str]:
         else:
             expected = fault["msg"].replace("Input should ", "should ")
             words = f"{expected}, got {_shown(fault['input'])}"
-        yield f"{place}: {words}" if place else words
+        place = ".".join(map(str, fault["loc"]))
+        yield SpecFault(lines.of(fault["loc"], words), place, words)

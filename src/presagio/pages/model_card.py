@@ -187,10 +187,23 @@ def _data(card: Card) -> str:
         shown.append(("Receipts", words(data["receipts"])))
     if "sha256" in data:
         shown.append(("SHA-256", data["sha256"]))
+    missing: list[list[Cell]] = [
+        [name, Number(f"{share:.1%}"), number(found.get("median"))]
+        for name, found in mapping(data, "missing").items()
+        if isinstance(found, Mapping) and is_number(share := found.get("share"))
+    ]
+    gaps = table(("Missing", "Share of the rows", "What stands in"), missing) if missing else ""
     costs = [(t, words(mapping(card, "costs").get(n))) for n, t in _COSTS.items()]
-    return _section("Data", fields(shown) if shown else "") + _section(
+    return _section("Data", fields(shown) if shown else "", gaps) + _section(
         "Costs that the threshold minimizes", fields(costs) if mapping(card, "costs") else ""
     )
+
+
+def _warnings(card: Card) -> str:
+    found = card.get("warnings")
+    items = found if isinstance(found, Sequence) and not isinstance(found, str) else ()
+    bullets = "".join(f"<li>{text(item)}</li>" for item in items)
+    return _section("Warnings", f"<ul>{bullets}</ul>" if bullets else "")
 
 
 def _search(card: Card) -> str:
@@ -229,7 +242,7 @@ def card_page(card: Card) -> str:
     """
     origin = [(title, card[name]) for name, title in _THIRD_PARTY.items() if name in card]
     parts = (
-        _lead(card), fields(origin) if origin else "", _model(card), _comparison(card),
-        _curves(card), _groups(card), _data(card), _search(card), _end(card),
+        _lead(card), _warnings(card), fields(origin) if origin else "", _model(card),
+        _comparison(card), _curves(card), _groups(card), _data(card), _search(card), _end(card),
     )  # fmt: skip
     return page(card_title(card), "".join(parts))

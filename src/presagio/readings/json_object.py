@@ -23,20 +23,21 @@ Flag = StrictBool | Literal[0, 1]
 
 def _number(rule: NumberRule) -> Any:
     feature = rule.feature
-    low, high = feature.range
-    return Annotated[
+    low, high = feature.range or (None, None)
+    title = feature.title or feature.name
+    unit = f" [{feature.unit}]" if feature.unit else ""
+    missing = " It may be missing, or null." if rule.optional else ""
+    number = Annotated[
         float,
-        Field(
-            # Neither text nor a boolean is a number; a whole number is.
-            strict=True,
-            allow_inf_nan=False,
-            ge=low,
-            le=high,
-            title=f"{feature.title} [{feature.unit}]",
-            description=f"{feature.title}, {feature.allowed}.",
-            json_schema_extra={"unit": feature.unit},
-        ),
+        # Neither text nor a boolean is a number; a whole number is.
+        Field(strict=True, allow_inf_nan=False, ge=low, le=high),
     ]
+    about = Field(
+        title=f"{title}{unit}",
+        description=f"{title}, {feature.allowed}.{missing}",
+        json_schema_extra={"unit": feature.unit},
+    )
+    return Annotated[number | None, about] if rule.optional else Annotated[number, about]
 
 
 def _one_value(category: Category) -> Callable[[Any], Any]:
@@ -55,7 +56,11 @@ def _one_value(category: Category) -> Callable[[Any], Any]:
 
 def features_model(spec: MachineSpec) -> type[BaseModel]:
     """Make the model of one reading from the machine spec: one field an input, with its unit."""
-    fields: dict[str, Any] = {f.name: (_number(NumberRule(f)), ...) for f in spec.features}
+    optional = {*spec.optional_names}
+    fields: dict[str, Any] = {
+        f.name: (_number(NumberRule(f, f.name in optional)), None if f.name in optional else ...)
+        for f in spec.features
+    }
     for category in spec.categories:
         for value, indicator in category.indicators.items():
             about = Field(description=f"{category.title} is {value}.")

@@ -43,7 +43,7 @@ class _Readings:
     """Which readings of the numbers of one feature, with one mark, are plausible."""
 
     def __init__(self, feature: Feature, check: RowCheck) -> None:
-        text, low, high = pl.col(feature.name), *feature.range
+        text, low, high = pl.col(feature.name), *feature.bounds
         either = either_form(text, check.mark)
         whole = text.str.replace(check.mark, "", literal=True).cast(pl.Float64, strict=False)
         as_decimal = check.value(feature).is_between(low, high)
@@ -73,14 +73,17 @@ class MarkEvidence:
             (mark, feature.name): _Readings(feature, RowCheck(spec, match, mark))
             for mark in MARKS
             for feature in spec.features
+            if feature.name in match.found
         }
-        self._columns = spec.feature_names
+        self._columns = tuple(name for name in spec.feature_names if name in match.found)
         self._by_form: Counter[str] = Counter()
         self._by_range: Counter[str] = Counter()
         self._both: dict[str, Ambiguous] = {}
 
     def add(self, numbers: pl.DataFrame) -> None:
         """Look at more rows."""
+        if not self._columns:
+            return
         with_mark = pl.any_horizontal(pl.col(self._columns).str.contains(r"[.,]"))
         cells = numbers.filter(with_mark)
         if cells.is_empty():

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from presagio.machine.inputs import Label
+from presagio.machine.spec import MachineSpec
 from presagio.readings.row_check import RowCheck
 from presagio.readings.rules import FALSE_WORDS, TRUE_WORDS, FlagRule, contradict, within
+from presagio.readings.text_values import flag_of, number_in, one_of
 
 _TRUE = (*TRUE_WORDS, "1", "1.0")
 # Codes are much faster to compare than text.
@@ -43,8 +46,16 @@ class PlainRows:
         flags = [*spec.indicator_names, *labels]
         self.names = (*spec.feature_names, *flags)
         written = {category.name for category in spec.categories if check.has(category.name)}
-        parsed = [_number(name, schema[name]) for name in spec.feature_names]
-        parsed += [_flag(name, schema[name]) for name in flags if name in schema]
+        optional = {*spec.optional_names}
+        parsed = [
+            _optional(name, schema.get(name), spec) if name in optional
+            else _number(name, schema[name]) for name in spec.feature_names
+        ]  # fmt: skip
+        parsed += [_gap(name, schema.get(name), spec).alias(_gap_name(name)) for name in optional]
+        labels_by_name = {label.name: label for label in spec.labels}
+        parsed += [
+            _flag(name, schema[name], labels_by_name.get(name)) for name in flags if name in schema
+        ]
         # One step after the other: what two steps need is computed once.
         self._steps = [
             [_code(category.name, schema[category.name], category.values)
@@ -57,7 +68,11 @@ class PlainRows:
             [check.in_spec_unit(feature, pl.col(feature.name)).alias(feature.name)
              for feature in spec.features if feature.name in check.match.units],
         ]  # fmt: skip
-        conditions = [within(pl.col(feature.name), feature) for feature in spec.features]
+        conditions = [
+            within(pl.col(feature.name), feature) | pl.col(_gap_name(feature.name))
+            if feature.name in optional else within(pl.col(feature.name), feature)
+            for feature in spec.features
+        ]  # fmt: skip
         conditions += [pl.col(flag).is_not_null() for flag in flags]
         for category in spec.categories:
             if category.name not in written:
@@ -87,14 +102,41 @@ def _number(name: str, kind: pl.DataType) -> pl.Expr:
     return pl.lit(None, pl.Float64).alias(name)
 
 
-def _flag(name: str, kind: pl.DataType) -> pl.Expr:
+def _gap_name(name: str) -> str:
+    """Return the name of the column that tells where a feature is missing."""
+    # It begins as no name does.
+    return f"?{name}"
+
+
+def _gap(name: str, kind: pl.DataType | None, spec: MachineSpec) -> pl.Expr:
+    """Tell where a feature that may be missing is."""
+    column = pl.col(name)
+    if kind is None:
+        return pl.lit(value=True)
+    if kind.is_float():
+        return column.is_null() | column.is_nan()
+    if kind == pl.String:
+        text = column.str.strip_chars()
+        return column.is_null() | (text == "") | one_of(text, spec.missing_values)
+    return column.is_null()
+
+
+def _optional(name: str, kind: pl.DataType | None, spec: MachineSpec) -> pl.Expr:
+    number = pl.lit(None, pl.Float64) if kind is None else _number(name, kind)
+    return pl.when(~_gap(name, kind, spec)).then(number).alias(name)
+
+
+def _flag(name: str, kind: pl.DataType, label: Label | None) -> pl.Expr:
     column = pl.col(name)
     if kind == pl.Boolean:
         return column
     if kind.is_numeric():
         return pl.when(FlagRule.holds(column)).then(column == 1).alias(name)
     if kind == pl.String:
-        words = column.str.strip_chars().str.to_lowercase().cast(_FLAGS, strict=False)
+        text = column.str.strip_chars()
+        if label is not None and (label.true_words or label.false_words):
+            return flag_of(text, number_in(text), label).alias(name)
+        words = text.str.to_lowercase().cast(_FLAGS, strict=False)
         return words.to_physical() < len(_TRUE)
     return pl.lit(None, pl.Boolean).alias(name)
 

@@ -21,7 +21,7 @@ from presagio.readings.rules import (
     contradiction,
     within,
 )
-from presagio.readings.text_values import bounded, flag_of, number_in
+from presagio.readings.text_values import bounded, flag_of, number_in, one_of
 
 # The column of our own in which cells that the spec does not know are kept aside.
 EXTRA = "extra"
@@ -72,10 +72,19 @@ class RowCheck:
         """The cells of the file that rules are about and that rows keep, without white space."""
         texts = [name for name in self.value_names if name not in self.numeric]
         kept = [pl.col(name).str.strip_chars() for name in self.kept_text if name != EXTRA]
-        return [*map(bounded, texts), *kept]
+        return [*map(self._cell, texts), *kept]
+
+    def _cell(self, name: str) -> pl.Expr:
+        """Return the text of a column, empty where it says that a value is missing."""
+        words, text = self.spec.missing_values, bounded(name)
+        if not words or name not in self.spec.feature_names:
+            return text
+        return pl.when(one_of(text, words)).then(pl.lit("")).otherwise(text).alias(name)
 
     def _as_number(self, name: str) -> pl.Expr:
         """Return a column's numbers as they are written, null where a cell is none."""
+        if not self.has(name):
+            return pl.lit(None, pl.Float64)
         if name in self.numeric:
             return pl.col(name).cast(pl.Float64, strict=False).fill_nan(None)
         return number_in(pl.col(name), self.mark)
@@ -90,6 +99,11 @@ class RowCheck:
         return self.in_spec_unit(feature, self._as_number(feature.name))
 
     @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """The features that the file has."""
+        return tuple(feature for feature in self.spec.features if self.has(feature.name))
+
+    @cached_property
     def flag_names(self) -> list[str]:
         """The columns of the file that are flags: indicators and labels."""
         return [n for n in (*self.spec.indicator_names, *self.spec.label_names) if self.has(n)]
@@ -98,8 +112,9 @@ class RowCheck:
     def parsed(self) -> list[pl.Expr]:
         """What rules and values are made from, computed once: numbers as written, and flags."""
         numbers = [self._as_number(name).alias(_parsed(name)) for name in self.spec.feature_names]
+        labels = {label.name: label for label in self.spec.labels}
         return numbers + [
-            flag_of(pl.col(name), self._as_number(name)).alias(_parsed(name))
+            flag_of(pl.col(name), self._as_number(name), labels.get(name)).alias(_parsed(name))
             for name in self.flag_names
         ]
 
@@ -109,10 +124,10 @@ class RowCheck:
     def _without_value(self, column: str, allowed: str) -> list[Rule]:
         raw = pl.col(column)
         long = f"more than {LONGEST_VALUE} bytes"
-        return [
-            Rule(column, Reason.MISSING, raw == "", allowed, _GAP),
-            Rule(column, Reason.TOO_LONG, raw.is_null(), allowed, long),
-        ]
+        rules = [Rule(column, Reason.TOO_LONG, raw.is_null(), allowed, long)]
+        if column not in self.spec.optional_names:
+            rules.insert(0, Rule(column, Reason.MISSING, raw == "", allowed, _GAP))
+        return rules
 
     def _number_rules(self, feature: Feature) -> list[Rule]:
         name, raw, number = feature.name, pl.col(feature.name), pl.col(_parsed(feature.name))
@@ -161,7 +176,7 @@ class RowCheck:
     @cached_property
     def rules(self) -> list[Rule]:
         """All that a row may break, in the order in which its faults are named."""
-        found = [rule for feature in self.spec.features for rule in self._number_rules(feature)]
+        found = [rule for feature in self.features for rule in self._number_rules(feature)]
         for category in self.spec.categories:
             found += self._category_rules(category)
         for label in self.spec.label_names:
@@ -196,8 +211,8 @@ class RowCheck:
     def other_marks(self) -> pl.Expr:
         """How many numbers have a form that needs the other mark before decimals."""
         other = other_mark(self.mark)
-        forms = [decimal_form(pl.col(name), other) for name in self.spec.feature_names]
-        return pl.sum_horizontal(form.sum() for form in forms)
+        forms = [decimal_form(pl.col(feature.name), other) for feature in self.features]
+        return pl.sum_horizontal(pl.lit(0), *(form.sum() for form in forms))
 
     @cached_property
     def suspects(self) -> list[pl.Expr]:
@@ -206,7 +221,7 @@ class RowCheck:
         The expressions are named ``feature/unit``.
         """
         counts = []
-        for feature in self.spec.features:
+        for feature in self.features:
             into = find_unit(feature.unit)
             number, outside = pl.col(_parsed(feature.name)), ~within(self._value(feature), feature)
             for unit in alternatives(feature.unit):

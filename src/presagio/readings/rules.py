@@ -9,7 +9,9 @@ categories. How a value is written depends on what it comes in, and this by desi
            text in Parquet or Arrow     numbers or booleans;        tensors written as JSON
                                         tensors sent as bytes
 =========  ===========================  ==========================  ==========================
-gap        nothing, or white space      null                        null, or no such key
+gap        nothing, white space, or a   null; NaN                   null, or no such key
+           word of the spec's
+           ``missing_values``
 number     as :mod:`.numerals` says     a number; never a boolean   a number; text and booleans
                                                                     are none
 flag       true, false, yes, no in any  a boolean, or a number      true, false, or a number that
@@ -19,9 +21,9 @@ category   one of its values in any     (text)                      text, one of
            case                                                     case
 =========  ===========================  ==========================  ==========================
 
-White space around text does not count. NaN is no number; an infinite number is one, outside every
-range. Text of more than ``LONGEST_VALUE`` bytes is no value. Everything has the same reason code at
-every door.
+A gap is a fault, unless the machine spec says that the feature may be missing. White space around
+text does not count. NaN is no number; an infinite number is one, outside every range. Text of more
+than ``LONGEST_VALUE`` bytes is no value. Everything has the same reason code at every door.
 
 This module says what is wrong with one value, and needs no library for it, since the door that
 answers in microseconds uses it. :mod:`.row_check` says the same for cells of text, :mod:`.plain`
@@ -98,7 +100,7 @@ def within(values: Any, feature: Feature) -> Any:
     Any
         A boolean, or booleans of the same shape.
     """
-    low, high = feature.range
+    low, high = feature.bounds
     return (values >= low) & (values <= high)
 
 
@@ -129,6 +131,7 @@ class NumberRule:
     """What a feature's value may be."""
 
     feature: Feature
+    optional: bool = False
     wrong_kind: Reason = Reason.NOT_A_NUMBER
 
     @property
@@ -142,17 +145,21 @@ class NumberRule:
         return f"a number, {self.feature.allowed}"
 
     def holds(self, values: Any) -> Any:
-        """Tell which numbers are good, in the spec's unit; see :func:`within`."""
-        return within(values, self.feature)
+        """Tell which numbers are good, in the spec's unit: a number, or a NumPy array.
+
+        NaN is a gap, which is good where the feature may be missing.
+        """
+        good = within(values, self.feature)
+        return good | (values != values) if self.optional else good  # noqa: PLR0124 - NaN alone
 
     def reason(self, value: object) -> Reason | None:
         """Say what is wrong with a JSON value, a boolean or a number; None for a good one."""
         if value is None:
-            return Reason.MISSING
+            return None if self.optional else Reason.MISSING
         if isinstance(value, bool) or not isinstance(value, int | float):
             return self.wrong_kind
         if isinstance(value, float) and math.isnan(value):
-            return self.wrong_kind
+            return None if self.optional else self.wrong_kind
         return None if self.holds(value) else Reason.OUT_OF_RANGE
 
 
@@ -196,5 +203,6 @@ class CategoryRule:
 
 def input_rules(spec: MachineSpec) -> tuple[NumberRule | FlagRule, ...]:
     """Return the rules of what a model takes, in the order of ``spec.input_names``."""
-    numbers = [NumberRule(feature) for feature in spec.features]
+    optional = {*spec.optional_names}
+    numbers = [NumberRule(feature, feature.name in optional) for feature in spec.features]
     return (*numbers, *map(FlagRule, spec.indicator_names))

@@ -1,7 +1,10 @@
 """Values in cells of text, as Polars expressions: numbers and flags as people write them."""
 
+from collections.abc import Iterable
+
 import polars as pl
 
+from presagio.machine.inputs import Label
 from presagio.readings.numerals import number_pattern
 from presagio.readings.rules import FALSE_WORDS, LONGEST_VALUE, TRUE_WORDS
 
@@ -22,15 +25,23 @@ def number_in(text: pl.Expr, mark: str = ".") -> pl.Expr:
     return pl.when(is_number).then(pointed.cast(pl.Float64, strict=False))
 
 
-def flag_of(text: pl.Expr, number: pl.Expr) -> pl.Expr:
-    """Return the flags that stripped text writes, with its numbers; null where it is none."""
-    folded = text.str.to_lowercase()
-    is_true = folded.is_in(TRUE_WORDS) | (number == 1)
-    is_false = folded.is_in(FALSE_WORDS) | (number == 0)
+def one_of(text: pl.Expr, words: Iterable[str]) -> pl.Expr:
+    """Tell where stripped text is one of some words, in any case of letters."""
+    return text.str.to_lowercase().is_in([known.strip().lower() for known in words])
+
+
+def flag_of(text: pl.Expr, number: pl.Expr, label: Label | None = None) -> pl.Expr:
+    """Return the flags that stripped text writes, with its numbers; null where it is none.
+
+    A label may have words of its own.
+    """
+    true, false = (label.true_words, label.false_words) if label else ((), ())
+    is_true = one_of(text, (*TRUE_WORDS, *true)) | (number == 1)
+    is_false = one_of(text, (*FALSE_WORDS, *false)) | (number == 0)
     return pl.when(is_true).then(True).when(is_false).then(False)  # noqa: FBT003
 
 
-def flag_in(name: str) -> pl.Expr:
-    """Return a column of text as booleans, null where a cell is no flag."""
-    text = pl.col(name).str.strip_chars()
-    return flag_of(text, number_in(text))
+def flag_in(label: Label) -> pl.Expr:
+    """Return a label's column of text as booleans, null where a cell is no flag."""
+    text = pl.col(label.name).str.strip_chars()
+    return flag_of(text, number_in(text), label)

@@ -42,6 +42,7 @@ _log = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
 
 _PROBES = 1000
+_WIDE = 1000.0
 _EXAMPLES = 10
 _PARITY = 1e-3
 
@@ -49,14 +50,17 @@ _PARITY = 1e-3
 def _probes(spec: MachineSpec) -> Floats:
     """Return rows all over the plausible range, each indicator on and off."""
     rng = np.random.default_rng(0)
-    columns = [rng.uniform(*feature.range, size=_PROBES) for feature in spec.features]
+    # Of a feature without a range: all around its example.
+    ranges = [f.range or (f.typical - _WIDE, f.typical + _WIDE) for f in spec.features]
+    columns = [rng.uniform(low, high, size=_PROBES) for low, high in ranges]
     around = [
-        rng.normal(f.example, 0.02 * (f.range[1] - f.range[0]), _PROBES) for f in spec.features
+        rng.normal(feature.typical, 0.02 * (high - low), _PROBES)
+        for feature, (low, high) in zip(spec.features, ranges, strict=True)
     ]
     half = rng.random(_PROBES) < 0.5  # noqa: PLR2004
     mixed = [
-        np.clip(np.where(half, a, c), *f.range)
-        for a, c, f in zip(around, columns, spec.features, strict=True)
+        np.clip(np.where(half, a, c), low, high)
+        for a, c, (low, high) in zip(around, columns, ranges, strict=True)
     ]
     for category in spec.categories:
         drawn = rng.integers(len(category.values), size=_PROBES)

@@ -1,13 +1,12 @@
 """Frames of readings to frames of scores, by :func:`presagio.scoring.arrays.score_rows`."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import DataError
 from presagio.inference.predictor import Predictor
+from presagio.machine.spec import MachineSpec
 from presagio.scoring.arrays import ScoredRows, score_rows
 
 SCHEMA = pl.Schema(
@@ -15,30 +14,31 @@ SCHEMA = pl.Schema(
 )
 
 
-def inputs_of(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
-    """Return a model's inputs from a frame of clean readings.
+def inputs_of(frame: pl.DataFrame, spec: MachineSpec) -> NDArray[np.float64]:
+    """Return the inputs of a machine from a frame of clean readings.
 
     Parameters
     ----------
     frame
-        Has a column for each name, in the machine spec's units; indicators as booleans or 0 and 1.
-    names
-        The inputs, in the model's order.
+        Has a column for each input, in the machine spec's units; indicators as booleans or 0 and 1.
+    spec
+        The machine spec.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(n, k)``.
+        Shape ``(n, k)``, in the spec's order; NaN where a value is missing that may be.
 
     Raises
     ------
     DataError
         If a column is missing, or a value: none is made up, and a gap would be no alarm.
     """
+    names, optional = spec.input_names, {*spec.optional_names}
     if missing := [name for name in names if name not in frame.columns]:
         raise DataError(f"the readings have no column {', '.join(missing)}")
     inputs = frame.select(pl.col(name).cast(pl.Float64) for name in names)
-    if gaps := [name for name in names if inputs[name].null_count()]:
+    if gaps := [n for n in names if n not in optional and inputs[n].null_count()]:
         raise DataError(f"the readings have gaps in {', '.join(gaps)}")
     return inputs.to_numpy()
 
@@ -69,5 +69,5 @@ def score_frame(predictor: Predictor, frame: pl.DataFrame) -> pl.DataFrame:
     DataError
         As of :func:`inputs_of`.
     """
-    inputs = inputs_of(frame, predictor.artifact.manifest.inputs)
+    inputs = inputs_of(frame, predictor.artifact.spec)
     return as_frame(score_rows(predictor, inputs))

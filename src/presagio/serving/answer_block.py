@@ -102,4 +102,5 @@ def table_of(block: AnswerBlock, spec: MachineSpec) -> "pl.DataFrame":
     for i, name in enumerate(spec.input_names):
         column = np.ascontiguousarray(rows["inputs"][:, i])
         columns[name] = column if i < numbers else column != 0.0
-    return pl.DataFrame(columns).hstack(models[rows["model"]])
+    table = pl.DataFrame(columns).with_columns(pl.col(spec.optional_names).fill_nan(None))
+    return table.hstack(models[rows["model"]])

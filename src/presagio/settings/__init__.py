@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from presagio.errors import SettingsError
@@ -63,6 +63,13 @@ class Settings(LifecycleSettings, IngestSettings, AddressSettings, ServingSettin
     dags_folder: Annotated[
         Path, Field(description="Folder with the Airflow DAG files; the repository's by default.")
     ] = _REPOSITORY / "airflow" / "dags"
+
+    @field_validator("machine_spec")
+    @classmethod
+    def _resolve(cls, value: str) -> str:
+        """Make a path absolute: services are started in other folders than the command."""
+        path = Path(value).expanduser()
+        return str(path.resolve()) if path.suffix == ".toml" else value
 
     @property
     def prefixes(self) -> Prefixes:

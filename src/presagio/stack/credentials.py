@@ -113,10 +113,13 @@ def load_credentials(layout: Layout) -> Credentials:
     return Credentials(**{name: found[_variable(name)] for name in names})
 
 
-def write_addresses(layout: Layout, ports: Ports, credentials: Credentials) -> dict[str, str]:
+def write_addresses(
+    layout: Layout, ports: Ports, credentials: Credentials, machine_spec: str
+) -> dict[str, str]:
     """Write what clients of the stack need to find it (``stack.env``), and return it."""
     addresses = {
         "PRESAGIO_HOME": str(layout.home),
+        "PRESAGIO_MACHINE_SPEC": machine_spec,
         "PRESAGIO_S3_ENDPOINT": ports.url("s3"),
         "PRESAGIO_MLFLOW_URL": ports.url("mlflow"),
         "PRESAGIO_API_URL": ports.url("api"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from presagio.inference.imputation import Imputation, fit_imputation
 from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import Dataset
@@ -12,6 +13,7 @@ from presagio.training.detectors.plans import Method
 from presagio.training.evaluation.baselines import evaluate_baselines
 from presagio.training.evaluation.card import describe
 from presagio.training.evaluation.evaluation import REPEATS, Evaluation, evaluate_model, predict
+from presagio.training.evaluation.leaks import find_leaks
 from presagio.training.evaluation.metrics import Metrics
 from presagio.training.search.grids import DEFAULT_GRID, Grid
 from presagio.training.search.halving import Progress
@@ -28,6 +30,10 @@ class TrainedModel:
 
     Attributes
     ----------
+    split
+        Training and test part, with medians in the place of missing values.
+    imputation
+        Those medians: of the training part.
     prediction
         Of the test part, by scikit-learn.
     evaluation
@@ -41,6 +47,7 @@ class TrainedModel:
     spec: MachineSpec
     dataset: Dataset
     split: Split
+    imputation: Imputation
     result: SearchResult
     seed: int
     prediction: Prediction
@@ -84,6 +91,8 @@ def train_model(
         If training or test part would be without a failure.
     """
     split, by = split_dataset(dataset, seed=seed), dataset.divided_by
+    imputation = fit_imputation(spec, split.train.inputs)
+    split = split.map(imputation.complete)
     train, test = split.train, split.test
     method = method or ("exact" if len(train) <= EXACT_ROWS else "streamed")
     times = repeats(len(train), REPEATS) if method == "exact" else 0
@@ -105,5 +114,19 @@ def train_model(
         spec, train, test, result, prediction, divided_by=by, seed=seed, progress=evaluated
     )
     baselines = evaluate_baselines(spec, train, test, seed=seed) if with_baselines else {}
-    card = describe(spec, dataset, split, result, evaluation, prediction, baselines, seed)
-    return TrainedModel(spec, dataset, split, result, seed, prediction, evaluation, baselines, card)
+    warnings = find_leaks(spec, train, divided_by=by, seed=seed)
+    card = describe(
+        spec,
+        dataset,
+        split,
+        imputation,
+        result,
+        evaluation,
+        prediction,
+        warnings,
+        baselines,
+        seed,
+    )
+    return TrainedModel(
+        spec, dataset, split, imputation, result, seed, prediction, evaluation, baselines, card
+    )

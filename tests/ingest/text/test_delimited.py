@@ -95,7 +95,7 @@ def test_a_damaged_table_loses_no_row(rows: list[tuple[Any, ...]], data: st.Data
         assert raw == lines[line - 1]
     assert sum(checked.accepted.null_count().row(0)) == 0
     for feature in spec.features:
-        assert checked.accepted[feature.name].is_between(*feature.range).all()
+        assert checked.accepted[feature.name].is_between(*feature.bounds).all()
 
 
 def _lines_of(cells: st.SearchStrategy[str]) -> st.SearchStrategy[list[list[str]]]:

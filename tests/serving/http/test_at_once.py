@@ -125,7 +125,7 @@ def api(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]
 
 @given(
     st.fixed_dictionaries(
-        {feature.name: st.floats(*feature.range) for feature in load_spec().features}
+        {feature.name: st.floats(*feature.bounds) for feature in load_spec().features}
     )
 )
 def test_an_answer_in_one_step_is_the_answer_in_many(api: Api, reading: dict[str, float]) -> None:

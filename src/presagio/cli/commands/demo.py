@@ -22,7 +22,7 @@ from presagio.jobs.api_client import authorization
 from presagio.jobs.promote import promote
 from presagio.jobs.train import choose_dataset, train
 from presagio.machine.simulation import simulate
-from presagio.machine.spec import load_spec
+from presagio.machine.spec import DEFAULT_SPEC, load_spec
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import CREDENTIALS_FILE, Settings
 from presagio.training.datasets.sources import real_data_file
@@ -44,7 +44,7 @@ def _readings(settings: Settings, folder: Path) -> tuple[Path, str]:
     """Write the file to upload: the data at hand, in their own columns, and bad rows."""
     now = datetime.now(UTC)
     path, number = folder / f"demo-{now:%Y%m%dT%H%M%S}.csv", int(now.timestamp())
-    real = real_data_file(settings)
+    real = real_data_file(settings, load_spec())
     if real is not None and real.exists():
         text = real.read_text(encoding="utf-8-sig")
         path.write_text(
@@ -126,6 +126,11 @@ def demo(
 ) -> None:
     """Walk the whole loop on a running stack: upload, clean, train, promote, predict."""
     parts = Parts(home)
+    if parts.spec.name != DEFAULT_SPEC:
+        raise StackError(
+            f"the demonstration is of the machine {DEFAULT_SPEC}, and this stack serves "
+            f"{parts.spec.name}"
+        )
     settings, intake = parts.settings, parts.intake
     try:
         intake.store.head(intake.prefixes.bucket, intake.prefixes.incoming)

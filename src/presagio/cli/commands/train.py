@@ -11,6 +11,7 @@ from presagio.cli.composition import Parts
 from presagio.cli.exit_status import ExitStatus, leave_unless_done
 from presagio.cli.output import AsJson, Home, print_json, say
 from presagio.cli.training_view import print_metrics, training_progress
+from presagio.errors import NoDataError
 from presagio.machine.spec import load_spec
 
 if TYPE_CHECKING:
@@ -50,7 +51,11 @@ def train(
         bool, typer.Option("--challenger", help="Register only; the gate is not asked.")
     ] = False,
     unless_champion: Annotated[
-        bool, typer.Option("--unless-champion", help="Do nothing if there is a champion.")
+        bool,
+        typer.Option(
+            "--unless-champion",
+            help="Do nothing if there is a champion, or as long as there is nothing to learn from.",
+        ),
     ] = False,
     method: Annotated[
         Method,
@@ -79,7 +84,8 @@ def train(
     """Search, train, evaluate and register a model; it becomes champion if the gate lets it.
 
     Without --csv or --processed it takes the data at hand: PRESAGIO_AI4I_CSV, what `presagio data
-    fetch` brought, or generated rows.
+    fetch` brought, or generated rows. For a machine spec that cannot generate any it takes the
+    rows that the intake has processed.
     """
     if csv is not None and processed:
         raise typer.BadParameter("use either --csv or --processed")
@@ -89,11 +95,20 @@ def train(
         return
     from presagio.cli.decision_view import decision_status, describe_decision, print_decision
     from presagio.jobs.promote import promote
-    from presagio.jobs.train import choose_dataset
+    from presagio.jobs.train import choose_dataset, has_data_at_hand
     from presagio.jobs.train import train as train_and_register
 
-    settings, intake = parts.settings, parts.intake if processed else None
-    dataset = choose_dataset(settings, parts.spec, csv=csv, intake=intake)
+    settings = parts.settings
+    curated = processed or (csv is None and not has_data_at_hand(settings, parts.spec))
+    try:
+        dataset = choose_dataset(
+            settings, parts.spec, csv=csv, intake=parts.intake if curated else None
+        )
+    except NoDataError as err:
+        if not unless_champion:
+            raise
+        _print_waiting(parts.spec.name, str(err), as_json=as_json)
+        return
     if not as_json:
         say(
             f"Data: {dataset.source}, {len(dataset.target)} rows, "
@@ -134,6 +149,14 @@ def _print_kept(champion: "RegisteredVersion", *, as_json: bool) -> None:
         print_json({"champion": vars(champion), "note": f"version {champion.version} kept"})
     else:
         say(f"{champion.name} version {champion.version} is champion already.")
+
+
+def _print_waiting(machine: str, why: str, *, as_json: bool) -> None:
+    note = f"no model of {machine} yet: {why}"
+    if as_json:
+        print_json({"champion": None, "note": note})
+    else:
+        say(note)
 
 
 def export_fallback(

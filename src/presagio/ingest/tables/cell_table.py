@@ -33,7 +33,7 @@ class StoredText:
     """
 
     def __init__(self, check: RowCheck) -> None:
-        names, typed = check.spec.feature_names, check.numeric
+        names, typed = [feature.name for feature in check.features], check.numeric
         self._text = [name for name in names if name not in typed]
         self._typed = [pl.lit("").alias(name) for name in names if name in typed]
         self._evidence = MarkEvidence(check.spec, check.match, allowed=(".",))

@@ -106,6 +106,11 @@ def _flag_names(check: RowCheck) -> list[str]:
     return names
 
 
+def _with_words(check: RowCheck) -> list[str]:
+    labels = [label for label in check.spec.labels if label.true_words or label.false_words]
+    return [label.name for label in labels if check.has(label.name)]
+
+
 def _types(
     first: bytes, dialect: Dialect, check: RowCheck
 ) -> dict[str, pl.DataType | type[pl.DataType]]:
@@ -121,6 +126,9 @@ def _types(
     }
     types |= {category.name: pl.Enum(category.values) for category in check.spec.categories}
     types |= dict.fromkeys(check.spec.feature_names, pl.Float64)
+    # As a number, a cell that is none could not be told from an empty one, which these may be.
+    types |= dict.fromkeys(check.spec.optional_names, pl.String)
+    types |= dict.fromkeys(_with_words(check), pl.String)
     return {name: types.get(name, pl.String) for name in names}
 
 
@@ -137,6 +145,11 @@ def _parsed(body: bytes, line: int, dialect: Dialect, check: RowCheck) -> pl.Dat
     converted = [pl.col(n).to_physical() == 1 for n, t in types.items() if t == _BINARY_FLAGS]
     if check.match.extras:
         converted.append(extra_cells(check.match))
+    if check.mark != ".":
+        converted += [
+            pl.col(name).str.replace(check.mark, ".", literal=True)
+            for name in check.spec.optional_names if check.has(name)
+        ]  # fmt: skip
     lines = pl.int_range(line, line + pl.len(), dtype=pl.Int64).alias(LINE)
     return frame.with_columns(lines, *converted)
 
@@ -149,15 +162,14 @@ def _text_is_plain(check: RowCheck) -> pl.Expr:
     )
 
 
-def _values_are_short(frame: pl.DataFrame, ends: Positions) -> pl.Expr:
+def _values_are_short(frame: pl.DataFrame, ends: Positions, check: RowCheck) -> pl.Expr:
     """Tell which lines have no value that is longer than one may be."""
     lengths = np.diff(ends, prepend=-1)
     if lengths.max(initial=0) <= LONGEST_VALUE:
         return pl.lit(value=True)
-    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
-    rest = [
-        pl.col(name).str.len_bytes().cast(pl.Int64) for name in texts if name not in (EXTRA, RAW)
-    ]
+    values = {*check.value_names, EXTRA, RAW}
+    texts = [n for n, kind in frame.schema.items() if kind == pl.String and n not in values]
+    rest = [pl.col(name).str.len_bytes().cast(pl.Int64) for name in texts]
     lines = pl.lit(pl.Series(lengths[: len(frame)]))
     return lines - pl.sum_horizontal(pl.lit(0), *rest) <= LONGEST_VALUE
 
@@ -196,7 +208,7 @@ def fast_check(
         frame = frame.with_columns(pl.Series(RAW, body.decode().split("\n")[: len(frame)]))
     plain = PlainRows(check, frame.schema)
     rows = plain.values(frame)
-    good = plain.good & _text_is_plain(check) & _values_are_short(frame, ends)
+    good = plain.good & _text_is_plain(check) & _values_are_short(frame, ends, check)
     clean = rows.select(good).to_series()
     kept = [*check.kept_text, *plain.names, LINE, *([RAW] if keep_raw else [])]
     accepted = rows.filter(clean).select(kept)

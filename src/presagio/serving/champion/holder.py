@@ -8,7 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from presagio.errors import InvalidArtifactError, PresagioError, RegistryError
+from presagio.errors import (
+    InvalidArtifactError,
+    NoChampionError,
+    PresagioError,
+    RegistryError,
+)
 from presagio.inference.predictor import Predictor
 from presagio.machine.spec import MachineSpec
 from presagio.registry import cache as caching
@@ -16,7 +21,7 @@ from presagio.registry.versions import RegisteredVersion
 from presagio.serving.champion import last_good
 from presagio.serving.champion.board import Board
 from presagio.serving.champion.following import Follower
-from presagio.serving.champion.served import Served, load_fallback
+from presagio.serving.champion.served import Served, has_fallback, load_fallback
 from presagio.serving.prometheus import ApiMetrics
 from presagio.settings import Settings
 
@@ -68,8 +73,25 @@ class Champion:
         # What is served is changed by looks and by the watch over them.
         self._changing = threading.Lock()
         self._follower = Follower(self.refresh, self.watch, self._board, settings.registry_poll_s)
-        self.served = self._last_good() or load_fallback(spec)
+        # None until there is a champion, for machines that no model ships for.
+        self.current = self._last_good() or (load_fallback(spec) if has_fallback(spec) else None)
         self._post()
+
+    @property
+    def served(self) -> Served:
+        """What is served now.
+
+        Raises
+        ------
+        NoChampionError
+            If there is no model of this machine yet.
+        """
+        if self.current is None:
+            raise NoChampionError(
+                f"no model of {self._spec.name} has been champion yet; train one: "
+                "presagio train --csv FILE"
+            )
+        return self.current
 
     def _last_good(self) -> Served | None:
         settings = self._settings
@@ -85,17 +107,20 @@ class Champion:
         )  # fmt: skip
 
     def _post(self) -> None:
-        served = self.served
-        self._board.post(
-            model=served.model, version=served.version, degraded=served.degraded,
-            reason=self.reason,
-        )  # fmt: skip
+        served = self.current
+        about = {"model": "none", "version": "", "degraded": True}
+        if served is not None:
+            about = {
+                "model": served.model, "version": served.version, "degraded": served.degraded,
+            }  # fmt: skip
+        self._board.post(**about, reason=self.reason)
 
     @property
     def settled(self) -> bool:
         """Whether it is known what to serve: the registry has been asked, or is slow to answer."""
         waited, looked = time.monotonic() - self._began, self._follower.looked.is_set()
-        return self.served.source == "cache" or looked or waited > _FIRST_LOOK_S
+        cached = self.current is not None and self.current.source == "cache"
+        return cached or looked or waited > _FIRST_LOOK_S
 
     async def start(self) -> asyncio.Task[None]:
         """Start to follow the alias; return when it is known what to serve, or after a moment.
@@ -168,23 +193,26 @@ class Champion:
     def _degrade(self, reason: str, fault: BaseException | None = None) -> None:
         """Say why what is served may not be the champion; each reason is logged once."""
         with self._changing:
-            if self.reason == reason and not self.served.confirmed:
+            served = self.current
+            if self.reason == reason and (served is None or not served.confirmed):
                 return
-            self.reason, self.served = reason, replace(self.served, confirmed=False)
+            self.reason = reason
+            if served is not None:
+                self.current = replace(served, confirmed=False)
         if reason not in self._logged:
             if len(self._logged) >= _MOST_LOGGED:
                 self._logged.clear()
             self._logged.add(reason)
-            _log.warning(
-                "serving %s version %s still: %s", self.served.model, self.served.version, reason,
-                exc_info=fault,
-            )  # fmt: skip
+            still = "no model" if served is None else f"{served.model} version {served.version}"
+            _log.warning("serving %s still: %s", still, reason, exc_info=fault)
         self._post()
 
     def _is_served(self, version: RegisteredVersion) -> bool:
-        served = self.served
+        served = self.current
+        if served is None or served.source == "fallback":
+            return False
         # Not by its number alone: a registry that was made anew counts from 1 again.
-        return served.source != "fallback" and (served.model, served.version, served.run_id) == (
+        return (served.model, served.version, served.run_id) == (
             version.name, version.version, version.run_id,
         )  # fmt: skip
 
@@ -197,10 +225,11 @@ class Champion:
     def _confirm(self, version: RegisteredVersion) -> None:
         self._refused = None
         with self._changing:
-            confirmed, self.reason = self.served.confirmed, None
+            served = self.served
+            confirmed, self.reason = served.confirmed, None
             self._finished = time.monotonic()
             if not confirmed:
-                self.served = replace(self.served, source="registry", confirmed=True)
+                self.current = replace(served, source="registry", confirmed=True)
         # So that it is not the one that has not been used for longest.
         caching.touch(caching.folder_of(self._settings.model_cache, version))
         if not confirmed:
@@ -223,7 +252,7 @@ class Champion:
         self._board.wake()
         self._board.wait_prepared(_names(version), _TOGETHER_S)
         with self._changing:
-            self.served = Served(
+            self.current = Served(
                 predictor, version.name, version.version, "registry", confirmed=True,
                 run_id=version.run_id,
             )  # fmt: skip

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from presagio.inference.admission import check_admissible
+from presagio.inference.artifact import read_artifact
 from presagio.inference.predictor import Predictor, fallback_folder, load_predictor
 from presagio.machine.spec import MachineSpec
 
@@ -29,6 +30,17 @@ class Served:
     def degraded(self) -> bool:
         """Whether this may not be the champion."""
         return not self.confirmed
+
+
+def has_fallback(spec: MachineSpec) -> bool:
+    """Tell whether the artifact that ships with the package takes the readings of a machine.
+
+    Raises
+    ------
+    InvalidArtifactError
+        If it is damaged.
+    """
+    return read_artifact(fallback_folder()).manifest.inputs == spec.model_inputs
 
 
 def load_fallback(spec: MachineSpec) -> Served:

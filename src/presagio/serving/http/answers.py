@@ -26,6 +26,13 @@ class PredictResponse(BaseModel):
         float, Field(description="Score (log odds) from which on a reading is an alarm.")
     ]
     score: Annotated[float, Field(description="The decision function's value.")]
+    imputed: Annotated[
+        list[str],
+        Field(
+            description="Features that were missing, for which the medians of the training data "
+            "stood in, where the machine spec lets any be missing."
+        ),
+    ] = []
     diagnosis: Annotated[
         "AlarmDiagnosis | None", Field(description="For an alarm, and with `?explain=true`.")
     ] = None
@@ -69,10 +76,17 @@ class AlarmDiagnosis(BaseModel):
     contributions: Annotated[
         dict[str, float],
         Field(
-            description="Exact Shapley values: what each reading adds to the probability. With "
+            description="Shapley values: what each reading adds to the probability. With "
             "the base they sum up to it."
         ),
     ]
+    contribution_errors: Annotated[
+        dict[str, float],
+        Field(
+            description="Standard error of each contribution, where there are so many readings "
+            "that they are sampled; empty where they are exact."
+        ),
+    ] = {}
     clearing_change: Annotated[
         ClearingChange | None,
         Field(description="Null without an alarm, and where no single change clears it."),
@@ -139,7 +153,11 @@ class Readiness(BaseModel):
     model: str
     version: str
     source: Annotated[
-        str, Field(description="registry, cache (the last good one, on disk) or fallback.")
+        str,
+        Field(
+            description="registry, cache (the last good one, on disk), fallback, or none as long "
+            "as there is no model of this machine; predictions are refused then."
+        ),
     ]
     degraded: bool
     reason: Annotated[str | None, Field(description="Why it is degraded, or runs an older one.")]

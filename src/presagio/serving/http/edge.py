@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from starlette.requests import ClientDisconnect
 
+from presagio.errors import NoChampionError
 from presagio.serving.http.bodies import Receive, Scope
-from presagio.serving.http.problems import RefusedError, internal_error, problem_response
+from presagio.serving.http.problems import RefusedError, internal_error, no_model, problem_response
 from presagio.serving.logs import request_id
 from presagio.serving.prometheus import ApiMetrics
 from presagio.settings import Settings
@@ -185,6 +186,8 @@ class Edge:
             await (direct or self.app)(scope, exchange.receive, exchange.send)
         except RefusedError as err:
             await self._refuse(err, scope, exchange)
+        except NoChampionError as err:
+            await self._refuse(no_model(err), scope, exchange)
         except ClientDisconnect:
             exchange.status = exchange.status or _CLIENT_GONE
         except Exception:  # noqa: BLE001 - the edge of the process

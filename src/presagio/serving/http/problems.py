@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from presagio.errors import RegistryError, StorageError
+from presagio.errors import NoChampionError, RegistryError, StorageError
 from presagio.machine.spec import MachineSpec
 from presagio.readings.json_object import reason_of
 from presagio.readings.rules import FlagRule, NumberRule, Reason, input_rules, message
@@ -87,7 +87,7 @@ def value_fault(rule: NumberRule | FlagRule, field: str, reason: Reason, got: st
     """Return the fault of a value of a reading."""
     fault = FieldFault(field=field, reason=reason, got=got, allowed=rule.allowed)
     if isinstance(rule, NumberRule):
-        fault.minimum, fault.maximum = rule.feature.range
+        fault.minimum, fault.maximum = rule.feature.range or (None, None)
         fault.unit = rule.feature.unit
     return fault
 
@@ -167,6 +167,14 @@ def internal_error() -> RefusedError:
 _RETRY = {"Retry-After": "10"}
 
 
+def no_model(err: NoChampionError) -> RefusedError:
+    """Return the refusal of what needs a model where there is none yet."""
+    return RefusedError(
+        HTTPStatus.SERVICE_UNAVAILABLE, "no-model", "There is no model yet", str(err),
+        headers=_RETRY,
+    )  # fmt: skip
+
+
 # Returns a page for a browser that is refused; None where a problem document is wanted.
 BrowserPage = Callable[[Request, RefusedError], Response | None]
 
@@ -192,6 +200,8 @@ class Handlers:
     def _refusal(self, err: Exception) -> RefusedError:
         if isinstance(err, RefusedError):
             return err
+        if isinstance(err, NoChampionError):
+            return no_model(err)
         if isinstance(err, RequestValidationError):
             return invalid([_fault(error, self._spec) for error in err.errors()])
         if isinstance(err, HTTPException):
@@ -199,14 +209,19 @@ class Handlers:
             kind = status.phrase.lower().replace(" ", "-")
             headers = dict(err.headers or {})
             return RefusedError(status, kind, status.phrase, str(err.detail), headers=headers)
-        unavailable = HTTPStatus.SERVICE_UNAVAILABLE
-        if isinstance(err, StorageError):
-            _log.warning("the object store does not answer: %s", err)
-            title = "The object store does not answer"
-            remedy = "nothing was stored; send it again later"
-            return RefusedError(unavailable, "store-unavailable", title, remedy, headers=_RETRY)
-        if isinstance(err, RegistryError):
-            _log.warning("the registry does not answer: %s", err)
-            title, remedy = "The model registry does not answer", "ask again later"
-            return RefusedError(unavailable, "registry-unavailable", title, remedy, headers=_RETRY)
-        return internal_error()
+        return _of_our_services(err)
+
+
+def _of_our_services(err: Exception) -> RefusedError:
+    """Return the refusal for a service that does not answer, or for what broke here."""
+    unavailable = HTTPStatus.SERVICE_UNAVAILABLE
+    if isinstance(err, StorageError):
+        _log.warning("the object store does not answer: %s", err)
+        title = "The object store does not answer"
+        remedy = "nothing was stored; send it again later"
+        return RefusedError(unavailable, "store-unavailable", title, remedy, headers=_RETRY)
+    if isinstance(err, RegistryError):
+        _log.warning("the registry does not answer: %s", err)
+        title, remedy = "The model registry does not answer", "ask again later"
+        return RefusedError(unavailable, "registry-unavailable", title, remedy, headers=_RETRY)
+    return internal_error()

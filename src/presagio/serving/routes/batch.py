@@ -189,6 +189,11 @@ _ROW = {
             "type": ["string", "null"],
             "description": "Likeliest failure mode of an alarm; null where there is no alarm.",
         },
+        "imputed": {
+            "type": ["string", "null"],
+            "description": "Features that were missing, with a space between them; only where the "
+            "machine spec lets any be missing.",
+        },
         "version": {"type": "string"},
         "fault": {"type": ["string", "null"], "description": "Why it could not be predicted."},
         "reason": {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
@@ -18,6 +19,8 @@ from presagio.serving.bookkeeping import Bookkeeping
 from presagio.serving.champion.holder import Served
 from presagio.serving.routes.formats import FORMATS
 from presagio.settings import Settings
+
+Floats = NDArray[np.float64]
 
 _BY_TYPE = {form.media_type: form for form in FORMATS}
 # So long a file waits for a reader; then its sender is told to come again.
@@ -88,6 +91,16 @@ class FileScorer:
             yield self._predicted(part, first)
             first += part.about["rows"]
 
+    def _imputed(self, inputs: Floats, good: pl.Series | None) -> dict[str, pl.Series]:
+        """Name what was missing in each row, where anything may be."""
+        optional = self.spec.optional_names
+        if not optional:
+            return {}
+        gaps = pl.DataFrame(np.isnan(inputs), schema=[*self.spec.input_names])
+        named = [pl.when(pl.col(name)).then(pl.lit(name)) for name in optional]
+        words = gaps.select(pl.concat_str(named, separator=" ", ignore_nulls=True)).to_series()
+        return {"imputed": _at_good(words, good)}
+
     def _predicted(self, part: ReadPart, first: int) -> pl.DataFrame:
         rows, good = part.about["rows"], None
         empty = pl.Series([None], dtype=pl.String).new_from_index(0, rows)
@@ -100,6 +113,7 @@ class FileScorer:
         columns = {
             "row": pl.arange(first, first + rows, eager=True),
             **{name: _at_good(scores[name], good) for name in scores.columns},
+            **self._imputed(inputs, good),
             "version": pl.Series([self.served.version]).new_from_index(0, rows),
             "fault": fault,
             "reason": reason,

@@ -59,13 +59,13 @@ def health_router(
     async def ready() -> Readiness:
         """Say which model answers, and whether it is the champion."""
         check_ready()
-        served = champion.served
+        served = champion.current
         return Readiness(
             status="ready",
-            model=served.model,
-            version=served.version,
-            source=served.source,
-            degraded=served.degraded,
+            model=served.model if served else "none",
+            version=served.version if served else "",
+            source=served.source if served else "none",
+            degraded=served.degraded if served else True,
             reason=champion.reason,
             auth=settings.auth,
         )

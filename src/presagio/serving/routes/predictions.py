@@ -1,6 +1,7 @@
 """The route that predicts one reading."""
 
 import json
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from presagio.inference.diagnosis import Explanation, explain
+from presagio.inference.imputation import missing_in
 from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import Guard, admitted
 from presagio.serving.bookkeeping import Answer, Bookkeeping
@@ -51,6 +53,7 @@ def _diagnosis(spec: MachineSpec, found: Explanation) -> AlarmDiagnosis:
         ],
         base_probability=parts.base if parts else None,
         contributions=parts.contributions if parts else {},
+        contribution_errors=parts.errors if parts else {},
         clearing_change=ClearingChange(**vars(change)) if change else None,
     )  # fmt: skip
 
@@ -69,9 +72,11 @@ def _wants_explanation(query: bytes) -> bool:
 
 
 def _as_json(
-    response_id: int, answer: Answer, served: Served, diagnosis: AlarmDiagnosis | None
-) -> bytes:
+    response_id: int, values: Sequence[float], answer: Answer, served: Served,
+    diagnosis: AlarmDiagnosis | None,
+) -> bytes:  # fmt: skip
     score, probability, label = answer
+    artifact = served.predictor.artifact
     # The members of PredictResponse, whose values need no validation: they are made here.
     return to_json(
         {
@@ -81,8 +86,9 @@ def _as_json(
             "model": served.model,
             "version": served.version,
             "degraded": served.degraded,
-            "threshold": served.predictor.artifact.manifest.threshold,
+            "threshold": artifact.manifest.threshold,
             "score": score,
+            "imputed": missing_in(artifact.spec, values),
             "diagnosis": diagnosis,
         }
     )
@@ -125,7 +131,7 @@ class Predictions:
             mode, diagnosis = found.mode, _diagnosis(self._spec, found)
         request = request_id.get() or ""
         self._books.one(request, read.request_id, values, answer, served, mode)
-        return _as_json(read.request_id, answer, served, diagnosis)
+        return _as_json(read.request_id, values, answer, served, diagnosis)
 
     def at_once(self, scope: bodies.Scope, body: bytes | bytearray, request: str) -> bytes | None:
         """Return the answer to a plain request that is no alarm; None for any other.
@@ -147,7 +153,7 @@ class Predictions:
         answer = served.predictor.predict_one(values)
         if answer[2]:
             return None
-        found = _as_json(read.request_id, answer, served, None)
+        found = _as_json(read.request_id, values, answer, served, None)
         self._books.one(request, read.request_id, values, answer, served)
         return found
 
@@ -159,7 +165,7 @@ class Predictions:
         values = served.predictor.values(vars(read.features))
         answer = served.predictor.predict_one(values)
         found = explain(served.predictor, np.array(values), alarm=True)
-        _as_json(read.request_id, answer, served, _diagnosis(self._spec, found))
+        _as_json(read.request_id, values, answer, served, _diagnosis(self._spec, found))
         self._books.metrics.prepare("/predict", HTTPStatus.OK)
 
     async def __call__(self, scope: bodies.Scope, receive: bodies.Receive, send: Send) -> None:

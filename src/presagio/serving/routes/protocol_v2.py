@@ -206,9 +206,11 @@ class Inference:
             Output(output, _OUTPUTS[output], getattr(scores, output), binary_wanted)
             for output, binary_wanted in wanted.items()
         ]
+        gaps = int(np.isnan(rows).any(axis=1).sum()) if self._spec.optional_names else None
         body, length = encode(
-            outputs, model=name, version=served.version, own_id=read.id, degraded=served.degraded
-        )
+            outputs, model=name, version=served.version, own_id=read.id, degraded=served.degraded,
+            imputed=gaps,
+        )  # fmt: skip
         if length is None:
             return Response(body, media_type="application/json")
         headers = {_JSON_LENGTH.decode(): str(length)}

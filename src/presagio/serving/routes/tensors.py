@@ -147,9 +147,18 @@ class Output:
 
 
 def encode(
-    outputs: Sequence[Output], *, model: str, version: str, own_id: str | None, degraded: bool
+    outputs: Sequence[Output],
+    *,
+    model: str,
+    version: str,
+    own_id: str | None,
+    degraded: bool,
+    imputed: int | None = None,
 ) -> tuple[bytes, int | None]:
-    """Return an answer's body, and the length of the JSON in it where bytes follow."""
+    """Return an answer's body, and the length of the JSON in it where bytes follow.
+
+    ``imputed`` is in how many rows something was missing, where anything may be.
+    """
     tensors, behind = [], []
     for output in outputs:
         tensor = OutputTensor(
@@ -164,7 +173,7 @@ def encode(
         tensors.append(tensor)
     answer = InferenceResponse(
         model_name=model, model_version=version, id=own_id, outputs=tensors,
-        parameters={"degraded": degraded},
+        parameters={"degraded": degraded} | ({} if imputed is None else {"imputed": imputed}),
     )  # fmt: skip
     text = answer.model_dump_json(exclude_none=True).encode()
     return text + b"".join(behind), len(text) if behind else None

@@ -5,8 +5,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import polars as pl
 
-from presagio.errors import DataError
-from presagio.ingest.curated import labelled_rows, refuse_blocked, training_schema
+from presagio.errors import NoDataError
+from presagio.ingest.curated import (
+    labelled_rows,
+    refuse_blocked,
+    training_schema,
+    without_required_gaps,
+)
 from presagio.ingest.filing import Intake
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import Dataset, DatasetBuilder
@@ -39,8 +44,10 @@ def read_curated(
 
     Raises
     ------
+    NoDataError
+        If there is no labelled row.
     DataError
-        If there is no labelled row, an object is gone, or a file that was refused whole has not
+        If an object is gone, or a file that was refused whole has not
         been released.
     """
     refuse_blocked(intake)
@@ -53,11 +60,14 @@ def read_curated(
             receipts.append(receipt.id)
             yield rows
 
-    builder, once = DatasetBuilder(spec), _Once()
+    builder, once, lacking = DatasetBuilder(spec), _Once(), 0
     for batch in _batches((_identified(rows, spec) for rows in frames()), batch_rows):
-        builder.add(once.fresh(batch))
+        fresh = once.fresh(batch)
+        usable = without_required_gaps(fresh, spec)
+        lacking += len(fresh) - len(usable)
+        builder.add(usable)
     if not receipts:
-        raise DataError(
+        raise NoDataError(
             f"no row in {intake.prefixes.curated_bucket}/{intake.prefixes.curated} has "
             f"{spec.target.name}; upload a labelled file with: presagio ingest FILE"
         )
@@ -66,6 +76,8 @@ def read_curated(
         source = f"{base[1]} and {source}"
     if once.repeated:
         source += f", without {once.repeated} rows that came twice"
+    if lacking:
+        source += f", without {lacking} rows that lack an input which may not be missing"
     return builder.finish(source, receipts=tuple(receipts))
 
 

@@ -31,7 +31,7 @@ class Dataset:
     Attributes
     ----------
     inputs
-        Shape ``(n, k)``: the spec's inputs as columns, in its order.
+        Shape ``(n, k)``: the spec's inputs as columns, in its order; NaN where one is missing.
     labels
         Arrays of shape ``(n,)``: the target (whether the row is a failure) first, then the failure
         modes, where each failure's mode is known.
@@ -70,8 +70,11 @@ def target_of(labels: Labels) -> Bools:
 
 
 def input_columns(spec: MachineSpec, inputs: Floats) -> dict[str, Floats]:
-    """Return the columns of inputs, shape ``(n, k)``, by the spec's names for them; no copies."""
-    return dict(zip(spec.input_names, inputs.T, strict=True))
+    """Return the columns of inputs by the spec's names for them; no copies.
+
+    Shape ``(n, k)`` as they were read, or ``(n, m)`` when they are complete.
+    """
+    return dict(zip(spec.model_inputs[: inputs.shape[1]], inputs.T, strict=True))
 
 
 class DatasetBuilder:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from presagio.errors import DataError
+from presagio.errors import DataError, NoDataError
 from presagio.ingest.checking import CheckedFile, check_file, suffix_of
 from presagio.machine.simulation import simulate
-from presagio.machine.spec import MachineSpec
+from presagio.machine.spec import DEFAULT_SPEC, MachineSpec
 from presagio.settings import Settings
 from presagio.training.datasets.dataset import Dataset, DatasetBuilder, dataset_from_frame
 
@@ -53,33 +53,52 @@ def _generated(rows: int, seed: int) -> str:
     return f"{rows} generated rows (seed {seed})"
 
 
-def real_data_file(settings: Settings) -> Path | None:
-    """Return the file of real rows at hand: the named one, else the fetched one."""
+def real_data_file(settings: Settings, spec: MachineSpec) -> Path | None:
+    """Return the file of real rows at hand: the named one, else the fetched one.
+
+    Both are the AI4I 2020 data set, so there is none for another machine.
+    """
+    if spec.name != DEFAULT_SPEC:
+        return None
     fetched = settings.data_folder / FETCHED_FILE
     return settings.ai4i_csv or (fetched if fetched.exists() else None)
 
 
 def default_dataset(settings: Settings, spec: MachineSpec) -> Dataset:
-    """Take the data at hand: ``PRESAGIO_AI4I_CSV``, the fetched file, or generated rows."""
-    real = real_data_file(settings)
+    """Take the data at hand: ``PRESAGIO_AI4I_CSV``, the fetched file, or generated rows.
+
+    Raises
+    ------
+    NoDataError
+        If there are none, and the machine spec does not say how to generate some.
+    """
+    real = real_data_file(settings, spec)
     if real is not None:
         return read_labelled_csv(real, spec)
+    if spec.simulation is None:
+        raise NoDataError(
+            f"there are no labelled readings of {spec.name} at hand; name a file: "
+            "presagio train --csv FILE"
+        )
     made = generate_dataset(spec)
     return replace(made, source=f"{made.source}, since no real data are at hand")
 
 
-def base_rows(settings: Settings, spec: MachineSpec) -> tuple[pl.DataFrame, str]:
+def base_rows(settings: Settings, spec: MachineSpec) -> tuple[pl.DataFrame, str] | None:
     """Return the labelled rows that every retraining learns from, and where they come from.
 
-    They are those that a first champion is trained on: :func:`default_dataset`.
+    They are those that a first champion is trained on: :func:`default_dataset`. None where there
+    are none at hand.
 
     Raises
     ------
     DataError, UnreadableFileError
         If the named file cannot be read.
     """
-    real = real_data_file(settings)
+    real = real_data_file(settings, spec)
     if real is not None:
         return _checked_csv(real, spec).accepted, real.name
+    if spec.simulation is None:
+        return None
     made = pl.concat(simulate(spec, _GENERATED_ROWS))
     return made, _generated(_GENERATED_ROWS, 0)

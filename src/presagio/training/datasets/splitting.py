@@ -1,7 +1,7 @@
 """Division of labelled readings: training and test part, and folds within the training part."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,13 @@ class Split:
 
     train: Part
     test: Part
+
+    def map(self, change: Callable[[Floats], Floats]) -> "Split":
+        """Return the same rows with other inputs, of shape ``(n, k)`` as well."""
+        return Split(
+            replace(self.train, inputs=change(self.train.inputs)),
+            replace(self.test, inputs=change(self.test.inputs)),
+        )
 
 
 def take_labels(labels: Labels, rows: Positions | Bools) -> dict[str, Bools]:

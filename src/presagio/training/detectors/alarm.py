@@ -19,7 +19,7 @@ from presagio.training.detectors.plans import DetectorPlan, build_detector
 
 
 def input_matrix(spec: MachineSpec, inputs: ArrayLike) -> Floats:
-    """Return inputs as an array, shape ``(n, k)``, in the spec's order.
+    """Return complete inputs as an array, shape ``(n, m)``, in the spec's order.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def input_matrix(spec: MachineSpec, inputs: ArrayLike) -> Floats:
     """
     found: Any = inputs
     if hasattr(found, "columns"):
-        found = found[[*spec.input_names]]
+        found = found[[*spec.model_inputs]]
     return np.asarray(found, dtype=np.float64)
 
 

@@ -29,7 +29,7 @@ class FeatureSet:
     Attributes
     ----------
     name
-        For reports: ``raw``, ``derived``, ``limits``, ``squashed_4``, ``beyond``.
+        For reports: ``raw``, ``with_flags``, ``derived``, ``limits``, ``squashed_4``, ``beyond``.
     columns
         Names of inputs, quantities and distances.
     sharpness
@@ -41,6 +41,13 @@ class FeatureSet:
     name: str
     columns: tuple[str, ...]
     sharpness: float | None = None
+
+
+def _derived_columns(spec: MachineSpec) -> tuple[str, ...]:
+    """Return inputs, flags and quantities; a logarithm in place of a feature that asks for it."""
+    logs = {feature.name: feature.log_name for feature in spec.features if feature.log}
+    quantities = (quantity.name for quantity in spec.quantities)
+    return (*(logs.get(name, name) for name in spec.model_inputs), *quantities)
 
 
 def feature_sets(spec: MachineSpec, mode: str | None = None) -> tuple[FeatureSet, ...]:
@@ -55,9 +62,10 @@ def feature_sets(spec: MachineSpec, mode: str | None = None) -> tuple[FeatureSet
         few failures chance would pick among more; for the target all are compared.
     """
     sets = [FeatureSet("raw", spec.input_names)]
-    if spec.quantities:
-        quantities = tuple(quantity.name for quantity in spec.quantities)
-        sets.insert(0, FeatureSet("derived", spec.input_names + quantities))
+    if spec.missing_names:
+        sets.insert(0, FeatureSet("with_flags", spec.model_inputs))
+    if spec.derived:
+        sets.insert(0, FeatureSet("derived", _derived_columns(spec)))
     limits = tuple(d.name for d in distances_of(spec) if mode in (None, d.mode))
     if limits:
         squashed = [FeatureSet(f"squashed_{s:g}", limits, s) for s in _SHARPNESS]
@@ -75,7 +83,7 @@ def compute_features(spec: MachineSpec, inputs: Floats, columns: Sequence[str]) 
     spec
         The machine spec.
     inputs
-        Shape ``(n, k)``: the spec's inputs as columns, in its order.
+        Shape ``(n, m)``: complete rows, the columns of ``spec.model_inputs``.
     columns
         Names of ``m`` inputs, quantities and distances.
 

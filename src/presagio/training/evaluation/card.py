@@ -1,7 +1,7 @@
 """The model card: what a model is, what it was made of, how good it is, and where it ends."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from presagio.inference.imputation import Imputation
 from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
 from presagio.pages.model_card import card_page
-from presagio.training.datasets.dataset import Dataset
+from presagio.training.datasets.dataset import Dataset, input_columns
 from presagio.training.datasets.splitting import Split
 from presagio.training.evaluation.curve_points import curve_points
 from presagio.training.evaluation.evaluation import Evaluation
@@ -29,7 +30,22 @@ _LIMITS = (
 )
 
 
-def _data(dataset: Dataset, split: Split) -> dict[str, Any]:
+def _missing(spec: MachineSpec, dataset: Dataset, imputation: Imputation) -> dict[str, Any]:
+    """Say which share of each feature that may be missing is, and what stands in."""
+    gaps = {
+        name: float(np.isnan(values).mean())
+        for name, values in input_columns(spec, dataset.inputs).items()
+        if name in imputation.medians
+    }
+    return {
+        name: {"share": share, "median": imputation.medians[name]}
+        for name, share in gaps.items() if share
+    }  # fmt: skip
+
+
+def _data(
+    spec: MachineSpec, dataset: Dataset, split: Split, imputation: Imputation
+) -> dict[str, Any]:
     return {
         "source": dataset.source,
         "sha256": dataset.sha256,
@@ -37,6 +53,7 @@ def _data(dataset: Dataset, split: Split) -> dict[str, Any]:
         "rows": len(dataset.target),
         "failures": int(dataset.target.sum()),
         "rejected_rows": dataset.rejected,
+        "missing": _missing(spec, dataset, imputation),
         "divided_by": dataset.divided_by or "chance, stratified by the labels",
         "train_rows": len(split.train),
         "test_rows": len(split.test),
@@ -71,9 +88,11 @@ def describe(
     spec: MachineSpec,
     dataset: Dataset,
     split: Split,
+    imputation: Imputation,
     result: SearchResult,
     evaluation: Evaluation,
     prediction: Prediction,
+    warnings: Sequence[str],
     baselines: Mapping[str, Metrics],
     seed: int,
 ) -> dict[str, Any]:
@@ -90,7 +109,9 @@ def describe(
         "machine": spec.name,
         "title": spec.title,
         "modes": {mode.name: mode.title or mode.name for mode in (spec.target, *spec.modes)},
-        "data": _data(dataset, split),
+        "spec_sha256": spec.digest,
+        "data": _data(spec, dataset, split, imputation),
+        "warnings": list(warnings),
         "model": _model(result, seed),
         "costs": spec.costs.model_dump(),
         "search": {

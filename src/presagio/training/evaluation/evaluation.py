@@ -12,6 +12,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import input_columns
 from presagio.training.datasets.splitting import Part, make_folds, repeats
 from presagio.training.detectors.alarm import FailureAlarm
+from presagio.training.detectors.features import compute_features
 from presagio.training.evaluation.cross_validation import cross_validate
 from presagio.training.evaluation.metrics import (
     Bools,
@@ -119,7 +120,8 @@ def evaluate_model(
     with one_thread_a_fit():
         folds = list(cross_validate(spec, train, result.alarm.plans, divisions, progress))
     # The reference model has no probability of its own; the sigmoid of its score stands for one.
-    score = result.reference.decision_function(test.inputs)
+    seen = compute_features(spec, test.inputs, result.reference_plan.features.columns)
+    score = result.reference.decision_function(seen)
     reference = Prediction(score, 1.0 / (1.0 + np.exp(-score)), score >= 0.0)
 
     def measure(found: Prediction, rows: Bools | slice = slice(None)) -> Metrics:

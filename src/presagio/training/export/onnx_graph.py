@@ -7,7 +7,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from presagio.machine.failure_rules import Bound
+from presagio.machine.failure_rules import Bound, Quantity
 from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
 from presagio.training.detectors.alarm import FailureAlarm
@@ -19,22 +19,59 @@ _OPSET = 17
 _IR_VERSION = 8
 
 
+def _products(graph: Graph, columns: Columns, quantities: Sequence[Quantity]) -> str:
+    """Write products; differences and sums are products with 1."""
+    left, right = [], []
+    for quantity in quantities:
+        signs = (1.0, -1.0) if quantity.kind == "difference" else (1.0,) * len(quantity.of)
+        product = quantity.kind == "product"
+        terms = {quantity.of[0]: 1.0} if product else _added(quantity.of, signs)
+        left.append(Sum(terms).scaled(quantity.factor, 0.0))
+        right.append(Sum({quantity.of[1]: 1.0}) if product else Sum({}, 1.0))
+    return graph.node("Mul", columns.sums(graph, left), columns.sums(graph, right))
+
+
+def _added(names: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
+    """Return the weight of each name; one may stand there twice."""
+    total: dict[str, float] = {}
+    for name, weight in zip(names, weights, strict=True):
+        total[name] = total.get(name, 0.0) + weight
+    return total
+
+
+def _ratios(graph: Graph, columns: Columns, quantities: Sequence[Quantity]) -> str:
+    """Write ratios, 0 where they are to 0."""
+    top = columns.sums(graph, [Sum({q.of[0]: 1.0}).scaled(q.factor, 0.0) for q in quantities])
+    bottom = columns.sums(graph, [Sum({q.of[1]: 1.0}) for q in quantities])
+    none = graph.node("Equal", bottom, graph.constant(0.0))
+    none = graph.node("Cast", none, to=TensorProto.DOUBLE)
+    ratio = graph.node("Div", top, graph.node("Add", bottom, none))
+    return graph.node("Mul", ratio, graph.node("Sub", graph.constant(1.0), none))
+
+
+def _logarithms(graph: Graph, columns: Columns, quantities: Sequence[Quantity]) -> str:
+    """Write ``sign(x) * log(1 + |x|)``."""
+    values = columns.sums(graph, [Sum({q.of[0]: 1.0}) for q in quantities])
+    size = graph.node("Add", graph.node("Abs", values), graph.constant(1.0))
+    logs = graph.node("Mul", graph.node("Sign", values), graph.node("Log", size))
+    return graph.node("Mul", logs, graph.constant(np.array([[q.factor for q in quantities]])))
+
+
+_WRITERS = {"ratio": _ratios, "log": _logarithms}
+
+
 def _with_quantities(graph: Graph, spec: MachineSpec) -> Columns:
-    """Write the derived quantities beside the inputs: differences are products with 1."""
-    columns, waiting = Columns("inputs", spec.input_names), list(spec.quantities)
+    """Write the derived quantities beside the inputs."""
+    columns, waiting = Columns("inputs", spec.model_inputs), list(spec.derived)
     while waiting:
         # Of quantities that are derived from others the first has to be there already.
         ready = [q for q in waiting if {*q.of} <= {*columns.names}]
-        left, right = [], []
-        for quantity in ready:
-            first, second = quantity.of
-            product = quantity.kind == "product"
-            terms = {first: 1.0} if product else {first: 1.0, second: -1.0}
-            left.append(Sum(terms).scaled(quantity.factor, 0.0))
-            right.append(Sum({second: 1.0}) if product else Sum({}, 1.0))
-        derived = graph.node("Mul", columns.sums(graph, left), columns.sums(graph, right))
-        names = (*columns.names, *(quantity.name for quantity in ready))
-        columns = Columns(graph.beside(columns.matrix, derived), names)
+        for write in (_products, *_WRITERS.values()):
+            those = [q for q in ready if _WRITERS.get(q.kind, _products) is write]
+            if those:
+                derived = write(graph, columns, those)
+                names = (*columns.names, *(quantity.name for quantity in those))
+                columns = Columns(graph.beside(columns.matrix, derived), names)
         waiting = [quantity for quantity in waiting if quantity not in ready]
     return columns
 
@@ -111,7 +148,7 @@ def export_graph(
     Parameters
     ----------
     spec
-        The machine spec; the graph takes its inputs in order, shape ``(n, k)``, float64.
+        The machine spec; the graph takes complete inputs in order, shape ``(n, m)``, float64.
     alarm
         The trained model.
     precision
@@ -131,7 +168,7 @@ def export_graph(
     """
     graph = Graph()
     _write(graph, spec, alarm, precision)
-    width = len(spec.input_names)
+    width = len(spec.model_inputs)
     outputs: dict[str, list[str | int]] = {"score": ["n"], "probability": ["n"]}
     outputs["modes"] = ["n", len(alarm.plans)]
     model = helper.make_model(

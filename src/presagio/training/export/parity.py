@@ -52,7 +52,7 @@ def _parity_rows(model: TrainedModel) -> Floats:
     more = split.train.inputs[chosen]
     numbers = len(spec.feature_names)
     spread = 0.1 * test[:, :numbers].std(axis=0)
-    low, high = np.array([feature.range for feature in spec.features]).T
+    low, high = np.array([feature.bounds for feature in spec.features]).T
     moved = more[:, :numbers] + rng.normal(size=(len(more), numbers)) * spread
     more[:, :numbers] = np.clip(moved, low, high)
     return np.concatenate([test, more])
@@ -106,6 +106,7 @@ def export_model(model: TrainedModel, folder: Path) -> str:
             modes=tuple(plan.label for plan in alarm.plans),
             examples=_examples(rows, model.prediction, alarm.threshold_),
             background=_background(model),
+            medians=model.imputation.medians,
         )
         difference, flipped = _differences(model, folder, rows, expected)
         allowed = _SINGLE_PARITY if precision == "single" else _PARITY

@@ -82,6 +82,7 @@ def _tags(model: TrainedModel) -> dict[str, str]:
         "presagio.receipts": _ranges(receipts),
         NEWEST_RECEIPT_TAG: str(max(receipts, default="")),
         "presagio.machine": model.spec.name,
+        "presagio.spec_sha256": model.spec.digest,
         "presagio.version": version("presagio"),
     }
 
@@ -111,7 +112,7 @@ def register_model(model: TrainedModel, registry: Registry, folder: Path) -> Reg
     digest = export_model(model, artifact)
     # MLflow reads names and types of a signature from a data frame.
     rows = model.split.train.inputs[:_EXAMPLE_ROWS]
-    example = pd.DataFrame(rows, columns=[*model.spec.input_names])
+    example = pd.DataFrame(rows, columns=[*model.spec.model_inputs])
     registered = registry.register(
         TrainingRecord(
             parameters=_parameters(model),

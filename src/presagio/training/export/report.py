@@ -44,8 +44,10 @@ def write_report(model: TrainedModel, folder: Path) -> tuple[Path, ...]:
 def _write_table(
     path: Path, model: TrainedModel, part: Part, **columns: NDArray[np.float64]
 ) -> Path:
-    table = {**input_columns(model.spec, part.inputs), **part.labels, **columns}
-    pl.DataFrame(table).write_parquet(path)
+    # As they were read: what stands in for a missing value is each model's own.
+    readings = input_columns(model.spec, model.imputation.with_gaps(part.inputs))
+    table = pl.DataFrame({**readings, **part.labels, **columns})
+    table.with_columns(pl.col(model.spec.optional_names).fill_nan(None)).write_parquet(path)
     return path
 
 

@@ -1,0 +1,275 @@
+"""A first machine spec from files of readings: proposals, and questions."""
+
+import json
+import math
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from presagio.errors import DataError
+from presagio.inference.measures import separation
+from presagio.jobs.spec_columns import (
+    DraftColumn,
+    Names,
+    missing_words,
+    propose_column,
+)
+from presagio.machine.spec import parse_spec
+from presagio.machine.units import split_header
+from presagio.readings.rules import FALSE_WORDS, TRUE_WORDS
+from presagio.readings.text_values import number_in
+
+_ROWS = 100_000
+_DELIMITERS = ",;\t|"
+# A feature that tells the target, or the time, as well as this hardly does so by chance.
+_TOO_GOOD = 0.98
+_IMPLIES = 0.8
+# Between these a range can be made wider without an overflow.
+_NARROW, _WIDE = 1e-300, 1e300
+# What labels may be without words of their own.
+_TRUE = {"1", "1.0", *TRUE_WORDS}
+_PLAIN = {*_TRUE, "0", "0.0", *FALSE_WORDS}
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        if path.suffix == ".parquet":
+            return pl.scan_parquet(path).head(_ROWS).collect().cast(pl.String)
+        with path.open("rb") as file:
+            # Compressed or not, the first bytes of the table as Polars reads it.
+            line = pl.read_csv(file, has_header=False, n_rows=1, separator="\x01").item(0, 0)
+        delimiter = max(_DELIMITERS, key=str(line).count)
+        return pl.read_csv(
+            path, separator=delimiter, infer_schema=False, n_rows=_ROWS, encoding="utf8-lossy"
+        )
+    except (OSError, pl.exceptions.PolarsError, ValueError) as err:
+        raise DataError(f"{path} cannot be read as a table: {err}") from err
+
+
+@dataclass
+class _Draft:
+    """What the columns of the files were found to be."""
+
+    frame: pl.DataFrame
+    columns: list[DraftColumn]
+    target: DraftColumn
+
+    def of_role(self, *roles: str) -> list[DraftColumn]:
+        return [c for c in self.columns if c.role in roles and c is not self.target]
+
+    def numbers(self, column: DraftColumn) -> pl.Series:
+        return self.frame.select(number_in(pl.col(column.header)).alias("n")).to_series()
+
+    @property
+    def is_true(self) -> pl.Series:
+        return self.frame[self.target.header] == true_word(self.target)
+
+
+def true_word(label: DraftColumn) -> str:
+    """Return the value of a label that means a failure: 1, or the rarer of two words."""
+    ones = [value for value in label.values if value.lower() in _TRUE]
+    return ones[0] if ones else label.values[-1]
+
+
+def _find_target(columns: Sequence[DraftColumn], wanted: str | None) -> DraftColumn:
+    flags = [column for column in columns if column.role == "flag" and column.missing < 1.0]
+    if wanted is not None:
+        found = next((column for column in flags if column.header == wanted), None)
+        if found is None:
+            names = ", ".join(column.header for column in flags) or "none"
+            raise DataError(f"{wanted} is no column with two values; those are: {names}")
+        return found
+    likely = [column for column in flags if column.like_a_label]
+    if not likely:
+        raise DataError(
+            "no column seems to tell failures: one with two values, such as 0 and 1, is needed; "
+            "name it with --target"
+        )
+    # The one that is true most often: failure modes are rarer than failures.
+    return likely[0]
+
+
+def draft_spec(files: Sequence[Path], *, name: str | None = None, target: str | None = None) -> str:
+    """Write a first machine spec from files of readings.
+
+    Parameters
+    ----------
+    files
+        CSV (compressed too) or Parquet files of one kind of machine; of each the first 100,000
+        rows are looked at.
+    name
+        What the machine is called; else what the first file is called.
+    target
+        The column that tells failures; else one is proposed.
+
+    Returns
+    -------
+    str
+        TOML with comments, which ``presagio spec check`` takes.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, or no column can be the target.
+    """
+    frames = [_read(path) for path in files]
+    frame = pl.concat(frames, how="diagonal").with_columns(pl.all().fill_null("").str.strip_chars())
+    if frame.is_empty():
+        raise DataError(f"{files[0]} has no rows")
+    columns = [propose_column(frame[header]) for header in _distinct(frame.columns)]
+    draft = _Draft(frame, columns, _find_target(columns, target))
+    names = Names(frame.columns)
+    words = ", ".join(map(_text, missing_words(frame)))
+    machine = Names([]).name(name or files[0].name.split(".")[0])
+    lines = [
+        f"# A first draft from {', '.join(path.name for path in files)}: {len(frame)} rows were",
+        "# looked at. Read it, answer what is asked, then: presagio spec check FILE",
+        f"name = {_text(machine)}",
+        f"title = {_text(name or machine)}  # What do people call it?",
+        *([f"missing_values = [{words}]"] if words else []),
+        *_body(draft, names),
+    ]
+    text = "\n".join(lines) + "\n"
+    parse_spec(text.encode(), "draft")
+    return text
+
+
+def _distinct(headers: Sequence[str]) -> list[str]:
+    """Return headers that differ by more than case and white space: one of each is looked at."""
+    seen: dict[str, str] = {}
+    for header in headers:
+        seen.setdefault(" ".join(header.split()).casefold(), header)
+    return [header for folded, header in seen.items() if folded]
+
+
+def _body(draft: _Draft, names: Names) -> Iterator[str]:
+    numeric = draft.of_role("feature")
+    modes = [column for column in draft.of_role("flag") if _is_mode(draft, column)]
+    flags = [column for column in draft.of_role("flag") if column not in modes]
+    # Two words are a category; 0 and 1 a number like others.
+    numeric += [c for c in flags if set(c.values) <= {"0", "1", "0.0", "1.0"}]
+    categories = [c for c in (*draft.of_role("category"), *flags) if c not in numeric]
+    kept = [column for column in categories if not column.missing]
+    if not numeric:
+        raise DataError("no column is a number that a model could learn from")
+    yield from _target(draft, names)
+    for column in numeric:
+        yield from _feature(draft, column, names)
+    for column in kept:
+        yield from _category(column, names)
+    for column in modes:
+        yield from ("", "# A failure mode? It is true nearly only where the target is.")
+        yield from _label("[[modes]]", column, names)
+    yield from _identifiers(draft, names)
+    for column in (*draft.of_role("nothing"), *(c for c in categories if c.missing)):
+        why = "; ".join(column.notes) or "a category may not be missing, and this one is"
+        yield f"# Left out: {_text(column.header)}: {why}."
+
+
+def _target(draft: _Draft, names: Names) -> Iterator[str]:
+    share = float(draft.is_true.sum()) / len(draft.frame)
+    yield from ("", f"# Is this what a failure is? It is in {share:.2%} of the rows.")
+    yield from _label("[target]", draft.target, names)
+
+
+def _label(table: str, column: DraftColumn, names: Names) -> Iterator[str]:
+    yield table
+    yield from _named(column, names)
+    true = true_word(column)
+    false = next(value for value in column.values if value != true)
+    if {true.lower(), false.lower()} - _PLAIN:
+        yield f"true_words = [{_text(true.lower())}]  # the rarer of the two"
+        yield f"false_words = [{_text(false.lower())}]"
+
+
+def _is_mode(draft: _Draft, column: DraftColumn) -> bool:
+    if column.missing or {value.lower() for value in column.values} - _PLAIN:
+        return False
+    true = draft.frame[column.header] == true_word(column)
+    often = int(true.sum())
+    return often > 0 and int((true & draft.is_true).sum()) >= _IMPLIES * often
+
+
+def _feature(draft: _Draft, column: DraftColumn, names: Names) -> Iterator[str]:
+    values, (low, high) = draft.numbers(column), column.seen
+    yield ""
+    known = values.is_not_null()
+    compared = values.filter(known).to_numpy(), draft.is_true.filter(known).to_numpy()
+    if separation(*compared) > _TOO_GOOD:
+        yield "# Warning: it nearly tells the target by itself; is it known before the failure?"
+    if _tells_the_time(draft, values):
+        yield "# Warning: it grows with the time; a model may learn the date from it."
+    yield "[[features]]"
+    yield from _named(column, names)
+    if unit := split_header(column.header)[1]:
+        yield f"unit = {_text(unit)}"
+    if column.role == "flag":
+        yield "range = [0.0, 1.0]  # Is it known before the failure? If not: [[modes]]"
+    elif column.heavy_tail:
+        yield f"log = true  # {low:g} to {high:g} were seen, the median is {column.median:g}"
+    elif _NARROW < high - low < _WIDE:
+        yield f"# {low:g} to {high:g} were seen: what is plausible?"
+        yield f"range = [{_outward(low, high)}]"
+    yield f"example = {min(max(column.median, low), high)!r}"
+    if column.missing:
+        yield f'missing = "median"  # in {column.missing:.1%} of the rows'
+
+
+def _tells_the_time(draft: _Draft, values: pl.Series) -> bool:
+    dates = draft.of_role("date")
+    if not dates:
+        return False
+    both = pl.DataFrame({"t": draft.frame[dates[0].header].rank("dense"), "v": values})
+    found = both.drop_nulls().select(pl.corr("t", "v", method="spearman")).item()
+    return found is not None and abs(found) > _TOO_GOOD
+
+
+def _outward(low: float, high: float) -> str:
+    """Return a range half as wide again on both sides; from 0 where nothing is below."""
+    margin = (high - low) / 2
+    step = 10.0 ** (math.floor(math.log10(high - low)) - 1)
+    bottom = 0.0 if 0 <= low < margin else math.floor((low - margin) / step) * step
+    top = math.ceil((high + margin) / step) * step
+    return f"{float(f'{min(bottom, low):.6g}')!r}, {float(f'{max(top, high):.6g}')!r}"
+
+
+def _category(column: DraftColumn, names: Names) -> Iterator[str]:
+    folded: dict[str, str] = {}
+    for value in column.values:
+        folded.setdefault(value.upper(), value)
+    common, *others = folded.values()
+    yield from ("", "[[categories]]")
+    name = yield from _named(column, names)
+    yield f"values = [{', '.join(map(_text, folded.values()))}]"
+    indicators = (f"{_text(v)} = {_text(names.name(v, beside=name))}" for v in others)
+    yield f"indicators = {{{', '.join(indicators)}}}"
+    yield f"example = {_text(common)}"
+
+
+def _identifiers(draft: _Draft, names: Names) -> Iterator[str]:
+    units, dates, rows = draft.of_role("identifier"), draft.of_role("date"), len(draft.frame)
+    named: dict[str, str] = {}
+    for column in (*units, *dates):
+        yield from ("", "[[identifiers]]")
+        named[column.header] = yield from _named(column, names)
+    again = [u for u in units if draft.frame[u.header].n_unique() <= rows // 2]
+    by = ("unit", again[0]) if again else ("time", dates[0]) if dates else None
+    if by is not None:
+        yield ""
+        yield f"# Training and test rows are divided by {by[0]}. Is this the column?"
+        yield from ("[division]", f'by = "{by[0]}"', f"column = {_text(named[by[1].header])}")
+
+
+def _named(column: DraftColumn, names: Names) -> Generator[str, None, str]:
+    name = names.name(column.header)
+    yield f"name = {_text(name)}"
+    if name != column.header:
+        yield f"columns = [{_text(column.header)}]"
+    return name
+
+
+def _text(text: str) -> str:
+    """Write text as TOML does: as JSON, but for one character that TOML wants escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,62 @@
+"""Features that seem to know too much: a warning at training and in the model card.
+
+In fleet data a counter of age often tells the date, since healthy units end on one day and failed
+ones before; and a column that is written after a failure tells the failure. A model of such looks
+good and is worth nothing.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presagio.inference.measures import separation
+from presagio.machine.spec import MachineSpec
+from presagio.training.datasets.dataset import input_columns
+from presagio.training.datasets.splitting import Part
+
+# As well as this hardly a feature does so by chance.
+TOO_GOOD = 0.98
+_ROWS = 50_000
+
+
+def find_leaks(
+    spec: MachineSpec, part: Part, *, divided_by: str | None, seed: int = 0
+) -> list[str]:
+    """Say which features nearly tell the target, or the time, by themselves.
+
+    Parameters
+    ----------
+    spec
+        The machine spec.
+    part
+        The training part, complete.
+    divided_by
+        ``time`` where the keys of the part are times.
+    seed
+        Of the sample that is looked at.
+
+    Returns
+    -------
+    list of str
+        A warning for each.
+    """
+    sample = part.sample(_ROWS, seed=seed)
+    warnings = []
+    for name, values in input_columns(spec, sample.inputs).items():
+        if separation(values, sample.target) > TOO_GOOD:
+            warnings.append(
+                f"{name} nearly tells {spec.target.name} by itself; is it known before the failure?"
+            )
+        if divided_by == "time" and sample.keys is not None and _grows(values, sample.keys):
+            warnings.append(
+                f"{name} grows with the time; a model may learn the date from it, not the wear"
+            )
+    return warnings
+
+
+def _grows(values: NDArray[np.float64], keys: NDArray[np.str_]) -> bool:
+    """Tell whether values follow the order of keys nearly without a mistake (Spearman)."""
+    order = np.unique(keys, return_inverse=True)[1].astype(np.float64)
+    ranks = np.unique(values, return_inverse=True)[1].astype(np.float64)
+    if not np.ptp(ranks) or not np.ptp(order):
+        return False
+    return abs(float(np.corrcoef(order, ranks)[0, 1])) > TOO_GOOD

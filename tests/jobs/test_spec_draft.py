@@ -1,0 +1,105 @@
+"""A first machine spec from files of readings."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from presagio.errors import DataError
+from presagio.ingest.checking import check_file
+from presagio.jobs.spec_draft import draft_spec
+from presagio.machine.simulation import simulate
+from presagio.machine.spec import MachineSpec, parse_spec
+from tests.pumps import pump_rows
+
+
+def _drafted(path: Path, **how: str) -> MachineSpec:
+    return parse_spec(draft_spec([path], **how).encode(), "draft")
+
+
+def test_of_another_machine(tmp_path: Path) -> None:
+    path, rows = tmp_path / "Pumps of 2026.csv", pump_rows(500)
+    path.write_text(rows.write_csv(separator=";"), encoding="utf-8")
+    spec = _drafted(path, target="Class")
+    assert spec.name == "pumps_of_2026"
+    assert (spec.target.true_words, spec.target.false_words) == (("pos",), ("neg",))
+    assert spec.missing_values == ("na",)
+    assert spec.optional_names == ("vibration",)
+    assert [f.unit for f in spec.features] == ["bar", "", "", ""]
+    assert [f.name for f in spec.features if f.log] == ["restarts"]
+    assert spec.categories[0].values == tuple(
+        rows["seal"].value_counts(sort=True)["seal"].to_list()
+    )
+    assert spec.division is not None
+    assert (spec.division.by, spec.division.column) == ("unit", "pump")
+
+
+def test_the_rows_that_it_was_made_from_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "pumps.csv"
+    path.write_text(pump_rows(500).write_csv(), encoding="utf-8")
+    with path.open("rb") as file:
+        checked = check_file(file, _drafted(path), suffix=".csv")
+    assert (checked.fault, len(checked.rejected)) == (None, 0)
+
+
+def test_failure_modes_times_and_what_is_too_good_are_noticed(
+    spec: MachineSpec, tmp_path: Path
+) -> None:
+    rows = pl.concat(simulate(spec, 3000)).with_row_index("n")
+    hours = pl.col("n") * 3 + 17.5
+    rows = rows.with_columns(
+        pl.date(2026, 1, 1).dt.offset_by(pl.format("{}h", pl.col("n"))).alias("Timestamp"),
+        hours.alias("Power on hours"), pl.lit("x").alias("line"),
+        (pl.col(spec.target.name) * 5.0 + pl.col("n") / 1e4).alias("repair cost"),
+    ).drop("n")  # fmt: skip
+    path = tmp_path / "lathe.parquet"
+    rows.write_parquet(path)
+    text = draft_spec([path])
+    found = parse_spec(text.encode(), "draft")
+    assert {"hdf", "pwf", "osf"} <= {mode.name for mode in found.modes}
+    assert found.division is not None
+    assert found.division.by == "time"
+    lines = text.splitlines()
+    for name, words in (("power_on_hours", "the date"), ("repair_cost", "by itself")):
+        assert words in lines[lines.index(f'name = "{name}"') - 2]
+    assert '# Left out: "line": it says nothing: one value at most.' in lines
+
+
+def test_what_cannot_be_drafted_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    for text, why in (
+        ("a,b\n1,2\n3,4\n", "name it with --target"),
+        ("a,failed\n", "has no rows"),
+        ("failed,line\n1,x\n0,y\n", "no column is a number"),
+    ):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(DataError, match=why):
+            draft_spec([path])
+    path.write_text("a,b\n1,0\n3,1\n", encoding="utf-8")
+    with pytest.raises(DataError, match="those are: b"):
+        draft_spec([path], target="a")
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match="cannot be read as a table"):
+        draft_spec([path])
+
+
+_CELLS = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(str),
+    st.sampled_from(["", "na", "0", "1", "yes", "A", "a", "2026-01-01", '"', "\\", "é", "1e308"]),
+)
+_HEADERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@given(st.data(), st.lists(_HEADERS, min_size=1, max_size=5, unique=True))
+def test_whatever_is_drafted_is_a_machine_spec(data: st.DataObject, headers: list[str]) -> None:
+    columns = {h: data.draw(st.lists(_CELLS, min_size=6, max_size=6)) for h in headers}
+    table = pl.DataFrame(columns | {"Failed?": list("010001"), "size": list("123456")})
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "readings.parquet"
+        table.write_parquet(path)
+        spec = _drafted(path, target="Failed?")
+    assert spec.target.columns == ("Failed?",)
+    assert "size" in spec.feature_names
