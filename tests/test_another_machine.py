@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from presagio.errors import DataError, InvalidSpecError, NoDataError
@@ -80,15 +82,29 @@ def test_a_column_that_may_be_missing_may_be_left_out(spec: MachineSpec) -> None
     assert any("restarts" in warning for warning in checked.warnings)
 
 
-def test_the_fast_path_and_the_slow_one_read_the_same(spec: MachineSpec) -> None:
-    rows = pump_rows(100)
-    # A quoted cell with a line's end sends all of a file the slow way.
-    slow = rows.write_csv(quote_style="always").replace('"P01"', '"P\n01"', 1)
-    found = [
-        check_file(io.BytesIO(text.encode()), spec, suffix=".csv").accepted
-        for text in (rows.write_csv(), slow)
-    ]
-    assert_frame_equal(found[0].drop("pump"), found[1].drop("pump"))
+_CELLS = st.one_of(
+    st.sampled_from(["", "na", "NA ", "-", "nan", "inf", "1e999", "1.5", " 2 ", "x" * 300]),
+    st.floats(allow_nan=False).map(str),
+    st.text("0123456789.eE+-naif ", max_size=6),
+)
+
+
+@given(st.lists(st.tuples(_CELLS, _CELLS, st.sampled_from(["pos", "NEG ", "1", "no", "x"])),
+                min_size=1, max_size=6))  # fmt: skip
+def test_the_fast_path_and_the_slow_one_read_the_same(rows: list[tuple[str, str, str]]) -> None:
+    spec = pumps()
+    restarts, vibration, label = (list(column) for column in zip(*rows, strict=True))
+    table = pump_rows(len(rows)).with_columns(
+        pl.Series("restarts", restarts), pl.Series("Vibration", vibration),
+        pl.Series("Class", label), pl.lit("P").alias("pump"),
+    )  # fmt: skip
+    # A line's end in a quoted cell sends a file the slow way.
+    texts = [table.write_csv(), table.write_csv(quote_style="always").replace('"P"', '"P\n"', 1)]
+    found = [check_file(io.BytesIO(text.encode()), spec, suffix=".csv") for text in texts]
+    assert_frame_equal(found[0].accepted, found[1].accepted)
+    reasons = [one.rejected["faults"].explode().struct.field("reason").to_list() for one in found]
+    assert reasons[0] == reasons[1]
+    assert len(found[0].accepted) + len(found[0].rejected) == len(rows)
 
 
 def test_tables_with_numbers_have_gaps_as_null_and_nan(spec: MachineSpec) -> None:

@@ -130,6 +130,20 @@ def test_everything_waits_for_what_it_needs(name: str) -> None:
         assert how["condition"] == ("service_completed_successfully" if step else "service_healthy")
 
 
+def test_whatever_reads_readings_is_told_the_machine_and_sees_its_spec() -> None:
+    said = {
+        name: service["environment"]["PRESAGIO_MACHINE_SPEC"]
+        for name, service in SERVICES.items()
+        if "PRESAGIO_MACHINE_SPEC" in service.get("environment", {})
+    }
+    assert {*said.values()} == {"${PRESAGIO_MACHINE_SPEC:-ai4i2020}"}
+    # Steps that make databases, buckets and accounts know of no machine.
+    blind = {"create-databases", "create-buckets", "mlflow-init", "airflow-init"}
+    seen = {n for n, each in SERVICES.items() if "./specs:/specs:ro" in each.get("volumes", ())}
+    assert seen == {*said} - blind
+    assert {"bootstrap", "inference_api", "airflow-scheduler", "airflow-triggerer"} <= seen
+
+
 def test_ports_are_those_of_the_contract_and_on_loopback() -> None:
     found = {
         name: re.fullmatch(

@@ -4,10 +4,12 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
+from presagio.errors import DataError
 from presagio.machine.units import split_header
 from presagio.readings.numerals import MARKS
 from presagio.readings.text_values import number_in
@@ -22,6 +24,8 @@ _UNIT = re.compile(
     r"serial|unit|machine|asset|device|udi|^id$|_id$|\bid\b|number$|name$", re.IGNORECASE
 )
 _DATE = re.compile("date|time|stamp|cycle", re.IGNORECASE)
+_ROWS = 100_000
+_DELIMITERS = ",;\t|"
 _MOST_VALUES = 20
 _LONGEST_VALUE = 60
 _HEAVY_TAIL = 100.0
@@ -61,6 +65,44 @@ class DraftColumn:
     def like_a_label(self) -> bool:
         """Whether it is called as labels are."""
         return self.role == "flag" and _LABEL.search(self.header) is not None
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        if path.suffix == ".parquet":
+            return pl.scan_parquet(path).head(_ROWS).collect().cast(pl.String)
+        with path.open("rb") as file:
+            # Compressed or not, the first bytes of the table as Polars reads it.
+            line = pl.read_csv(file, has_header=False, n_rows=1, separator="\x01").item(0, 0)
+        delimiter = max(_DELIMITERS, key=str(line).count)
+        return pl.read_csv(
+            path, separator=delimiter, infer_schema=False, n_rows=_ROWS, encoding="utf8-lossy"
+        )
+    except (OSError, pl.exceptions.PolarsError, ValueError) as err:
+        raise DataError(f"{path} cannot be read as a table: {err}") from err
+
+
+def read_tables(files: Sequence[Path]) -> pl.DataFrame:
+    """Read the first rows of files as one table of stripped text; empty where there is nothing.
+
+    Raises
+    ------
+    DataError
+        If a file is no table, or there are no rows.
+    """
+    frames = [_read(path) for path in files]
+    frame = pl.concat(frames, how="diagonal").with_columns(pl.all().fill_null("").str.strip_chars())
+    if frame.is_empty():
+        raise DataError(f"{files[0]} has no rows")
+    return frame
+
+
+def distinct(headers: Sequence[str]) -> list[str]:
+    """Return headers that differ by more than case and white space: one of each is looked at."""
+    seen: dict[str, str] = {}
+    for header in headers:
+        seen.setdefault(" ".join(header.split()).casefold(), header)
+    return [header for folded, header in seen.items() if folded]
 
 
 def missing_words(frame: pl.DataFrame) -> tuple[str, ...]:

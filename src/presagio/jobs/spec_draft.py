@@ -13,16 +13,16 @@ from presagio.inference.measures import separation
 from presagio.jobs.spec_columns import (
     DraftColumn,
     Names,
+    distinct,
     missing_words,
     propose_column,
+    read_tables,
 )
 from presagio.machine.spec import parse_spec
 from presagio.machine.units import split_header
 from presagio.readings.rules import FALSE_WORDS, TRUE_WORDS
 from presagio.readings.text_values import number_in
 
-_ROWS = 100_000
-_DELIMITERS = ",;\t|"
 # A feature that tells the target, or the time, as well as this hardly does so by chance.
 _TOO_GOOD = 0.98
 _IMPLIES = 0.8
@@ -31,21 +31,6 @@ _NARROW, _WIDE = 1e-300, 1e300
 # What labels may be without words of their own.
 _TRUE = {"1", "1.0", *TRUE_WORDS}
 _PLAIN = {*_TRUE, "0", "0.0", *FALSE_WORDS}
-
-
-def _read(path: Path) -> pl.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pl.scan_parquet(path).head(_ROWS).collect().cast(pl.String)
-        with path.open("rb") as file:
-            # Compressed or not, the first bytes of the table as Polars reads it.
-            line = pl.read_csv(file, has_header=False, n_rows=1, separator="\x01").item(0, 0)
-        delimiter = max(_DELIMITERS, key=str(line).count)
-        return pl.read_csv(
-            path, separator=delimiter, infer_schema=False, n_rows=_ROWS, encoding="utf8-lossy"
-        )
-    except (OSError, pl.exceptions.PolarsError, ValueError) as err:
-        raise DataError(f"{path} cannot be read as a table: {err}") from err
 
 
 @dataclass
@@ -114,11 +99,8 @@ def draft_spec(files: Sequence[Path], *, name: str | None = None, target: str | 
     DataError
         If a file cannot be read, or no column can be the target.
     """
-    frames = [_read(path) for path in files]
-    frame = pl.concat(frames, how="diagonal").with_columns(pl.all().fill_null("").str.strip_chars())
-    if frame.is_empty():
-        raise DataError(f"{files[0]} has no rows")
-    columns = [propose_column(frame[header]) for header in _distinct(frame.columns)]
+    frame = read_tables(files)
+    columns = [propose_column(frame[header]) for header in distinct(frame.columns)]
     draft = _Draft(frame, columns, _find_target(columns, target))
     names = Names(frame.columns)
     words = ", ".join(map(_text, missing_words(frame)))
@@ -134,14 +116,6 @@ def draft_spec(files: Sequence[Path], *, name: str | None = None, target: str | 
     text = "\n".join(lines) + "\n"
     parse_spec(text.encode(), "draft")
     return text
-
-
-def _distinct(headers: Sequence[str]) -> list[str]:
-    """Return headers that differ by more than case and white space: one of each is looked at."""
-    seen: dict[str, str] = {}
-    for header in headers:
-        seen.setdefault(" ".join(header.split()).casefold(), header)
-    return [header for folded, header in seen.items() if folded]
 
 
 def _body(draft: _Draft, names: Names) -> Iterator[str]:

@@ -5,7 +5,7 @@ from presagio.errors import DataError
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import Dataset
 from presagio.training.datasets.sources import generate_dataset
-from presagio.training.datasets.splitting import FOLDS, make_folds, split_dataset
+from presagio.training.datasets.splitting import FOLDS, Part, make_folds, split_dataset
 
 
 def _divided(dataset: Dataset, by: str, keys: np.ndarray) -> Dataset:
@@ -78,3 +78,12 @@ def test_a_sample_keeps_the_share_of_failures(dataset: Dataset) -> None:
     assert len(sample) == 1000
     assert sample.target.mean() == pytest.approx(part.target.mean(), abs=0.001)
     assert part.sample(4000, seed=1) is part
+
+
+def test_a_sample_has_failures_where_they_are_rare() -> None:
+    target = np.zeros(40_000, dtype=bool)
+    target[:90] = True
+    part = Part(np.arange(40_000.0)[:, None], {"failure": target})
+    sample = part.sample(10_000, seed=1)
+    assert (len(sample), int(sample.target.sum())) == (10_000, 90)
+    assert len(np.unique(sample.inputs)) == 10_000

@@ -23,6 +23,8 @@ Folds = Sequence[tuple[Positions, Positions]]
 FOLDS = 5
 # Of more rows one division into folds says as much as several of few.
 _MANY_ROWS = 10_000
+# Of a sample, one row in so many is a failure at least: of fewer nothing can be compared.
+_RARE = 100
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,26 @@ class Part:
         )
 
     def sample(self, rows: int, *, seed: int) -> "Part":
-        """Return at most so many rows, chosen by chance, stratified by the labels."""
+        """Return at most so many rows, chosen by chance, stratified by the labels.
+
+        Where failures are rarer than one in a hundred, they are that of the sample, or all.
+        """
         if len(self) <= rows:
             return self
         everything, strata = np.arange(len(self)), _strata(self.labels)
         chosen, _ = train_test_split(
             everything, train_size=rows, stratify=strata, random_state=seed
         )
+        fewest = min(int(self.target.sum()), rows // _RARE)
+        if int(self.target[chosen].sum()) < fewest:
+            rng = np.random.default_rng(seed)
+            failures, others = (np.flatnonzero(self.target == which) for which in (True, False))
+            chosen = np.concatenate(
+                [
+                    rng.choice(failures, fewest, replace=False),
+                    rng.choice(others, rows - fewest, replace=False),
+                ]
+            )
         return self.take(np.sort(chosen))
 
 
