@@ -20,6 +20,7 @@ from bench import (
     third_party,
     training,
     watching,
+    wide,
 )
 from bench.sizes import Size
 
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Size], None]] = {
     "intake": intake.run,
     "models": models.run,
     "training": training.run,
+    "wide": wide.run,
     "serving": serving.run,
     "servers": third_party.run,
     "files": files.run,

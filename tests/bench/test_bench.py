@@ -14,7 +14,7 @@ from bench.sizes import Size
 from presagio.stack.ports import free_port
 from tests.extent import NIGHTLY
 
-_SHORT = ("cleaning", "training", "models", "serving", "files")
+_SHORT = ("cleaning", "training", "wide", "models", "serving", "files")
 # These start services or the whole stack first, or wait.
 _LONG = ("attack", "swapping", "intake", "stack", "watching")
 
