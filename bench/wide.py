@@ -61,9 +61,9 @@ def _boosted(model: TrainedModel) -> float:
     from lightgbm import LGBMClassifier  # noqa: PLC0415 - an extra
 
     train, test = model.split.train, model.split.test
-    rival = LGBMClassifier(n_estimators=300, learning_rate=0.05, num_leaves=15, verbose=-1)
-    rival.fit(train.inputs, train.target)
-    probability = np.asarray(rival.predict_proba(test.inputs))[:, 1]
+    boosting = LGBMClassifier(n_estimators=300, learning_rate=0.05, num_leaves=15, verbose=-1)
+    boosting.fit(train.inputs, train.target)
+    probability = np.asarray(boosting.predict_proba(test.inputs))[:, 1]
     return float(average_precision_score(test.target, probability))
 
 

@@ -155,6 +155,8 @@ def test_a_model_of_them_is_exported_and_says_what_was_missing(
     assert card["data"]["missing"]["vibration_mm_s"]["share"] == pytest.approx(0.2, abs=0.05)
     values = predictor.values({"pressure_bar": 19.0, "flow": 21.0, "seal_double": False})
     assert missing_in(spec, values) == ["restarts", "vibration_mm_s"]
+    with pytest.raises(KeyError, match="flow"):
+        predictor.values({"pressure_bar": 19.0, "seal_double": False})
     score, _, label = predictor.predict_one(values)
     assert score == pytest.approx(predictor.predict((values,)).score.item())
     found = explain(predictor, np.array(values), alarm=label)

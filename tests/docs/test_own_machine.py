@@ -70,8 +70,8 @@ def test_the_commands_of_the_page_make_a_model_of_real_drives(
     # Two parameter points on 75 failures: how good a model gets is measured elsewhere.
     assert model.evaluation.test.average_precision > model.split.test.target.mean()
     predictor = load_predictor(tmp_path / "m", digest=export_model(model, tmp_path / "m"))
-    values = predictor.values({f.name: f.typical for f in spec.features[:-1]})
+    values = predictor.values(dict(spec.example) | {"smart_197_raw": None})
     assert np.isnan(values).sum() == 1
     found = explain(predictor, np.array(values), alarm=False)
     assert found.attribution is not None
-    assert {*found.attribution.contributions} == {*spec.feature_names}
+    assert {*found.attribution.contributions} >= {*spec.feature_names}

@@ -145,8 +145,9 @@ class Predictor:
         """Return one reading's values, name → value, in the spec's order; NaN for one it lacks."""
         if not self._optional:
             return [float(reading[name]) for name in self._names]  # type: ignore[arg-type]
-        found = ((name, reading.get(name)) for name in self._names)
-        return [math.nan if value is None else float(value) for _, value in found]
+        optional = self._optional
+        found = [reading.get(n) if n in optional else reading[n] for n in self._names]
+        return [math.nan if value is None else float(value) for value in found]
 
     def arrange(self, readings: Sequence[Mapping[str, float | bool | None]]) -> NDArray[np.float64]:
         """Arrange readings, name → value, as the array of shape ``(n, k)`` that is predicted."""
