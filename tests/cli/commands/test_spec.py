@@ -7,6 +7,7 @@ import pytest
 
 from presagio.machine.spec import load_spec
 from tests.cli.conftest import Cli
+from tests.commands import run_command
 from tests.pumps import PUMPS, pump_csv
 
 
@@ -50,3 +51,15 @@ def test_a_file_without_a_label_says_how_to_name_one(cli: Cli, tmp_path: Path) -
 @pytest.mark.parametrize("table", ["features", "categories", "target"])
 def test_the_schema_knows_every_table(cli: Cli, tmp_path: Path, table: str) -> None:
     assert table in json.loads(cli("spec", "schema", home=tmp_path).out)["properties"]
+
+
+@pytest.mark.parametrize("command", ["up", "serve"])
+def test_nothing_is_started_with_a_spec_that_is_not_valid(command: str, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text('name = "lathe"\ntitle = 3\n', encoding="utf-8")
+    home = tmp_path / "home"
+    done = run_command(command, PRESAGIO_HOME=str(home), PRESAGIO_MACHINE_SPEC=str(broken))
+    assert done.returncode == 1
+    assert f"machine spec {broken} is not valid" in done.stderr
+    assert "line 2: title: should be a valid string" in done.stderr
+    assert not home.exists()

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -132,3 +134,25 @@ def test_small_files_are_put_together_and_many_rows_go_through_in_batches(
     whole = read_curated(intake)
     assert read_curated(intake, batch_rows=1000).sha256 == whole.sha256
     assert len(whole.target) == 2800
+
+
+def test_a_sensor_that_comes_later_leaves_earlier_rows_of_use(
+    intake: Intake, spec: MachineSpec
+) -> None:
+    file_body(intake, "before.csv", pl.concat(simulate(spec, 1500)).write_csv().encode())
+    said = spec.model_dump()
+    later = {"name": "oil_pressure", "unit": "bar", "range": (0.0, 10.0)}
+    optional = {**said, "features": (*said["features"], later | {"missing": "median"})}
+    grown = replace(intake, spec=MachineSpec.model_validate(optional))
+    rows = pl.concat(simulate(spec, 1500, seed=1)).with_columns(oil_pressure=pl.lit(3.0))
+    receipt = file_body(grown, "after.csv", rows.write_csv().encode())
+    assert receipt.outcome.notes["spec_sha256"] == grown.spec.digest != spec.digest
+    dataset = read_curated(grown)
+    place = grown.spec.input_names.index("oil_pressure")
+    assert np.isnan(dataset.inputs[:, place]).tolist() == [True] * 1500 + [False] * 1500
+    required = {**said, "features": (*said["features"], later)}
+    strict = read_curated(replace(intake, spec=MachineSpec.model_validate(required)))
+    assert len(strict.target) == 1500
+    assert "without 1500 rows that lack an input" in strict.source
+    # It went again: what is known of it is kept aside, and everything trains.
+    assert len(read_curated(intake).target) == 3000

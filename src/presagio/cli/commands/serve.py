@@ -20,8 +20,10 @@ def serve(
     home: Home = None,
 ) -> None:
     """Serve the inference API until Ctrl-C; `presagio up` does so among the rest."""
-    settings = Parts(home).settings
+    parts = Parts(home)
+    settings = parts.settings
     # What would stop each worker is reported once, and here.
+    _ = parts.spec
     open_authority(settings)
     if workers is not None:
         settings = settings.model_copy(update={"api_workers": workers})

@@ -38,12 +38,14 @@ def up(
     ] = None,
 ) -> None:
     """Start the whole stack without Docker, and keep it running until Ctrl-C."""
-    settings = Parts(home).settings
-    layout = Layout(settings.home)
+    parts = Parts(home)
+    settings, layout = parts.settings, Layout(parts.settings.home)
     try:
         ports = Ports().moved(port_offset).with_changes(port or [])
     except StackError as err:
         raise typer.BadParameter(str(err)) from err
+    # One that is not valid is reported here, and not by each service in its log.
+    _ = parts.spec
     layout.create()
     if is_running(layout):
         raise StackError(f"a stack runs already in {layout.home}; see: presagio status")
