@@ -207,6 +207,7 @@ def test_a_wait_for_files(plant: Settings, spec: MachineSpec, cli: Cli, tmp_path
 @pytest.mark.integration
 @shows("ingest sweep", ExitStatus.QUARANTINED)
 @shows("ingest verify", ExitStatus.DIFFERENCES)
+@shows("ingest again", ExitStatus.QUARANTINED)
 def test_a_sweep_and_a_comparison(
     plant: Settings, spec: MachineSpec, cli: Cli, tmp_path: Path
 ) -> None:
@@ -216,6 +217,11 @@ def test_a_sweep_and_a_comparison(
     cli("ingest", _readings(spec, tmp_path / "good.csv", 200, 74), home=home)
     assert cli("ingest", "sweep", home=home).status == ExitStatus.DONE
     assert cli("ingest", "verify", home=home).status == ExitStatus.DONE
+    assert cli("ingest", "again", home=home).out.startswith("Every file was checked under")
+    every = [receipt["id"] for receipt in cli("receipts", "--json", home=home).lines]
+    again = cli("ingest", "again", *every, "--json", home=home)
+    assert again.status == ExitStatus.QUARANTINED
+    assert {one["after"]["verdict"] for one in again.lines} == {"processed", "quarantined"}
     open_store(plant).write(plant.s3_bucket, "processed/x.csv", b"x")
     done = cli("ingest", "verify", "--json", home=home)
     assert done.status == ExitStatus.DIFFERENCES
@@ -225,8 +231,12 @@ def test_a_sweep_and_a_comparison(
 @pytest.mark.integration
 @shows("receipts", ExitStatus.NOT_FOUND)
 @shows("ingest release", ExitStatus.NOT_FOUND)
+@shows("ingest again", ExitStatus.NOT_FOUND)
 def test_an_unknown_receipt(plant: Settings, cli: Cli) -> None:
-    for arguments in (("receipts", 99999999), ("ingest", "release", 99999999, "--why", "x")):
+    for arguments in (
+        ("receipts", 99999999), ("ingest", "release", 99999999, "--why", "x"),
+        ("ingest", "again", 99999999),
+    ):  # fmt: skip
         done = cli(*arguments, home=plant.home)
         assert (done.status, done.out) == (ExitStatus.NOT_FOUND, "")
         assert "there is no receipt 99999999; see: presagio receipts" in done.err

@@ -128,6 +128,11 @@ COMMANDS: Mapping[str, Entry] = {
         "Compare ledger and buckets, row by row and object by object.",
         (ExitStatus.DIFFERENCES,),
     ),
+    "ingest again": Entry(
+        "ingest:again",
+        "Check filed files again, as after a change of the machine spec; their receipts follow.",
+        (ExitStatus.QUARANTINED, ExitStatus.NOT_FOUND),
+    ),
     "ingest release": Entry(
         "ingest:release",
         "Let training go on although a file was refused whole; who and why go into the ledger.",

@@ -151,9 +151,18 @@ def _require_same(
     )
 
 
-def _outcome(
+def outcome_of(
     intake: Intake, source: ClaimedSource, *, expected: FilingOutcome | None = None
 ) -> FilingOutcome:
+    """Archive, check and store the bytes of a claimed object; nothing of it is recorded yet.
+
+    Raises
+    ------
+    DataError
+        If they do not give what was ``expected``; only the original is stored then.
+    StorageError
+        If the store fails.
+    """
     outputs = StoredOutputs(intake.store, intake.prefixes, source)
     archive_key = outputs.archive()
     intake.on_step("archived")
@@ -179,7 +188,7 @@ def _file(intake: Intake, filing: Filing, source: ClaimedSource, run_id: str | N
     # What was refused for the end of its name is read under a better one.
     same = filing.same_bytes(but_refused_for="unknown_format" if source.suffix else None)
     outcome = (
-        _outcome(intake, source)
+        outcome_of(intake, source)
         if same is None
         else FilingOutcome("duplicate", archive_key=same.outcome.archive_key, duplicate_of=same.id)
     )
@@ -208,23 +217,6 @@ def file_bytes(
         receipt = _file(intake, filing, source, run_id)
     intake.on_step("committed")
     return receipt
-
-
-def rewrite_outputs(intake: Intake, receipt: Receipt, original: Path) -> Receipt:
-    """Write everything that came of an object again, from its original bytes.
-
-    Raises
-    ------
-    DataError
-        If the same bytes would no longer give what the receipt says, as after a change of the
-        machine spec; nothing of it is stored then.
-    StorageError
-        If the store or the ledger fails.
-    """
-    claim = intake.ledger.claim(receipt.identity, ())
-    source = ClaimedSource(original, suffix_of(receipt.identity.key) or "", claim)
-    with intake.ledger.filing(claim) as filing:
-        return filing.replace_outputs(_outcome(intake, source, expected=receipt.outcome))
 
 
 @contextmanager

@@ -110,6 +110,11 @@ class OutputKeys:
         return f"{self.refused}.reason.json"
 
     @property
+    def outputs(self) -> frozenset[str]:
+        """Return all of these keys but that of the original bytes."""
+        return frozenset((self.processed, self.rejected, self.refused, self.reason))
+
+    @property
     def curated_start(self) -> str:
         """Return what the keys of the rows in the curated data set begin with."""
         day = self.claim.created_at.astimezone(UTC)
@@ -123,5 +128,4 @@ class OutputKeys:
         """Tell whether an object may have come of the claim."""
         if bucket == self.prefixes.curated_bucket and key.startswith(self.curated_start):
             return True
-        keys = (self.archive, self.processed, self.rejected, self.refused, self.reason)
-        return bucket == self.claim.identity.bucket and key in keys
+        return bucket == self.claim.identity.bucket and key in {self.archive, *self.outputs}

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from presagio.errors import PresagioError
-from presagio.ingest.filing import Intake, file_bytes, file_object, rewrite_outputs
+from presagio.ingest.filing import Intake, file_bytes, file_object
 from presagio.ingest.incoming import incoming_files
 from presagio.ingest.naming import OutputKeys
-from presagio.ingest.spool import spool_folder
+from presagio.ingest.originals import original, rewrite_outputs
 from presagio.storage.objects import StoredObject
 from presagio.storage.receipt import Claim, Receipt
 
@@ -174,10 +174,7 @@ class _Comparison:
             )
 
     def _with_original(self, key: str, action: Callable[[Path], object]) -> None:
-        with spool_folder() as folder:
-            path = folder / "source"
-            with path.open("w+b") as file:
-                self._intake.store.download(self._intake.prefixes.bucket, key, file)
+        with original(self._intake, key) as path:
             action(path)
 
     def _write_again(self, receipt: Receipt) -> None:

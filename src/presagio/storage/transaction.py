@@ -1,9 +1,21 @@
 """The transaction in which one object is filed: it counts as a whole or not at all."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from presagio.storage.receipt import Claim, FilingOutcome, Receipt
 from presagio.storage.schema import RECEIPTS, receipt_of
+
+
+def _columns(outcome: FilingOutcome) -> dict[str, Any]:
+    """Return an outcome as the values of a receipt's columns."""
+    values = dict(vars(outcome))
+    for name in ("reasons", "digests", "notes"):
+        values[name] = dict(values[name])
+    for name in ("warnings", "curated_keys"):
+        values[name] = list(values[name])
+    return values
 
 
 class Filing:
@@ -41,13 +53,17 @@ class Filing:
 
     def commit_receipt(self, outcome: FilingOutcome, run_id: str | None) -> Receipt:
         """Write the receipt; it counts once the transaction is committed."""
-        values = {**vars(self._claim.identity), **vars(outcome)}
-        for name in ("reasons", "digests", "notes"):
-            values[name] = dict(values[name])
-        for name in ("warnings", "curated_keys"):
-            values[name] = list(values[name])
+        values = {**vars(self._claim.identity), **_columns(outcome)}
         values |= {"id": self._claim.id, "run_id": run_id}
         statement = sa.insert(RECEIPTS).values(values).returning(*RECEIPTS.c)
+        return receipt_of(self._connection.execute(statement).one())
+
+    def replace_outcome(self, outcome: FilingOutcome) -> Receipt:
+        """Put what came of the same bytes now in the place of what did; number and date stay."""
+        values = _columns(outcome)
+        statement = (
+            sa.update(RECEIPTS).where(RECEIPTS.c.id == self._claim.id).values(values)
+        ).returning(*RECEIPTS.c)
         return receipt_of(self._connection.execute(statement).one())
 
     def replace_outputs(self, outcome: FilingOutcome) -> Receipt:

@@ -15,6 +15,7 @@ from presagio.cli.output import AsJson, Home, print_json, progress, say, warn
 from presagio.cli.receipt_view import describe_receipt, in_words, receipt_status
 from presagio.errors import DataError, UnreadableFileError
 from presagio.ingest import releasing
+from presagio.ingest.again import check_again, outdated, receipts_of
 from presagio.ingest.checking import SUFFIXES, CheckedFile, check_file, suffix_of
 from presagio.ingest.filing import Progress
 from presagio.ingest.opening import intake_limits
@@ -162,6 +163,40 @@ def verify(
             f"{sum(not d.repaired for d in report.differences)} differences left"
         )
     leave_unless_done(ExitStatus.DONE if report.is_clean else ExitStatus.DIFFERENCES)
+
+
+def again(
+    receipts: Annotated[
+        list[int] | None, typer.Argument(help="Numbers of receipts; else all that are outdated.")
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check filed files again, as after a change of the machine spec; their receipts follow.
+
+    The original bytes are checked under the machine spec of today, and what comes of them takes
+    the place of what did. Without numbers it takes every file that was checked under another one.
+    """
+    intake, met, failed = Parts(home).intake, set[ExitStatus](), False
+    chosen = receipts_of(intake, receipts) if receipts else outdated(intake)
+    with progress(as_json=as_json) as bar:
+        task = bar.add_task("Checking", total=len(chosen))
+        for done in check_again(intake, chosen):
+            bar.advance(task)
+            key, after = done.before.identity.key, done.after
+            if as_json:
+                print_json({
+                    "before": describe_receipt(done.before), "message": done.message,
+                    "after": None if after is None else describe_receipt(after),
+                })  # fmt: skip
+            else:
+                say(f"{key}: {done.message if after is None else in_words(after)}")
+            if after is not None:
+                met.add(receipt_status(after))
+            failed |= after is None and done.before.outcome.verdict != "duplicate"
+    if not chosen and not as_json:
+        say("Every file was checked under the machine spec of today.")
+    leave_unless_done(ExitStatus.FAILED if failed else first_of("ingest again", met))
 
 
 def release(
