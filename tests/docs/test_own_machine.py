@@ -41,7 +41,9 @@ def readings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _commands() -> list[list[str]]:
     """Return the commands of the page's first block."""
     block = re.findall(r"```sh\n(.*?)```", _PAGE.read_text("utf-8"), re.DOTALL)[0]
-    return [shlex.split(line)[1:] for line in block.splitlines()]
+    assert "export PRESAGIO_MACHINE_SPEC=machine.toml" in block
+    lines = [line for line in block.splitlines() if not line.startswith("export")]
+    return [shlex.split(line)[1:] for line in lines]
 
 
 def test_the_commands_of_the_page_make_a_model_of_real_drives(

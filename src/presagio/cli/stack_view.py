@@ -114,7 +114,14 @@ class StackView:
             self._seen[service.name] = shown
 
 
-def print_welcome(console: Console, status: StackStatus, layout: Layout) -> None:
+_DEMO = "make demo                             the whole loop, with real results"
+# The demonstration is of the default machine.
+_TRAIN = ".venv/bin/presagio train --csv FILE   a model of your machine, from labelled readings"
+
+
+def print_welcome(
+    console: Console, status: StackStatus, layout: Layout, *, has_demo: bool = True
+) -> None:
     """Print where everything is, and what to try next."""
     console.print("\n[bold green]The stack is up.[/]\n")
     for service in status.services:
@@ -124,7 +131,7 @@ def print_welcome(console: Console, status: StackStatus, layout: Layout) -> None
     console.print(f"\nPasswords and keys: {layout.home / CREDENTIALS_FILE}", soft_wrap=True)
     console.print(
         "\nTry next, in another terminal:\n"
-        "  make demo                             the whole loop, with real results\n"
+        f"  {_DEMO if has_demo else _TRAIN}\n"
         "  .venv/bin/presagio status             the services\n"
         "  .venv/bin/presagio ingest FILE.csv    put your readings through the intake\n",
         soft_wrap=True,

@@ -137,6 +137,11 @@ def _body(draft: _Draft, names: Names) -> Iterator[str]:
         yield from ("", "# A failure mode? It is true nearly only where the target is.")
         yield from _label("[[modes]]", column, names)
     yield from _identifiers(draft, names)
+    yield from (
+        "",
+        "# What does a failure without an alarm cost, beside an alarm without a failure?",
+    )
+    yield from ("[costs]", "missed_failure = 1.0", "false_alarm = 1.0", "")
     for column in (*draft.of_role("nothing"), *(c for c in categories if c.missing)):
         why = "; ".join(column.notes) or "a category may not be missing, and this one is"
         yield f"# Left out: {_text(column.header)}: {why}."

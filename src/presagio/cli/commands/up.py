@@ -12,6 +12,7 @@ from presagio.cli.composition import Parts
 from presagio.cli.output import Home, console
 from presagio.cli.stack_view import StackView, print_welcome
 from presagio.errors import StackError
+from presagio.machine.spec import DEFAULT_SPEC
 from presagio.settings import Settings
 from presagio.stack.credentials import load_credentials
 from presagio.stack.layout import Layout
@@ -45,17 +46,17 @@ def up(
     except StackError as err:
         raise typer.BadParameter(str(err)) from err
     # One that is not valid is reported here, and not by each service in its log.
-    _ = parts.spec
+    has_demo = parts.spec.name == DEFAULT_SPEC
     layout.create()
     if is_running(layout):
         raise StackError(f"a stack runs already in {layout.home}; see: presagio status")
     if detach:
-        _up_detached(layout, port_offset, port or [])
+        _up_detached(layout, port_offset, port or [], has_demo=has_demo)
     else:
-        _up_in_foreground(settings, layout, ports)
+        _up_in_foreground(settings, layout, ports, has_demo=has_demo)
 
 
-def _up_in_foreground(settings: Settings, layout: Layout, ports: Ports) -> None:
+def _up_in_foreground(settings: Settings, layout: Layout, ports: Ports, *, has_demo: bool) -> None:
     credentials = load_credentials(layout)
     create_cluster(layout, credentials.postgres_password)
     welcomed = False
@@ -65,7 +66,7 @@ def _up_in_foreground(settings: Settings, layout: Layout, ports: Ports) -> None:
         view(status)
         if status.phase == "healthy" and not welcomed:
             welcomed = True
-            print_welcome(console, status, layout)
+            print_welcome(console, status, layout, has_demo=has_demo)
 
     with StackView(console) as view:
         services = build_services(settings, layout, ports, credentials)
@@ -75,7 +76,7 @@ def _up_in_foreground(settings: Settings, layout: Layout, ports: Ports) -> None:
         supervisor.run()
 
 
-def _up_detached(layout: Layout, port_offset: int, port: list[str]) -> None:
+def _up_detached(layout: Layout, port_offset: int, port: list[str], *, has_demo: bool) -> None:
     layout.state.unlink(missing_ok=True)
     log = layout.log("supervisor")
     command = [sys.executable, "-m", "presagio", "up", "--home", str(layout.home)]
@@ -98,7 +99,7 @@ def _up_detached(layout: Layout, port_offset: int, port: list[str]) -> None:
         failed = read_status(layout)
         reason = failed.message if failed and failed.message else log.read_text(encoding="utf-8")
         raise StackError(reason.strip() or f"the stack did not start; read {log}")
-    print_welcome(console, status, layout)
+    print_welcome(console, status, layout, has_demo=has_demo)
 
 
 def _follow(layout: Layout, supervisor: subprocess.Popen[bytes]) -> StackStatus | None:
