@@ -112,12 +112,15 @@ def test_any_mixture_of_faults_ends_in_a_clean_run(
 
 
 def _kill_postgres(services: RunningServices) -> None:
-    (server,) = [
+    found = [
         process
-        for process in psutil.process_iter(["cmdline"])
+        for process in psutil.process_iter(["cmdline", "ppid"])
         if str(services.layout.postgres) in " ".join(process.info["cmdline"] or [])
         and str(services.ports.postgres) in " ".join(process.info["cmdline"] or [])
     ]
+    # A child that was forked just now is called as the server is, until it has set its title.
+    pids = {process.pid for process in found}
+    (server,) = [process for process in found if process.info["ppid"] not in pids]
     for child in (*server.children(recursive=True), server):
         # A process of one connection may have ended by itself since.
         with contextlib.suppress(ProcessLookupError):
@@ -149,11 +152,13 @@ def test_postgres_killed_again_and_again_during_commits_loses_nothing(
     done = threading.Event()
 
     def kill_often() -> None:
-        for _ in range(2):
-            eventually_connects(services)
-            time.sleep(random.uniform(0.0, 0.05))
-            _kill_postgres(services)
-        done.set()
+        try:
+            for _ in range(2):
+                eventually_connects(services)
+                time.sleep(random.uniform(0.0, 0.05))
+                _kill_postgres(services)
+        finally:
+            done.set()
 
     drop(intake)
     killer = threading.Thread(target=kill_often)

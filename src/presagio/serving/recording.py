@@ -132,8 +132,10 @@ class Recorder:
         while True:
             timely = not self._wake.wait(self._settings.record_seconds)
             self._wake.clear()
+            # Read once: an end that comes during an attempt which fails is owed one of its own.
+            ending = self._ending
             try:
-                while self._full or ((timely or self._ending) and self._block.rows):
+                while self._full or ((timely or ending) and self._block.rows):
                     self._write(self._opened_store())
                 self._held = False
             except Exception as err:  # noqa: BLE001 - a thread that ends would keep nothing any more
@@ -145,7 +147,7 @@ class Recorder:
                     exc_info=not isinstance(err, PresagioError),
                 )  # fmt: skip
             self._metrics.queue.set(self.waiting)
-            if self._ending:
+            if ending:
                 return
 
     def _opened_store(self) -> "ObjectStore":
