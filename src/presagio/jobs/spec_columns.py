@@ -10,6 +10,7 @@ from typing import Literal
 import polars as pl
 
 from presagio.errors import DataError
+from presagio.machine.columns import fold
 from presagio.machine.units import split_header
 from presagio.readings.numerals import MARKS
 from presagio.readings.text_values import number_in
@@ -101,7 +102,7 @@ def distinct(headers: Sequence[str]) -> list[str]:
     """Return headers that differ by more than case and white space: one of each is looked at."""
     seen: dict[str, str] = {}
     for header in headers:
-        seen.setdefault(" ".join(header.split()).casefold(), header)
+        seen.setdefault(fold(header), header)
     return [header for folded, header in seen.items() if folded]
 
 
@@ -181,12 +182,12 @@ class Names:
     """
 
     def __init__(self, headers: Sequence[str]) -> None:
-        self._headers = {" ".join(header.split()).casefold() for header in headers}
+        self._headers = {fold(header) for header in headers}
         self._taken: set[str] = set()
 
     def name(self, header: str, *, beside: str = "") -> str:
         """Return a name made of a header, without the unit that stands in brackets there."""
-        folded = " ".join(header.split()).casefold()
+        folded = fold(header)
         spellings = _spellings(f"{beside}_{header}" if beside else header)
         others = self._headers if beside else self._headers - {folded}
         name = next(found for found in spellings if self._is_free(found, others))

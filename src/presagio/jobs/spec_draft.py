@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from presagio.errors import DataError
-from presagio.inference.measures import separation
+from presagio.inference.measures import TOO_GOOD, separation
 from presagio.jobs.spec_columns import (
     DraftColumn,
     Names,
@@ -23,8 +23,6 @@ from presagio.machine.units import split_header
 from presagio.readings.rules import FALSE_WORDS, TRUE_WORDS
 from presagio.readings.text_values import number_in
 
-# A feature that tells the target, or the time, as well as this hardly does so by chance.
-_TOO_GOOD = 0.98
 _IMPLIES = 0.8
 # Between these a range can be made wider without an overflow.
 _NARROW, _WIDE = 1e-300, 1e300
@@ -72,7 +70,7 @@ def _find_target(columns: Sequence[DraftColumn], wanted: str | None) -> DraftCol
             "no column seems to tell failures: one with two values, such as 0 and 1, is needed; "
             "name it with --target"
         )
-    # The one that is true most often: failure modes are rarer than failures.
+    # The first of the file: failure modes stand behind the failure.
     return likely[0]
 
 
@@ -176,7 +174,7 @@ def _feature(draft: _Draft, column: DraftColumn, names: Names) -> Iterator[str]:
     yield ""
     known = values.is_not_null()
     compared = values.filter(known).to_numpy(), draft.is_true.filter(known).to_numpy()
-    if separation(*compared) > _TOO_GOOD:
+    if separation(*compared) > TOO_GOOD:
         yield "# Warning: it nearly tells the target by itself; is it known before the failure?"
     if _tells_the_time(draft, values):
         yield "# Warning: it grows with the time; a model may learn the date from it."
@@ -202,7 +200,7 @@ def _tells_the_time(draft: _Draft, values: pl.Series) -> bool:
         return False
     both = pl.DataFrame({"t": draft.frame[dates[0].header].rank("dense"), "v": values})
     found = both.drop_nulls().select(pl.corr("t", "v", method="spearman")).item()
-    return found is not None and abs(found) > _TOO_GOOD
+    return found is not None and abs(found) > TOO_GOOD
 
 
 def _outward(low: float, high: float) -> str:

@@ -51,13 +51,14 @@ class ColumnMatch:
         return frozenset(self.names.values())
 
 
-def _fold(header: str) -> str:
+def fold(header: str) -> str:
+    """Return what headers that differ by case and white space only have in common."""
     return " ".join(header.split()).casefold()
 
 
 def _base(header: str) -> str:
     """Return a header's name without its unit, however it is spelled."""
-    return _fold(split_header(header)[0].replace("_", " "))
+    return fold(split_header(header)[0].replace("_", " "))
 
 
 def _columns(spec: MachineSpec) -> tuple[Column, ...]:
@@ -66,9 +67,9 @@ def _columns(spec: MachineSpec) -> tuple[Column, ...]:
 
 def _accepted_names(spec: MachineSpec) -> dict[str, str]:
     columns = _columns(spec)
-    accepted = {_fold(alias): column.name for column in columns for alias in column.columns}
-    accepted |= {_fold(column.name): column.name for column in columns}
-    return accepted | {_fold(indicator): indicator for indicator in spec.indicator_names}
+    accepted = {fold(alias): column.name for column in columns for alias in column.columns}
+    accepted |= {fold(column.name): column.name for column in columns}
+    return accepted | {fold(indicator): indicator for indicator in spec.indicator_names}
 
 
 def _features_by_base(spec: MachineSpec) -> dict[str, Feature]:
@@ -91,7 +92,7 @@ class _Header:
 
     def name(self, header: str) -> str | None:
         """Return the spec's name for a column, and remember its unit when it is another."""
-        if (known := self._accepted.get(_fold(header))) is not None:
+        if (known := self._accepted.get(fold(header))) is not None:
             return known
         feature = self._bases.get(_base(header))
         if feature is None:
@@ -189,8 +190,8 @@ def accepted_spellings(name: str, spec: MachineSpec) -> tuple[str, ...]:
 def nearest_header(name: str, spec: MachineSpec, headers: Sequence[str]) -> str | None:
     """Return the header of a file that comes nearest to a column that is missing, if any does."""
     compared = [name for name in headers if len(name) <= _COMPARED_CHARACTERS][:_COMPARED_NAMES]
-    folded = {_fold(header): header for header in compared}
+    folded = {fold(header): header for header in compared}
     for spelling in accepted_spellings(name, spec):
-        if near := difflib.get_close_matches(_fold(spelling), folded, n=1):
+        if near := difflib.get_close_matches(fold(spelling), folded, n=1):
             return folded[near[0]]
     return None

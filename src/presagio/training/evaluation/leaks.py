@@ -8,13 +8,11 @@ good and is worth nothing.
 import numpy as np
 from numpy.typing import NDArray
 
-from presagio.inference.measures import separation
+from presagio.inference.measures import TOO_GOOD, separation
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import input_columns
 from presagio.training.datasets.splitting import Part
 
-# As well as this hardly a feature does so by chance.
-TOO_GOOD = 0.98
 _ROWS = 50_000
 
 
