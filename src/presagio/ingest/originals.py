@@ -34,6 +34,11 @@ def original(intake: Intake, archive_key: str) -> Iterator[Path]:
         yield path
 
 
+def _claimed(intake: Intake, receipt: Receipt, original: Path) -> ClaimedSource:
+    claim = intake.ledger.claim(receipt.identity, ())
+    return ClaimedSource(original, suffix_of(receipt.identity.key) or "", claim)
+
+
 def rewrite_outputs(intake: Intake, receipt: Receipt, original: Path) -> Receipt:
     """Write everything that came of an object again, from its original bytes.
 
@@ -45,9 +50,8 @@ def rewrite_outputs(intake: Intake, receipt: Receipt, original: Path) -> Receipt
     StorageError
         If the store or the ledger fails.
     """
-    claim = intake.ledger.claim(receipt.identity, ())
-    source = ClaimedSource(original, suffix_of(receipt.identity.key) or "", claim)
-    with intake.ledger.filing(claim) as filing:
+    source = _claimed(intake, receipt, original)
+    with intake.ledger.filing(source.claim) as filing:
         return filing.replace_outputs(outcome_of(intake, source, expected=receipt.outcome))
 
 
@@ -59,12 +63,11 @@ def file_again(intake: Intake, receipt: Receipt, original: Path) -> Receipt:
     StorageError
         If the store or the ledger fails.
     """
-    claim = intake.ledger.claim(receipt.identity, ())
-    source = ClaimedSource(original, suffix_of(receipt.identity.key) or "", claim)
-    with intake.ledger.filing(claim) as filing:
+    source = _claimed(intake, receipt, original)
+    with intake.ledger.filing(source.claim) as filing:
         after = filing.replace_outcome(outcome_of(intake, source))
     intake.on_step("committed")
-    for stored in _former(intake, OutputKeys(claim, intake.prefixes), after.outcome):
+    for stored in _former(intake, OutputKeys(source.claim, intake.prefixes), after.outcome):
         intake.store.delete_unchanged(*stored)
     return after
 

@@ -17,6 +17,7 @@ from scipy import stats
 
 from presagio.lifecycle.drift_report import ColumnDrift, DriftReport, Verdict
 from presagio.lifecycle.effective_size import Floats, effective_sizes
+from presagio.machine.inputs import Feature
 from presagio.machine.limits import category_values
 from presagio.machine.spec import MachineSpec
 
@@ -131,16 +132,16 @@ def _categorical(
     )  # fmt: skip
 
 
-def _feature(name: str, reference: Floats, window: Floats, rows: int) -> list[ColumnDrift]:
+def _feature(feature: Feature, reference: Floats, window: Floats, rows: int) -> list[ColumnDrift]:
     """Compare a feature by its values, and by where it is missing, each where there is any."""
     gaps, known = (np.isnan(reference), np.isnan(window)), (_known(reference), _known(window))
     found = []
     if all(len(values) > 1 for values in known):
         share = len(known[0]) / len(reference)
-        found.append(_numeric(name, *known, round(rows * share), _tenths(known[0])))
+        found.append(_numeric(feature.name, *known, round(rows * share), _tenths(known[0])))
     if gaps[0].any() or gaps[1].any():
         words = [np.where(gap, "missing", "there") for gap in gaps]
-        found.append(_categorical(f"missing_{name}", words[0], words[1], rows))
+        found.append(_categorical(feature.missing_name, words[0], words[1], rows))
     return found
 
 
@@ -208,8 +209,10 @@ def find_drift(
     """
     found = [
         column
-        for name in spec.feature_names
-        for column in _feature(name, reference[name], window[name], reference_rows)
+        for feature in spec.features
+        for column in _feature(
+            feature, reference[feature.name], window[feature.name], reference_rows
+        )
     ]
     found.append(
         _numeric(

@@ -1,5 +1,6 @@
 """The transaction in which one object is filed: it counts as a whole or not at all."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -60,20 +61,15 @@ class Filing:
 
     def replace_outcome(self, outcome: FilingOutcome) -> Receipt:
         """Put what came of the same bytes now in the place of what did; number and date stay."""
-        values = _columns(outcome)
-        statement = (
-            sa.update(RECEIPTS).where(RECEIPTS.c.id == self._claim.id).values(values)
-        ).returning(*RECEIPTS.c)
-        return receipt_of(self._connection.execute(statement).one())
+        return self._update(_columns(outcome))
 
     def replace_outputs(self, outcome: FilingOutcome) -> Receipt:
         """Note where the outputs lie that were written again; counts and verdict stay."""
-        values = {
-            "curated_keys": list(outcome.curated_keys),
-            "digests": dict(outcome.digests),
-            "processed_key": outcome.processed_key,
-            "quarantine_key": outcome.quarantine_key,
-        }
+        places = ("curated_keys", "digests", "processed_key", "quarantine_key")
+        values = _columns(outcome)
+        return self._update({name: values[name] for name in places})
+
+    def _update(self, values: Mapping[str, Any]) -> Receipt:
         statement = (
             sa.update(RECEIPTS).where(RECEIPTS.c.id == self._claim.id).values(values)
         ).returning(*RECEIPTS.c)
