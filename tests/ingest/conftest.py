@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from presagio.ingest.filing import Intake, file_object
+from presagio.storage.receipt import Receipt
 from tests.ingest.intake_state import KEY, State, drop, state
 
 
@@ -13,3 +14,12 @@ def clean_run(new_intake: Callable[[], Intake]) -> State:
     drop(intake)
     file_object(intake, KEY, run_id="test")
     return state(intake)
+
+
+@pytest.fixture
+def receipt(intake: Intake) -> Receipt:
+    """The receipt of the usual file, filed."""
+    drop(intake)
+    receipt = file_object(intake, KEY)
+    assert receipt is not None
+    return receipt

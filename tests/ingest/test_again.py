@@ -6,12 +6,12 @@ import pytest
 
 from presagio.errors import NotFoundError
 from presagio.ingest.again import check_again, outdated, receipts_of
-from presagio.ingest.filing import STEPS, Intake, Step, file_object
+from presagio.ingest.filing import STEPS, Intake, Step
 from presagio.ingest.verify import verify
 from presagio.machine.spec import MachineSpec
 from presagio.storage.receipt import Receipt
 from tests.filing import file_body
-from tests.ingest.intake_state import KEY, drop, read, state
+from tests.ingest.intake_state import read, state
 
 pytestmark = pytest.mark.integration
 
@@ -29,14 +29,6 @@ def _out_of_range(intake: Intake) -> bytes:
     header = ",".join(intake.spec.input_names)
     rows = (f"9000,310,1500,40,{i},true,false" for i in range(30))
     return "\n".join([header, *rows]).encode()
-
-
-@pytest.fixture
-def receipt(intake: Intake) -> Receipt:
-    drop(intake)
-    receipt = file_object(intake, KEY)
-    assert receipt is not None
-    return receipt
 
 
 def test_the_same_bytes_have_another_verdict_under_another_spec(

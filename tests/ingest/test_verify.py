@@ -15,14 +15,6 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def receipt(intake: Intake) -> Receipt:
-    drop(intake)
-    receipt = file_object(intake, KEY)
-    assert receipt is not None
-    return receipt
-
-
-@pytest.fixture
 def clean(intake: Intake, receipt: Receipt) -> State:
     assert receipt.id
     return state(intake)
