@@ -18,6 +18,7 @@ from bench.sizes import Size
 from presagio.ingest.incoming import incoming_files, plan_batches
 from presagio.ingest.opening import open_intake
 from presagio.settings import Prefixes
+from presagio.storage.fleets import find_fleet
 
 # A gigabyte, and a quarter of one.
 _LARGE, _QUARTER = 14_400_000, 3_600_000
@@ -110,7 +111,7 @@ def _full_prefix(stack: Stack, sizes: tuple[int, ...]) -> list[tuple[object, ...
     for size in sizes:
         bucket = f"bench-{size}"
         prefixes = Prefixes(bucket=bucket, curated_bucket=bucket)
-        intake = open_intake(stack.settings, prefixes)
+        intake = open_intake(find_fleet(stack.settings), prefixes)
         began, cpu = time.monotonic(), time.process_time()
         batches = plan_batches(intake, most_files=size)
         whole, busy = time.monotonic() - began, time.process_time() - cpu

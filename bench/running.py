@@ -19,6 +19,7 @@ from presagio.settings import Settings, load_settings
 from presagio.stack.layout import Layout
 from presagio.stack.ports import free_ports, port_options
 from presagio.stack.processes import left_over
+from presagio.storage.fleets import find_fleet
 from presagio.storage.objects import ObjectStore, open_store
 
 HEADER = (
@@ -58,7 +59,7 @@ class Stack:
 
     def receipts(self, **wanted: Any) -> list[Any]:
         """Return receipts of the ledger."""
-        intake = open_intake(self.settings)
+        intake = open_intake(find_fleet(self.settings))
         try:
             return intake.ledger.receipts(limit=None, **wanted)
         finally:

@@ -29,7 +29,7 @@ stop() {
   fi
   if [ -n "$started" ]; then kill "$started" 2>/dev/null && wait "$started" 2>/dev/null || true; fi
   umount "$scratch/exec/netns/default" 2>/dev/null || true
-  rm -rf "$scratch"
+  rm -rf "$scratch" specs/e2e-drives.toml
   exit "$status"
 }
 trap stop EXIT
@@ -83,6 +83,8 @@ python3 deploy/make_env.py --output "$env_file"
 for port in API=18900 AIRFLOW=18980 MLFLOW=15900 S3=19910 POSTGRES=16332 GRAFANA=13000; do
   sed -i "s/^PRESAGIO_${port%%=*}_PORT=.*/PRESAGIO_${port%%=*}_PORT=${port#*=}/" "$env_file"
 done
+# A second fleet, in the folder that the containers see.
+install -m 644 tests/drives.toml specs/e2e-drives.toml
 # Trained when a test asks for it, not whenever one has filed labelled rows.
 sed -i 's/^PRESAGIO_TRAIN_MIN_NEW_ROWS=.*/PRESAGIO_TRAIN_MIN_NEW_ROWS=10000000/' "$env_file"
 

@@ -30,6 +30,7 @@ from presagio.stack.services import Service, build_services
 from presagio.stack.state import StackStatus
 from presagio.stack.supervisor import Supervisor
 from presagio.storage.database import open_database
+from presagio.storage.fleets import find_fleet
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import open_store
 from presagio.training.datasets.sources import generate_dataset
@@ -171,8 +172,12 @@ class RunningSupervisor:
         self._thread.join()
 
 
-def eventually_connects(services: RunningServices, limit_s: float = 60.0) -> None:
-    """Wait until PostgreSQL answers, after a test has killed it."""
+def eventually_connects(services: RunningServices, limit_s: float = 150.0) -> None:
+    """Wait until PostgreSQL answers, after a test has killed it.
+
+    The supervisor waits up to half a minute before a restart, and twice where the first one meets
+    memory that a process of the killed server still holds.
+    """
     url = services.credentials.database_url(services.ports, "presagio")
     engine, deadline = create_engine(url, poolclass=NullPool), time.monotonic() + limit_s
     while True:
@@ -231,7 +236,7 @@ def plant(services: RunningServices, monkeypatch: pytest.MonkeyPatch, tmp_path: 
 @pytest.fixture
 def plant_intake(plant: Settings) -> Iterator[Intake]:
     """The intake of a plant, as its programs open it."""
-    intake = open_intake(plant)
+    intake = open_intake(find_fleet(plant))
     yield intake
     intake.ledger.close()
 

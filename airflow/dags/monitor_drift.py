@@ -3,7 +3,8 @@
 When: by ``PRESAGIO_DRIFT_SCHEDULE``, once an hour by default.
 What: ``presagio.jobs.monitor``, the same as ``presagio drift``: population stability, KS and
 chi-square of features and scores, a page in the data bucket, metrics in MLflow, an alert to the log
-and to ``PRESAGIO_ALERT_WEBHOOK``, once while the same drift holds. Drift does not fail the run.
+and to ``PRESAGIO_ALERT_WEBHOOK``, once while the same drift holds. Drift does not fail the run. One
+DAG a fleet.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,26 +13,34 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, dag, task
 
 from presagio.orchestration import tasks
-from presagio.settings import load_settings
+from presagio.settings import Settings
 
 
-@dag(
-    schedule=CronTriggerTimetable(load_settings().drift_schedule, timezone="UTC"),
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    max_active_runs=1,
-    catchup=False,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
-    doc_md=__doc__,
-    tags=["presagio", "models"],
-)
-def monitor_drift() -> None:
-    """Look once."""
+def make_dag(settings: Settings) -> Any:
+    """Make the DAG of one fleet."""
+    fleet = settings.fleet
 
-    @task
-    def watch() -> dict[str, Any]:
-        return tasks.watch_drift()
+    @dag(
+        settings.named("monitor_drift"),
+        schedule=CronTriggerTimetable(settings.drift_schedule, timezone="UTC"),
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        max_active_runs=1,
+        catchup=False,
+        default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+        doc_md=__doc__,
+        tags=["presagio", "models"],
+    )
+    def monitor_drift() -> None:
+        """Look once."""
 
-    watch()
+        @task
+        def watch() -> dict[str, Any]:
+            return tasks.watch_drift(fleet)
+
+        watch()
+
+    return monitor_drift()
 
 
-monitor_drift()
+for one in tasks.fleets_with_dags():
+    make_dag(one)

@@ -22,9 +22,12 @@ from presagio.jobs.file import sweep
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Settings
+from presagio.storage.fleets import find_fleet
 from presagio.storage.objects import open_store
 from tests.cli.conftest import Cli
 from tests.conftest import RunningServices
+from tests.pumps import PUMPS
+from tests.serving.conftest import SECRETS, serve_app
 
 # What a test of this module or of test_commands.py has shown; see the last test here.
 SHOWN: set[tuple[str, ExitStatus]] = set()
@@ -172,7 +175,7 @@ def _refused(spec: MachineSpec, path: Path, seed: int) -> Path:
 @contextmanager
 def _watcher(plant: Settings) -> Iterator[None]:
     """File what comes, as the DAG does, while a command waits for it."""
-    intake, stop = open_intake(plant), threading.Event()
+    intake, stop = open_intake(find_fleet(plant)), threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.05):
@@ -241,6 +244,66 @@ def test_an_unknown_receipt(plant: Settings, cli: Cli) -> None:
         done = cli(*arguments, home=plant.home)
         assert (done.status, done.out) == (ExitStatus.NOT_FOUND, "")
         assert "there is no receipt 99999999; see: presagio receipts" in done.err
+
+
+_OF_A_FLEET = [
+    ("train",), ("models",), ("drift",), ("data", "generate"), ("ingest", "upload", "FILE"),
+    ("ingest", "check", "FILE"), ("ingest", "sweep"), ("ingest", "verify"), ("receipts",),
+    ("rollback", "--why", "x"), ("feedback",), ("card",), ("promote",), ("ingest", "again"),
+    ("ingest", "release", "1", "--why", "x"),
+]  # fmt: skip
+SHOWN.update(
+    (name, ExitStatus.NOT_FOUND)
+    for name in COMMANDS
+    for command in _OF_A_FLEET
+    if command[: len(name.split())] == tuple(name.split())
+)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("command", _OF_A_FLEET, ids=" ".join)
+def test_an_unknown_fleet(
+    plant: Settings, cli: Cli, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("x\n", encoding="utf-8")
+    named = [part.replace("FILE", str(file)) for part in command]
+    done = cli(*named, "--fleet", "lathes", home=plant.home)
+    assert (done.status, done.out) == (ExitStatus.NOT_FOUND, "")
+    assert "there is no fleet lathes; there are: ai4i2020" in done.err
+
+
+@pytest.mark.integration
+@shows("fleet remove", ExitStatus.NOT_FOUND)
+def test_fleets_of_a_running_api(
+    plant: Settings, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, bad = tmp_path / "fans.toml", tmp_path / "bad.toml"
+    spec.write_bytes(PUMPS.read_bytes().replace(b'name = "pumps"', b'name = "fans"', 1))
+    bad.write_bytes(b'name = "bad"\n')
+    home = plant.home
+    with serve_app(plant) as client:
+        monkeypatch.setenv("PRESAGIO_API_URL", str(client.base_url).rstrip("/"))
+        monkeypatch.setenv("PRESAGIO_CLIENT_SECRET", SECRETS["client_secret"].get_secret_value())
+        added = cli("fleet", "add", spec, home=home)
+        assert (added.status, added.err) == (ExitStatus.DONE, "")
+        assert "fans is served at /fleets/fans: no model yet." in added.out
+        assert "presagio train --fleet fans --csv FILE" in added.out
+        listed = cli("fleet", "list", "--json", home=home).json
+        assert [fleet["name"] for fleet in listed["fleets"]] == ["ai4i2020", "fans"]
+        assert "ai4i2020 (default)" in cli("fleet", "list", home=home).out
+        refused = cli("fleet", "add", bad, home=home)
+        assert refused.status == ExitStatus.FAILED
+        assert "bad.toml is not valid" in refused.err
+        # A command about it finds it without a setting.
+        assert cli("models", "--fleet", "fans", home=home).status == ExitStatus.DONE
+        removed = cli("fleet", "remove", "fans", "--json", home=home)
+        assert removed.json == {"removed": "fans"}
+        assert cli("fleet", "remove", "ai4i2020", home=home).status == ExitStatus.FAILED
+        assert cli("fleet", "remove", "fans", home=home).status == ExitStatus.NOT_FOUND
+    gone = cli("fleet", "list", home=home)
+    assert gone.status == ExitStatus.FAILED
+    assert "no API answers" in gone.err
 
 
 @pytest.mark.integration

@@ -130,13 +130,17 @@ def test_everything_waits_for_what_it_needs(name: str) -> None:
         assert how["condition"] == ("service_completed_successfully" if step else "service_healthy")
 
 
-def test_whatever_reads_readings_is_told_the_machine_and_sees_its_spec() -> None:
-    said = {
-        name: service["environment"]["PRESAGIO_MACHINE_SPEC"]
-        for name, service in SERVICES.items()
-        if "PRESAGIO_MACHINE_SPEC" in service.get("environment", {})
+def test_whatever_reads_readings_is_told_the_fleets_and_sees_their_specs() -> None:
+    wanted = {
+        "PRESAGIO_MACHINE_SPEC": "${PRESAGIO_MACHINE_SPEC:-ai4i2020}",
+        "PRESAGIO_FLEETS": "${PRESAGIO_FLEETS:-/specs}",
     }
-    assert {*said.values()} == {"${PRESAGIO_MACHINE_SPEC:-ai4i2020}"}
+    said = {
+        name: {variable: service["environment"].get(variable) for variable in wanted}
+        for name, service in SERVICES.items()
+        if {*wanted} & {*service.get("environment", {})}
+    }
+    assert all(told == wanted for told in said.values())
     # Steps that make databases, buckets and accounts know of no machine.
     blind = {"create-databases", "create-buckets", "mlflow-init", "airflow-init"}
     seen = {n for n, each in SERVICES.items() if "./specs:/specs:ro" in each.get("volumes", ())}

@@ -1,12 +1,10 @@
 """The page "Your own machine in ten minutes", walked with real drives."""
 
-import os
 import re
 import shlex
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 from presagio.inference.diagnosis import explain
@@ -17,24 +15,16 @@ from presagio.training.export.parity import export_model
 from presagio.training.search.grids import SMALL_GRID
 from presagio.training.train import train_model
 from tests.commands import run_command
+from tests.drives import drive_days
 
-_DRIVES = "TEST_DRIVES_PARQUET"
 _PAGE = Path(__file__).parents[2] / "docs" / "own-machine.md"
 
 
 @pytest.fixture(scope="module")
 def readings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Days of real drives as a CSV file: all of those that failed, and some of the others."""
-    if not os.environ.get(_DRIVES):
-        pytest.skip(f"{_DRIVES} does not name a file of drives (Backblaze, 2013)")
-    days = pl.read_parquet(os.environ[_DRIVES])
-    failed = days.filter(pl.col("failure") == 1)["serial_number"].unique()
-    others = days["serial_number"].unique(maintain_order=True).gather_every(80)
-    kept = days.filter(pl.col("serial_number").is_in([*failed, *others]))
     path = tmp_path_factory.mktemp("drives") / "readings.csv"
-    kept.sample(6000, seed=0).vstack(days.filter(pl.col("failure") == 1)).unique(
-        maintain_order=True
-    ).write_csv(path)
+    drive_days(6000).write_csv(path)
     return path
 
 

@@ -38,6 +38,8 @@ def _is_for_this_world(item: pytest.Item) -> bool:
     if item.get_closest_marker("nightly") and not NIGHTLY:
         return False
     in_containers = bool(os.environ.get(COMMAND))
+    if item.get_closest_marker("both_worlds"):
+        return True
     if item.get_closest_marker("containers"):
         return in_containers
     if item.get_closest_marker("local"):

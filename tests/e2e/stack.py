@@ -23,7 +23,9 @@ from presagio.settings import Settings, load_settings
 from presagio.stack.layout import Layout
 from presagio.stack.processes import left_over
 from presagio.stack.state import is_running, read_status
+from presagio.storage.fleets import find_fleet
 from tests.commands import run_command
+from tests.drives import DRIVES
 from tests.readings import HEADER
 
 Found = TypeVar("Found")
@@ -36,6 +38,8 @@ TESTED = {
     # model gets is tested elsewhere.
     "PRESAGIO_TRAIN_MIN_NEW_ROWS": "10000000",
     "PRESAGIO_TRAIN_SEARCH": "small",
+    # Relative to where a command is given, as people write it.
+    "PRESAGIO_FLEETS": os.path.relpath(DRIVES),
 }
 
 
@@ -123,7 +127,7 @@ class Stack:
 
     @cached_property
     def intake(self) -> Intake:
-        return open_intake(self.settings)
+        return open_intake(find_fleet(self.settings))
 
     @property
     def processes(self) -> list[psutil.Process]:

@@ -15,8 +15,9 @@ from tests.e2e.conftest import PORT_OFFSET
 from tests.e2e.stack import Stack, eventually
 from tests.pumps import PUMPS, pump_csv
 
-# What differs by the machine is the same in containers, whose compose file hands the spec on.
-pytestmark = pytest.mark.local
+# What differs by the machine is the same in containers, whose compose file hands the spec on; and
+# test_fleets.py goes the same way each time, of a machine without model and generator too.
+pytestmark = [pytest.mark.local, pytest.mark.nightly]
 
 
 @dataclass(frozen=True)

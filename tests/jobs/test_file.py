@@ -7,6 +7,7 @@ from presagio.ingest.filing import Intake
 from presagio.ingest.opening import open_intake
 from presagio.jobs.file import Filed, begin_round, file_batch, file_keys, sum_up, sweep
 from presagio.settings import Prefixes
+from presagio.storage.fleets import find_fleet
 from presagio.storage.objects import open_store
 from tests.conftest import RunningServices, free_ports
 from tests.readings import HEADER
@@ -53,7 +54,7 @@ def test_the_dags_tasks_plan_file_and_sum_up(intake: Intake, services: RunningSe
     _drop(intake, "in/bad.csv", b"")
     bucket = intake.prefixes.bucket
     prefixes = Prefixes(bucket=bucket, incoming="in/", processed="out/", curated_bucket=bucket)
-    opened = open_intake(services.settings, prefixes)
+    opened = open_intake(find_fleet(services.settings), prefixes)
     batches = begin_round(opened, run_id="manual")
     assert [len(batch["keys"]) for batch in batches] == [23, 23]  # type: ignore[arg-type]
     for batch in batches:

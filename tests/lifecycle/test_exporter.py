@@ -19,6 +19,7 @@ from presagio.deployment.provision import provision_databases
 from presagio.ingest.filing import Intake, file_object
 from presagio.lifecycle.exporter import Exporter, serve_metrics
 from presagio.storage.database import open_database
+from presagio.storage.ledger import Ledger
 from presagio.storage.objects import open_store
 from presagio.storage.promotions import Promotions
 from tests.conftest import RunningServices, free_ports
@@ -31,11 +32,12 @@ Samples = dict[tuple[str, str], float]
 
 
 def _read(text: str) -> Samples:
-    """Return each sample under its name and its first label's value."""
+    """Return each sample of the default fleet under its name and its label's value."""
     return {
-        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        (sample.name, next((v for k, v in sample.labels.items() if k != "fleet"), "")): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
+        if sample.labels.get("fleet") == "ai4i2020"
     }
 
 
@@ -93,10 +95,10 @@ def test_what_waits_grows_older_and_other_files_do_not_count(
 
 
 def test_one_thing_away_does_not_hide_the_others(
-    intake: Intake, promotions: Promotions, services: RunningServices
+    ledger: Ledger, promotions: Promotions, services: RunningServices
 ) -> None:
     away = services.settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
-    exporter = Exporter(away, intake.ledger, promotions, open_store(away))
+    exporter = Exporter(away, ledger, promotions, open_store(away))
     found = {
         (sample.name, sample.labels.get("source", "")): sample.value
         for family in exporter.collect()
@@ -108,10 +110,10 @@ def test_one_thing_away_does_not_hide_the_others(
 
 
 def test_it_is_served_until_told_to_stop(
-    intake: Intake, promotions: Promotions, services: RunningServices
+    ledger: Ledger, promotions: Promotions, services: RunningServices
 ) -> None:
     settings, stop, port = services.settings, threading.Event(), free_ports().api
-    exporter = Exporter(settings, intake.ledger, promotions, open_store(settings))
+    exporter = Exporter(settings, ledger, promotions, open_store(settings))
     thread = threading.Thread(target=serve_metrics, args=(exporter, "127.0.0.1", port, stop))
     thread.start()
     try:

@@ -12,15 +12,22 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import free_ports
+from tests.pumps import PUMPS
+
 DAGS = Path(__file__).parents[2] / "airflow" / "dags"
 PARSE = """
 import json, os, runpy, sys
 
-def parse(name, **env):
+def parse(name, fleet="", **env):
     os.environ.update(env)
     before = set(sys.modules)
-    dag = runpy.run_path(f"{sys.argv[1]}/{name}.py")[name]()
+    made = runpy.run_path(f"{sys.argv[1]}/{name}.py")
+    registered = {dag.dag_id for dag, _ in DagContext.autoregistered_dags}
+    settings = load_settings()
+    dag = made["make_dag"](settings.of_fleet(fleet) if fleet else settings)
     found = {
+        "registered": sorted(dag_id for dag_id in registered if dag_id.startswith(name)),
         "id": dag.dag_id,
         "schedule": str(dag.schedule),
         "max_active_runs": dag.max_active_runs,
@@ -37,12 +44,18 @@ def parse(name, **env):
         del sys.modules[module]
     return found
 
-HEAVY = {"polars", "boto3", "alembic", "sklearn", "mlflow", "pandas", "scipy"}
+HEAVY = {"polars", "sqlalchemy", "alembic", "sklearn", "mlflow", "pandas", "scipy"}
 import airflow.sdk
+from airflow.sdk.definitions._internal.contextmanager import DagContext
+from presagio.settings import load_settings
+DagContext.current_autoregister_module_name = "__main__"
 print(json.dumps({
     name: parse(name)
     for name in ("csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify")
-} | {"scheduled": parse("train_champion", PRESAGIO_TRAIN_SCHEDULE="30 5 * * *")}))
+} | {
+    "scheduled": parse("train_champion", PRESAGIO_TRAIN_SCHEDULE="30 5 * * *"),
+    "of pumps": parse("csv_file_watcher", "pumps"),
+}))
 """
 
 
@@ -51,7 +64,13 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     home = tmp_path_factory.mktemp("airflow")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PARSE, str(DAGS)], check=False, capture_output=True,
-        env=os.environ | {"AIRFLOW_HOME": str(home)}, text=True,
+        env=os.environ | {
+            "AIRFLOW_HOME": str(home), "PRESAGIO_FLEETS": str(PUMPS),
+            # No store answers here: the fleets that the settings name have their DAGs all the same.
+            "PRESAGIO_S3_ENDPOINT": free_ports().url("s3"), "PRESAGIO_S3_ACCESS_KEY": "k",
+            "PRESAGIO_S3_SECRET_KEY": "s",
+        },
+        text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -67,6 +86,23 @@ def dag(dags: dict[str, dict[str, Any]]) -> dict[str, Any]:
 )
 def test_parsing_imports_nothing_heavy(dags: dict[str, dict[str, Any]], name: str) -> None:
     assert dags[name]["heavy"] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify"]
+)
+def test_each_fleet_has_a_dag_of_its_own(dags: dict[str, dict[str, Any]], name: str) -> None:
+    assert dags[name]["registered"] == [name, f"{name}_pumps"]
+
+
+def test_the_dag_of_another_fleet_has_its_prefixes_and_its_asset(
+    dags: dict[str, dict[str, Any]],
+) -> None:
+    dag = dags["of pumps"]
+    assert dag["id"] == "csv_file_watcher_pumps"
+    assert dag["params"]["incoming"] == "incoming/pumps/"
+    assert dag["params"]["curated"] == "curated/pumps/"
+    assert dag["outlets"] == {"announce": ["presagio_clean_data_pumps"]}
 
 
 def test_the_contracts_name(dag: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.orchestration import tasks
 from presagio.registry.writer import open_registry
-from presagio.settings import Settings
+from presagio.settings import MONITORING, Settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Promotions
 from tests.filing import file_body
@@ -99,7 +99,7 @@ def _drift_is_watched(plant: Settings, plant_intake: Intake, rows: pl.DataFrame)
     page = plant_intake.store.read(plant.data_bucket, found.place or "")
     assert page is not None
     assert b"drift" in page[0].lower()
-    latest = plant_intake.store.read(plant.data_bucket, LATEST)
+    latest = plant_intake.store.read(plant.data_bucket, MONITORING + LATEST)
     assert latest is not None
     numbers = json.loads(latest[0])
     assert numbers["columns"]["torque_nm"]["drifted"] == 1
@@ -127,5 +127,6 @@ def _exported(plant: Settings, plant_intake: Intake) -> dict[tuple[str, str], fl
     finally:
         promotions.close()
     return {
-        (sample.name, next(iter(sample.labels.values()), "")): sample.value for sample in samples
+        (sample.name, next((v for k, v in sample.labels.items() if k != "fleet"), "")): sample.value
+        for sample in samples
     }

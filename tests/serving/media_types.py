@@ -39,3 +39,15 @@ for _kind, _type in {
     "ipc_stream": "application/vnd.apache.arrow.stream",
 }.items():
     schemathesis.openapi.media_type(_type, _tables().map(partial(_bytes, kind=_kind)))
+
+_FLEET = """name = "{name}"
+title = "{name}"
+[[features]]
+name = "flow"
+[target]
+name = "failed"
+"""
+schemathesis.openapi.media_type(
+    "application/toml",
+    st.sampled_from(["fans", "pumps"]).map(lambda name: _FLEET.format(name=name).encode()),
+)

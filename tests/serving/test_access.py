@@ -23,6 +23,7 @@ from presagio.serving.auth.tokens import Authority
 from presagio.serving.http.problems import RefusedError
 from presagio.settings import Settings
 from tests.conftest import free_ports
+from tests.pumps import PUMPS
 from tests.serving.conftest import SECRETS, Serve, with_secrets
 from tests.serving.odd_tokens import KEY, bad_tokens, by_hand, claims_of, odd_tokens
 
@@ -41,6 +42,10 @@ _ROUTES = [
     ("GET", "/model/card", "any"),
     ("GET", "/models", "any"),
     ("GET", "/metrics", "any"),
+    ("GET", "/fleets", "any"),
+    ("POST", "/fleets", "admin"),
+    ("GET", "/fleets/svm_prod", "any"),
+    ("DELETE", "/fleets/svm_prod", "admin"),
     ("GET", "/v2/models/svm_prod", "any"),
     ("GET", "/v2/models/svm_prod/ready", "any"),
     ("GET", "/v2/models/svm_prod/versions/1", "any"),
@@ -54,6 +59,17 @@ _ROUTES = [
     ("POST", "/token", None),
     ("POST", "/model/webhook", None),
 ]
+_OF_A_FLEET = [
+    *((method, f"/fleets/pumps{path}", scope) for method, path, scope in [
+        ("POST", "/predict", "predict"), ("POST", "/predict/batch", "predict"),
+        ("POST", "/feedback", "feedback"), ("POST", "/model/reload", "admin"),
+        ("GET", "/model", "any"), ("GET", "/model/card", "any"), ("GET", "/models", "any"),
+        ("GET", "/health/ready", None), ("GET", "/openapi.json", None),
+    ]),
+    # Who may ask nothing is not told which fleets there are.
+    ("GET", "/fleets/nowhere/model", "any"),
+    ("GET", "/fleets/nowhere/", "any"),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +77,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return with_secrets(
         Settings(
             home=tmp_path_factory.mktemp("home"),
+            fleets=(str(PUMPS),),
             mlflow_url=free_ports().url("mlflow"),
             s3_endpoint=free_ports().url("s3"),
             s3_access_key=SecretStr("key"),
@@ -114,7 +131,7 @@ def test_a_token_is_verified_or_refused_whatever_is_in_it(
         assert time.time() - 10 < principal.expires < 1e12
 
 
-@pytest.mark.parametrize(("method", "path", "scope"), _ROUTES)
+@pytest.mark.parametrize(("method", "path", "scope"), _ROUTES + _OF_A_FLEET)
 def test_every_route_with_every_kind_of_token(
     client: httpx.Client, settings: Settings, method: str, path: str, scope: str | None
 ) -> None:

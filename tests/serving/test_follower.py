@@ -125,7 +125,7 @@ def test_a_file_that_is_too_large_is_not_fetched(api: Api, tmp_path: Path) -> No
 def test_each_fault_is_logged_once_and_every_look_counted(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    unavailable = 'presagio_registry_looks_total{result="unavailable"}'
+    unavailable = 'presagio_registry_looks_total{fleet="ai4i2020",result="unavailable"}'
     for body in (b"{}", b"[]"):
         caplog.clear()
         before = api.metric(unavailable)
@@ -151,7 +151,7 @@ def test_a_bug_ends_no_loop(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         ready = api.wait(lambda r: r["degraded"])
         assert "a fault of Presagio" in ready["reason"]
         assert "PanicError: at the disco" in ready["reason"]
-    assert api.metric('presagio_registry_looks_total{result="failed"}') > 0
+    assert api.metric('presagio_registry_looks_total{fleet="ai4i2020",result="failed"}') > 0
     api.take("2")
 
 

@@ -95,7 +95,7 @@ def test_a_full_queue_drops_and_counts_and_never_waits(
         for _ in range(8):
             assert client.post("/predict", json=body).status_code == 200
         text = client.get("/metrics").text
-    assert "presagio_dropped_predictions_total 3.0" in text
+    assert 'presagio_dropped_predictions_total{fleet="ai4i2020"} 3.0' in text
 
 
 def test_what_waits_is_kept_when_the_store_is_back(
@@ -103,7 +103,7 @@ def test_what_waits_is_kept_when_the_store_is_back(
 ) -> None:
     from presagio.serving.champion.holder import load_fallback
 
-    served, metrics = load_fallback(spec), ApiMetrics()
+    served, metrics = load_fallback(spec), ApiMetrics().of(spec.name)
     recorder = Recorder(settings.model_copy(update={"record_seconds": 3600.0}), spec, metrics)
     rows = served.predictor.arrange([spec.example] * 25_000)
     recorder.many("r", rows, served.predictor.predict(rows), served)
@@ -223,11 +223,11 @@ def test_the_thread_that_writes_outlives_any_fault(
     served, metrics = load_fallback(spec), ApiMetrics()
     # Neither a disk that is gone nor anything else that is no error of ours may end it.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-    recorder = Recorder(settings, spec, metrics)
+    recorder = Recorder(settings, spec, metrics.of(spec.name))
     inputs = list(map(float, spec.example.values()))
     recorder.one("r", 7, inputs, (1.5, 0.75, True), served)
     until = time.monotonic() + 30
-    while b"presagio_recording_failures_total 0.0" in metrics.exposition():
+    while b'presagio_recording_failures_total{fleet="ai4i2020"} 0.0' in metrics.exposition():
         assert time.monotonic() < until
         time.sleep(0.05)
     monkeypatch.setattr(tempfile, "tempdir", None)

@@ -139,7 +139,7 @@ for path in ("/predict", "/predict?explain=true"):
     status, answer = ask("POST", path, os.environ["BODY"])
     assert status == 200, answer
 until = time.monotonic() + 20
-while b"presagio_recorded_predictions_total 2.0" not in ask("GET", "/metrics")[1]:
+while b'presagio_recorded_predictions_total{fleet="ai4i2020"} 2.0' not in ask("GET", "/metrics")[1]:
     assert time.monotonic() < until, ask("GET", "/metrics")[1].decode()
     time.sleep(0.05)
 after = set(sys.modules)

@@ -162,8 +162,9 @@ def test_swaps_under_load_fail_no_request_and_all_workers_agree(
     assert load.failed == []
     assert set(load.versions) == {first.version, second.version}
     text = httpx.get(f"{api.url}/metrics", headers=api.headers).text
-    assert f'presagio_model_served{{model="{first.name}",version="{first.version}"}} 2.0' in text
-    assert 'presagio_swaps_total{result="refused"} 6.0' in text
+    labels = f'fleet="ai4i2020",model="{first.name}",version="{first.version}"'
+    assert f"presagio_model_served{{{labels}}} 2.0" in text
+    assert 'presagio_swaps_total{fleet="ai4i2020",result="refused"} 6.0' in text
 
 
 def test_a_killed_worker_takes_only_its_own_requests_with_it(api: Api, spec: MachineSpec) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from presagio.errors import StackError
-from presagio.settings import load_settings
+from presagio.settings import Settings, load_settings
 from presagio.stack.credentials import (
     Credentials,
     load_credentials,
@@ -37,7 +37,7 @@ def test_secrets_are_made_once_and_kept(layout: Layout) -> None:
 
 def test_only_the_owner_can_read_them(layout: Layout) -> None:
     credentials = load_credentials(layout)
-    write_addresses(layout, Ports(), credentials, "ai4i2020")
+    write_addresses(layout, Ports(), credentials, Settings(home=layout.home))
     for path in (
         layout.home / "credentials.env",
         layout.home / "stack.env",
@@ -69,9 +69,11 @@ def test_no_secret_in_the_text_form() -> None:
 
 def test_settings_find_the_stack_by_its_home(layout: Layout) -> None:
     credentials = load_credentials(layout)
-    write_addresses(layout, Ports().moved(7), credentials, "/specs/pumps.toml")
+    pumps, others = "/specs/pumps.toml", ("/specs/fans.toml", "/more specs")
+    given = Settings(home=layout.home, machine_spec=pumps, fleets=others)
+    write_addresses(layout, Ports().moved(7), credentials, given)
     settings = load_settings(layout.home)
-    assert settings.machine_spec == "/specs/pumps.toml"
+    assert (settings.machine_spec, settings.fleets) == (pumps, others)
     assert settings.api_url == "http://127.0.0.1:8007"
     assert settings.s3_secret_key is not None
     assert settings.s3_secret_key.get_secret_value() == credentials.s3_secret_key

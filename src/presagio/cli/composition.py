@@ -13,6 +13,7 @@ from presagio.settings import Settings, load_settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from presagio.fleet import Fleet
     from presagio.ingest.filing import Intake
     from presagio.lifecycle.promotion import Promoter
     from presagio.machine.spec import MachineSpec
@@ -25,30 +26,45 @@ if TYPE_CHECKING:
 class Parts:
     """The settings of a home folder, and what they name, opened when it is first asked for.
 
+    Parameters
+    ----------
+    home
+        The home folder; found where it is not given.
+    fleet
+        Name of the fleet that it is about; the default one where it is not given.
+
     Attributes
     ----------
-    settings
-        Those of the home folder and of the environment.
+    deployment
+        The settings of the home folder and of the environment.
     """
 
-    settings: Settings
+    def __init__(self, home: Path | None, fleet: str | None = None) -> None:
+        self.deployment, self._name = load_settings(home), fleet
 
-    def __init__(self, home: Path | None) -> None:
-        self.settings = load_settings(home)
+    @property
+    def settings(self) -> Settings:
+        """The settings of the fleet."""
+        return self.deployment if self._name is None else self.fleet.settings
 
     @cached_property
-    def spec(self) -> "MachineSpec":
-        """The machine spec."""
-        from presagio.machine.spec import load_spec
+    def fleet(self) -> "Fleet":
+        """The fleet."""
+        from presagio.storage.fleets import find_fleet
 
-        return load_spec(self.settings.machine_spec)
+        return find_fleet(self.deployment, self._name)
+
+    @property
+    def spec(self) -> "MachineSpec":
+        """The fleet's machine spec."""
+        return self.fleet.spec
 
     @cached_property
     def intake(self) -> "Intake":
         """Store, ledger and what files are checked against."""
         from presagio.ingest.opening import open_intake
 
-        return open_intake(self.settings)
+        return open_intake(self.fleet)
 
     @cached_property
     def database(self) -> "Engine":

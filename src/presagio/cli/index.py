@@ -33,6 +33,7 @@ GROUPS: Mapping[str, str] = {
     "ingest": "Put files of readings through the intake: presagio ingest FILE [--wait].",
     "data": "Get readings: the real data set, or generated ones.",
     "spec": "Machine specs: draft one from data, check one, its JSON Schema for editors.",
+    "fleet": "Fleets of a running deployment: add one, list them, remove one.",
     "account": "Accounts of the API, besides the two that are built in.",
 }
 COMMANDS: Mapping[str, Entry] = {
@@ -52,7 +53,7 @@ COMMANDS: Mapping[str, Entry] = {
     "train": Entry(
         "train:train",
         "Search, train, evaluate and register a model; it becomes champion if the gate lets it.",
-        (ExitStatus.NOT_PROMOTED,),
+        (ExitStatus.NOT_PROMOTED, ExitStatus.NOT_FOUND),
     ),
     "export-fallback": Entry(
         "train:export_fallback",
@@ -61,6 +62,7 @@ COMMANDS: Mapping[str, Entry] = {
     "models": Entry(
         "models:models",
         "List the newest model versions: aliases, metrics on the held-out test set, data.",
+        (ExitStatus.NOT_FOUND,),
     ),
     "promote": Entry(
         "promote:promote",
@@ -93,7 +95,7 @@ COMMANDS: Mapping[str, Entry] = {
     "drift": Entry(
         "monitor:drift",
         "Compare the newest readings with what the champion was trained on.",
-        (ExitStatus.DRIFTED,),
+        (ExitStatus.DRIFTED, ExitStatus.NOT_FOUND),
     ),
     "exporter": Entry(
         "exporter:exporter",
@@ -111,22 +113,22 @@ COMMANDS: Mapping[str, Entry] = {
     "ingest upload": Entry(
         "ingest:upload",
         "Upload files to the incoming prefix; `presagio ingest FILE` is short for it.",
-        (ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED),
+        (ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED, ExitStatus.NOT_FOUND),
     ),
     "ingest check": Entry(
         "ingest:check",
         "Check files on this machine as the intake would, without a stack.",
-        (ExitStatus.QUARANTINED,),
+        (ExitStatus.QUARANTINED, ExitStatus.NOT_FOUND),
     ),
     "ingest sweep": Entry(
         "ingest:sweep",
         "File everything that waits below the incoming prefix, here and now, without Airflow.",
-        (ExitStatus.QUARANTINED,),
+        (ExitStatus.QUARANTINED, ExitStatus.NOT_FOUND),
     ),
     "ingest verify": Entry(
         "ingest:verify",
         "Compare ledger and buckets, row by row and object by object.",
-        (ExitStatus.DIFFERENCES,),
+        (ExitStatus.DIFFERENCES, ExitStatus.NOT_FOUND),
     ),
     "ingest again": Entry(
         "ingest:again",
@@ -145,6 +147,20 @@ COMMANDS: Mapping[str, Entry] = {
     "data generate": Entry(
         "generate:generate",
         "Generate labelled readings from the machine spec's recipe, any number in bounded memory.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "fleet add": Entry(
+        "fleet:add",
+        "Serve one more fleet, without a restart; or another spec of one that was added.",
+    ),
+    "fleet list": Entry(
+        "fleet:list_all",
+        "List the fleets, which model answers for each, and what is wrong with those at fault.",
+    ),
+    "fleet remove": Entry(
+        "fleet:remove",
+        "Serve a fleet no more that was added; its files, curated data and models stay.",
+        (ExitStatus.NOT_FOUND,),
     ),
     "account add": Entry(
         "account:add_account", "Add an account, or give an existing one a new secret."

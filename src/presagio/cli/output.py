@@ -33,6 +33,14 @@ Home = Annotated[
         help="Folder of the stack: data, logs, secrets.",
     ),
 ]
+FleetName = Annotated[
+    str | None,
+    typer.Option(
+        "--fleet",
+        metavar="NAME",
+        help="The fleet that it is about; the default fleet when not given.",
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON: one object, or one a line for a list.")
 ]

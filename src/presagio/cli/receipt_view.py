@@ -10,6 +10,7 @@ def describe_receipt(receipt: Receipt) -> dict[str, Any]:
     """Return a receipt as JSON."""
     return {
         "id": receipt.id,
+        "fleet": receipt.fleet or None,
         **vars(receipt.identity),
         **vars(receipt.outcome),
         "run_id": receipt.run_id,

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from presagio.deployment.databases import DATABASES, SUPERUSER, password_variables
 from presagio.errors import SettingsError
+from presagio.fleet import load_fleets
 from presagio.settings import Settings, load_settings
 from presagio.settings.private import reveal
 from presagio.storage.database import open_database
@@ -141,15 +142,16 @@ def provision_mlflow_users(settings: Settings) -> None:
 
 
 def provision_model(settings: Settings) -> None:
-    """Create the registered model, which belongs to who does it.
+    """Create the registered model of each fleet, which belongs to who does it.
 
     MLflow refuses a name that it does not know (403) to all but its admin, so nobody else could ask
     for the champion of a model that is still to come.
     """
     with _mlflow(settings) as client:
-        answer = client.post(_MODELS, json={"name": settings.model_name})
-        if answer.is_error and answer.json().get("error_code") != "RESOURCE_ALREADY_EXISTS":
-            answer.raise_for_status()
+        for fleet in load_fleets(settings).by_name.values():
+            answer = client.post(_MODELS, json={"name": fleet.settings.model_name})
+            if answer.is_error and answer.json().get("error_code") != "RESOURCE_ALREADY_EXISTS":
+                answer.raise_for_status()
 
 
 def provision_webhook(settings: Settings) -> None:

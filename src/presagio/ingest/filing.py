@@ -54,6 +54,8 @@ class Intake:
 
     Attributes
     ----------
+    other_fleets
+        Returns the names of fleets whose prefixes lie below this one's: what is there is theirs.
     on_step
         Called after each step, with its name.
     on_progress
@@ -65,6 +67,7 @@ class Intake:
     spec: MachineSpec
     prefixes: Prefixes
     limits: Limits = field(default_factory=Limits)
+    other_fleets: Callable[[], frozenset[str]] = frozenset
     on_step: Callable[[Step], None] = _ignore
     on_progress: Callable[[Progress], None] = _ignore
 

@@ -51,17 +51,39 @@ def is_file(key: str) -> bool:
 
 
 def incoming_files(
-    store: ObjectStore, prefixes: Prefixes, *, page_size: int = 1000
+    store: ObjectStore,
+    prefixes: Prefixes,
+    others: frozenset[str] = frozenset(),
+    *,
+    page_size: int = 1000,
 ) -> Iterator[StoredObject]:
-    """Yield the files that wait to be filed, in the order of their keys."""
+    """Yield the files that wait to be filed, in the order of their keys.
+
+    Parameters
+    ----------
+    store, prefixes
+        Where they wait.
+    others
+        Names of fleets whose files wait below this prefix too; they are left out.
+    page_size
+        How many are asked for at a time.
+    """
     for stored in store.list(prefixes.bucket, prefixes.incoming, page_size=page_size):
-        if is_file(stored.key):
+        if is_file(stored.key) and not is_of_others(stored.key, prefixes.incoming, others):
             yield stored
 
 
-def is_waiting(store: ObjectStore, prefixes: Prefixes) -> bool:
+def is_of_others(key: str, prefix: str, others: frozenset[str]) -> bool:
+    """Tell whether an object below a prefix is another fleet's: below that fleet's name."""
+    name, slash, _ = key.removeprefix(prefix).partition("/")
+    return bool(slash) and name in others
+
+
+def is_waiting(
+    store: ObjectStore, prefixes: Prefixes, others: frozenset[str] = frozenset()
+) -> bool:
     """Tell whether a file waits to be filed."""
-    return next(incoming_files(store, prefixes), None) is not None
+    return next(incoming_files(store, prefixes, others), None) is not None
 
 
 def plan_batches(intake: Intake, *, most_files: int = _MOST_FILES, workers: int = 2) -> list[Batch]:
@@ -83,7 +105,12 @@ def plan_batches(intake: Intake, *, most_files: int = _MOST_FILES, workers: int 
         one which kills its process keeps no other from being filed.
     """
     begun = {claim.identity.key for claim in intake.ledger.open_claims(intake.prefixes.bucket)}
-    waiting = list(islice(incoming_files(intake.store, intake.prefixes), most_files))
+    prefixes = intake.prefixes
+    files = incoming_files(intake.store, prefixes, intake.other_fleets())
+    waiting = list(islice(files, most_files))
+    # Asked for again: a fleet that is there now may have been added, and sent files, since.
+    others = intake.other_fleets()
+    waiting = [s for s in waiting if not is_of_others(s.key, prefixes.incoming, others)]
     fresh = [stored for stored in waiting if stored.key not in begun]
     alone = [stored for stored in waiting if stored.key in begun]
     share = max(_SMALL_BATCH, -(-len(fresh) // workers))

@@ -2,15 +2,17 @@
 
 import logging
 import time
+from functools import partial
 
+from presagio.fleet import Fleet
 from presagio.ingest.checking import Limits
 from presagio.ingest.compression import Caps
 from presagio.ingest.filing import Intake, Progress
 from presagio.machine.headers import HeaderLimits
-from presagio.machine.spec import load_spec
 from presagio.readings.process.reader_limits import reader_limits
 from presagio.settings import Prefixes, Settings
 from presagio.storage.database import open_database
+from presagio.storage.fleets import other_names
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import open_store
 
@@ -43,13 +45,13 @@ def intake_limits(settings: Settings) -> Limits:
     return Limits(share, caps, headers, reader, settings.readers, sheet)
 
 
-def open_intake(settings: Settings, prefixes: Prefixes | None = None) -> Intake:
-    """Open store and ledger as the settings say; neither is asked for anything yet.
+def open_intake(fleet: Fleet, prefixes: Prefixes | None = None) -> Intake:
+    """Open the store and the ledger of a fleet; neither is asked for anything yet.
 
     Parameters
     ----------
-    settings
-        Addresses, secrets and limits.
+    fleet
+        Its machine spec, and its settings: addresses, secrets and limits.
     prefixes
         Where to read and write, in place of what the settings say.
 
@@ -58,11 +60,16 @@ def open_intake(settings: Settings, prefixes: Prefixes | None = None) -> Intake:
     SettingsError
         If an address or a secret is not set.
     """
+    settings = fleet.settings
+    store = open_store(settings)
+    # The prefixes of all others lie below those of the default fleet.
+    others = partial(other_names, settings, store) if fleet.is_default else frozenset
     return Intake(
-        open_store(settings),
-        Ledger(open_database(settings)),
-        load_spec(settings.machine_spec),
+        store,
+        Ledger(open_database(settings), settings.fleet),
+        fleet.spec,
         prefixes or settings.prefixes,
         intake_limits(settings),
+        other_fleets=others,
         on_progress=_ProgressLog(),
     )

@@ -14,9 +14,10 @@ from typing import Literal
 
 from presagio.errors import PresagioError
 from presagio.ingest.filing import Intake, file_bytes, file_object
-from presagio.ingest.incoming import incoming_files
+from presagio.ingest.incoming import incoming_files, is_of_others
 from presagio.ingest.naming import OutputKeys
 from presagio.ingest.originals import original, rewrite_outputs
+from presagio.settings import AREAS
 from presagio.storage.objects import StoredObject
 from presagio.storage.receipt import Claim, Receipt
 
@@ -117,7 +118,8 @@ class _Comparison:
         self._receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
         self._contents = _listed(intake)
         self._claims = intake.ledger.open_claims(intake.prefixes.bucket)
-        self._waiting = list(incoming_files(intake.store, intake.prefixes))
+        waiting = incoming_files(intake.store, intake.prefixes, intake.other_fleets())
+        self._waiting = list(waiting)
 
     def _repaired(self, difference: Difference, action: Callable[[], object]) -> Difference:
         if not self._repair:
@@ -219,11 +221,15 @@ class _Comparison:
             ),
         )
 
+    def _is_of_others(self, key: str, others: frozenset[str]) -> bool:
+        prefixes = (getattr(self._intake.prefixes, area) for area in AREAS)
+        return any(key.startswith(p) and is_of_others(key, p, others) for p in prefixes)
+
     def _unknown(self) -> Iterator[Difference]:
-        # Intakes of several buckets may share one curated data set.
+        # Intakes of several buckets and fleets may share one curated data set.
         ledger, curated = self._intake.ledger, self._intake.prefixes.curated_bucket
         known: set[tuple[str, str]] = set()
-        for receipt in ledger.receipts(limit=None):
+        for receipt in ledger.receipts(limit=None, every_fleet=True):
             done = receipt.outcome
             known |= {(curated, key) for key in done.curated_keys}
             written = {done.processed_key, done.quarantine_key, done.archive_key, *done.digests}
@@ -231,8 +237,11 @@ class _Comparison:
                 (receipt.identity.bucket, key) for key in written - {*done.curated_keys} if key
             }
         begun = [OutputKeys(claim, self._intake.prefixes) for claim in ledger.open_claims()]
+        others = self._intake.other_fleets()
         for where, key in sorted(self._contents.objects.keys() - known):
-            if not any(keys.has(where, key) for keys in begun):
+            if not self._is_of_others(key, others) and not any(
+                keys.has(where, key) for keys in begun
+            ):
                 yield Difference(
                     "unknown_object", f"{where}/{key}",
                     "no receipt knows this object; it is left alone",

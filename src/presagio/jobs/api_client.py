@@ -69,7 +69,7 @@ def reload_champion(settings: Settings) -> dict[str, Any]:
         As of :func:`fetch_token`.
     """
     answer = httpx.post(
-        f"{settings.api_url}/model/reload",
+        f"{settings.api_url}{settings.fleet_route}/model/reload",
         headers=authorization(settings, "admin"),
         timeout=_RELOAD_LIMIT_S,
     )

@@ -25,10 +25,10 @@ from presagio.registry.loading import load_version
 from presagio.registry.versions import REFERENCE, RegisteredVersion
 from presagio.registry.writer import Registry
 from presagio.scoring.frames import score_frame
-from presagio.settings import Settings
+from presagio.settings import MONITORING, Settings
 
 _log = logging.getLogger(__name__)
-_PLACE = "monitoring/drift-{at:%Y%m%dT%H%M%SZ}.html"
+_PAGE = "drift-{at:%Y%m%dT%H%M%SZ}.html"
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ def _table(frame: pl.DataFrame, spec: MachineSpec) -> dict[str, NDArray[np.float
 
 
 def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
+    registry.ensure_model()
     try:
         champion = registry.resolve()
     except NoChampionError as err:
@@ -120,7 +121,8 @@ def _publish(
 ) -> Watched:  # fmt: skip
     """Store the report, log its metrics, and raise or clear the alert."""
     at = datetime.now(UTC)
-    place, model = _PLACE.format(at=at), f"{champion.name} version {champion.version}"
+    folder, model = settings.place(MONITORING), f"{champion.name} version {champion.version}"
+    place = folder + _PAGE.format(at=at)
     window = f"The newest {report.window_rows} readings at {at:%Y-%m-%d %H:%M} UTC"
     with tempfile.TemporaryDirectory() as scratch:
         page = write_report(Path(scratch) / "drift.html", report, model=model, window=window)
@@ -139,7 +141,7 @@ def _publish(
             },
             "alarms": {one.version: asdict(one) for one in alarm_metrics(intake)},
         }
-        intake.store.write(settings.data_bucket, LATEST, json.dumps(latest).encode())
+        intake.store.write(settings.data_bucket, folder + LATEST, json.dumps(latest).encode())
         registry.log_report(f"drift {at:%Y-%m-%d %H:%M}", report.metrics, tags, (page,))
     alerts, alerted = Alerts(settings, intake.store), False
     summary = f"newest {report.window_rows} readings: {report.in_words}"

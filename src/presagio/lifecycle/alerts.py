@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from presagio.settings import Settings
+from presagio.settings import MONITORING, Settings
 from presagio.settings.private import reveal
 from presagio.storage.objects import ObjectStore
 
 _log = logging.getLogger(__name__)
 _LIMIT_S = 10.0
-_PLACE = "monitoring/alert-{kind}.json"
 
 
 @dataclass(frozen=True)
@@ -90,11 +89,14 @@ class Alerts:
             return False
         return True
 
+    def _place(self, kind: str) -> str:
+        return f"{self._settings.place(MONITORING)}alert-{kind}.json"
+
     def _last(self, kind: str) -> _LastAlert | None:
-        read = self._store.read(self._settings.data_bucket, _PLACE.format(kind=kind))
+        read = self._store.read(self._settings.data_bucket, self._place(kind))
         found = json.loads(read[0]) if read else None
         return _LastAlert(**found) if found else None
 
     def _remember(self, kind: str, sent: _LastAlert | None) -> None:
         body = json.dumps(asdict(sent) if sent else None).encode()
-        self._store.write(self._settings.data_bucket, _PLACE.format(kind=kind), body)
+        self._store.write(self._settings.data_bucket, self._place(kind), body)

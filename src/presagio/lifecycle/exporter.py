@@ -7,25 +7,29 @@ reached is left out and said so (``presagio_source_up``): one that is down does 
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from presagio.errors import StorageError
-from presagio.ingest.incoming import is_file
-from presagio.settings import Settings
+from presagio.fleet import Fleet, load_fleets
+from presagio.ingest.incoming import incoming_files
+from presagio.settings import MONITORING, Settings
+from presagio.storage.fleets import read_fleets
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import ObjectStore
-from presagio.storage.promotions import Promotions
+from presagio.storage.promotions import Kind, Promotions
 
 # What the last look for drift found, beside its page.
-LATEST = "monitoring/latest.json"
+LATEST = "latest.json"
 _MOST_WAITING = 10_000
+_UP = "1 for what could be asked for metrics."
 COLUMN_METRICS = {
     "psi": "Population stability index of a column, newest readings against training data.",
     "usual_psi": "What that index is at most while nothing has drifted.",
@@ -41,106 +45,155 @@ ALARM_METRICS = {
     "right": "Alarms among them that were right.",
 }
 _log = logging.getLogger(__name__)
+_Source = Callable[[Fleet], Iterable[Metric]]
 
 
-def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"presagio_{name}", text, value=value)
+class _Samples:
+    """Makes metrics of one fleet, whose name is the last label of each."""
+
+    def __init__(self, fleet: str) -> None:
+        self._fleet = fleet
+
+    def gauge(self, name: str, text: str, value: float) -> Metric:
+        """Return a metric with one value."""
+        return self.gauges(name, text, "", {"": value})
+
+    def gauges(self, name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+        """Return a metric with a value for each value of a label."""
+        return self._filled(GaugeMetricFamily, name, text, label, values)
+
+    def counters(self, name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+        """Return a metric of counts that only grow."""
+        return self._filled(CounterMetricFamily, name, text, label, values)
+
+    def _filled(
+        self, kind: Any, name: str, text: str, label: str, values: Mapping[str, float]
+    ) -> Metric:
+        family: Metric = kind(name, text, labels=[label, "fleet"] if label else ["fleet"])
+        for value, number in values.items():
+            family.add_metric([value, self._fleet] if label else [self._fleet], number)  # type: ignore[attr-defined]
+        return family
 
 
 class Exporter(Collector):
-    """Reads the metrics from where they lie, at each scrape."""
+    """Reads the metrics of all fleets from where they lie, at each scrape."""
 
     def __init__(
         self, settings: Settings, ledger: Ledger, promotions: Promotions, store: ObjectStore
     ) -> None:
         self._settings, self._store = settings, store
         self._ledger, self._promotions = ledger, promotions
-        self._first_seen: dict[str, datetime] = {}
+        self._fleets = load_fleets(settings)
+        self._first_seen: dict[tuple[str, str], datetime] = {}
 
     def collect(self) -> Iterable[Metric]:
         """Return all metrics that can be had now."""
-        up = GaugeMetricFamily(
-            "presagio_source_up", "1 for what could be asked for metrics.", labels=["source"]
-        )
-        sources: dict[str, Callable[[], Iterable[Metric]]] = {
+        found: dict[str, Metric] = {}
+
+        def add(metrics: Iterable[Metric]) -> None:
+            for metric in metrics:
+                family = found.setdefault(metric.name, metric)
+                if family is not metric:
+                    family.samples.extend(metric.samples)
+
+        add(self._served_fleets())
+        sources: dict[str, _Source] = {
             "ledger": self._intake, "decisions": self._decisions,
             "incoming": self._waiting, "watch": self._watched,
         }  # fmt: skip
-        for source, read in sources.items():
-            try:
-                yield from list(read())
-            except StorageError as err:
-                _log.error("no metrics of %s: %s", source, err)
-                up.add_metric([source], 0)
-            else:
-                up.add_metric([source], 1)
-        yield up
+        for fleet in self._fleets.by_name.values():
+            up: dict[str, float] = {}
+            for source, read in sources.items():
+                try:
+                    add(list(read(fleet)))
+                except StorageError as err:
+                    _log.error("no metrics of %s of %s: %s", source, fleet.name, err)
+                    up[source] = 0
+                else:
+                    up[source] = 1
+            add([_Samples(fleet.name).gauges("presagio_source_up", _UP, "source", up)])
+        yield from found.values()
 
-    def _intake(self) -> Iterable[Metric]:
-        files = CounterMetricFamily("presagio_files", "Files by verdict.", labels=["verdict"])
-        rows = CounterMetricFamily("presagio_intake_rows", "Rows by fate.", labels=["fate"])
-        faults = CounterMetricFamily("presagio_faults", "Faults by reason.", labels=["reason"])
-        totals = self._ledger.totals()
-        for verdict, count in totals.files.items():
-            files.add_metric([verdict], count)
-        rows.add_metric(["processed"], totals.rows_processed)
-        rows.add_metric(["quarantined"], totals.rows_quarantined)
-        for reason, count in totals.reasons.items():
-            faults.add_metric([reason], count)
-        yield from (files, rows, faults)
+    def _served_fleets(self) -> Iterable[Metric]:
+        """Look which fleets there are; while the store does not answer it is those of before."""
+        try:
+            self._fleets = read_fleets(self._settings, self._store)
+        except StorageError as err:
+            _log.error("it is not known which fleets were added: %s", err)
+        for fault in self._fleets.faults:
+            _log.error("fleet %s: %s", fault.name, fault.message)
+        faults = dict.fromkeys((fault.name for fault in self._fleets.faults), 1.0)
+        served = dict.fromkeys(self._fleets.by_name, 0.0)
+        text = "1 for a fleet that is not served, since its spec is at fault."
+        family = GaugeMetricFamily("presagio_fleet_fault", text, labels=["fleet"])
+        for name, value in (served | faults).items():
+            family.add_metric([name], value)
+        yield family
+
+    def _intake(self, fleet: Fleet) -> Iterable[Metric]:
+        made = _Samples(fleet.name)
+        totals = self._ledger.of_fleet(fleet.settings.fleet).totals()
+        yield made.counters("presagio_files", "Files by verdict.", "verdict", totals.files)
+        rows = {"processed": totals.rows_processed, "quarantined": totals.rows_quarantined}
+        yield made.counters("presagio_intake_rows", "Rows by fate.", "fate", rows)
+        yield made.counters("presagio_faults", "Faults by reason.", "reason", totals.reasons)
         if totals.last is not None:
-            text = "When the last file was filed."
-            yield _gauge("last_file_timestamp_seconds", text, totals.last.timestamp())
+            yield made.gauge(
+                "presagio_last_file_timestamp_seconds", "When the last file was filed.",
+                totals.last.timestamp(),
+            )  # fmt: skip
 
-    def _decisions(self) -> Iterable[Metric]:
-        counted = CounterMetricFamily(
-            "presagio_decisions", "Decisions about model versions, by kind.", labels=["kind"]
-        )
-        history = self._promotions.history(self._settings.model_name, limit=None)
-        for kind in ("promotion", "rollback", "refusal"):
-            counted.add_metric([kind], sum(one.decision.kind == kind for one in history))
-        yield counted
+    def _decisions(self, fleet: Fleet) -> Iterable[Metric]:
+        made = _Samples(fleet.name)
+        history = self._promotions.history(fleet.settings.model_name, limit=None)
+        kinds = Counter(one.decision.kind for one in history)
+        yield made.counters(
+            "presagio_decisions", "Decisions about model versions, by kind.", "kind",
+            {kind: kinds[kind] for kind in get_args(Kind)},
+        )  # fmt: skip
         taken = [one for one in history if one.decision.kind != "refusal"]
         if taken:
-            text = "When the champion became it."
-            yield _gauge("champion_timestamp_seconds", text, taken[0].created_at.timestamp())
+            yield made.gauge(
+                "presagio_champion_timestamp_seconds", "When the champion became it.",
+                taken[0].created_at.timestamp(),
+            )  # fmt: skip
 
-    def _waiting(self) -> Iterable[Metric]:
-        prefixes = self._settings.prefixes
-        found = self._store.list(prefixes.bucket, prefixes.incoming)
-        keys = (stored.key for stored in islice(found, _MOST_WAITING))
-        now = datetime.now(UTC)
-        self._first_seen = {key: self._first_seen.get(key, now) for key in keys if is_file(key)}
-        oldest = min(self._first_seen.values(), default=now)
+    def _waiting(self, fleet: Fleet) -> Iterable[Metric]:
+        made, prefixes = _Samples(fleet.name), fleet.settings.prefixes
+        others = self._fleets.other_names if fleet.is_default else frozenset[str]()
+        files = islice(incoming_files(self._store, prefixes, others), _MOST_WAITING)
+        now, before = datetime.now(UTC), self._first_seen
+        seen = {(fleet.name, one.key): before.get((fleet.name, one.key), now) for one in files}
+        kept = {place: at for place, at in before.items() if place[0] != fleet.name}
+        self._first_seen = kept | seen
         text = f"Files below the incoming prefix; {_MOST_WAITING:,} are counted at most."
-        yield _gauge("incoming_files", text, len(self._first_seen))
+        yield made.gauge("presagio_incoming_files", text, len(seen))
+        oldest = (now - min(seen.values(), default=now)).total_seconds()
         text = "Since when the longest of them has been seen there."
-        yield _gauge("incoming_oldest_seconds", text, (now - oldest).total_seconds())
+        yield made.gauge("presagio_incoming_oldest_seconds", text, oldest)
 
-    def _watched(self) -> Iterable[Metric]:
-        read = self._store.read(self._settings.data_bucket, LATEST)
+    def _watched(self, fleet: Fleet) -> Iterable[Metric]:
+        made, settings = _Samples(fleet.name), fleet.settings
+        read = self._store.read(settings.data_bucket, settings.place(MONITORING) + LATEST)
         if read is None:
             return
         look = json.loads(read[0])
         at = datetime.fromisoformat(look["at"])
-        yield _gauge(
-            "drift_checked_timestamp_seconds", "When drift was looked for.", at.timestamp()
+        yield made.gauge(
+            "presagio_drift_checked_timestamp_seconds", "When drift was looked for.",
+            at.timestamp(),
+        )  # fmt: skip
+        yield made.gauge(
+            "presagio_drift_window_rows", "Readings that were looked at.", look["rows"]
         )
-        yield _gauge("drift_window_rows", "Readings that were looked at.", look["rows"])
-        yield from _labelled("drift", "column", COLUMN_METRICS, look["columns"])
-        yield from _labelled("feedback", "version", ALARM_METRICS, look["alarms"])
-
-
-def _labelled(
-    group: str, label: str, metrics: dict[str, str], found: dict[str, dict[str, Any]]
-) -> Iterable[Metric]:
-    for metric, text in metrics.items():
-        family = GaugeMetricFamily(f"presagio_{group}_{metric}", text, labels=[label])
-        for name, values in found.items():
-            # An older version has written less.
-            if metric in values:
-                family.add_metric([name], float(values[metric]))
-        yield family
+        for group, label, metrics, found in (
+            ("drift", "column", COLUMN_METRICS, look["columns"]),
+            ("feedback", "version", ALARM_METRICS, look["alarms"]),
+        ):
+            for metric, text in metrics.items():
+                # An older version has written less.
+                values = {name: float(of[metric]) for name, of in found.items() if metric in of}
+                yield made.gauges(f"presagio_{group}_{metric}", text, label, values)
 
 
 def serve_metrics(exporter: Exporter, host: str, port: int, stop: threading.Event) -> None:

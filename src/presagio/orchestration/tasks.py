@@ -4,6 +4,7 @@ DAG files import this module each time they are parsed, every half a minute and 
 so it imports no job itself: all of them together take 4.3 s of the processor, settings 0.2 s.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,39 +12,75 @@ from typing import TYPE_CHECKING, Any
 from presagio.settings import Prefixes, Settings, load_settings
 
 if TYPE_CHECKING:
+    from presagio.fleet import Fleet
     from presagio.ingest.filing import Intake
     from presagio.lifecycle.promotion import Promoter
 
+_log = logging.getLogger(__name__)
+_PARSE_LIMIT_S = 3.0
 Params = dict[str, Any] | None
 # ruff: noqa: PLC0415 - see above
 
 
+def fleets_with_dags() -> list[Settings]:
+    """Return the settings of each fleet that has DAGs, the default fleet's first.
+
+    Each time that a DAG file is parsed, the data bucket is asked which fleets were added. While it
+    does not answer, those of the settings have their DAGs, and Airflow goes on with what it knows
+    of the others.
+    """
+    from presagio.errors import StorageError
+    from presagio.fleet import load_fleets
+    from presagio.storage.fleets import read_fleets
+    from presagio.storage.objects import open_store
+
+    settings = load_settings()
+    # Airflow gives up on a DAG file after 30 s.
+    limited = settings.model_copy(update={"s3_timeout_s": _PARSE_LIMIT_S})
+    try:
+        fleets = read_fleets(settings, open_store(limited))
+    except StorageError as err:
+        _log.warning("fleets that were added are not known now: %s", err)
+        fleets = load_fleets(settings)
+    for fault in fleets.faults:
+        _log.error("fleet %s has no DAGs: %s", fault.name, fault.message)
+    return [fleet.settings for fleet in fleets.by_name.values()]
+
+
+def _fleet(name: str) -> "Fleet":
+    from presagio.storage.fleets import find_fleet
+
+    return find_fleet(load_settings(), name or None)
+
+
 @contextmanager
-def _opened_intake(settings: Settings, prefixes: Prefixes | None = None) -> "Iterator[Intake]":
+def _opened_intake(fleet: "Fleet", prefixes: Prefixes | None = None) -> "Iterator[Intake]":
     from presagio.ingest.opening import open_intake
 
-    intake = open_intake(settings, prefixes)
+    intake = open_intake(fleet, prefixes)
     with closing(intake.ledger):
         yield intake
 
 
 @contextmanager
-def _intake_of(params: Params) -> "Iterator[Intake]":
+def _intake_of(params: Params, fleet: str) -> "Iterator[Intake]":
     """Open the intake with the prefixes that a run of the watcher was given."""
-    with _opened_intake(load_settings(), Prefixes(**(params or {}))) as intake:
+    with _opened_intake(_fleet(fleet), Prefixes(**(params or {}))) as intake:
         yield intake
 
 
 @contextmanager
-def _opened_promoter(settings: Settings, intake: "Intake") -> "Iterator[Promoter]":
+def _opened_promoter(fleet: "Fleet") -> "Iterator[Promoter]":
     from presagio.lifecycle.promotion import open_promoter
 
-    promoter = open_promoter(settings, intake.spec)
+    promoter = open_promoter(fleet.settings, fleet.spec)
     with closing(promoter.promotions):
         yield promoter
 
 
-def look_for_files(bucket: str, incoming: str) -> tuple[Callable[[], bool], float]:
+def look_for_files(
+    bucket: str, incoming: str, fleet: str | None = None
+) -> tuple[Callable[[], bool], float]:
     """Return what tells whether a file waits below a prefix, and how often to ask it, in seconds.
 
     Raises
@@ -52,87 +89,89 @@ def look_for_files(bucket: str, incoming: str) -> tuple[Callable[[], bool], floa
         If settings cannot be used.
     """
     from presagio.ingest.incoming import is_waiting
+    from presagio.storage.fleets import other_names
     from presagio.storage.objects import open_store
 
     settings = load_settings()
     store, prefixes = open_store(settings), Prefixes(bucket=bucket, incoming=incoming)
-    return lambda: is_waiting(store, prefixes), settings.watch_poll_s
+    others = frozenset() if fleet else other_names(settings, store)
+    return lambda: is_waiting(store, prefixes, others), settings.watch_poll_s
 
 
-def begin_round(params: Params, run_id: str | None) -> list[dict[str, object]]:
+def begin_round(params: Params, run_id: str | None, fleet: str = "") -> list[dict[str, object]]:
     """Plan a round of the intake: :func:`presagio.jobs.file.begin_round`."""
     from presagio.jobs import file
 
-    with _intake_of(params) as intake:
+    with _intake_of(params, fleet) as intake:
         return file.begin_round(intake, run_id=run_id)
 
 
-def file_batch(batch: dict[str, Any], params: Params, run_id: str | None) -> dict[str, int]:
+def file_batch(
+    batch: dict[str, Any], params: Params, run_id: str | None, fleet: str = ""
+) -> dict[str, int]:
     """File a batch of a round: :func:`presagio.jobs.file.file_batch`."""
     from presagio.jobs import file
 
-    with _intake_of(params) as intake:
+    with _intake_of(params, fleet) as intake:
         return file.file_batch(intake, batch, run_id=run_id)
 
 
-def sum_up(params: Params, run_id: str | None) -> dict[str, int]:
+def sum_up(params: Params, run_id: str | None, fleet: str = "") -> dict[str, int]:
     """Sum a round up: :func:`presagio.jobs.file.sum_up`."""
     from presagio.jobs import file
 
-    with _intake_of(params) as intake:
+    with _intake_of(params, fleet) as intake:
         return file.sum_up(intake, run_id=run_id or "")
 
 
-def reconcile(*, deep: bool, repair: bool) -> dict[str, int]:
+def reconcile(fleet: str = "", *, deep: bool, repair: bool) -> dict[str, int]:
     """Compare ledger and buckets: :func:`presagio.jobs.reconcile.reconcile`."""
     from presagio.jobs import reconcile
 
-    with _opened_intake(load_settings()) as intake:
+    with _opened_intake(_fleet(fleet)) as intake:
         return reconcile.reconcile(intake, deep=deep, repair=repair)
 
 
-def count_new_rows(at_least: int | None = None) -> dict[str, int]:
+def count_new_rows(at_least: int | None = None, fleet: str = "") -> dict[str, int]:
     """Count what is new to train on: :func:`presagio.jobs.new_rows.count_new_rows`."""
     from presagio.jobs import new_rows
     from presagio.storage.database import open_database
     from presagio.storage.promotions import Promotions
 
-    settings = load_settings()
+    found = _fleet(fleet)
+    settings = found.settings
     wanted = settings.train_min_new_rows if at_least is None else at_least
     promotions = Promotions(open_database(settings))
-    with _opened_intake(settings) as intake, closing(promotions):
+    with _opened_intake(found) as intake, closing(promotions):
         return new_rows.count_new_rows(
             intake, promotions, model_name=settings.model_name, wanted=wanted
         )
 
 
-def retrain(run_id: str | None) -> dict[str, Any]:
+def retrain(run_id: str | None, fleet: str = "") -> dict[str, Any]:
     """Train, register and ask the gate: :func:`presagio.jobs.train.retrain`."""
     from presagio.jobs import train
 
-    settings = load_settings()
-    with (
-        _opened_intake(settings) as intake,
-        _opened_promoter(settings, intake) as promoter,
-    ):
-        return train.retrain(settings, intake, promoter, run_id=run_id)
+    found = _fleet(fleet)
+    with _opened_intake(found) as intake, _opened_promoter(found) as promoter:
+        return train.retrain(found.settings, intake, promoter, run_id=run_id)
 
 
-def announce_champion() -> dict[str, Any]:
+def announce_champion(fleet: str = "") -> dict[str, Any]:
     """Have the API load the champion: :func:`presagio.jobs.api_client.announce_champion`."""
     from presagio.jobs import api_client
 
-    return api_client.announce_champion(load_settings())
+    return api_client.announce_champion(_fleet(fleet).settings)
 
 
-def watch_drift() -> dict[str, Any]:
+def watch_drift(fleet: str = "") -> dict[str, Any]:
     """Look for drift once: :func:`presagio.jobs.monitor.watch_drift`."""
     from presagio.jobs import monitor
     from presagio.registry.writer import open_registry
 
-    settings = load_settings()
-    with _opened_intake(settings) as intake:
-        watched = monitor.watch_drift(settings, intake, open_registry(settings))
+    found = _fleet(fleet)
+    with _opened_intake(found) as intake:
+        watched = monitor.watch_drift(found.settings, intake, open_registry(found.settings))
     report = watched.report
     return {
         "summary": watched.summary,

@@ -13,20 +13,19 @@ from presagio.orchestration import tasks
 class IncomingCsvTrigger(BaseTrigger):
     """Fires as soon as a CSV file lies below a prefix, and ends the waiting task by itself."""
 
-    def __init__(self, bucket: str, incoming: str) -> None:
+    def __init__(self, bucket: str, incoming: str, fleet: str | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.bucket = bucket
-        self.incoming = incoming
+        self.bucket, self.incoming, self.fleet = bucket, incoming, fleet
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments, from which the triggerer makes this object again."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {"bucket": self.bucket, "incoming": self.incoming}
+        return path, {"bucket": self.bucket, "incoming": self.incoming, "fleet": self.fleet}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """List the prefix until there is a file; a failing store fails the task, for a retry."""
         is_waiting, poll_s = await asyncio.to_thread(
-            tasks.look_for_files, self.bucket, self.incoming
+            tasks.look_for_files, self.bucket, self.incoming, self.fleet
         )
         while not await asyncio.to_thread(is_waiting):
             await asyncio.sleep(poll_s)
@@ -39,12 +38,13 @@ class WaitForIncomingCsv(BaseSensorOperator):
     template_fields: Sequence[str] = ("bucket", "incoming")
     start_from_trigger = True
 
-    def __init__(self, *, bucket: str, incoming: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, bucket: str, incoming: str, fleet: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.bucket = bucket
-        self.incoming = incoming
+        self.bucket, self.incoming = bucket, incoming
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls=f"{IncomingCsvTrigger.__module__}.{IncomingCsvTrigger.__qualname__}",
-            trigger_kwargs={"bucket": bucket, "incoming": incoming},
+            trigger_kwargs={"bucket": bucket, "incoming": incoming, "fleet": fleet},
             next_method="execute",
         )

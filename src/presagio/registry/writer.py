@@ -109,6 +109,15 @@ class Registry(RegistryReader):
         self._client = MlflowClient(tracking_uri=url, registry_uri=url)
         self._url, self._experiment = url, experiment
 
+    def ensure_model(self) -> None:
+        """Create the registered model where it is not there yet.
+
+        MLflow with accounts refuses a name that it does not know to all but its admin: of a fleet
+        that was added, nobody could ask for a champion before the first training.
+        """
+        with _translated(f"create the registered model {self._name}"):
+            self._ensure_registered_model()
+
     def describe(self, version: RegisteredVersion, text: str) -> None:
         """Write Markdown beside a version and its run, where MLflow's pages show it."""
         with _translated(f"describe {version.name} version {version.version}"):

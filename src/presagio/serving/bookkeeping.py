@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from presagio.scoring.arrays import ScoredRows, score_rows
 from presagio.serving.champion.holder import Served
 from presagio.serving.logs import request_id
-from presagio.serving.prometheus import ApiMetrics
+from presagio.serving.prometheus import FleetMetrics
 from presagio.serving.recording import Recorder
 
 # Score, probability and label of one reading.
@@ -20,7 +20,7 @@ Answer = tuple[float, float, bool]
 class Bookkeeping:
     """Knows where answers are counted, and where they are kept."""
 
-    metrics: ApiMetrics
+    metrics: FleetMetrics
     recorder: Recorder
 
     def one(

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections import Counter as Counts
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prometheus_client import (
@@ -25,7 +25,7 @@ _SCORES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 
 
 class ApiMetrics:
-    """The API's metrics; one object a process."""
+    """The API's metrics; one object a process. Those of a fleet are :class:`FleetMetrics`."""
 
     def __init__(self) -> None:
         disable_created_metrics()
@@ -37,48 +37,19 @@ class ApiMetrics:
         self._seconds = Histogram(
             "presagio_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, **registered
         )
-        self.rows = Counter("presagio_rows", "Readings that were predicted.", **registered)
-        self.scores = Histogram(
-            "presagio_probability",
-            "Probabilities answered one by one.",
-            buckets=_SCORES,
-            **registered,
-        )
-        self._alarms = Counter(
-            "presagio_alarms", "Alarms answered, by likeliest failure mode.", ["mode"], **registered
-        )
-        self._swaps = Counter(
-            "presagio_swaps", "Champions taken and candidates refused.", ["result"], **registered
-        )
-        self._looks = Counter(
-            "presagio_registry_looks", "Looks at the registry, by how they ended.", ["result"],
-            **registered,
-        )  # fmt: skip
         self._refusals = Counter(
             "presagio_refusals", "Requests refused, by kind of problem.", ["kind"], **registered
-        )
-        self.recorded = Counter(
-            "presagio_recorded_predictions", "Answers that were kept.", **registered
-        )
-        self.dropped = Counter(
-            "presagio_dropped_predictions",
-            "Answers that were not: the queue was full.",
-            **registered,
-        )
-        self.recording_failures = Counter(
-            "presagio_recording_failures",
-            "Attempts to write recorded answers that failed.",
-            **registered,
         )
         self.in_flight = Gauge(
             "presagio_requests_in_flight", "Requests being answered.",
             multiprocess_mode="livesum", **registered,
         )  # fmt: skip
-        self.queue = Gauge(
-            "presagio_recording_queue_rows", "Answers that wait to be kept.",
-            multiprocess_mode="livesum", **registered,
-        )  # fmt: skip
+        self._of_fleets = _fleet_metrics(registered)
         self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
+
+    def of(self, fleet: str) -> "FleetMetrics":
+        """Return the metrics of a fleet."""
+        return FleetMetrics(self, self._of_fleets, fleet)
 
     def prepare(self, route: str, status: int) -> tuple[Any, Any]:
         """Make the counters of a route and status, which count nothing yet."""
@@ -91,19 +62,6 @@ class ApiMetrics:
         found = self._known.get((route, status)) or self.prepare(route, status)
         found[0].inc()
         found[1].observe(seconds)
-
-    def alarms(self, modes: Sequence[str | None]) -> None:
-        """Count alarms, each by its likeliest failure mode."""
-        for mode, number in Counts(modes).items():
-            self._alarms.labels(mode or "unknown").inc(number)
-
-    def swap(self, result: str) -> None:
-        """Count a champion that was taken (``swapped``) or a candidate that was ``refused``."""
-        self._swaps.labels(result).inc()
-
-    def look(self, result: str) -> None:
-        """Count a finished look: confirmed, swapped, refused, unavailable, or failed by a bug."""
-        self._looks.labels(result).inc()
 
     def refused(self, kind: str) -> None:
         """Count a refusal."""
@@ -120,6 +78,60 @@ class ApiMetrics:
         for other in others:
             beside.register(other)
         return generate_latest(registry) + generate_latest(beside)
+
+
+def _fleet_metrics(registered: dict[str, Any]) -> dict[str, Any]:
+    """Make what is counted of each fleet; its name is the first label."""
+    counters = {
+        "rows": ("presagio_rows", "Readings that were predicted.", []),
+        "alarms": ("presagio_alarms", "Alarms answered, by likeliest failure mode.", ["mode"]),
+        "swaps": ("presagio_swaps", "Champions taken and candidates refused.", ["result"]),
+        "looks": ("presagio_registry_looks", "Looks at the registry, by how they ended.",
+                  ["result"]),
+        "recorded": ("presagio_recorded_predictions", "Answers that were kept.", []),
+        "dropped": ("presagio_dropped_predictions", "Answers that were not: the queue was full.",
+                    []),
+        "recording_failures": ("presagio_recording_failures",
+                               "Attempts to write recorded answers that failed.", []),
+    }  # fmt: skip
+    found: dict[str, Any] = {
+        name: Counter(metric, text, ["fleet", *labels], **registered)
+        for name, (metric, text, labels) in counters.items()
+    }
+    found["scores"] = Histogram(
+        "presagio_probability", "Probabilities answered one by one.", ["fleet"], buckets=_SCORES,
+        **registered,
+    )  # fmt: skip
+    found["queue"] = Gauge(
+        "presagio_recording_queue_rows", "Answers that wait to be kept.", ["fleet"],
+        multiprocess_mode="livesum", **registered,
+    )  # fmt: skip
+    return found
+
+
+class FleetMetrics:
+    """What is counted of one fleet."""
+
+    def __init__(self, api: ApiMetrics, metrics: Mapping[str, Any], fleet: str) -> None:
+        self._metrics, self._fleet, self.prepare = metrics, fleet, api.prepare
+        self.rows, self.scores = metrics["rows"].labels(fleet), metrics["scores"].labels(fleet)
+        self.recorded = metrics["recorded"].labels(fleet)
+        self.dropped = metrics["dropped"].labels(fleet)
+        self.recording_failures = metrics["recording_failures"].labels(fleet)
+        self.queue = metrics["queue"].labels(fleet)
+
+    def alarms(self, modes: Sequence[str | None]) -> None:
+        """Count alarms, each by its likeliest failure mode."""
+        for mode, number in Counts(modes).items():
+            self._metrics["alarms"].labels(self._fleet, mode or "unknown").inc(number)
+
+    def swap(self, result: str) -> None:
+        """Count a champion that was taken (``swapped``) or a candidate that was ``refused``."""
+        self._metrics["swaps"].labels(self._fleet, result).inc()
+
+    def look(self, result: str) -> None:
+        """Count a finished look: confirmed, swapped, refused, unavailable, or failed by a bug."""
+        self._metrics["looks"].labels(self._fleet, result).inc()
 
 
 def forget_worker(pid: int) -> None:

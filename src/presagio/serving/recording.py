@@ -20,7 +20,7 @@ from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
 from presagio.serving.answer_block import BLOCK_ROWS, AnswerBlock, RowLayout, table_of
 from presagio.serving.champion.holder import Served
-from presagio.serving.prometheus import ApiMetrics
+from presagio.serving.prometheus import FleetMetrics
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ _CLOSE_LIMIT_S = 10.0
 class Recorder:
     """Takes answers into a bounded queue, and writes them from a thread of its own."""
 
-    def __init__(self, settings: Settings, spec: MachineSpec, metrics: ApiMetrics) -> None:
+    def __init__(self, settings: Settings, spec: MachineSpec, metrics: FleetMetrics) -> None:
         self._settings, self._spec, self._metrics = settings, spec, metrics
+        self._prefix = settings.place(PREFIX)
         self._on, self._most = settings.record_predictions, settings.record_queue_rows
         self._layout = RowLayout(len(spec.input_names))
         self._block, self._full = AnswerBlock(self._layout), deque[AnswerBlock]()
@@ -76,7 +77,7 @@ class Recorder:
             If it does not answer.
         """
         if self._on:
-            self._opened_store().head(self._settings.data_bucket, f"{PREFIX}{self._name}")
+            self._opened_store().head(self._settings.data_bucket, f"{self._prefix}{self._name}")
 
     def one(
         self, request: str, request_id: int, inputs: Iterable[float],
@@ -173,7 +174,7 @@ class Recorder:
                 self._block = AnswerBlock(self._layout)
             block = self._full[0]
         name = f"{self._name}-{next(self._numbers):06d}.parquet"
-        key = f"{PREFIX}date={datetime.now(UTC):%Y-%m-%d}/{name}"
+        key = f"{self._prefix}date={datetime.now(UTC):%Y-%m-%d}/{name}"
         self._as_file(block, name, lambda path: store.upload(self._settings.data_bucket, key, path))
         with self._lock:
             self._full.popleft()

@@ -2,9 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import SettingsConfigDict
 
 from presagio.errors import SettingsError
@@ -17,6 +24,17 @@ from presagio.settings.serving import ServingSettings
 CREDENTIALS_FILE = "credentials.env"
 ADDRESSES_FILE = "stack.env"
 _REPOSITORY = Path(__file__).parents[3]
+# Prefix, in the data bucket, of what looks for drift leave.
+MONITORING = "monitoring/"
+# Prefixes of the intake that each fleet has one of its own below.
+AREAS = ("incoming", "processed", "quarantine", "archive", "curated")
+
+
+def _resolved(spec: str) -> str:
+    """Make a path absolute: services are started in other folders than the command."""
+    path = Path(spec).expanduser()
+    is_path = path.suffix == ".toml" or os.sep in spec or path.is_dir()
+    return str(path.resolve()) if is_path else spec
 
 
 class Prefixes(BaseModel):
@@ -47,8 +65,19 @@ class Settings(LifecycleSettings, IngestSettings, AddressSettings, ServingSettin
 
     home: Annotated[Path, Field(description="Folder of the local stack: data, logs, secrets.")]
     machine_spec: Annotated[
-        str, Field(description="Name of a machine spec that ships with Presagio, or a TOML file.")
+        str,
+        Field(
+            description="Machine spec of the default fleet: the name of one that ships with "
+            "Presagio, or a TOML file."
+        ),
     ] = "ai4i2020"
+    fleets: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Machine specs of the fleets beside the default one: a folder of TOML "
+            "files, or files and names with commas between."
+        ),
+    ] = ()
     ai4i_csv: Annotated[
         Path | None, Field(description="A CSV file of labelled readings to train on.")
     ] = None
@@ -64,27 +93,84 @@ class Settings(LifecycleSettings, IngestSettings, AddressSettings, ServingSettin
         Path, Field(description="Folder with the Airflow DAG files; the repository's by default.")
     ] = _REPOSITORY / "airflow" / "dags"
 
+    # Which fleet these settings are of; empty for the default fleet. See `of_fleet`.
+    _fleet: str = PrivateAttr(default="")
+
+    @field_validator("fleets", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Take a list with commas, as people write it, besides a JSON list."""
+        if isinstance(value, str) and not value.lstrip().startswith("["):
+            return tuple(entry.strip() for entry in value.split(",") if entry.strip())
+        return value
+
+    @field_validator("fleets")
+    @classmethod
+    def _resolve_all(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        found = tuple(map(_resolved, value))
+        if any("," in spec for spec in found):
+            # They are handed on to services with commas between.
+            raise ValueError("a path of a machine spec has a comma in it")
+        return found
+
     @field_validator("machine_spec")
     @classmethod
     def _resolve(cls, value: str) -> str:
-        """Make a path absolute: services are started in other folders than the command."""
-        path = Path(value).expanduser()
-        return str(path.resolve()) if path.suffix == ".toml" else value
+        return _resolved(value)
+
+    @property
+    def fleet(self) -> str:
+        """Name of the fleet that these settings are of; empty for the default fleet."""
+        return self._fleet
+
+    def of_fleet(self, name: str) -> Self:
+        """Return the settings of another fleet: its names and places instead of the default's.
+
+        Parameters
+        ----------
+        name
+            The fleet's name, which has been checked: it becomes a part of paths and keys.
+        """
+        names = {
+            "model_name": f"svm_{name}",
+            "experiment": f"machine_failure_prediction_{name}",
+        }
+        settings = self.model_copy(update=names)
+        settings._fleet = name  # noqa: SLF001 - its own, of a copy
+        return settings
+
+    def place(self, prefix: str) -> str:
+        """Return the fleet's own prefix below one that ends with a slash."""
+        return f"{prefix}{self._fleet}/" if self._fleet else prefix
+
+    def named(self, base: str) -> str:
+        """Return the fleet's own name of something that each has one of, such as a DAG."""
+        return f"{base}_{self._fleet}" if self._fleet else base
+
+    @property
+    def fleet_route(self) -> str:
+        """What the paths of the fleet's routes of the inference API begin with."""
+        return f"/fleets/{self._fleet}" if self._fleet else ""
 
     @property
     def prefixes(self) -> Prefixes:
-        """Where the intake reads and writes by default."""
-        return Prefixes(bucket=self.s3_bucket, curated_bucket=self.data_bucket)
+        """Where the fleet's intake reads and writes by default."""
+        usual = Prefixes(bucket=self.s3_bucket, curated_bucket=self.data_bucket)
+        return usual.model_copy(update={area: self.place(getattr(usual, area)) for area in AREAS})
+
+    @property
+    def _fleet_home(self) -> Path:
+        return self.home / "fleets" / self._fleet if self._fleet else self.home
 
     @property
     def data_folder(self) -> Path:
         """Where fetched and generated data sets are kept."""
-        return self.home / "data"
+        return self._fleet_home / "data"
 
     @property
     def model_cache(self) -> Path:
         """Where artifacts fetched from the registry are kept."""
-        return self.home / "models"
+        return self._fleet_home / "models"
 
     @property
     def accounts_file(self) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from presagio.deployment.databases import DATABASES, password_variables
 from presagio.errors import StackError
-from presagio.settings import ADDRESSES_FILE, CREDENTIALS_FILE
+from presagio.settings import ADDRESSES_FILE, CREDENTIALS_FILE, Settings
 from presagio.settings.private import write_private
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
@@ -114,12 +114,13 @@ def load_credentials(layout: Layout) -> Credentials:
 
 
 def write_addresses(
-    layout: Layout, ports: Ports, credentials: Credentials, machine_spec: str
+    layout: Layout, ports: Ports, credentials: Credentials, settings: Settings
 ) -> dict[str, str]:
     """Write what clients of the stack need to find it (``stack.env``), and return it."""
     addresses = {
         "PRESAGIO_HOME": str(layout.home),
-        "PRESAGIO_MACHINE_SPEC": machine_spec,
+        "PRESAGIO_MACHINE_SPEC": settings.machine_spec,
+        "PRESAGIO_FLEETS": ",".join(settings.fleets),
         "PRESAGIO_S3_ENDPOINT": ports.url("s3"),
         "PRESAGIO_MLFLOW_URL": ports.url("mlflow"),
         "PRESAGIO_API_URL": ports.url("api"),

@@ -252,7 +252,7 @@ def build_services(
 
     Every service also gets the addresses and secrets that Presagio's own settings name.
     """
-    shared = os.environ | write_addresses(layout, ports, credentials, settings.machine_spec)
+    shared = os.environ | write_addresses(layout, ports, credentials, settings)
     shared |= {
         "PRESAGIO_S3_ACCESS_KEY": credentials.s3_access_key,
         "PRESAGIO_S3_SECRET_KEY": credentials.s3_secret_key,

@@ -19,10 +19,22 @@ def _is(table: sa.TableClause, identity: ObjectIdentity) -> list[sa.ColumnElemen
 
 
 class Ledger:
-    """Claims and receipts in PostgreSQL; failures are :class:`StorageError`."""
+    """Claims and receipts of a fleet in PostgreSQL; failures are :class:`StorageError`.
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    Parameters
+    ----------
+    engine
+        The database.
+    fleet
+        Whose they are: a fleet's name, empty for the default fleet.
+    """
+
+    def __init__(self, engine: sa.Engine, fleet: str = "") -> None:
+        self._engine, self._fleet = engine, fleet
+
+    def of_fleet(self, fleet: str) -> "Ledger":
+        """Return the ledger of another fleet, in the same database."""
+        return Ledger(self._engine, fleet)
 
     def close(self) -> None:
         """Close the connections that are kept; the next use opens new ones."""
@@ -48,7 +60,7 @@ class Ledger:
             if (found := connection.execute(again).one_or_none()) is not None:
                 return claim_of(found)
             for name in names:
-                new = insert(CLAIMS).values({**vars(identity), "name": name})
+                new = insert(CLAIMS).values({**vars(identity), "name": name, "fleet": self._fleet})
                 # Of two that want the same at once, PostgreSQL lets one have it.
                 new = new.on_conflict_do_nothing()
                 row = connection.execute(new.returning(*CLAIMS.c)).one_or_none()
@@ -71,7 +83,7 @@ class Ledger:
             identity = claim.identity
             lock = sa.func.hashtextextended(f"{identity.bucket}/{identity.sha256}", 0)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
-            yield Filing(connection, claim)
+            yield Filing(connection, claim, self._fleet)
 
     def receipts(
         self,
@@ -83,9 +95,12 @@ class Ledger:
         run_id: str | None = None,
         after: int = 0,
         limit: int | None = 100,
+        every_fleet: bool = False,
     ) -> list[Receipt]:
         """Return receipts, newest first: all, or those with what is given and after a number."""
         query = sa.select(RECEIPTS).order_by(RECEIPTS.c.id.desc()).limit(limit)
+        if not every_fleet:
+            query = query.where(RECEIPTS.c.fleet == self._fleet)
         if after:
             query = query.where(RECEIPTS.c.id > after)
         asked = {
@@ -98,19 +113,21 @@ class Ledger:
             return [receipt_of(row) for row in connection.execute(query)]
 
     def totals(self) -> Totals:
-        """Sum up all receipts."""
+        """Sum up the receipts."""
         counted = sa.select(
             RECEIPTS.c.verdict,
             sa.func.count().label("files"),
             sa.func.sum(RECEIPTS.c.rows_processed).label("processed"),
             sa.func.sum(RECEIPTS.c.rows_quarantined).label("quarantined"),
             sa.func.max(RECEIPTS.c.created_at).label("last"),
-        ).group_by(RECEIPTS.c.verdict)
+        )
+        counted = counted.where(RECEIPTS.c.fleet == self._fleet).group_by(RECEIPTS.c.verdict)
         each = sa.func.jsonb_each_text(RECEIPTS.c.reasons).table_valued("key", "value")
         times = sa.func.sum(sa.cast(each.c.value, sa.BigInteger))
         faults = (
             sa.select(each.c.key, times)
             .select_from(RECEIPTS.join(each, sa.true()))
+            .where(RECEIPTS.c.fleet == self._fleet)
             .group_by(each.c.key)
         )
         with translated(), self._engine.connect() as connection:
@@ -129,7 +146,7 @@ class Ledger:
         query = (
             sa.select(CLAIMS)
             .outerjoin(RECEIPTS, RECEIPTS.c.id == CLAIMS.c.id)
-            .where(RECEIPTS.c.id.is_(None))
+            .where(RECEIPTS.c.id.is_(None), CLAIMS.c.fleet == self._fleet)
             .order_by(CLAIMS.c.id)
         )
         if bucket is not None:
@@ -155,6 +172,7 @@ class Ledger:
             .outerjoin(RELEASES, RELEASES.c.receipt_id == RECEIPTS.c.id)
             .where(
                 RECEIPTS.c.bucket == bucket,
+                RECEIPTS.c.fleet == self._fleet,
                 RECEIPTS.c.notes["refused"].astext.in_(list(reasons)),
                 RELEASES.c.receipt_id.is_(None),
                 ~replaced,
@@ -176,7 +194,9 @@ class Ledger:
     def release(self, receipt_id: int, *, who: str, why: str) -> Receipt | None:
         """Note that a file that blocks training has been looked at; None for no such receipt."""
         with translated(), self._engine.begin() as connection:
-            query = sa.select(RECEIPTS).where(RECEIPTS.c.id == receipt_id)
+            query = sa.select(RECEIPTS).where(
+                RECEIPTS.c.id == receipt_id, RECEIPTS.c.fleet == self._fleet
+            )
             row = connection.execute(query).one_or_none()
             if row is None:
                 return None

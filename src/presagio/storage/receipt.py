@@ -86,13 +86,14 @@ class FilingOutcome:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The ledger's row for one ingested object."""
+    """The ledger's row for one ingested object; ``fleet`` is empty for the default fleet."""
 
     id: int
     identity: ObjectIdentity
     outcome: FilingOutcome
     run_id: str | None
     created_at: datetime
+    fleet: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def _identity_columns() -> list[sa.ColumnClause[Any]]:
 CLAIMS = sa.table(
     "claims",
     *_identity_columns(),
+    sa.column("fleet", sa.Text),
     sa.column("name", sa.Text),
     sa.column("attempts", sa.Integer),
     sa.column("created_at", sa.DateTime(timezone=True)),
@@ -27,6 +28,7 @@ CLAIMS = sa.table(
 RECEIPTS = sa.table(
     "receipts",
     *_identity_columns(),
+    sa.column("fleet", sa.Text),
     sa.column("verdict", sa.Text),
     sa.column("rows_in", sa.BigInteger),
     sa.column("rows_processed", sa.BigInteger),
@@ -78,7 +80,10 @@ def receipt_of(row: sa.Row[Any]) -> Receipt:
     """Return the receipt that a row of the table holds."""
     fields = row._asdict()
     outcome = FilingOutcome(**{name: fields[name] for name in FilingOutcome.__dataclass_fields__})
-    return Receipt(fields["id"], _identity(fields), outcome, fields["run_id"], fields["created_at"])
+    return Receipt(
+        fields["id"], _identity(fields), outcome, fields["run_id"], fields["created_at"],
+        fields["fleet"],
+    )  # fmt: skip
 
 
 def claim_of(row: sa.Row[Any]) -> Claim:

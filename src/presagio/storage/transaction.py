@@ -22,9 +22,8 @@ def _columns(outcome: FilingOutcome) -> dict[str, Any]:
 class Filing:
     """The open transaction in which one object is filed."""
 
-    def __init__(self, connection: sa.Connection, claim: Claim) -> None:
-        self._connection = connection
-        self._claim = claim
+    def __init__(self, connection: sa.Connection, claim: Claim, fleet: str) -> None:
+        self._connection, self._claim, self._fleet = connection, claim, fleet
 
     def earlier(self) -> Receipt | None:
         """Return the receipt of this very object, if it has been filed before."""
@@ -33,7 +32,7 @@ class Filing:
         return None if row is None else receipt_of(row)
 
     def same_bytes(self, *, but_refused_for: str | None = None) -> Receipt | None:
-        """Return the receipt of another object with the same bytes, if one has been filed.
+        """Return the receipt of another object of the fleet with the same bytes, if there is one.
 
         One that was refused for the reason ``but_refused_for`` does not count.
         """
@@ -41,6 +40,7 @@ class Filing:
         query = (
             sa.select(RECEIPTS)
             .where(
+                RECEIPTS.c.fleet == self._fleet,
                 RECEIPTS.c.bucket == identity.bucket,
                 RECEIPTS.c.sha256 == identity.sha256,
                 RECEIPTS.c.verdict != "duplicate",
@@ -55,7 +55,7 @@ class Filing:
     def commit_receipt(self, outcome: FilingOutcome, run_id: str | None) -> Receipt:
         """Write the receipt; it counts once the transaction is committed."""
         values = {**vars(self._claim.identity), **_columns(outcome)}
-        values |= {"id": self._claim.id, "run_id": run_id}
+        values |= {"id": self._claim.id, "run_id": run_id, "fleet": self._fleet}
         statement = sa.insert(RECEIPTS).values(values).returning(*RECEIPTS.c)
         return receipt_of(self._connection.execute(statement).one())
 

@@ -37,8 +37,9 @@ BYTES = [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b" " * (1 << 20)]
 def test_an_odd_file_is_no_worker(board: Board, tmp_path: Path, content: bytes) -> None:
     (tmp_path / INIT).write_bytes(content)
     assert [worker.version for worker in board.workers()] == ["1"]
-    assert b'presagio_model_served{model="m",version="1"} 1.0' in ApiMetrics().exposition(
-        WorkerCollector(board)
+    assert (
+        b'presagio_model_served{fleet="pumps",model="m",version="1"} 1.0'
+        in ApiMetrics().exposition(WorkerCollector(lambda: {"pumps": board}))
     )
     board.post(version="3")
     assert [worker.version for worker in board.workers()] == ["3"]

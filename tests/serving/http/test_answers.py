@@ -164,7 +164,7 @@ def test_the_figures_count_what_was_asked(client: httpx.Client, healthy: dict[st
     assert figure(asked) == requests + 1
     assert figure('presagio_refusals_total{kind="invalid-request"}') >= 1
     assert figure("presagio_degraded") == 1
-    assert figure('presagio_model_served{model="fallback"') == 1
+    assert figure('presagio_model_served{fleet="ai4i2020",model="fallback"') == 1
 
 
 def test_one_request_too_many_is_told_to_come_back(

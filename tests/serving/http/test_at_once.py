@@ -83,7 +83,10 @@ class Api:
 
     def counted(self) -> tuple[float, float]:
         text = self.client.get("/metrics").text
-        names = r"presagio_rows_total", r'presagio_requests_total\{route="/predict",status="200"\}'
+        names = (
+            r'presagio_rows_total\{fleet="ai4i2020"\}',
+            r'presagio_requests_total\{route="/predict",status="200"\}',
+        )
         found = [re.search(rf"(?m)^{name} (\S+)$", text) for name in names]
         rows, requests = (float(number[1]) if number else 0.0 for number in found)
         return rows, requests
@@ -210,7 +213,7 @@ def test_what_is_answered_in_one_step_is_kept_and_what_is_not_leaves_no_trace(
                 return (await client.get("/metrics")).text
 
         found = re.search(
-            r"^presagio_dropped_predictions_total (.*)$", asyncio.run(ask()), re.MULTILINE
+            r"^presagio_dropped_predictions_total\{.*\} (.*)$", asyncio.run(ask()), re.MULTILINE
         )
         assert found is not None
         return float(found[1])

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from presagio.registry.writer import open_registry
+from presagio.storage.objects import open_store
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices
@@ -24,11 +25,13 @@ _EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES") or ("200" if NIGHTLY else "1
 def test_every_operation_keeps_to_its_document(
     serve: Serve, services: RunningServices, trained: TrainedModel, tmp_path: Path
 ) -> None:
-    name = f"conformance_{uuid4().hex[:8]}"
+    name = f"conformance-{uuid4().hex[:8]}"
+    # Fleets that are added lie in a bucket that no other test looks into.
+    open_store(services.settings).create_bucket(name)
     settings = services.settings.model_copy(
         update={
             "home": tmp_path, "model_name": name, "experiment": name, "token_attempts": 10**9,
-            "record_predictions": False,
+            "record_predictions": False, "data_bucket": name,
         }
     )  # fmt: skip
     register_champion(trained, open_registry(settings), tmp_path / "files")

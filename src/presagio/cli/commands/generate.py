@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from presagio.cli.composition import Parts
-from presagio.cli.output import AsJson, Home, print_json, progress, say
+from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say
 from presagio.machine.simulation import simulate
 
 
@@ -16,11 +16,12 @@ def generate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File; else home/data/generated.csv.")
     ] = None,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Generate labelled readings from the machine spec's recipe, any number in bounded memory."""
-    parts = Parts(home)
+    parts = Parts(home, fleet)
     path = output or parts.settings.data_folder / "generated.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     spec, failures, written = parts.spec, 0, 0

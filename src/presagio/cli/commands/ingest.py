@@ -11,7 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn
 from presagio.cli.composition import Parts
 from presagio.cli.exit_status import ExitStatus, leave_unless_done
 from presagio.cli.index import first_of
-from presagio.cli.output import AsJson, Home, print_json, progress, say, warn
+from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say, warn
 from presagio.cli.receipt_view import describe_receipt, in_words, receipt_status
 from presagio.errors import DataError, UnreadableFileError
 from presagio.ingest import releasing
@@ -37,6 +37,7 @@ def upload(
     files: Files,
     wait: Annotated[bool, typer.Option(help="Wait until the watcher has filed each one.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for each.")] = 120.0,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,7 +45,7 @@ def upload(
     for path in files:
         if suffix_of(path.name) is None:
             raise typer.BadParameter(f"{path}: the intake takes {', '.join(SUFFIXES)}")
-    intake, met = Parts(home).intake, set[ExitStatus]()
+    intake, met = Parts(home, fleet).intake, set[ExitStatus]()
     uploads = [(path, upload_file(intake, path)) for path in files]
     for path, uploaded in uploads:
         receipt = wait_for_receipt(intake, uploaded, timeout_s=timeout) if wait else None
@@ -74,9 +75,11 @@ def _print_checked(path: Path, checked: CheckedFile) -> None:
         say(f"  … and {tally.rejected - len(tally.examples)} more bad rows")
 
 
-def check(files: Files, home: Home = None, as_json: AsJson = False) -> None:
+def check(
+    files: Files, fleet: FleetName = None, home: Home = None, as_json: AsJson = False
+) -> None:
     """Check files on this machine as the intake would, without a stack."""
-    parts, refused = Parts(home), False
+    parts, refused = Parts(home, fleet), False
     spec, limits = parts.spec, intake_limits(parts.settings)
     for path in files:
         try:
@@ -110,7 +113,7 @@ def check(files: Files, home: Home = None, as_json: AsJson = False) -> None:
     leave_unless_done(ExitStatus.QUARANTINED if refused else ExitStatus.DONE)
 
 
-def sweep(home: Home = None, as_json: AsJson = False) -> None:
+def sweep(fleet: FleetName = None, home: Home = None, as_json: AsJson = False) -> None:
     """File everything that waits below the incoming prefix, here and now, without Airflow."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with progress(*columns, as_json=as_json) as bar:
@@ -129,7 +132,7 @@ def sweep(home: Home = None, as_json: AsJson = False) -> None:
             else:
                 say(f"{receipt.identity.key}: {in_words(receipt)}")
 
-        intake = replace(Parts(home).intake, on_progress=show)
+        intake = replace(Parts(home, fleet).intake, on_progress=show)
         done = filing.sweep(intake, run_id=f"sweep by {getpass.getuser()}", on_filed=tell)
     if not as_json:
         counts = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in asdict(done).items())
@@ -144,11 +147,12 @@ def verify(
         bool, typer.Option(help="Repair what can be repaired; nothing is lost.")
     ] = False,
     former_name: Annotated[bool, typer.Option("--mend/--no-mend", hidden=True)] = False,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare ledger and buckets, row by row and object by object."""
-    report = compare(Parts(home).intake, deep=deep, repair=repair or former_name)
+    report = compare(Parts(home, fleet).intake, deep=deep, repair=repair or former_name)
     if as_json:
         # `mended` is what `repaired` was called before.
         found = [asdict(each) | {"mended": each.repaired} for each in report.differences]
@@ -169,6 +173,7 @@ def again(
     receipts: Annotated[
         list[int] | None, typer.Argument(help="Numbers of receipts; else all that are outdated.")
     ] = None,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -177,7 +182,7 @@ def again(
     The original bytes are checked under the machine spec of today, and what comes of them takes
     the place of what did. Without numbers it takes every file that was checked under another one.
     """
-    intake, met, failed = Parts(home).intake, set[ExitStatus](), False
+    intake, met, failed = Parts(home, fleet).intake, set[ExitStatus](), False
     chosen = receipts_of(intake, receipts) if receipts else outdated(intake)
     with progress(as_json=as_json) as bar:
         task = bar.add_task("Checking", total=len(chosen))
@@ -202,12 +207,13 @@ def again(
 def release(
     receipt: Annotated[int, typer.Argument(help="Number of the receipt.")],
     why: Annotated[str, typer.Option(help="Why training may go on without this file.")],
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Let training go on although a file was refused whole; who and why go into the ledger."""
     who = getpass.getuser()
-    done = releasing.release(Parts(home).intake, receipt, who=who, why=why)
+    done = releasing.release(Parts(home, fleet).intake, receipt, who=who, why=why)
     if as_json:
         print_json({
             "receipt": receipt, "key": done.receipt.identity.key, "who": who, "why": why,

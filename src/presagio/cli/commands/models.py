@@ -8,7 +8,16 @@ import typer
 
 from presagio.cli.composition import Parts
 from presagio.cli.decision_view import describe_decision
-from presagio.cli.output import AsJson, Home, local_time, print_json, print_table, say, warn
+from presagio.cli.output import (
+    AsJson,
+    FleetName,
+    Home,
+    local_time,
+    print_json,
+    print_table,
+    say,
+    warn,
+)
 from presagio.cli.tables import Column
 from presagio.inference.artifact import read_artifact
 from presagio.pages.model_card import card_page
@@ -68,11 +77,12 @@ def models(
     history: Annotated[
         bool, typer.Option("--history", help="List the decisions instead: what, who, why.")
     ] = False,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """List the newest model versions: aliases, metrics on the held-out test set, data."""
-    parts = Parts(home)
+    parts = Parts(home, fleet)
     name = parts.settings.model_name
     if history:
         decisions = Promotions(parts.database).history(name)
@@ -100,11 +110,12 @@ def card(
         Path | None,
         typer.Option("--output", "-o", dir_okay=False, help="File; else home/cards/NAME-N.html."),
     ] = None,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the model card of a version as a page that stands alone; open it in any browser."""
-    parts = Parts(home)
+    parts = Parts(home, fleet)
     settings, reader = parts.settings, parts.reader
     found = reader.resolve() if version is None else reader.version(version)
     artifact = read_artifact(reader.fetch(found, settings.model_cache), digest=found.digest)

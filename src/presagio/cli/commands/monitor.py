@@ -7,7 +7,7 @@ import typer
 
 from presagio.cli.composition import Parts
 from presagio.cli.exit_status import ExitStatus, leave_unless_done
-from presagio.cli.output import AsJson, Home, print_json, print_table, say, warn
+from presagio.cli.output import AsJson, FleetName, Home, print_json, print_table, say, warn
 from presagio.cli.receipt_view import describe_receipt, receipt_status
 from presagio.cli.tables import Column
 from presagio.ingest.upload import wait_for_receipt
@@ -63,6 +63,7 @@ def feedback(
     former_name: Annotated[int | None, typer.Option("--lot", hidden=True)] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the watcher has filed it.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 120.0,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -72,7 +73,7 @@ def feedback(
     the next training. Whether the model gave an alarm is taken from the columns said_alarm and
     said_version, or asked of the champion.
     """
-    parts = Parts(home)
+    parts = Parts(home, fleet)
     intake = parts.intake
     if file is None:
         _print_alarms(alarm_metrics(intake), as_json=as_json)
@@ -114,14 +115,14 @@ def _column_as_json(column: ColumnDrift) -> dict[str, object]:
     return {name: getattr(column, name) for name in wanted}
 
 
-def drift(home: Home = None, as_json: AsJson = False) -> None:
+def drift(fleet: FleetName = None, home: Home = None, as_json: AsJson = False) -> None:
     """Compare the newest readings with what the champion was trained on.
 
     The DAG monitor_drift does the same by its schedule: a page in the data bucket, metrics in
     MLflow, an alert where there is drift. "Cannot tell" means that the readings of a column follow
     each other so closely that they are worth too few independent ones.
     """
-    parts = Parts(home)
+    parts = Parts(home, fleet)
     watched = watch_drift(parts.settings, parts.intake, parts.registry)
     report = watched.report
     if as_json:

@@ -8,7 +8,7 @@ import typer
 from presagio.cli.composition import Parts
 from presagio.cli.decision_view import decision_status, describe_decision, print_decision
 from presagio.cli.exit_status import leave_unless_done
-from presagio.cli.output import AsJson, Home, print_json
+from presagio.cli.output import AsJson, FleetName, Home, print_json
 from presagio.jobs import promote as job
 
 Why = Annotated[str, typer.Option("--why", help="Why, for the ledger of promotions.")]
@@ -20,6 +20,7 @@ def promote(
     ] = None,
     why: Why = "",
     force: Annotated[bool, typer.Option("--force", help="Overrule the gate; needs --why.")] = False,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -29,7 +30,7 @@ def promote(
     """
     if force and not why:
         raise typer.BadParameter("--force needs --why: it is written down")
-    promoter, who = Parts(home).promoter, getpass.getuser()
+    promoter, who = Parts(home, fleet).promoter, getpass.getuser()
     recorded = job.promote(promoter, version, who=who, why=why, force=force)
     if as_json:
         print_json(describe_decision(recorded))
@@ -44,11 +45,12 @@ def rollback(
         str | None,
         typer.Argument(help="Number of the version; by default the champion's predecessor."),
     ] = None,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the version before the champion champion again."""
-    promoter, who = Parts(home).promoter, getpass.getuser()
+    promoter, who = Parts(home, fleet).promoter, getpass.getuser()
     recorded = job.roll_back(promoter, version, who=who, why=why)
     if as_json:
         print_json(describe_decision(recorded))

@@ -6,7 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from presagio.cli.composition import Parts
-from presagio.cli.output import AsJson, Home, local_time, print_fields, print_json, print_table
+from presagio.cli.output import (
+    AsJson,
+    FleetName,
+    Home,
+    local_time,
+    print_fields,
+    print_json,
+    print_table,
+)
 from presagio.cli.receipt_view import describe_receipt
 from presagio.cli.tables import Column
 from presagio.errors import NotFoundError
@@ -55,11 +63,13 @@ def receipts(
             metavar="VERDICT", help="Those with this verdict: processed, quarantined or duplicate."
         ),
     ] = None,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """List what became of the files: dates, counts, reasons, hashes."""
-    ledger = Ledger(Parts(home).database)
+    parts = Parts(home, fleet)
+    ledger = Ledger(parts.database, parts.settings.fleet)
     found = ledger.receipts(number=number, key=key, verdict=verdict, limit=limit)
     if number is not None and not found:
         raise NotFoundError(f"there is no receipt {number}; see: presagio receipts")

@@ -6,6 +6,7 @@ import typer
 
 from presagio.cli.composition import Parts
 from presagio.cli.output import Home
+from presagio.fleet import load_fleets
 from presagio.serving import worker
 from presagio.serving.auth.tokens import open_authority
 
@@ -23,7 +24,7 @@ def serve(
     parts = Parts(home)
     settings = parts.settings
     # What would stop each worker is reported once, and here.
-    _ = parts.spec
+    load_fleets(settings).check_any()
     open_authority(settings)
     if workers is not None:
         settings = settings.model_copy(update={"api_workers": workers})

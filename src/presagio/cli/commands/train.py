@@ -9,9 +9,9 @@ import typer
 
 from presagio.cli.composition import Parts
 from presagio.cli.exit_status import ExitStatus, leave_unless_done
-from presagio.cli.output import AsJson, Home, print_json, say
+from presagio.cli.output import AsJson, FleetName, Home, print_json, say
 from presagio.cli.training_view import print_metrics, training_progress
-from presagio.errors import NoDataError
+from presagio.errors import InvalidSpecError, NoDataError
 from presagio.machine.spec import load_spec
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def train(
     # Its name until 0.1; scripts may have it.
     rivals: Annotated[bool, typer.Option("--rivals", hidden=True)] = False,
     seed: Annotated[int, typer.Option(help="Seed of split and folds.")] = 0,
+    fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -89,9 +90,8 @@ def train(
     """
     if csv is not None and processed:
         raise typer.BadParameter("use either --csv or --processed")
-    parts = Parts(home)
-    if unless_champion and (champion := parts.reader.find_champion()) is not None:
-        _print_kept(champion, as_json=as_json)
+    parts = Parts(home, fleet)
+    if unless_champion and _is_settled(parts, as_json=as_json):
         return
     from presagio.cli.decision_view import decision_status, describe_decision, print_decision
     from presagio.jobs.promote import promote
@@ -142,6 +142,23 @@ def train(
         if decision is not None:
             print_decision(decision)
     leave_unless_done(status)
+
+
+def _is_settled(parts: Parts, *, as_json: bool) -> bool:
+    """Tell whether nothing is to be trained: there is a champion, or the spec is at fault."""
+    from presagio.fleet import load_fleets
+
+    if (champion := parts.reader.find_champion()) is not None:
+        _print_kept(champion, as_json=as_json)
+        return True
+    try:
+        _ = parts.spec
+    except InvalidSpecError as err:
+        # The other fleets go on, where there are any.
+        load_fleets(parts.deployment).check_any()
+        _print_waiting(parts.deployment.machine_spec, str(err), as_json=as_json)
+        return True
+    return False
 
 
 def _print_kept(champion: "RegisteredVersion", *, as_json: bool) -> None:

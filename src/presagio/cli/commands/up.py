@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from presagio.cli.composition import Parts
-from presagio.cli.output import Home, console
+from presagio.cli.output import Home, console, warn
 from presagio.cli.stack_view import StackView, print_welcome
 from presagio.errors import StackError
+from presagio.fleet import load_fleets
 from presagio.machine.spec import DEFAULT_SPEC
 from presagio.settings import Settings
 from presagio.stack.credentials import load_credentials
@@ -45,8 +46,12 @@ def up(
         ports = Ports().moved(port_offset).with_changes(port or [])
     except StackError as err:
         raise typer.BadParameter(str(err)) from err
-    # One that is not valid is reported here, and not by each service in its log.
-    has_demo = parts.spec.name == DEFAULT_SPEC
+    # A spec that is not valid is reported here, and not by each service in its log.
+    fleets = load_fleets(settings)
+    fleets.check_any()
+    for fault in fleets.faults:
+        warn(f"fleet {fault.name} is not served: {fault.message}")
+    has_demo = fleets.default is not None and fleets.default.name == DEFAULT_SPEC
     layout.create()
     if is_running(layout):
         raise StackError(f"a stack runs already in {layout.home}; see: presagio status")

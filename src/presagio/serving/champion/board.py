@@ -201,6 +201,16 @@ def workers_folder() -> Path | None:
     return Path(named) if named else None
 
 
-def open_board() -> Board:
-    """Return the board of the API that this process is a worker of."""
-    return Board(workers_folder())
+def open_board(of: str = "") -> Board:
+    """Return a board of the API that this process is a worker of.
+
+    Parameters
+    ----------
+    of
+        What its workers say something of, where that is not the champion of the default fleet.
+    """
+    folder = workers_folder()
+    if folder is not None and of:
+        folder = folder / of
+        folder.mkdir(exist_ok=True)
+    return Board(folder)

@@ -22,7 +22,7 @@ from presagio.serving.champion import last_good
 from presagio.serving.champion.board import Board
 from presagio.serving.champion.following import Follower
 from presagio.serving.champion.served import Served, has_fallback, load_fallback
-from presagio.serving.prometheus import ApiMetrics
+from presagio.serving.prometheus import ApiMetrics, FleetMetrics
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class Champion:
         spec: MachineSpec,
         open_reader: "Callable[[], RegistryReader]",
         board: Board | None = None,
-        metrics: ApiMetrics | None = None,
+        metrics: FleetMetrics | None = None,
     ) -> None:
         self._settings, self._spec = settings, spec
         self._open_reader = open_reader
         self._reader: RegistryReader | None = None
-        self._board, self._metrics = board or Board(None), metrics or ApiMetrics()
+        self._board, self._metrics = board or Board(None), metrics or ApiMetrics().of(spec.name)
         self.reason: str | None = "the registry has not been asked yet"
         self._refused: tuple[str, float] | None = None
         self._logged: set[str] = set()
@@ -89,7 +89,8 @@ class Champion:
         if self.current is None:
             raise NoChampionError(
                 f"no model of {self._spec.name} has been champion yet; train one: "
-                "presagio train --csv FILE"
+                f"presagio train{self._settings.fleet and ' --fleet ' + self._settings.fleet} "
+                "--csv FILE"
             )
         return self.current
 

@@ -204,3 +204,42 @@ class Reloaded(BaseModel):
     degraded: bool
     reason: str | None
     workers: list[WorkerState]
+
+
+class FleetState(BaseModel):
+    """A fleet, and the model that answers for it."""
+
+    name: Annotated[str, Field(examples=["ai4i2020"])]
+    title: str
+    default: Annotated[bool, Field(description="Whether its routes also stand without its name.")]
+    route: Annotated[
+        str, Field(description="What its routes begin with.", examples=["/fleets/pumps"])
+    ]
+    registered_model: Annotated[str, Field(examples=["svm_prod"])]
+    source: Annotated[str, Field(description="Where its machine spec comes from.")]
+    spec_sha256: Annotated[str, Field(description="SHA-256 of what the spec says.")]
+    model: str
+    version: str
+    degraded: bool
+    reason: Annotated[str | None, Field(description="Why it is degraded, or has no model.")]
+
+
+class FleetAtFault(BaseModel):
+    """A fleet that is not served, since its machine spec is at fault."""
+
+    name: str
+    source: str
+    message: Annotated[str, Field(description="What is wrong, and in which line.")]
+
+
+class FleetList(BaseModel):
+    """All fleets."""
+
+    fleets: list[FleetState]
+    faults: list[FleetAtFault]
+
+
+class RemovedFleet(BaseModel):
+    """A fleet that is served no more; its files, curated data and models stay."""
+
+    removed: str

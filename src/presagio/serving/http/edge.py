@@ -212,7 +212,12 @@ class Edge:
 
     def _count(self, scope: Scope, status: int, began: float, *, direct: bool) -> None:
         seconds = time.perf_counter() - began
-        route = scope["path"] if direct else getattr(scope.get("route"), "path", "none")
+        if direct:
+            route = scope["path"]
+        else:
+            # Fleets have applications of their own, each below its own path.
+            found = getattr(scope.get("route"), "path", None)
+            route = "none" if found is None else scope.get("root_path", "") + found
         self._metrics.answered(route, status, seconds)
         self._metrics.in_flight.set(self.in_flight)
         if status >= self._log_from:

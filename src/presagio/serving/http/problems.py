@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from presagio.errors import NoChampionError, RegistryError, StorageError
 from presagio.machine.spec import MachineSpec
@@ -193,6 +194,8 @@ class Handlers:
     async def answer(self, request: Request, err: Exception) -> Response:
         """Answer an error; what it says of our own services stays in the log."""
         refusal = self._refusal(err)
+        if refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            refusal.headers["Allow"] = _methods(request)
         self._count(refusal.kind)
         shown = None if self._browser_page is None else self._browser_page(request, refusal)
         return problem_response(refusal) if shown is None else shown
@@ -210,6 +213,13 @@ class Handlers:
             headers = dict(err.headers or {})
             return RefusedError(status, kind, status.phrase, str(err.detail), headers=headers)
         return _of_our_services(err)
+
+
+def _methods(request: Request) -> str:
+    """Return the methods that a path has; the framework names those of its first route only."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in found for method in route.methods or ()}))
 
 
 def _of_our_services(err: Exception) -> RefusedError:

@@ -35,7 +35,7 @@ PREFIX = "feedback/"
 
 
 def _predicted(
-    store: "ObjectStore", bucket: str, outcomes: Sequence[Outcome], served: Served
+    store: "ObjectStore", settings: Settings, outcomes: Sequence[Outcome], served: Served
 ) -> list[tuple[bool, str]]:
     """Return of each reading whether it was an alarm, and by which version.
 
@@ -44,7 +44,8 @@ def _predicted(
     """
     if any(outcome.said_alarm is None for outcome in outcomes):
         sent = json.dumps([outcome.model_dump() for outcome in outcomes], sort_keys=True)
-        key = f"{PREFIX}{hashlib.sha256(sent.encode()).hexdigest()}.json"
+        bucket = settings.data_bucket
+        key = f"{settings.place(PREFIX)}{hashlib.sha256(sent.encode()).hexdigest()}.json"
         before = store.read(bucket, key)
         if before is None:
             inputs = served.predictor.arrange([vars(outcome.features) for outcome in outcomes])
@@ -97,7 +98,7 @@ def _store(
     from presagio.storage.objects import open_store  # noqa: PLC0415 - a third of a second
 
     store, keys = open_store(settings), []
-    predicted = _predicted(store, settings.data_bucket, outcomes, served)
+    predicted = _predicted(store, settings, outcomes, served)
     # A file of readings has its labels in every row or in none, so failures without a mode are
     # one of their own.
     for missing in (False, True):

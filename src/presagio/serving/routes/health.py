@@ -1,6 +1,6 @@
 """Routes that say how the service is, and its metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response, Security
@@ -39,10 +39,28 @@ def check_ready(champion: Champion, warmup: Warmup) -> None:
         )  # fmt: skip
 
 
-def health_router(
-    champion: Champion, check_ready: Callable[[], None], settings: Settings
-) -> APIRouter:
-    """Make the routes that need no token."""
+def readiness_of(champion: Champion, settings: Settings) -> Readiness:
+    """Say which model answers, and whether it is the champion."""
+    served = champion.current
+    return Readiness(
+        status="ready",
+        model=served.model if served else "none",
+        version=served.version if served else "",
+        source=served.source if served else "none",
+        degraded=served.degraded if served else True,
+        reason=champion.reason,
+        auth=settings.auth,
+    )
+
+
+def health_router(readiness: Callable[[], Readiness]) -> APIRouter:
+    """Make the routes that need no token.
+
+    Parameters
+    ----------
+    readiness
+        Says which model answers, or refuses while that is not known.
+    """
     router = APIRouter(tags=["health"])
 
     @router.get("/")
@@ -58,22 +76,14 @@ def health_router(
     @router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
     async def ready() -> Readiness:
         """Say which model answers, and whether it is the champion."""
-        check_ready()
-        served = champion.current
-        return Readiness(
-            status="ready",
-            model=served.model if served else "none",
-            version=served.version if served else "",
-            source=served.source if served else "none",
-            degraded=served.degraded if served else True,
-            reason=champion.reason,
-            auth=settings.auth,
-        )
+        return readiness()
 
     return router
 
 
-def metrics_router(metrics: ApiMetrics, board: Board, executor: Executor) -> APIRouter:
+def metrics_router(
+    metrics: ApiMetrics, boards: Callable[[], Mapping[str, Board]], executor: Executor
+) -> APIRouter:
     """Make the route that Prometheus reads."""
     router = APIRouter(tags=["health"])
 
@@ -81,7 +91,7 @@ def metrics_router(metrics: ApiMetrics, board: Board, executor: Executor) -> API
     async def metrics_of_all() -> Response:
         """Give the metrics of all workers, in Prometheus's text format."""
         # It reads a file of each worker.
-        text = await executor.run(metrics.exposition, WorkerCollector(board))
+        text = await executor.run(metrics.exposition, WorkerCollector(boards))
         return Response(text, media_type=prometheus.CONTENT_TYPE)
 
     return router

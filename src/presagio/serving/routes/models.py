@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,8 +129,16 @@ def _signed(secret: str, request: Request, raw: bytes) -> bool:
     return hmac.compare_digest(signature.encode("latin-1"), f"v1,{wanted}".encode())
 
 
-def webhook_router(champion: Champion, settings: Settings) -> APIRouter:
-    """Make the route that MLflow's webhook calls."""
+def webhook_router(wake: Callable[[], None], settings: Settings) -> APIRouter:
+    """Make the route that MLflow's webhook calls.
+
+    Parameters
+    ----------
+    wake
+        Has every fleet's alias looked at soon.
+    settings
+        The webhook's secret, and how large its body may be.
+    """
     router = APIRouter(tags=["model"])
     secret = settings.mlflow_webhook_secret
 
@@ -154,7 +163,7 @@ def webhook_router(champion: Champion, settings: Settings) -> APIRouter:
                 "its secret is PRESAGIO_MLFLOW_WEBHOOK_SECRET, its clock at most 5 minutes off",
             )  # fmt: skip
         # The loop that follows the alias looks; a thousand webhooks make one look more.
-        champion.wake()
+        wake()
         return {"status": "woken"}
 
     return router

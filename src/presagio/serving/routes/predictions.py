@@ -102,6 +102,7 @@ class Predictions:
         champion: Champion, books: Bookkeeping, explanations: Executor,
     ) -> None:  # fmt: skip
         self._spec, self._wanted, self._guard = spec, wanted, guard
+        self.path = f"{settings.fleet_route}/predict"
         self._champion, self._books = champion, books
         self._most, self._explanations = settings.api_max_body_bytes, explanations
         self._keys = len(PredictRequest.model_fields) + len(spec.input_names)
@@ -166,7 +167,7 @@ class Predictions:
         answer = served.predictor.predict_one(values)
         found = explain(served.predictor, np.array(values), alarm=True)
         _as_json(read.request_id, values, answer, served, _diagnosis(self._spec, found))
-        self._books.metrics.prepare("/predict", HTTPStatus.OK)
+        self._books.metrics.prepare(self.path, HTTPStatus.OK)
 
     async def __call__(self, scope: bodies.Scope, receive: bodies.Receive, send: Send) -> None:
         """Answer as ASGI."""

@@ -1,6 +1,6 @@
 """The Open Inference Protocol, version 2, over REST: for clients that know nothing of Presagio."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -99,6 +99,14 @@ def _fault(found: CellFault | RowFault) -> FieldFault:
     return value_fault(found.rule, f"{row}.{found.rule.name}", found.reason, got)
 
 
+def no_such_model(name: str, known: Sequence[str]) -> RefusedError:
+    """Return the refusal of a model that is not served."""
+    return _refused(
+        HTTPStatus.NOT_FOUND, "no-such-model", "There is no such model",
+        f"model {name[:80]!r} is not served here; there are: {', '.join(known)}",
+    )  # fmt: skip
+
+
 class Inference:
     """Predicts rows that come as tensors."""
 
@@ -107,8 +115,8 @@ class Inference:
     ) -> None:
         self._spec, self._settings, self._champion, self._books = spec, settings, champion, books
 
-    def served(self, name: str, version: str | None) -> Served:
-        """Return the model that answers, if it is the one that is asked for.
+    def served(self, version: str | None) -> Served:
+        """Return the model that answers, if it is the version that is asked for.
 
         Raises
         ------
@@ -116,11 +124,6 @@ class Inference:
             404, if it is not.
         """
         served = self._champion.served
-        if name not in {self._settings.model_name, served.model}:
-            raise _refused(
-                HTTPStatus.NOT_FOUND, "no-such-model", "There is no such model",
-                f"model {name[:80]!r} is not served here; {served.model!r} is",
-            )  # fmt: skip
         if version is not None and version != served.version:
             raise _refused(
                 HTTPStatus.NOT_FOUND, "no-such-version", "This version is not served",
@@ -132,6 +135,11 @@ class Inference:
     def name(self) -> str:
         """Name of the registered model."""
         return self._settings.model_name
+
+    def answers_to(self, name: str) -> bool:
+        """Tell whether it answers for a model: the registered one, or the bundled one."""
+        served = self._champion.current
+        return name == self.name or (served is not None and name == served.model)
 
     def metadata(self, name: str, served: Served) -> ModelMetadata:
         """Return what the model takes and gives."""
@@ -217,8 +225,18 @@ class Inference:
         return Response(body, headers=headers, media_type="application/octet-stream")
 
 
-def v2_router(inference: Inference, check_ready: Callable[[], None]) -> APIRouter:
-    """Make the protocol's routes."""
+def v2_router(
+    inferences: Callable[[], Sequence[Inference]], check_ready: Callable[[], object]
+) -> APIRouter:
+    """Make the protocol's routes.
+
+    Parameters
+    ----------
+    inferences
+        Returns who predicts for which registered model, one a fleet.
+    check_ready
+        Refuses while it is not known what is served.
+    """
     router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
     anybody = [Security(admitted)]
     missing = problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -242,15 +260,19 @@ def v2_router(inference: Inference, check_ready: Callable[[], None]) -> APIRoute
         return Ready(ready=True)
 
     for path in ("/models/{name}", "/models/{name}/versions/{version}"):
-        _model_routes(router, path, inference, anybody, missing)
+        _model_routes(router, path, inferences, anybody, missing)
     return router
 
 
 def _model_routes(
-    router: APIRouter, path: str, inference: Inference, anybody: list[Any], missing: Any
+    router: APIRouter,
+    path: str,
+    inferences: Callable[[], Sequence[Inference]],
+    anybody: list[Any],
+    missing: Any,
 ) -> None:
-    about = "Name of the registered model."
-    Name = Annotated[str, Path(max_length=200, description=about, examples=[inference.name])]  # noqa: N806
+    about, names = "Name of the registered model.", [one.name for one in inferences()]
+    Name = Annotated[str, Path(max_length=200, description=about, examples=names[:1])]  # noqa: N806
     version: dict[str, Any] = {
         "name": "version", "in": "path", "required": True,
         "schema": {"type": "string", "maxLength": 200},
@@ -258,11 +280,15 @@ def _model_routes(
     }  # fmt: skip
     parameters = {"parameters": [version]} if path.endswith("{version}") else {}
 
-    async def asked_for(request: Request, name: Name) -> Served:
-        # The framework has no path parameter that may be missing.
-        return inference.served(name, request.path_params.get("version"))
+    async def asked_for(request: Request, name: Name) -> tuple[Inference, Served]:
+        found = inferences()
+        for inference in found:
+            if inference.answers_to(name):
+                # The framework has no path parameter that may be missing.
+                return inference, inference.served(request.path_params.get("version"))
+        raise no_such_model(name, [one.name for one in found])
 
-    Asked = Annotated[Served, Depends(asked_for)]  # noqa: N806
+    Asked = Annotated[tuple[Inference, Served], Depends(asked_for)]  # noqa: N806
     body = {
         "required": True,
         "content": {
@@ -277,16 +303,18 @@ def _model_routes(
         **problems(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     }
 
-    async def metadata(name: Name, served: Asked) -> ModelMetadata:
+    async def metadata(name: Name, asked: Asked) -> ModelMetadata:
         """Say what the model takes and gives."""
+        inference, served = asked
         return inference.metadata(name, served)
 
     async def ready(name: Name) -> Ready:
         """Say that the model answers."""
         return Ready(name=name, ready=True)
 
-    async def infer(request: Request, name: Name, served: Asked) -> Response:
+    async def infer(request: Request, name: Name, asked: Asked) -> Response:
         """Predict rows that come as tensors."""
+        inference, served = asked
         return await inference.infer(request, name, served)
 
     anybody = [*anybody, Depends(asked_for)]

@@ -1,0 +1,121 @@
+"""Fleets side by side in one stack: real drives beside the default machine, from file to rollback.
+
+In both worlds: they hand specs on in different ways, and in containers each program has rights of
+its own in S3 and MLflow.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+
+from presagio.jobs.api_client import authorization
+from presagio.machine.spec import MachineSpec
+from tests.drives import drive_days
+from tests.e2e.stack import Stack, eventually
+from tests.pumps import PUMPS, pump_csv
+
+pytestmark = pytest.mark.both_worlds
+
+_DRIVE = {"smart_1_raw": 9e7, "smart_5_raw": 900, "smart_194_raw": 30, "smart_197_raw": None}
+
+
+def _ask(stack: Stack, method: str, path: str, **what: Any) -> httpx.Response:
+    asked = authorization(stack.settings)
+    return httpx.request(
+        method, f"{stack.settings.api_url}{path}", headers=asked, timeout=30, **what
+    )
+
+
+def _predict(stack: Stack, route: str, features: Any) -> httpx.Response:
+    return _ask(stack, "POST", f"{route}/predict", json={"request_id": 1, "features": features})
+
+
+def _file(stack: Stack, fleet: str, path: Path, body: bytes) -> dict[str, Any]:
+    """Put a file through the intake of a fleet, whose DAG files it; return its receipt."""
+    path.write_bytes(body)
+    done = stack.call("ingest", path, "--fleet", fleet, "--wait", "--json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout)["receipt"])
+
+
+def _run(stack: Stack, dag: str, conf: dict[str, Any] | None = None) -> None:
+    run = stack.run_dag(dag, conf)
+    assert eventually(lambda: stack.ends(dag, run), 300)
+    assert stack.run_state(run, dag) == "success", stack.task_states(dag, run)
+
+
+def _served(stack: Stack, fleet: str) -> tuple[str, str]:
+    state = _ask(stack, "GET", f"/fleets/{fleet}").raise_for_status().json()
+    return state["model"], state["version"]
+
+
+def test_drives_and_the_default_machine_are_served_side_by_side(
+    stack: Stack, spec: MachineSpec, tmp_path: Path
+) -> None:
+    days, before = drive_days(3000), stack.ready()["version"]
+    assert _predict(stack, "", spec.example).json()["model"] == "svm_prod"
+    waiting = _predict(stack, "/fleets/drives", _DRIVE)
+    assert waiting.json()["type"] == "urn:presagio:problem:no-model"
+
+    half = len(days) // 2
+    filed = _file(stack, "drives", tmp_path / "days.csv", days[:half].write_csv().encode())
+    assert (filed["fleet"], filed["processed_key"]) == ("drives", "processed/drives/days.csv")
+    assert filed["rows_processed"] == half
+    # Its first champion, by its own DAG.
+    _run(stack, "train_champion_drives", {"min_new_rows": 1})
+    assert eventually(lambda: _served(stack, "drives") == ("svm_drives", "1"), limit_s=30)
+    answer = _predict(stack, "/fleets/drives", _DRIVE).json()
+    assert (answer["version"], answer["imputed"]) == ("1", ["smart_197_raw"])
+
+    warm = days[half:].with_columns(pl.col("smart_194_raw") + 15)
+    _file(stack, "drives", tmp_path / "warm.csv", warm.write_csv().encode())
+    _run(stack, "monitor_drift_drives")
+    drift = json.loads(stack.call("drift", "--fleet", "drives", "--json").stdout)
+    assert "smart_194_raw" in drift["drifted"]
+    assert drift["page"].startswith("monitoring/drives/drift-")
+
+    second = stack.call("train", "--fleet", "drives", "--processed", "--challenger", "--json")
+    assert second.returncode == 0, second.stderr
+    forced = stack.call("promote", "2", "--fleet", "drives", "--force", "--why", "a drill")
+    assert forced.returncode == 0, forced.stderr
+    assert eventually(lambda: _served(stack, "drives")[1] == "2", limit_s=30)
+    back = stack.call("rollback", "--fleet", "drives", "--why", "it was a drill")
+    assert back.returncode == 0, back.stderr
+    assert eventually(lambda: _served(stack, "drives")[1] == "1", limit_s=30)
+
+    _run(stack, "ingest_verify_drives", {"repair": False})
+    _run(stack, "ingest_verify", {"repair": False})
+    # Nothing of it has touched the default fleet.
+    assert stack.ready()["version"] == before
+    assert all(decision["model"] == "svm_prod" for decision in stack.decisions())
+
+
+def test_a_fleet_is_added_to_the_running_stack(stack: Stack, tmp_path: Path) -> None:
+    spec = tmp_path / "fans.toml"
+    spec.write_bytes(PUMPS.read_bytes().replace(b'name = "pumps"', b'name = "fans"', 1))
+    added = stack.call("fleet", "add", spec, "--json")
+    assert added.returncode == 0, added.stderr
+    reading = {"pressure_bar": 19, "flow": 21.0, "seal_double": True}
+    assert _predict(stack, "/fleets/fans", reading).status_code == 503
+    # Its DAGs come when Airflow reads the files again.
+    filed = _file(stack, "fans", tmp_path / "fans.csv", pump_csv(1200))
+    assert filed["processed_key"] == "processed/fans/fans.csv"
+    trained = stack.call("train", "--fleet", "fans", "--json")
+    assert trained.returncode == 0, trained.stderr
+    assert eventually(lambda: _served(stack, "fans") == ("svm_fans", "1"), limit_s=30)
+    assert _predict(stack, "/fleets/fans", reading).json()["model"] == "svm_fans"
+    with stack.airflow() as airflow:
+        dags = airflow.get("/dags?limit=100").raise_for_status().json()["dags"]
+    assert {"csv_file_watcher", "csv_file_watcher_drives", "csv_file_watcher_fans"} <= {
+        dag["dag_id"] for dag in dags
+    }
+
+    removed = stack.call("fleet", "remove", "fans")
+    assert removed.returncode == 0, removed.stderr
+    gone = _predict(stack, "/fleets/fans", reading)
+    assert gone.status_code == 404
+    assert "there are: ai4i2020, drives" in gone.json()["detail"]
