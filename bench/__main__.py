@@ -12,6 +12,7 @@ from bench import (
     attack,
     cleaning,
     files,
+    fleets,
     intake,
     models,
     serving,
@@ -26,6 +27,7 @@ from bench.sizes import Size
 
 BENCHMARKS: dict[str, Callable[[Size], None]] = {
     "stack": stack.run,
+    "fleets": fleets.run,
     "cleaning": cleaning.run,
     "watching": watching.run,
     "intake": intake.run,

@@ -52,6 +52,10 @@ class Stack:
             env=os.environ | {"PRESAGIO_HOME": str(self.home)} | env,
         )  # fmt: skip
 
+    def services(self) -> list[dict[str, Any]]:
+        """Return what the stack says of its services."""
+        return list(json.loads(self.presagio("status", "--json").stdout)["services"])
+
     def processes(self, name: str) -> list[psutil.Process]:
         """Return the stack's processes with a name in their command line."""
         found = left_over(Layout(self.home))

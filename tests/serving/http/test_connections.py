@@ -14,6 +14,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.http.connections import OPEN_ROUTES
 from presagio.settings import Settings
+from tests.pumps import PUMPS
 from tests.serving.conftest import Serve, alone, with_secrets
 
 pytestmark = pytest.mark.unit
@@ -28,7 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return with_secrets(
         alone(
             tmp_path_factory.mktemp("home"), record_predictions=False,
-            mlflow_webhook_secret=SecretStr("hook"),
+            mlflow_webhook_secret=SecretStr("hook"), fleets=(str(PUMPS),),
             api_header_seconds=0.6, api_body_seconds=0.6, api_open_body_seconds=0.3,
             api_write_seconds=0.4, api_max_concurrency=8, batch_max_seconds=30.0,
         )
@@ -96,7 +97,10 @@ def test_headers_that_never_end_are_not_waited_for(address: Address) -> None:
 def test_bodies_that_anybody_may_send_have_less_time_than_others(
     address: Address, bearer: bytes
 ) -> None:
-    for path, header in (("/token", b""), ("/model/webhook", b""), ("/predict", bearer)):
+    for path, header, is_early in (
+        ("/token", b"", True), ("/model/webhook", b"", True), ("/predict", bearer, False),
+        ("/fleets/pumps/token", b"", True), ("/fleets/pumps/predict", bearer, False),
+    ):  # fmt: skip
         head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n".encode() + header
         with socket.create_connection(address, timeout=10) as connection:
             connection.sendall(head + b"\r\n{")
@@ -105,9 +109,20 @@ def test_bodies_that_anybody_may_send_have_less_time_than_others(
                 early = _received(connection)
             except TimeoutError:
                 early = b""
-            assert bool(early) == (path in OPEN_ROUTES)
+            assert bool(early) == is_early, path
             connection.settimeout(10)
             assert _statuses(early + _received(connection)) == [408]
+
+
+@pytest.mark.parametrize("route", ["", "/fleets/pumps", "/fleets/ai4i2020"])
+def test_a_file_has_more_time_than_a_json_body(address: Address, bearer: bytes, route: str) -> None:
+    kind = b"content-type: text/csv\r\ncontent-length: 2\r\n" + bearer
+    head = f"POST {route}/predict/batch HTTP/1.1\r\nhost: x\r\n".encode() + kind + b"\r\n"
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(head + b"x")
+        time.sleep(0.8)
+        connection.sendall(b"\n")
+        assert _statuses(connection.recv(4096)) != [408]
 
 
 def test_bodies_that_anybody_may_send_are_small(client: httpx.Client, settings: Settings) -> None:
@@ -127,8 +142,8 @@ def test_every_route_with_a_body_and_without_a_token_is_known_as_such(
 
 def test_without_a_token_no_body_is_waited_for(address: Address, client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
-    paths = [path for path, about in document["paths"].items() if "post" in about]
-    for path in set(paths) - OPEN_ROUTES:
+    paths = {path for path, about in document["paths"].items() if "post" in about} - OPEN_ROUTES
+    for path in {*paths, "/fleets/pumps/predict", "/fleets/nowhere/predict"}:
         shown = path.replace("{name}", "svm_prod").replace("{version}", "1")
         head = f"POST {shown} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n".encode()
         with socket.create_connection(address, timeout=0.5) as connection:

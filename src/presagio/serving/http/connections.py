@@ -16,8 +16,18 @@ _LINGER_S = 2.0
 OPEN_ROUTES = frozenset({"/token", "/model/webhook"})
 _BATCH = "/predict/batch"
 
+_FLEETS = "/fleets/"
+
 _SLOW = b"408 Request Timeout", b"The request took too long to arrive."
 _CROWDED = b"503 Service Unavailable", b"Too many connections at a time; try again."
+
+
+def route_of(path: str) -> str:
+    """Return a path without the fleet that it begins with: each fleet has the same routes."""
+    if not path.startswith(_FLEETS):
+        return path
+    _, slash, route = path.removeprefix(_FLEETS).partition("/")
+    return slash + route if slash else path
 
 
 class TimedProtocol(PipelinedProtocol):
@@ -63,7 +73,7 @@ class TimedProtocol(PipelinedProtocol):
         active = self._active
         if active is None or active.response_complete:
             return True
-        return active.more_body and active.scope["path"] in OPEN_ROUTES
+        return active.more_body and route_of(active.scope["path"]) in OPEN_ROUTES
 
     def make_place(self) -> None:
         """Close this connection, since there are too many."""
@@ -83,10 +93,10 @@ class TimedProtocol(PipelinedProtocol):
             return settings.api_header_seconds
         if stage == "rest":
             return _LINGER_S
-        path = self.scope["path"]
-        if path in OPEN_ROUTES:
+        route = route_of(self.scope["path"])
+        if route in OPEN_ROUTES:
             return settings.api_open_body_seconds
-        return settings.batch_max_seconds if path == _BATCH else settings.api_body_seconds
+        return settings.batch_max_seconds if route == _BATCH else settings.api_body_seconds
 
     def _set_timer(self, stage: str) -> None:
         self._unset_timer()
