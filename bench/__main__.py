@@ -11,6 +11,7 @@ from collections.abc import Callable
 from bench import (
     attack,
     cleaning,
+    drives,
     files,
     fleets,
     intake,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Size], None]] = {
     "models": models.run,
     "training": training.run,
     "wide": wide.run,
+    "drives": drives.run,
     "serving": serving.run,
     "servers": third_party.run,
     "files": files.run,

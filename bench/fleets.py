@@ -1,11 +1,13 @@
 """What a second fleet costs: memory of an idle stack."""
 
+import contextlib
 import statistics
 import time
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import psutil
 
 from bench.report import table, write
 from bench.running import Stack, running_stack
@@ -27,6 +29,7 @@ name = "temperature"
 [target]
 name = "failed"
 """
+_LOOKS, _LOOK_S = 9, 2.5
 _PARTS = ("api", "airflow-triggerer", "airflow-dag-processor", "airflow-scheduler",
           "airflow-apiserver", "mlflow", "postgres", "s3")  # fmt: skip
 
@@ -38,19 +41,32 @@ def _readings(path: Path, rows: int) -> Path:
     return path
 
 
-def _memory(stack: Stack) -> dict[str, float]:
-    """Return the memory of each service, MiB, with shared pages counted once (PSS)."""
+def _sample(stack: Stack, services: dict[int, str]) -> dict[str, float]:
     found: dict[str, float] = dict.fromkeys((*_PARTS, "all"), 0.0)
-    services = {s["pid"]: s["name"] for s in stack.services() if s["pid"]}
     for process in left_over(Layout(stack.home)):
-        info = process.memory_full_info()
-        mib = float(getattr(info, "pss", info.rss)) / 2**20
-        found["all"] += mib
-        line = {process.pid, *(parent.pid for parent in process.parents())}
-        name = next((services[pid] for pid in line if pid in services), None)
-        if name in found:
-            found[name] += mib
+        # One that reads a DAG file ends by itself.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            info = process.memory_full_info()
+            mib = float(getattr(info, "pss", info.rss)) / 2**20
+            line = {process.pid, *(parent.pid for parent in process.parents())}
+            name = next((services[pid] for pid in line if pid in services), None)
+            found["all"] += mib
+            if name in found:
+                found[name] += mib
     return found
+
+
+def _memory(stack: Stack) -> dict[str, float]:
+    """Return the memory of each service, MiB, with shared pages counted once (PSS).
+
+    The median of several looks: Airflow reads its DAG files in processes of seconds.
+    """
+    services = {s["pid"]: s["name"] for s in stack.services() if s["pid"]}
+    looks = []
+    for _ in range(_LOOKS):
+        looks.append(_sample(stack, services))
+        time.sleep(_LOOK_S)
+    return {part: statistics.median(look[part] for look in looks) for part in looks[0]}
 
 
 def _measured(size: Size, *, second: bool) -> dict[str, float]:

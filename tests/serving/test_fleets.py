@@ -1,6 +1,7 @@
 """Fleets side by side in one API: their routes, models and metrics, and one more while it runs."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -164,7 +165,14 @@ def test_a_fleet_is_added_changed_and_removed_without_a_restart(
     serve: Serve, settings: Settings
 ) -> None:
     added = f"fans_{uuid4().hex[:8]}"
+
+    def threads() -> int:
+        own = ("record-predictions", "presagio-warm-up")
+        return sum(thread.name.startswith(own) for thread in threading.enumerate())
+
     with serve(settings) as client:
+        eventually(lambda: client.get("/fleets/nowhere").status_code == 404)
+        before = threads()
         unknown = client.get(f"/fleets/{added}/model")
         assert unknown.status_code == 404
         assert unknown.json()["type"] == "urn:presagio:problem:no-such-fleet"
@@ -190,6 +198,8 @@ def test_a_fleet_is_added_changed_and_removed_without_a_restart(
         assert client.delete(f"/fleets/{added}").json() == {"removed": added}
         assert client.get(f"/fleets/{added}/model").status_code == 404
         assert client.delete(f"/fleets/{added}").status_code == 404
+        # Nothing of it stays behind.
+        eventually(lambda: threads() <= before)
         assert client.post("/fleets", content=_fleet(added)).status_code == 201
     # It is there again after a restart, by what lies in the bucket.
     with serve(settings) as client:

@@ -22,9 +22,11 @@ from presagio.registry.writer import Registry, open_registry
 from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.champion.board import Board
 from presagio.settings import Settings
+from presagio.storage.objects import open_store
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion, register_version
 from tests.conftest import RunningServices, free_ports
+from tests.pumps import PUMPS
 from tests.serving.conftest import with_secrets
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -32,18 +34,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 @pytest.fixture
 def settings(services: RunningServices, tmp_path: Path) -> Settings:
-    name = uuid4().hex[:8]
-    return with_secrets(
-        services.settings.model_copy(
-            update={"model_name": f"workers_{name}", "experiment": f"workers_{name}",
-                    "home": tmp_path}
-        )
-    )  # fmt: skip
+    name = f"workers-{uuid4().hex[:8]}"
+    open_store(services.settings).create_bucket(name)
+    own = {"model_name": name, "experiment": name, "data_bucket": name, "home": tmp_path}
+    return with_secrets(services.settings.model_copy(update=own))
 
 
 def _environment(settings: Settings) -> dict[str, str]:
     wanted = (
-        "home", "model_name", "mlflow_url", "s3_endpoint", "registry_poll_s",
+        "home", "model_name", "mlflow_url", "s3_endpoint", "registry_poll_s", "data_bucket",
     )  # fmt: skip
     own = {f"PRESAGIO_{name.upper()}": str(getattr(settings, name)) for name in wanted}
     for name in ("token_secret", "client_secret", "s3_access_key", "s3_secret_key"):
@@ -182,6 +181,31 @@ def test_a_killed_worker_takes_only_its_own_requests_with_it(api: Api, spec: Mac
     # Four threads ask one request at a time each, so no more can have been in flight.
     assert len(load.failed) <= 4
     assert load.versions.total() > 100
+
+
+def test_every_worker_knows_a_fleet_when_it_was_added_and_none_when_it_was_removed(
+    api: Api,
+) -> None:
+    name = f"fans_{uuid4().hex[:8]}"
+    spec = PUMPS.read_bytes().replace(b'name = "pumps"', f'name = "{name}"'.encode(), 1)
+
+    def statuses() -> set[int]:
+        # A connection each, so that both workers are asked.
+        path = f"{api.url}/fleets/{name}/model"
+        return {httpx.get(path, headers=api.headers).status_code for _ in range(40)}
+
+    assert statuses() == {404}
+    added = httpx.post(f"{api.url}/fleets", headers=api.headers, content=spec, timeout=30)
+    assert added.status_code == 201, added.text
+    # It has no model yet.
+    assert statuses() == {503}
+    assert (
+        f'presagio_degraded{{fleet="{name}"}} 2.0'
+        in httpx.get(f"{api.url}/metrics", headers=api.headers).text
+    )
+    removed = httpx.delete(f"{api.url}/fleets/{name}", headers=api.headers, timeout=30)
+    assert removed.status_code == 200, removed.text
+    assert statuses() == {404}
 
 
 def test_a_worker_imports_nothing_that_it_does_not_need(api: Api) -> None:

@@ -112,11 +112,10 @@ def missing_words(frame: pl.DataFrame) -> tuple[str, ...]:
     return tuple(text for text in MISSING_WORDS if (cells == text).any())
 
 
-def _number(text: pl.Series) -> tuple[pl.Series, int]:
+def as_numbers(text: pl.Series) -> pl.Series:
     """Return a column as numbers, null where a cell is none, by the mark that suits most cells."""
     found = [text.to_frame("t").select(number_in(pl.col("t"), mark)).to_series() for mark in MARKS]
-    best = min(found, key=lambda numbers: numbers.null_count())
-    return best, len(best) - best.null_count()
+    return min(found, key=lambda numbers: numbers.null_count())
 
 
 def propose_column(text: pl.Series) -> DraftColumn:
@@ -128,8 +127,8 @@ def propose_column(text: pl.Series) -> DraftColumn:
     if len(counts) <= 1:
         column.notes.append("it says nothing: one value at most")
         return column
-    numbers, right = _number(known)
-    if right == len(known):
+    numbers = as_numbers(known)
+    if not numbers.null_count():
         return _numeric(column, numbers, counts, len(text))
     if _dates(known):
         column.role = "date"

@@ -13,6 +13,7 @@ from presagio.inference.measures import TOO_GOOD, separation
 from presagio.jobs.spec_columns import (
     DraftColumn,
     Names,
+    as_numbers,
     distinct,
     missing_words,
     propose_column,
@@ -21,7 +22,6 @@ from presagio.jobs.spec_columns import (
 from presagio.machine.spec import parse_spec
 from presagio.machine.units import split_header
 from presagio.readings.rules import FALSE_WORDS, TRUE_WORDS
-from presagio.readings.text_values import number_in
 
 _IMPLIES = 0.8
 # Between these a range can be made wider without an overflow.
@@ -43,7 +43,7 @@ class _Draft:
         return [c for c in self.columns if c.role in roles and c is not self.target]
 
     def numbers(self, column: DraftColumn) -> pl.Series:
-        return self.frame.select(number_in(pl.col(column.header)).alias("n")).to_series()
+        return as_numbers(self.frame[column.header])
 
     @property
     def is_true(self) -> pl.Series:

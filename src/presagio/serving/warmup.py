@@ -44,6 +44,8 @@ class Warmup:
             _log.warning("ready, though the store has not answered for %g s", self._limit_s)
         finally:
             self.done = True
+            # A fleet that is removed leaves no thread behind.
+            self._executor.close()
 
 
 def _run_steps(*steps: Callable[[], object]) -> None:
