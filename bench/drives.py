@@ -80,7 +80,7 @@ def run(size: Size) -> None:
     target = days[spec.target.name].to_numpy()
     unit = days["serial_number"].to_numpy()
     folds = list(GroupKFold(_FOLDS).split(target, target, unit))
-    trees = size.pick(500, 300, 10)
+    trees = size.pick(500, 200, 10)
     learners: dict[str, Learner] = {
         "Presagio": _presagio(spec, size.pick("full", "full", "small")),
         f"random forest, {trees} trees": _sklearn(spec, _forest(trees)),

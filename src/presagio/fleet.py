@@ -1,5 +1,6 @@
 """Fleets: which machines a deployment serves, and what each fleet has for itself."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from presagio.settings import Settings
 # What lies below `incoming/feedback/` are outcomes of the default fleet.
 _TAKEN = frozenset({"feedback"})
 _LONGEST_NAME = 64
+_NAME = re.compile("[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,11 @@ class Fleets:
         raise NotFoundError(f"there is no fleet {name!s:.80}; there are: {', '.join(self.by_name)}")
 
 
+def can_be_called(name: str) -> bool:
+    """Tell whether a fleet can have a name, which becomes a part of keys, paths and routes."""
+    return _NAME.fullmatch(name) is not None and len(name) <= _LONGEST_NAME and name not in _TAKEN
+
+
 def make_fleet(spec: MachineSpec, settings: Settings, source: str) -> Fleet:
     """Make a fleet beside the default one: its names and places follow from the spec's name.
 
@@ -125,7 +132,7 @@ def make_fleet(spec: MachineSpec, settings: Settings, source: str) -> Fleet:
     InvalidSpecError
         If a fleet cannot have this name.
     """
-    if spec.name in _TAKEN or len(spec.name) > _LONGEST_NAME:
+    if not can_be_called(spec.name):
         raise InvalidSpecError(
             f"machine spec {source}: a fleet cannot be called {spec.name:.80}; take another name "
             f"of at most {_LONGEST_NAME} letters"

@@ -101,3 +101,12 @@ def test_a_spec_that_was_damaged_in_the_bucket_stops_its_own_fleet_only(
         assert list(fleets.by_name) == ["ai4i2020", "fans"]
         assert fleets.faults[0].source == f"{settings.data_bucket}/fleets/pumps.toml"
         assert other_names(settings, store) == {"fans", "pumps"}
+
+
+def test_an_object_that_is_not_named_as_a_fleet_is_none(
+    settings: Settings, store: ObjectStore
+) -> None:
+    for name in ("a b", "..", "UP", "feedback", "x/y", "x.toml", "a" * 65, "removed/UP", ""):
+        store.write(settings.data_bucket, f"fleets/{name}.toml", _PUMPS)
+    assert list(read_fleets(settings, store).by_name) == ["ai4i2020"]
+    assert other_names(settings, store) == frozenset()

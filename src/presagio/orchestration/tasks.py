@@ -25,26 +25,26 @@ Params = dict[str, Any] | None
 def fleets_with_dags() -> list[Settings]:
     """Return the settings of each fleet that has DAGs, the default fleet's first.
 
-    Each time that a DAG file is parsed, the data bucket is asked which fleets were added. While it
-    does not answer, those of the settings have their DAGs, and Airflow goes on with what it knows
-    of the others.
+    Each time that a DAG file is parsed, the data bucket is asked which fleets were added; their
+    specs are read by the tasks. While it does not answer, those of the settings have their DAGs.
     """
     from presagio.errors import StorageError
     from presagio.fleet import load_fleets
-    from presagio.storage.fleets import read_fleets
+    from presagio.storage.fleets import added_specs
     from presagio.storage.objects import open_store
 
     settings = load_settings()
     # Airflow gives up on a DAG file after 30 s.
     limited = settings.model_copy(update={"s3_timeout_s": _PARSE_LIMIT_S})
-    try:
-        fleets = read_fleets(settings, open_store(limited))
-    except StorageError as err:
-        _log.warning("fleets that were added are not known now: %s", err)
-        fleets = load_fleets(settings)
+    fleets, added = load_fleets(settings), set[str]()
     for fault in fleets.faults:
         _log.error("fleet %s has no DAGs: %s", fault.name, fault.message)
-    return [fleet.settings for fleet in fleets.by_name.values()]
+    try:
+        added = {*added_specs(settings, open_store(limited))[0]}
+    except StorageError as err:
+        _log.warning("fleets that were added are not known now: %s", err)
+    named = [fleet.settings for fleet in fleets.by_name.values()]
+    return named + [settings.of_fleet(name) for name in sorted(added - fleets.by_name.keys())]
 
 
 def _fleet(name: str) -> "Fleet":

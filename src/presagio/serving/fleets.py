@@ -151,9 +151,7 @@ class ServedFleets(Generic[ServiceT]):
                 _log.warning("it is not known now which fleets were added: %s", err)
             return
         self._reported, self.asked = "", True
-        served = self.default
-        about = served.fleet.name if served is not None else ""
-        self._board.post(model=about, looked=began, finished=time.time())
+        self._board.post(looked=began, finished=time.time())
 
     def _opened_store(self) -> "ObjectStore":
         if self._store is None:

@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from presagio.errors import DataError, InvalidSpecError, NotFoundError
-from presagio.fleet import Fleet, FleetFault, Fleets, load_fleets, make_fleet, static_fleet
+from presagio.fleet import (
+    Fleet,
+    FleetFault,
+    Fleets,
+    can_be_called,
+    load_fleets,
+    make_fleet,
+    static_fleet,
+)
 from presagio.machine.spec import parse_spec
 from presagio.settings import Settings
 from presagio.storage.objects import ObjectStore, open_store
@@ -26,19 +34,20 @@ def _key(name: str) -> str:
 def added_specs(settings: Settings, store: ObjectStore) -> tuple[dict[str, str], frozenset[str]]:
     """Return the specs that were added, name and ETag, and the names of those removed since.
 
+    An object that is not named as a fleet can be is none.
+
     Raises
     ------
     StorageError
         If the store does not answer.
     """
-    added: dict[str, str] = {}
-    removed: set[str] = set()
+    found: dict[str, dict[str, str]] = {PREFIX: {}, _REMOVED: {}}
     for stored in store.list(settings.data_bucket, PREFIX):
-        if stored.key.startswith(_REMOVED):
-            removed.add(stored.key.removeprefix(_REMOVED).removesuffix(_SUFFIX))
-        elif stored.key.endswith(_SUFFIX):
-            added[stored.key.removeprefix(PREFIX).removesuffix(_SUFFIX)] = stored.etag
-    return added, frozenset(removed - {*added})
+        folder = _REMOVED if stored.key.startswith(_REMOVED) else PREFIX
+        name, suffix, rest = stored.key.removeprefix(folder).partition(_SUFFIX)
+        if suffix and not rest and can_be_called(name):
+            found[folder][name] = stored.etag
+    return found[PREFIX], frozenset(found[_REMOVED].keys() - found[PREFIX].keys())
 
 
 def _checked(text: bytes, settings: Settings, source: str) -> Fleet:
