@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _INSTALL_S = 60.0
+# Fleets change more seldom than champions; whoever adds one wakes all workers.
+_SELDOM = 3
 # Requests that are being answered when their fleet is removed are kept as all others are.
 _LAST_ANSWERS_S = 1.0
 
@@ -92,7 +94,8 @@ class ServedFleets(Generic[ServiceT]):
         for fleet in named.by_name.values():
             self._place(make(fleet))
         self._named = frozenset(self.services)
-        self._follower = Follower(self.look, lambda: None, board, settings.registry_poll_s)
+        poll_s = settings.registry_poll_s * _SELDOM
+        self._follower = Follower(self.look, lambda: None, board, poll_s)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
