@@ -296,7 +296,9 @@ def test_fleets_of_a_running_api(
         assert refused.status == ExitStatus.FAILED
         assert "bad.toml is not valid" in refused.err
         # A command about it finds it without a setting.
-        assert cli("models", "--fleet", "fans", home=home).status == ExitStatus.DONE
+        none = cli("models", "--fleet", "fans", home=home)
+        assert none.status == ExitStatus.DONE
+        assert "train one: presagio train --fleet fans" in none.err
         removed = cli("fleet", "remove", "fans", "--json", home=home)
         assert removed.json == {"removed": "fans"}
         assert cli("fleet", "remove", "ai4i2020", home=home).status == ExitStatus.FAILED

@@ -114,6 +114,9 @@ def test_each_fleet_has_its_routes_its_schema_and_its_champion(
         assert document["servers"] == [{"url": route}]
         assert "torque_nm" not in json.dumps(document["paths"])
         assert f"{route}/openapi.json" in client.get(f"{route}/docs").text
+        browser = {"authorization": "", "accept": "text/html"}
+        page = client.get(f"{route}/model/card", headers=browser)
+        assert f"presagio card --fleet {name}" in page.text
 
         listed = client.get("/fleets").json()
         assert [one["name"] for one in listed["fleets"]] == ["ai4i2020", name]

@@ -1,12 +1,13 @@
 """Faults of a machine spec in words: where they are, what was expected, what came."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from presagio.machine.spec_lines import SpecLines
 
+Place = tuple[int | str, ...]
 _LONGEST_SHOWN = 60
 _PLAIN = {"missing": "is missing", "extra_forbidden": "is no field of a machine spec"}
 
@@ -29,10 +30,19 @@ def _shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
+def _is_within(place: Place, others: Sequence[Place]) -> bool:
+    return any(len(other) > len(place) and other[: len(place)] == place for other in others)
+
+
 def describe_faults(err: ValidationError, text: str) -> Iterator[SpecFault]:
     """Yield each fault, with its line in the text of the file."""
-    lines = SpecLines(text)
-    for fault in err.errors(include_url=False):
+    lines, found = SpecLines(text), err.errors(include_url=False)
+    for fault in found:
+        if fault["type"] == "too_short" and _is_within(
+            fault["loc"], [each["loc"] for each in found]
+        ):
+            # Of a list whose entries are at fault the library says that it is empty, too.
+            continue
         if fault["type"] == "value_error":
             words = fault["msg"].removeprefix("Value error, ")
         elif fault["type"] in _PLAIN:

@@ -87,7 +87,7 @@ def make_app(
         Arguments of the framework: description, lifespan, servers.
     """
     # With its own copy of Swagger UI: a factory's network may not reach the usual one.
-    app = FastAPIOffline(title="Presagio", version=__version__, **about)
+    app = FastAPIOffline(**{"title": "Presagio", "version": __version__} | about)
     app.state.guard = shared.guard
     handlers = problems.Handlers(shared.metrics.refused, spec, browser_page)
     for kind in (problems.RefusedError, StorageError, RegistryError, HTTPException,
@@ -163,7 +163,7 @@ class FleetService:
         self.app: Asgi | None = None
         if not fleet.is_default:
             self.app = make_app(
-                shared, spec, self.routers, self.schemas,
+                shared, spec, self.routers, self.schemas, title=f"Presagio: {fleet.name}",
                 description=f"Predicts failures of: {spec.title}.",
                 servers=[{"url": settings.fleet_route}],
             )  # fmt: skip

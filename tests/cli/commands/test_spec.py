@@ -40,6 +40,18 @@ def test_each_fault_is_named_with_its_line(cli: Cli, tmp_path: Path) -> None:
     assert listed[0]["optional"] == 2
 
 
+def test_of_a_list_whose_only_entry_is_at_fault_it_is_not_said_that_it_is_empty(
+    cli: Cli, tmp_path: Path
+) -> None:
+    spec, feature = tmp_path / "x.toml", '[[features]]\nname = "a"\nmissing = "zero"\n'
+    spec.write_text(f'name = "x"\ntitle = "X"\n{feature}[target]\nname = "y"\n', encoding="utf-8")
+    (fault,) = cli("spec", "check", spec, "--json", home=tmp_path).json["faults"]
+    assert fault.startswith("line 5: features.0.missing: ")
+    spec.write_text('name = "x"\ntitle = "X"\nfeatures = []\n[target]\nname = "y"\n')
+    (fault,) = cli("spec", "check", spec, "--json", home=tmp_path).json["faults"]
+    assert "at least 1 item" in fault
+
+
 def test_a_file_without_a_label_says_how_to_name_one(cli: Cli, tmp_path: Path) -> None:
     data = tmp_path / "x.csv"
     data.write_text("a,b\n1,2\n2,3\n", encoding="utf-8")

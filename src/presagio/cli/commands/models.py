@@ -99,7 +99,8 @@ def models(
         return
     print_table(_VERSIONS, list(map(_version_row, versions)))
     if not versions:
-        warn(f"No version of {name} is registered yet; train one: presagio train")
+        of = f" --fleet {fleet}" if fleet else ""
+        warn(f"No version of {name} is registered yet; train one: presagio train{of}")
 
 
 def card(

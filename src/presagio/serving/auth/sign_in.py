@@ -61,6 +61,8 @@ def browser_page(request: Request, refusal: RefusedError) -> HTMLResponse | None
         return None
     root = str(request.scope.get("root_path", ""))
     address = f"{request.url.scheme}://{request.url.netloc}{request.url.path}"
+    fleet = root.partition("/fleets/")[2]
+    card = f"presagio card --fleet {fleet}" if fleet else "presagio card"
     curl = f'curl -H "Authorization: Bearer $(presagio token)" {address}'
     body = f"""
 <style>{_STYLE}</style>
@@ -78,7 +80,7 @@ def browser_page(request: Request, refusal: RefusedError) -> HTMLResponse | None
 <code>presagio account add NAME --kind user --scope predict</code>.</p>
 <h2>Other ways</h2>
 <ul>
-<li>On the machine of the stack: <code>presagio card</code> writes the model card as a file.</li>
+<li>On the machine of the stack: <code>{text(card)}</code> writes the model card as a file.</li>
 <li>From a shell: <pre>{text(curl)}</pre></li>
 <li>In <a href="{text(root)}/docs">the API's documentation</a>: Authorize, then try it out.</li>
 <li>In MLflow: <code>card.html</code>, among the artifacts of the run that made the version.</li>
