@@ -10,6 +10,13 @@ from presagio.machine.spec import MachineSpec, load_spec
 PUMPS = Path(__file__).with_name("pumps.toml")
 
 
+def pumps_called(name: str) -> bytes:
+    """Return the spec as that of another fleet."""
+    text = PUMPS.read_bytes()
+    assert b'name = "pumps"' in text
+    return text.replace(b'name = "pumps"', f'name = "{name}"'.encode(), 1)
+
+
 def pumps() -> MachineSpec:
     return load_spec(PUMPS)
 

@@ -8,9 +8,9 @@ from presagio.errors import InvalidSpecError, NotFoundError
 from presagio.fleet import load_fleets, make_fleet
 from presagio.machine.spec import parse_spec
 from presagio.settings import Settings, load_settings
-from tests.pumps import PUMPS
+from tests.pumps import PUMPS, pumps_called
 
-_FANS = PUMPS.read_text("utf-8").replace('name = "pumps"', 'name = "fans"', 1)
+_FANS = pumps_called("fans").decode()
 
 
 @pytest.fixture

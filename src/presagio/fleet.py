@@ -12,6 +12,8 @@ from presagio.settings import Settings
 # What lies below `incoming/feedback/` are outcomes of the default fleet.
 _TAKEN = frozenset({"feedback"})
 _LONGEST_NAME = 64
+# Bytes of a spec that is added to a running deployment.
+LARGEST_SPEC = 512 << 10
 _NAME = re.compile("[a-z][a-z0-9_]*")
 
 
@@ -161,19 +163,18 @@ def load_fleets(settings: Settings) -> Fleets:
     """
     found: dict[str, Fleet] = {}
     faults: list[FleetFault] = []
-    for source in (None, *spec_sources(settings)):
-        place = settings.machine_spec if source is None else source
+    for source in (settings.machine_spec, *spec_sources(settings)):
         try:
-            if source is None:
+            if source == settings.machine_spec:
                 fleet = _default_fleet(settings)
             else:
                 fleet = make_fleet(load_spec(source), settings, source)
         except InvalidSpecError as err:
-            faults.append(FleetFault(Path(place).stem, place, str(err)))
+            faults.append(FleetFault(Path(source).stem, source, str(err)))
             continue
         if (other := found.get(fleet.name)) is not None:
-            message = f"machine spec {place}: its name {fleet.name} is that of {other.source} too"
-            faults.append(FleetFault(fleet.name, place, message))
+            message = f"machine spec {source}: its name {fleet.name} is that of {other.source} too"
+            faults.append(FleetFault(fleet.name, source, message))
             continue
         found[fleet.name] = fleet
     return Fleets(found, tuple(faults))

@@ -26,7 +26,7 @@ from presagio.storage.fleets import find_fleet
 from presagio.storage.objects import open_store
 from tests.cli.conftest import Cli
 from tests.conftest import RunningServices
-from tests.pumps import PUMPS
+from tests.pumps import pumps_called
 from tests.serving.conftest import SECRETS, serve_app
 
 # What a test of this module or of test_commands.py has shown; see the last test here.
@@ -279,7 +279,7 @@ def test_fleets_of_a_running_api(
     plant: Settings, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec, bad = tmp_path / "fans.toml", tmp_path / "bad.toml"
-    spec.write_bytes(PUMPS.read_bytes().replace(b'name = "pumps"', b'name = "fans"', 1))
+    spec.write_bytes(pumps_called("fans"))
     bad.write_bytes(b'name = "bad"\n')
     home = plant.home
     with serve_app(plant) as client:

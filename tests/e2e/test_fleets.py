@@ -16,7 +16,7 @@ from presagio.jobs.api_client import authorization
 from presagio.machine.spec import MachineSpec
 from tests.drives import drive_days
 from tests.e2e.stack import Stack, eventually
-from tests.pumps import PUMPS, pump_csv
+from tests.pumps import pump_csv, pumps_called
 
 pytestmark = pytest.mark.both_worlds
 
@@ -96,7 +96,7 @@ def test_drives_and_the_default_machine_are_served_side_by_side(
 
 def test_a_fleet_is_added_to_the_running_stack(stack: Stack, tmp_path: Path) -> None:
     spec = tmp_path / "fans.toml"
-    spec.write_bytes(PUMPS.read_bytes().replace(b'name = "pumps"', b'name = "fans"', 1))
+    spec.write_bytes(pumps_called("fans"))
     added = stack.call("fleet", "add", spec, "--json")
     assert added.returncode == 0, added.stderr
     reading = {"pressure_bar": 19, "flow": 21.0, "seal_double": True}

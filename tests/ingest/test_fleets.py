@@ -15,7 +15,7 @@ from presagio.settings import Settings
 from presagio.storage.fleets import add_fleet, remove_fleet
 from presagio.storage.objects import open_store
 from tests.conftest import RunningServices
-from tests.pumps import PUMPS, pump_csv
+from tests.pumps import PUMPS, pump_csv, pumps_called
 from tests.readings import HEADER
 
 pytestmark = pytest.mark.integration
@@ -91,7 +91,7 @@ def test_an_unknown_object_is_reported_by_the_fleet_whose_it_would_be(
 def test_what_waits_for_a_fleet_that_was_removed_waits_for_its_return(
     settings: Settings, intakes: dict[str, Intake]
 ) -> None:
-    default, fans = intakes["ai4i2020"], PUMPS.read_bytes().replace(b'"pumps"', b'"fans"', 1)
+    default, fans = intakes["ai4i2020"], pumps_called("fans")
     add_fleet(settings, default.store, fans, "fans.toml")
     remove_fleet(settings, default.store, "fans")
     _write(default, "incoming/fans/x.csv", _ROWS)
@@ -106,7 +106,7 @@ def test_files_of_the_default_fleet_stay_its_own_when_a_fleet_takes_their_folder
     default = intakes["ai4i2020"]
     _write(default, "incoming/fans/x.csv", _ROWS)
     assert sweep(default).files == 1
-    fans = PUMPS.read_bytes().replace(b'"pumps"', b'"fans"', 1)
+    fans = pumps_called("fans")
     other = open_intake(add_fleet(settings, default.store, fans, "fans.toml"))
     try:
         assert verify(default, deep=True).differences == ()

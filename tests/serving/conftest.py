@@ -18,7 +18,11 @@ from presagio.serving.app import create_app
 from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.worker import server_options
 from presagio.settings import Settings
+from presagio.training.datasets.sources import read_labelled_csv
+from presagio.training.search.grids import SMALL_GRID
+from presagio.training.train import TrainedModel, train_model
 from tests.conftest import free_ports
+from tests.pumps import pump_csv, pumps
 
 Serve = Callable[[Settings], AbstractContextManager[httpx.Client]]
 
@@ -72,3 +76,10 @@ def serve_app(settings: Settings, *, ready: bool = True) -> Iterator[httpx.Clien
 @pytest.fixture(scope="session")
 def serve() -> Serve:
     return serve_app
+
+
+@pytest.fixture(scope="session")
+def pump_model(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    path = tmp_path_factory.mktemp("pumps") / "pumps.csv"
+    path.write_bytes(pump_csv(1500))
+    return train_model(read_labelled_csv(path, pumps()), pumps(), grid=SMALL_GRID)

@@ -13,9 +13,7 @@ from presagio.ingest.checking import check_file
 from presagio.registry.writer import open_registry
 from presagio.settings import Settings
 from presagio.storage.objects import open_store
-from presagio.training.datasets.sources import read_labelled_csv
-from presagio.training.search.grids import SMALL_GRID
-from presagio.training.train import TrainedModel, train_model
+from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices
 from tests.pumps import PUMPS, pump_csv, pump_rows, pumps
@@ -24,13 +22,6 @@ from tests.serving.conftest import Serve, alone
 pytestmark = pytest.mark.integration
 
 _READING = {"pressure_bar": 19.5, "flow": 20.5, "seal_double": False}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
-    path = tmp_path_factory.mktemp("pumps") / "pumps.csv"
-    path.write_bytes(pump_csv(1500))
-    return train_model(read_labelled_csv(path, pumps()), pumps(), grid=SMALL_GRID)
 
 
 @pytest.fixture
@@ -70,11 +61,11 @@ def test_without_a_model_everything_else_works_and_it_says_what_to_do(
 
 
 def test_a_champion_is_taken_and_its_answers_say_what_was_missing(
-    serve: Serve, settings: Settings, model: TrainedModel, tmp_path: Path
+    serve: Serve, settings: Settings, pump_model: TrainedModel, tmp_path: Path
 ) -> None:
     spec, registry = pumps(), open_registry(settings)
     with serve(settings) as client:
-        register_champion(model, registry, tmp_path / "files")
+        register_champion(pump_model, registry, tmp_path / "files")
         while client.get("/health/ready").json()["source"] != "registry":
             time.sleep(0.05)
         single = client.post(

@@ -15,12 +15,10 @@ from presagio.fleet import load_fleets
 from presagio.registry.writer import open_registry
 from presagio.settings import Settings
 from presagio.storage.objects import open_store
-from presagio.training.datasets.sources import read_labelled_csv
-from presagio.training.search.grids import SMALL_GRID
-from presagio.training.train import TrainedModel, train_model
+from presagio.training.train import TrainedModel
 from tests.champions import register_champion
 from tests.conftest import RunningServices, free_ports
-from tests.pumps import PUMPS, pump_csv, pumps
+from tests.pumps import PUMPS, pump_csv, pumps_called
 from tests.serving.conftest import Serve, alone
 
 pytestmark = pytest.mark.integration
@@ -28,23 +26,12 @@ pytestmark = pytest.mark.integration
 _PUMP = {"pressure_bar": 19.5, "flow": 20.5, "seal_double": False}
 
 
-def _fleet(name: str) -> bytes:
-    return PUMPS.read_bytes().replace(b'name = "pumps"', f'name = "{name}"'.encode(), 1)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
-    path = tmp_path_factory.mktemp("pumps") / "pumps.csv"
-    path.write_bytes(pump_csv(1500))
-    return train_model(read_labelled_csv(path, pumps()), pumps(), grid=SMALL_GRID)
-
-
 @pytest.fixture
 def settings(services: RunningServices, tmp_path: Path) -> Settings:
     """Settings with one fleet beside the default one, under names that no other test has."""
     name = f"fleets-{uuid4().hex[:8]}"
     open_store(services.settings).create_bucket(name)
-    (tmp_path / "spec.toml").write_bytes(_fleet(name.replace("-", "_")))
+    (tmp_path / "spec.toml").write_bytes(pumps_called(name.replace("-", "_")))
     own = {
         "home": tmp_path, "s3_bucket": name, "data_bucket": name, "model_name": name,
         "experiment": name, "fleets": (str(tmp_path / "spec.toml"),), "record_seconds": 0.2,
@@ -69,7 +56,7 @@ def _predict(client: httpx.Client, route: str, features: Mapping[str, object]) -
 
 
 def test_each_fleet_has_its_routes_its_schema_and_its_champion(
-    serve: Serve, settings: Settings, name: str, model: TrainedModel, tmp_path: Path
+    serve: Serve, settings: Settings, name: str, pump_model: TrainedModel, tmp_path: Path
 ) -> None:
     fleet, route = load_fleets(settings).get(name), f"/fleets/{name}"
     example = dict(load_fleets(settings).get().spec.example)
@@ -81,7 +68,7 @@ def test_each_fleet_has_its_routes_its_schema_and_its_champion(
         # The others go on.
         assert _predict(client, "", example).json()["model"] == "fallback"
 
-        register_champion(model, open_registry(fleet.settings), tmp_path / "files")
+        register_champion(pump_model, open_registry(fleet.settings), tmp_path / "files")
         eventually(lambda: client.get(f"{route}/health/ready").json().get("source") == "registry")
         answer = _predict(client, route, _PUMP).json()
         assert (answer["model"], answer["version"]) == (f"svm_{name}", "1")
@@ -128,10 +115,10 @@ def test_each_fleet_has_its_routes_its_schema_and_its_champion(
 
 
 def test_answers_outcomes_and_metrics_are_each_fleets_own(
-    serve: Serve, settings: Settings, name: str, model: TrainedModel, tmp_path: Path
+    serve: Serve, settings: Settings, name: str, pump_model: TrainedModel, tmp_path: Path
 ) -> None:
     fleet, store = load_fleets(settings).get(name), open_store(settings)
-    register_champion(model, open_registry(fleet.settings), tmp_path / "files")
+    register_champion(pump_model, open_registry(fleet.settings), tmp_path / "files")
     example = dict(load_fleets(settings).get().spec.example)
     with serve(settings) as client:
         ready = f"/fleets/{name}/health/ready"
@@ -181,7 +168,7 @@ def test_a_fleet_is_added_changed_and_removed_without_a_restart(
         assert unknown.json()["type"] == "urn:presagio:problem:no-such-fleet"
         assert "there are: ai4i2020, fleets_" in unknown.json()["detail"]
 
-        made = client.post("/fleets", content=_fleet(added))
+        made = client.post("/fleets", content=pumps_called(added))
         assert made.status_code == 201, made.text
         assert (made.json()["name"], made.json()["model"]) == (added, "none")
         assert "presagio train --fleet" in made.json()["reason"]
@@ -189,7 +176,7 @@ def test_a_fleet_is_added_changed_and_removed_without_a_restart(
         assert client.get(f"/v2/models/svm_{added}").status_code == 503
         assert client.get("/health/ready").status_code == 200
 
-        changed = _fleet(added).replace(b'name = "flow"', b'name = "flow_m3_h"').replace(
+        changed = pumps_called(added).replace(b'name = "flow"', b'name = "flow_m3_h"').replace(
             b'"flow"]', b'"flow_m3_h"]'
         )  # fmt: skip
         again = client.post("/fleets", content=changed)
@@ -203,7 +190,7 @@ def test_a_fleet_is_added_changed_and_removed_without_a_restart(
         assert client.delete(f"/fleets/{added}").status_code == 404
         # Nothing of it stays behind.
         eventually(lambda: threads() <= before)
-        assert client.post("/fleets", content=_fleet(added)).status_code == 201
+        assert client.post("/fleets", content=pumps_called(added)).status_code == 201
     # It is there again after a restart, by what lies in the bucket.
     with serve(settings) as client:
         eventually(lambda: client.get(f"/fleets/{added}").status_code == 200)
@@ -214,18 +201,18 @@ def test_what_cannot_be_added_or_removed_is_refused_with_the_reason(
 ) -> None:
     with serve(settings) as client:
         eventually(lambda: client.get("/fleets/nowhere").status_code == 404)
-        bad = client.post("/fleets", content=_fleet("fans").replace(b'"median"', b'"guess"'))
+        bad = client.post("/fleets", content=pumps_called("fans").replace(b'"median"', b'"guess"'))
         assert (bad.status_code, bad.json()["type"]) == (422, "urn:presagio:problem:bad-spec")
         assert "line" in bad.json()["detail"]
         for body in (b"", b"\xff\xfe", b"[" * 100_000, b"x = 1\n" * 10_000):
             assert client.post("/fleets", content=body).status_code == 422
         assert client.post("/fleets", content=b"#" * (1 << 20)).status_code == 413
-        taken = client.post("/fleets", content=_fleet(name))
+        taken = client.post("/fleets", content=pumps_called(name))
         assert (taken.status_code, taken.json()["status"]) == (409, 409)
         assert "which the settings name" in taken.json()["detail"]
         assert client.delete("/fleets/ai4i2020").status_code == 409
         assert client.delete("/fleets/..%2Fpredictions").status_code == 404
-        assert client.post("/fleets", content=_fleet("feedback")).status_code == 422
+        assert client.post("/fleets", content=pumps_called("feedback")).status_code == 422
         assert [f["name"] for f in client.get("/fleets").json()["fleets"]] == ["ai4i2020", name]
 
 
@@ -245,7 +232,7 @@ def test_a_bad_spec_in_the_bucket_is_named_and_the_others_go_on(
         )  # fmt: skip
         assert client.get("/health/ready").status_code == 200
         # Mended in the bucket, it is served.
-        store.write(settings.data_bucket, f"fleets/{added}.toml", _fleet(added))
+        store.write(settings.data_bucket, f"fleets/{added}.toml", pumps_called(added))
         eventually(lambda: client.get(f"/fleets/{added}").status_code == 200)
         assert client.get("/fleets").json()["faults"] == []
 
@@ -278,5 +265,5 @@ def test_while_the_store_is_away_an_unknown_fleet_may_be_one_that_was_added(
         answer = client.get("/fleets/fans/model")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert answer.json()["type"] == "urn:presagio:problem:fleets-unknown"
-        assert client.post("/fleets", content=_fleet("fans")).status_code == 503
+        assert client.post("/fleets", content=pumps_called("fans")).status_code == 503
         assert client.get("/model").status_code == 200

@@ -26,7 +26,7 @@ from presagio.storage.objects import open_store
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion, register_version
 from tests.conftest import RunningServices, free_ports
-from tests.pumps import PUMPS
+from tests.pumps import pumps_called
 from tests.serving.conftest import with_secrets
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -187,7 +187,7 @@ def test_every_worker_knows_a_fleet_when_it_was_added_and_none_when_it_was_remov
     api: Api,
 ) -> None:
     name = f"fans_{uuid4().hex[:8]}"
-    spec = PUMPS.read_bytes().replace(b'name = "pumps"', f'name = "{name}"'.encode(), 1)
+    spec = pumps_called(name)
 
     def statuses() -> set[int]:
         # A connection each, so that both workers are asked.

@@ -5,9 +5,9 @@ from uuid import uuid4
 import pytest
 
 from presagio.errors import DataError, InvalidSpecError, NotFoundError
+from presagio.fleet import LARGEST_SPEC
 from presagio.settings import Settings
 from presagio.storage.fleets import (
-    LARGEST_SPEC,
     add_fleet,
     find_fleet,
     other_names,
@@ -16,12 +16,12 @@ from presagio.storage.fleets import (
 )
 from presagio.storage.objects import ObjectStore, open_store
 from tests.conftest import RunningServices
-from tests.pumps import PUMPS
+from tests.pumps import PUMPS, pumps_called
 
 pytestmark = pytest.mark.integration
 
 _PUMPS = PUMPS.read_bytes()
-_FANS = _PUMPS.replace(b'name = "pumps"', b'name = "fans"', 1)
+_FANS = pumps_called("fans")
 
 
 @pytest.fixture

@@ -1,17 +1,35 @@
 """The inference API as its client: a token for commands and DAGs, and what they ask with it."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
-from presagio.errors import SettingsError
+from presagio.errors import SettingsError, StackError
 from presagio.settings import Settings
 from presagio.settings.private import reveal
 
 _log = logging.getLogger(__name__)
 _TOKEN_LIMIT_S = 10.0
 _RELOAD_LIMIT_S = 60.0
+
+
+@contextmanager
+def reaching(settings: Settings) -> Iterator[None]:
+    """Turn a refusal of the API, or its absence, into :class:`StackError`."""
+    try:
+        yield
+    except httpx.HTTPStatusError as err:
+        answer = err.response
+        raise StackError(
+            f"{answer.request.url} answers {answer.status_code}: {answer.text}"
+        ) from err
+    except httpx.HTTPError as err:
+        raise StackError(
+            f"no API answers at {settings.api_url} ({err}); start the stack: presagio up"
+        ) from err
 
 
 def fetch_token(settings: Settings, scope: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 
 from presagio.errors import DataError, InvalidSpecError, NotFoundError, StackError
-from presagio.jobs.api_client import authorization
+from presagio.jobs.api_client import authorization, reaching
 from presagio.machine.spec import parse_spec
 from presagio.settings import Settings
 
@@ -19,13 +19,9 @@ def _ask(
     settings: Settings, method: str, path: str, scope: str = "", content: bytes | None = None
 ) -> Any:
     url = f"{settings.api_url}{path}"
-    try:
+    with reaching(settings):
         headers = authorization(settings, scope) | {"Content-Type": "application/toml"}
         answer = httpx.request(method, url, headers=headers, content=content, timeout=_LIMIT_S)
-    except httpx.HTTPError as err:
-        raise StackError(
-            f"no API answers at {settings.api_url} ({err}); start the stack: presagio up"
-        ) from err
     if answer.is_success:
         return answer.json()
     try:

@@ -12,7 +12,7 @@ from presagio.serving.champion.board import Board
 from presagio.serving.champion.following import Follower
 from presagio.serving.champion.holder import Champion
 from presagio.serving.http.edge import Asgi, Direct
-from presagio.settings import Settings
+from presagio.settings import FLEET_ROUTES, Settings
 
 if TYPE_CHECKING:
     from presagio.storage.objects import ObjectStore
@@ -116,7 +116,7 @@ class ServedFleets(Generic[ServiceT]):
     def _place(self, service: ServiceT) -> None:
         name, route = service.fleet.name, service.fleet.settings.fleet_route
         self.services[name] = service
-        for prefix in {route, f"/fleets/{name}"}:
+        for prefix in {route, f"{FLEET_ROUTES}{name}"}:
             self.direct["POST", f"{prefix}/predict"] = service.predictions
 
     async def start(self) -> None:
@@ -201,8 +201,9 @@ class ServedFleets(Generic[ServiceT]):
         return True
 
     def _fail(self, name: str, message: str) -> None:
-        source = f"{self._settings.data_bucket}/fleets/{name}.toml"
-        fault = FleetFault(name, source, message)
+        from presagio.storage.fleets import place_of  # noqa: PLC0415 - an S3 client
+
+        fault = FleetFault(name, place_of(self._settings, name), message)
         if self.faults.get(name) != fault:
             self.faults[name] = fault
             _log.error("fleet %s is not served as it should be: %s", name, message)

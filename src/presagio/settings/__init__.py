@@ -26,6 +26,8 @@ ADDRESSES_FILE = "stack.env"
 _REPOSITORY = Path(__file__).parents[3]
 # Prefix, in the data bucket, of what looks for drift leave.
 MONITORING = "monitoring/"
+# What the paths of a fleet's routes begin with, before its name.
+FLEET_ROUTES = "/fleets/"
 # Prefixes of the intake that each fleet has one of its own below.
 AREAS = ("incoming", "processed", "quarantine", "archive", "curated")
 
@@ -150,7 +152,7 @@ class Settings(LifecycleSettings, IngestSettings, AddressSettings, ServingSettin
     @property
     def fleet_route(self) -> str:
         """What the paths of the fleet's routes of the inference API begin with."""
-        return f"/fleets/{self._fleet}" if self._fleet else ""
+        return f"{FLEET_ROUTES}{self._fleet}" if self._fleet else ""
 
     @property
     def prefixes(self) -> Prefixes:

@@ -4,11 +4,11 @@ Every service reaches the bucket, on one host or several, so it is where they lo
 removed lies below ``removed/``: what the fleet has stays, and its prefixes stay its own.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from presagio.errors import DataError, InvalidSpecError, NotFoundError
 from presagio.fleet import (
+    LARGEST_SPEC,
     Fleet,
     FleetFault,
     Fleets,
@@ -22,13 +22,17 @@ from presagio.settings import Settings
 from presagio.storage.objects import ObjectStore, open_store
 
 PREFIX = "fleets/"
-LARGEST_SPEC = 512 << 10
 _REMOVED = f"{PREFIX}removed/"
 _SUFFIX = ".toml"
 
 
 def _key(name: str) -> str:
     return f"{PREFIX}{name}{_SUFFIX}"
+
+
+def place_of(settings: Settings, name: str) -> str:
+    """Return what the object with the spec of an added fleet is called in messages."""
+    return f"{settings.data_bucket}/{_key(name)}"
 
 
 def added_specs(settings: Settings, store: ObjectStore) -> tuple[dict[str, str], frozenset[str]]:
@@ -71,31 +75,17 @@ def read_added(settings: Settings, store: ObjectStore, name: str) -> Fleet | Non
     read = store.read(settings.data_bucket, _key(name))
     if read is None:
         return None
-    source = f"{settings.data_bucket}/{_key(name)}"
+    source = place_of(settings, name)
     fleet = _checked(read[0], settings, source)
     if fleet.name != name:
         raise InvalidSpecError(f"machine spec {source}: its name is {fleet.name}")
     return fleet
 
 
-def with_added(
-    named: Fleets, settings: Settings, store: ObjectStore, names: Mapping[str, str]
-) -> Fleets:
-    """Return fleets with those of the names in ``names`` that were added; named ones go first."""
-    found, faults = dict(named.by_name), list(named.faults)
-    for name in sorted(names.keys() - found.keys()):
-        try:
-            fleet = read_added(settings, store, name)
-        except InvalidSpecError as err:
-            faults.append(FleetFault(name, f"{settings.data_bucket}/{_key(name)}", str(err)))
-            continue
-        if fleet is not None:
-            found[name] = fleet
-    return replace(named, by_name=found, faults=tuple(faults))
-
-
 def read_fleets(settings: Settings, store: ObjectStore) -> Fleets:
     """Read all fleets: those that the settings name, and those that were added.
+
+    Of two of one name it is the one that the settings name.
 
     Raises
     ------
@@ -103,8 +93,17 @@ def read_fleets(settings: Settings, store: ObjectStore) -> Fleets:
         If the store does not answer.
     """
     added, removed = added_specs(settings, store)
-    named = replace(load_fleets(settings), removed=removed)
-    return with_added(named, settings, store, added)
+    named = load_fleets(settings)
+    found, faults = dict(named.by_name), list(named.faults)
+    for name in sorted(added.keys() - found.keys()):
+        try:
+            fleet = read_added(settings, store, name)
+        except InvalidSpecError as err:
+            faults.append(FleetFault(name, place_of(settings, name), str(err)))
+            continue
+        if fleet is not None:
+            found[name] = fleet
+    return Fleets(found, tuple(faults), removed)
 
 
 def find_fleet(settings: Settings, name: str | None = None) -> Fleet:
@@ -168,7 +167,7 @@ def add_fleet(settings: Settings, store: ObjectStore, text: bytes, source: str) 
     fleet = _checked(text, settings, source)
     _refuse_named(settings, fleet.name)
     store.write(settings.data_bucket, _key(fleet.name), text)
-    return replace(fleet, source=f"{settings.data_bucket}/{_key(fleet.name)}")
+    return replace(fleet, source=place_of(settings, fleet.name))
 
 
 def remove_fleet(settings: Settings, store: ObjectStore, name: str) -> None:

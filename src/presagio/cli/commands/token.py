@@ -2,13 +2,11 @@
 
 from typing import Annotated
 
-import httpx
 import typer
 
 from presagio.cli.composition import Parts
 from presagio.cli.output import AsJson, Home, ScopeName, print_json
-from presagio.errors import StackError
-from presagio.jobs.api_client import fetch_token
+from presagio.jobs.api_client import fetch_token, reaching
 
 
 def token(
@@ -25,16 +23,8 @@ def token(
 ) -> None:
     """Print a token for the API: curl -H "Authorization: Bearer $(presagio token)"."""
     settings = Parts(home).settings
-    try:
+    with reaching(settings):
         issued = fetch_token(settings, " ".join(scope or ()))
-    except httpx.HTTPStatusError as err:
-        raise StackError(
-            f"{settings.api_url}/token answers {err.response.status_code}: {err.response.text}"
-        ) from err
-    except httpx.HTTPError as err:
-        raise StackError(
-            f"no API answers at {settings.api_url} ({err}); start the stack: presagio up"
-        ) from err
     if as_json:
         print_json(issued)
     else:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from presagio.pages.elements import page, text
 from presagio.serving.http.problems import RefusedError
+from presagio.settings import FLEET_ROUTES
 
 _SCRIPT = """
 const form = document.forms[0], note = document.getElementById("note");
@@ -61,7 +62,7 @@ def browser_page(request: Request, refusal: RefusedError) -> HTMLResponse | None
         return None
     root = str(request.scope.get("root_path", ""))
     address = f"{request.url.scheme}://{request.url.netloc}{request.url.path}"
-    fleet = root.partition("/fleets/")[2]
+    fleet = root.partition(FLEET_ROUTES)[2]
     card = f"presagio card --fleet {fleet}" if fleet else "presagio card"
     curl = f'curl -H "Authorization: Bearer $(presagio token)" {address}'
     body = f"""

@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from presagio.errors import (
     InvalidArtifactError,
@@ -87,12 +87,25 @@ class Champion:
             If there is no model of this machine yet.
         """
         if self.current is None:
-            raise NoChampionError(
-                f"no model of {self._spec.name} has been champion yet; train one: "
-                f"presagio train{self._settings.fleet and ' --fleet ' + self._settings.fleet} "
-                "--csv FILE"
-            )
+            raise NoChampionError(self.remedy)
         return self.current
+
+    @property
+    def remedy(self) -> str:
+        """What to do where there is no model of this machine yet."""
+        fleet = self._settings.fleet
+        command = f"presagio train --fleet {fleet}" if fleet else "presagio train"
+        return (
+            f"no model of {self._spec.name} has been champion yet; train one: {command} --csv FILE"
+        )
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What is served now, as answers name it: ``model``, ``version``, ``degraded``."""
+        served = self.current
+        if served is None:
+            return {"model": "none", "version": "", "degraded": True}
+        return {"model": served.model, "version": served.version, "degraded": served.degraded}
 
     def _last_good(self) -> Served | None:
         settings = self._settings
@@ -108,13 +121,7 @@ class Champion:
         )  # fmt: skip
 
     def _post(self) -> None:
-        served = self.current
-        about = {"model": "none", "version": "", "degraded": True}
-        if served is not None:
-            about = {
-                "model": served.model, "version": served.version, "degraded": served.degraded,
-            }  # fmt: skip
-        self._board.post(**about, reason=self.reason)
+        self._board.post(**self.summary, reason=self.reason)
 
     @property
     def settled(self) -> bool:

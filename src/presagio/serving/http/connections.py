@@ -9,6 +9,7 @@ from typing import Any
 
 from presagio.serving.http.open_connections import STATE_KEY, OpenConnections
 from presagio.serving.http.pipelining import PipelinedProtocol
+from presagio.settings import FLEET_ROUTES
 
 # For a body that nobody wants any more: its sender gets this long to read the refusal.
 _LINGER_S = 2.0
@@ -16,18 +17,18 @@ _LINGER_S = 2.0
 OPEN_ROUTES = frozenset({"/token", "/model/webhook"})
 _BATCH = "/predict/batch"
 
-_FLEETS = "/fleets/"
 
 _SLOW = b"408 Request Timeout", b"The request took too long to arrive."
 _CROWDED = b"503 Service Unavailable", b"Too many connections at a time; try again."
 
 
-def route_of(path: str) -> str:
-    """Return a path without the fleet that it begins with: each fleet has the same routes."""
-    if not path.startswith(_FLEETS):
-        return path
-    _, slash, route = path.removeprefix(_FLEETS).partition("/")
-    return slash + route if slash else path
+def split_path(path: str) -> tuple[str | None, str]:
+    """Return the fleet that a path names, None for none, and the route, which each fleet has."""
+    if path.startswith(FLEET_ROUTES):
+        fleet, slash, route = path.removeprefix(FLEET_ROUTES).partition("/")
+        if slash:
+            return fleet, slash + route
+    return None, path
 
 
 class TimedProtocol(PipelinedProtocol):
@@ -73,7 +74,7 @@ class TimedProtocol(PipelinedProtocol):
         active = self._active
         if active is None or active.response_complete:
             return True
-        return active.more_body and route_of(active.scope["path"]) in OPEN_ROUTES
+        return active.more_body and split_path(active.scope["path"])[1] in OPEN_ROUTES
 
     def make_place(self) -> None:
         """Close this connection, since there are too many."""
@@ -93,7 +94,7 @@ class TimedProtocol(PipelinedProtocol):
             return settings.api_header_seconds
         if stage == "rest":
             return _LINGER_S
-        route = route_of(self.scope["path"])
+        route = split_path(self.scope["path"])[1]
         if route in OPEN_ROUTES:
             return settings.api_open_body_seconds
         return settings.batch_max_seconds if route == _BATCH else settings.api_body_seconds

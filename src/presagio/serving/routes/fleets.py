@@ -6,7 +6,8 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Request, Security
 
-from presagio.errors import DataError, InvalidSpecError, NoChampionError, NotFoundError
+from presagio.errors import DataError, InvalidSpecError, NotFoundError
+from presagio.fleet import LARGEST_SPEC
 from presagio.serving.auth.authorization import Guard, admitted
 from presagio.serving.executors import Executor
 from presagio.serving.fleets import ServedFleets, Service
@@ -18,13 +19,12 @@ from presagio.serving.http.answers import (
     FleetState,
     RemovedFleet,
 )
+from presagio.serving.http.connections import split_path
 from presagio.serving.http.edge import Asgi, Send
 from presagio.serving.http.problems import RefusedError, problems, shown
-from presagio.settings import Settings
+from presagio.settings import FLEET_ROUTES, Settings
 
 T = TypeVar("T")
-_PREFIX = "/fleets/"
-_LARGEST_SPEC = 512 << 10
 # Each has a model and routes in memory, 4 MiB or so.
 _MOST_FLEETS = 200
 _LOOK_LIMIT_S = 20.0
@@ -33,24 +33,16 @@ _Name = Annotated[str, Path(max_length=100, description="The fleet's name.")]
 
 def _state(service: Service) -> FleetState:
     fleet, champion = service.fleet, service.champion
-    served, reason = champion.current, champion.reason
-    if served is None:
-        try:
-            champion.served  # noqa: B018 - it says what to do
-        except NoChampionError as err:
-            reason = str(err)
     return FleetState(
         name=fleet.name,
         title=fleet.spec.title,
         default=fleet.is_default,
-        route=f"{_PREFIX}{fleet.name}",
+        route=f"{FLEET_ROUTES}{fleet.name}",
         registered_model=fleet.settings.model_name,
         source=fleet.source,
         spec_sha256=fleet.spec.digest,
-        model=served.model if served else "none",
-        version=served.version if served else "",
-        degraded=served.degraded if served else True,
-        reason=reason,
+        **champion.summary,
+        reason=champion.remedy if champion.current is None else champion.reason,
     )
 
 
@@ -90,15 +82,14 @@ class FleetPaths:
             If there is no such fleet; who may ask nothing is not told which there are.
         """
         app = self._root
-        if scope["type"] == "http" and scope["path"].startswith(_PREFIX):
-            name, slash, _ = scope["path"].removeprefix(_PREFIX).partition("/")
-            if slash:
-                service = self._fleets.services.get(name)
-                if service is None:
-                    await self._guard.admit(scope, None)
-                    raise _unknown(name, self._fleets)
-                scope["root_path"] = f"{scope.get('root_path', '')}{_PREFIX}{name}"
-                app = service.app or self._root
+        name = split_path(scope["path"])[0] if scope["type"] == "http" else None
+        if name is not None:
+            service = self._fleets.services.get(name)
+            if service is None:
+                await self._guard.admit(scope, None)
+                raise _unknown(name, self._fleets)
+            scope["root_path"] = f"{scope.get('root_path', '')}{FLEET_ROUTES}{name}"
+            app = service.app or self._root
         await app(scope, receive, send)
 
 
@@ -180,7 +171,7 @@ def fleets_router(fleets: ServedFleets[Any], settings: Settings, executor: Execu
 
         It needs no restart: when this answers, every worker knows the fleet.
         """
-        text = await bodies.read_bytes(request.scope, request.receive, _LARGEST_SPEC)
+        text = await bodies.read_bytes(request.scope, request.receive, LARGEST_SPEC)
         if len(fleets.services) >= _MOST_FLEETS:
             raise RefusedError(
                 HTTPStatus.CONFLICT, "fleet-conflict", "There are too many fleets",

@@ -44,10 +44,8 @@ def readiness_of(champion: Champion, settings: Settings) -> Readiness:
     served = champion.current
     return Readiness(
         status="ready",
-        model=served.model if served else "none",
-        version=served.version if served else "",
+        **champion.summary,
         source=served.source if served else "none",
-        degraded=served.degraded if served else True,
         reason=champion.reason,
         auth=settings.auth,
     )

@@ -103,11 +103,8 @@ def model_router(
     async def reload() -> Reloaded:
         """Have all workers look at the champion's alias now, and say what is served then."""
         all_looked = await champion.look_everywhere(_RELOAD_LIMIT_S)
-        served = champion.current
         return Reloaded(
-            model=served.model if served else "none",
-            version=served.version if served else "",
-            degraded=served.degraded if served else True,
+            **champion.summary,
             reason=champion.reason
             if all_looked
             else f"not all workers have looked at the registry within {_RELOAD_LIMIT_S:g} s",
