@@ -147,14 +147,14 @@ def test_a_file_that_takes_too_much_memory_is_refused_and_others_are_answered_me
     )
     with _Peak() as peak:
         thread.start()
-        asked = 0
+        answered_meanwhile = 0
         while thread.is_alive():
             reading = {"request_id": 1, "features": spec.example}
             assert client.post("/predict", json=reading).status_code == 200
-            asked += 1
+            answered_meanwhile += thread.is_alive()
             time.sleep(0.01)
         thread.join()
-    assert asked > 5
+    assert answered_meanwhile
     (answer,) = answers
     assert answer.status_code == 422
     assert "memory" in answer.json()["detail"]
