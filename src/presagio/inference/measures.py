@@ -12,10 +12,15 @@ Floats = NDArray[np.float64]
 TOO_GOOD = 0.98
 
 
-def f1_of(target: Bools, label: Bools) -> float:
-    """Return the F1 of labels of shape ``(n,)``, 0 where there is neither failure nor alarm."""
-    either = int(target.sum()) + int(label.sum())
-    return 2 * int(np.sum(target & label)) / either if either else 0.0
+def f1_of(target: Bools, label: Bools, *, healthy_weight: float = 1.0) -> float:
+    """Return the F1 of labels of shape ``(n,)``, 0 where there is neither failure nor alarm.
+
+    Each row that is no failure counts as ``healthy_weight`` rows, where they are a sample.
+    """
+    right = int(np.sum(target & label))
+    false = healthy_weight * int(np.sum(~target & label))
+    either = int(target.sum()) + right + false
+    return 2 * right / either if either else 0.0
 
 
 def average_precision(target: Bools, score: Floats) -> float:

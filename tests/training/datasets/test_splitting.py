@@ -87,3 +87,7 @@ def test_a_sample_has_failures_where_they_are_rare() -> None:
     sample = part.sample(10_000, seed=1)
     assert (len(sample), int(sample.target.sum())) == (10_000, 90)
     assert len(np.unique(sample.inputs)) == 10_000
+    # So that weighted rows have the share of failures that all rows have.
+    others = sample.healthy_weight * (10_000 - 90)
+    assert others / 90 == pytest.approx((len(part) - 90) / 90)
+    assert sample.take(np.arange(10)).healthy_weight == sample.healthy_weight

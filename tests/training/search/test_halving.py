@@ -78,3 +78,16 @@ def test_the_first_look_learns_from_few_rows_with_enough_failures(part: Part) ->
     # With fewer failures than that, nothing is left out.
     rare = part.target & (np.arange(len(part)) % 8 == 0)
     np.testing.assert_array_equal(first_rows(rare, train, 0), train)
+
+
+def test_candidates_are_ranked_as_on_all_rows(spec: MachineSpec, part: Part) -> None:
+    table, plan = FeatureTable(spec, part.inputs), _plans(spec, 1.0)[0]
+    (train, test), *_ = make_folds(part, None)
+    found: dict[float, FoldScore] = {}
+    for weight in (1.0, 50.0):
+        scores: list[FoldScore] = []
+        Trial(plan).run(scores, table, part.target, train, test, weight)
+        (found[weight],) = scores
+    # A false alarm counts fifty times.
+    assert found[50.0].average_precision < found[1.0].average_precision
+    assert found[50.0].f1 < found[1.0].f1

@@ -37,11 +37,15 @@ class Part:
         As those of the dataset.
     keys
         What the rows are divided by, where the spec names a column for it.
+    healthy_weight
+        For how many rows each one without a failure stands: more than one in a sample that has
+        more failures than all rows have.
     """
 
     inputs: Floats
     labels: Labels
     keys: NDArray[np.str_] | None = None
+    healthy_weight: float = 1.0
 
     @property
     def target(self) -> Bools:
@@ -58,12 +62,14 @@ class Part:
             take_rows(self.inputs, positions),
             take_labels(self.labels, positions),
             None if self.keys is None else self.keys[positions],
+            self.healthy_weight,
         )
 
     def sample(self, rows: int, *, seed: int) -> "Part":
         """Return at most so many rows, chosen by chance, stratified by the labels.
 
-        Where failures are rarer than one in a hundred, they are that of the sample, or all.
+        Where failures are rarer than one in a hundred, they are that of the sample, or all; each
+        of the other rows stands for more than one then.
         """
         if len(self) <= rows:
             return self
@@ -71,7 +77,7 @@ class Part:
         chosen, _ = train_test_split(
             everything, train_size=rows, stratify=strata, random_state=seed
         )
-        fewest = min(int(self.target.sum()), rows // _RARE)
+        fewest, weight = min(int(self.target.sum()), rows // _RARE), self.healthy_weight
         if int(self.target[chosen].sum()) < fewest:
             rng = np.random.default_rng(seed)
             failures, others = (np.flatnonzero(self.target == which) for which in (True, False))
@@ -81,7 +87,8 @@ class Part:
                     rng.choice(others, rows - fewest, replace=False),
                 ]
             )
-        return self.take(np.sort(chosen))
+            weight *= len(others) / (rows - fewest) * fewest / len(failures)
+        return replace(self.take(np.sort(chosen)), healthy_weight=weight)
 
 
 @dataclass(frozen=True)

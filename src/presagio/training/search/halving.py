@@ -118,11 +118,12 @@ class Trial:
 
     def run(
         self, scores: list[FoldScore], table: FeatureTable, target: Bools, train: Positions,
-        test: Positions,
+        test: Positions, healthy_weight: float,
     ) -> None:  # fmt: skip
         """Learn from some rows, be tested on others, and add how that went to the scores.
 
-        The target of all rows of the table has shape ``(n,)``.
+        The target of all rows of the table has shape ``(n,)``; in the test each row without a
+        failure counts as ``healthy_weight`` rows.
         """
         # Of this thread: others take their turns meanwhile.
         began = time.thread_time()
@@ -131,8 +132,11 @@ class Trial:
         self.seconds = time.thread_time() - began
         decision = detector.decision_function(table.rows(self.plan.features, test))
         self.vectors = detector.size
-        precision = average_precision_score(target[test], decision)
-        scores.append(FoldScore(float(precision), f1_of(target[test], decision >= 0.0)))
+        true = target[test]
+        weights = np.where(true, 1.0, healthy_weight)
+        precision = average_precision_score(true, decision, sample_weight=weights)
+        f1 = f1_of(true, decision >= 0.0, healthy_weight=healthy_weight)
+        scores.append(FoldScore(float(precision), f1))
 
     def candidate(self) -> Candidate:
         """Return what is known of it so far."""
@@ -179,6 +183,7 @@ def successive_halving(
     counter: Counter,
     *,
     finalists: int = FINALISTS,
+    healthy_weight: float = 1.0,
     seed: int = 0,
 ) -> list[Candidate]:
     """Let candidates see more and more rows, fewer of them each time; the best comes first.
@@ -203,6 +208,8 @@ def successive_halving(
         Counts each fit.
     finalists
         How many see all folds.
+    healthy_weight
+        For how many rows each one without a failure stands.
     seed
         Of the rows of the first look.
 
@@ -215,7 +222,8 @@ def successive_halving(
         def run(trials: Sequence[Trial], train: Positions, test: Positions, *, look: bool) -> None:
             jobs = (
                 joblib.delayed(trial.run)(
-                    trial.look if look else trial.folds, table, target, train, test
+                    trial.look if look else trial.folds, table, target, train, test,
+                    healthy_weight,
                 )
                 for trial in trials
             )

@@ -135,8 +135,9 @@ class _Comparisons:
     ) -> list[Candidate]:
         target = self._sample.labels[plans[0].label]
         return successive_halving(
-            self.table, plans, target, folds, counter, finalists=finalists, seed=self._seed
-        )
+            self.table, plans, target, folds, counter, finalists=finalists,
+            healthy_weight=self._sample.healthy_weight, seed=self._seed,
+        )  # fmt: skip
 
 
 def search(
