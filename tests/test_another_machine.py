@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from presagio.errors import DataError, InvalidSpecError, NoDataError
 from presagio.inference.diagnosis import explain
-from presagio.inference.imputation import fit_imputation, missing_in
+from presagio.inference.imputation import as_read, fit_imputation, missing_in
 from presagio.inference.predictor import load_predictor
 from presagio.inference.rehearsal import rehearse
 from presagio.inference.shapley import attribute
@@ -130,7 +130,8 @@ def test_medians_stand_in_and_flags_say_so(spec: MachineSpec) -> None:
     assert completed.shape == (3, len(spec.model_inputs))
     assert completed[1].tolist() == [1, 2, 4, 6, 1, 1, 0]
     assert imputation.complete(completed) is completed
-    assert np.array_equal(imputation.with_gaps(completed), rows, equal_nan=True)
+    assert np.array_equal(as_read(spec, completed), rows, equal_nan=True)
+    assert fit_imputation(spec, completed).medians == imputation.medians
 
 
 def test_quantities_are_what_they_say(spec: MachineSpec) -> None:

@@ -1,7 +1,8 @@
 """Missing values: what stands in for them, and how a model is told.
 
-The one definition, for training and serving alike. A reading lacks a value where it is NaN. Its
-feature's median in the training part stands in, and a flag beside the inputs says so (Josse et al.
+The one definition, for training and serving alike. A reading lacks a value where it is NaN. What
+its unit had last stands in where the machine spec wants it and it is known (:mod:`.last_known`),
+else its feature's median in the training part, and a flag beside the inputs says so (Josse et al.
 2019, "On the consistency of supervised learning with missing values": with such a flag a model can
 learn from the gap itself).
 """
@@ -47,41 +48,64 @@ class Imputation:
         Parameters
         ----------
         rows
-            Shape ``(n, k)``, the columns of ``spec.input_names``. Rows of the shape that is
-            returned are complete already, and are left as they are.
+            Shape ``(n, k)``, the columns of ``spec.input_names``; or with flags, of the shape that
+            is returned, where values were carried forward.
 
         Returns
         -------
         ndarray
             Shape ``(n, m)``, the columns of ``spec.model_inputs``, without gaps.
         """
-        if not self._places or rows.shape[1] == len(self.spec.model_inputs):
+        if not self._places:
             return rows
         gaps = np.isnan(rows[:, self._places])
-        filled = np.hstack([rows, gaps])
+        if rows.shape[1] == len(self.spec.model_inputs):
+            if not gaps.any():
+                return rows
+            filled = rows.copy()
+        else:
+            filled = np.hstack([rows, gaps])
         filled[:, self._places] = np.where(gaps, self._values, rows[:, self._places])
         return filled
 
-    def with_gaps(self, completed: Floats) -> Floats:
-        """Return completed rows as they were read, shape ``(n, k)``: NaN where one is missing."""
-        if not self._places:
-            return completed
-        width = len(self.spec.input_names)
-        rows = completed[:, :width].copy()
-        rows[:, self._places] = np.where(
-            completed[:, width:] > 0, np.nan, completed[:, self._places]
-        )
+
+def as_read(spec: MachineSpec, rows: Floats) -> Floats:
+    """Return rows as they were read, shape ``(n, k)``: NaN where a value is missing.
+
+    Parameters
+    ----------
+    spec
+        The machine spec.
+    rows
+        Shape ``(n, k)``, or with flags ``(n, m)``.
+    """
+    width = len(spec.input_names)
+    if rows.shape[1] == width or not spec.optional_names:
         return rows
+    read = rows[:, :width].copy()
+    for flag, name in enumerate(spec.optional_names, start=width):
+        read[rows[:, flag] > 0, spec.input_names.index(name)] = np.nan
+    return read
 
 
 def fit_imputation(spec: MachineSpec, rows: Floats) -> Imputation:
-    """Take the medians of readings, shape ``(n, k)``; of a feature that all lack, its example."""
+    """Take the medians of what was read; of a feature that all rows lack, its example.
+
+    Parameters
+    ----------
+    spec
+        The machine spec.
+    rows
+        Shape ``(n, k)``, or with flags ``(n, m)``: what was carried forward does not count twice.
+    """
     medians = {}
-    for feature in spec.features:
-        if feature.name in spec.optional_names:
-            values = rows[:, spec.input_names.index(feature.name)]
-            known = values[~np.isnan(values)]
-            medians[feature.name] = float(np.median(known)) if len(known) else feature.typical
+    for flag, name in enumerate(spec.optional_names, start=len(spec.input_names)):
+        values = rows[:, spec.input_names.index(name)]
+        known = ~np.isnan(values)
+        if rows.shape[1] > flag:
+            known &= rows[:, flag] == 0
+        typical = spec.features[spec.feature_names.index(name)].typical
+        medians[name] = float(np.median(values[known])) if known.any() else typical
     return Imputation(spec, medians)
 
 

@@ -170,6 +170,10 @@ class FileRows:
             warnings.append(f"columns that the machine spec does not know are kept aside: {names}")
         if absent := self._rows.match.absent:
             warnings.append(f"features without a column are missing in every row: {shown(absent)}")
+        if (members := self._spec.members) is not None and (others := self.tally.others):
+            warnings.append(
+                f"{others:,} rows are for another fleet, by {members.name}, and are set aside"
+            )
         return warnings
 
     @property

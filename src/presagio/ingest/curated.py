@@ -10,6 +10,7 @@ from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import curated_schema
 from presagio.ingest.verdict import BLOCKING
 from presagio.machine.spec import MachineSpec
+from presagio.readings.instants import time_in
 from presagio.storage.receipt import Receipt
 
 
@@ -51,10 +52,30 @@ def read_part(intake: Intake, key: str, receipt_id: int, columns: Sequence[str])
     file, known = io.BytesIO(read[0]), curated_schema(intake.spec)
     there = pl.read_parquet_schema(file)
     part = pl.read_parquet(file, columns=[name for name in columns if name in there])
-    # A sensor that was added later, under another version of the machine spec.
     return part.select(
-        pl.col(name) if name in there else pl.lit(None, known[name]).alias(name) for name in columns
+        _as_known(name, there.get(name), known[name], intake.spec) for name in columns
     )
+
+
+def _as_known(
+    name: str, there: pl.DataType | None, known: pl.DataType, spec: MachineSpec
+) -> pl.Expr:
+    """Return a column as the machine spec has it now, whichever version it was written under."""
+    if there is None:
+        # A sensor that was added later.
+        return pl.lit(None, known).alias(name)
+    if there == known:
+        return pl.col(name)
+    # What was kept as text is a time now, or the other way about.
+    return kept_text(name, spec).cast(known, strict=False)
+
+
+def kept_text(name: str, spec: MachineSpec) -> pl.Expr:
+    """Return a column that was kept as text, typed as the machine spec says."""
+    text = pl.col(name).cast(pl.String).str.strip_chars()
+    if (time := spec.time) is not None and name == time.name:
+        text = time_in(text, time)
+    return text.alias(name)
 
 
 def without_required_gaps(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
@@ -107,6 +128,6 @@ def training_schema(spec: MachineSpec) -> pl.Schema:
 
     By identifiers rows are told apart, and divided.
     """
-    identifiers = (column.name for column in spec.identifiers)
-    wanted = {*spec.input_names, *spec.label_names, *identifiers}
+    kept = (column.name for column in spec.kept_columns)
+    wanted = {*spec.input_names, *spec.label_names, *kept}
     return pl.Schema({n: dtype for n, dtype in curated_schema(spec).items() if n in wanted})

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from presagio.machine.spec import MachineSpec
+from presagio.readings.instants import time_type
 from presagio.readings.row_check import EXTRA
 from presagio.readings.rows import CheckedRows
 
@@ -22,6 +23,8 @@ _CSV_BATCH = 8192
 _FORMULA = r"^[=+\-@\t\r]"
 _NUMBER = r"^[+-]?[0-9]*[.,]?[0-9]*([eE][+-]?[0-9]+)?$"
 RECEIPT = "receipt_id"
+# ISO 8601; all times are of UTC.
+_TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
 def without_formula(column: str) -> pl.Expr:
@@ -38,7 +41,9 @@ def curated_schema(spec: MachineSpec) -> pl.Schema:
     that the spec does not know.
     """
     columns: dict[str, pl.DataType] = {RECEIPT: pl.Int64()}
-    columns |= {column.name: pl.String() for column in spec.identifiers}
+    columns |= {column.name: pl.String() for column in spec.kept_columns}
+    if spec.time is not None:
+        columns[spec.time.name] = time_type(spec.time)
     columns |= {name: pl.Float64() for name in spec.feature_names}
     columns |= {name: pl.Boolean() for name in (*spec.indicator_names, *spec.label_names)}
     return pl.Schema(columns | {EXTRA: pl.String()})
@@ -105,7 +110,10 @@ class OutputWriter:
         safe = rows.drop(EXTRA, strict=False).with_columns(
             without_formula(name) for name in texts if name != EXTRA
         )
-        safe.write_csv(self._clean, include_header=self._clean.tell() == 0, batch_size=_CSV_BATCH)
+        safe.write_csv(
+            self._clean, include_header=self._clean.tell() == 0, batch_size=_CSV_BATCH,
+            datetime_format=_TIME,
+        )  # fmt: skip
 
     def _add_rejected(self, rows: pl.DataFrame) -> None:
         fault = pl.col("faults").list

@@ -9,6 +9,7 @@ from presagio.machine.columns import ColumnMatch
 from presagio.machine.spec import MachineSpec
 from presagio.machine.units import find_unit
 from presagio.readings.rows import CheckedRows
+from presagio.readings.rules import Reason
 
 _EXAMPLES = 20
 _SUSPECTED_SHARE = 0.5
@@ -37,6 +38,11 @@ class Tally:
     suspects: Counter[str] = field(default_factory=Counter)
     other_marks: int = 0
     missing: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def others(self) -> int:
+        """How many rows are of kinds that belong to another fleet."""
+        return self.reasons[Reason.OTHER_MEMBER]
 
     def add(self, checked: CheckedRows, optional: Sequence[str] = ()) -> None:
         """Count the rows of a chunk, and which of them lack a feature that may be missing."""
@@ -85,7 +91,7 @@ def file_fault(
     Returns
     -------
     UnreadableFileError or None
-        ``no_rows``, ``unit_suspected`` or ``too_many_bad_rows``.
+        ``no_rows``, ``no_members``, ``unit_suspected`` or ``too_many_bad_rows``.
     """
     if tally.rows == 0:
         return UnreadableFileError(
@@ -97,11 +103,19 @@ def file_fault(
         return None
     if (suspicion := _suspected_unit(tally, spec, match)) is not None:
         return UnreadableFileError("unit_suspected", suspicion)
-    if tally.rejected <= max_bad_share * tally.rows:
+    # Rows for another fleet are no mistake of the export's.
+    rows, bad = tally.rows - tally.others, tally.rejected - tally.others
+    if rows == 0:
+        return UnreadableFileError(
+            "no_members", f"no row is of this fleet; first: {tally.examples[0]}"
+        )
+    if bad <= max_bad_share * rows:
         return None
-    kinds = ", ".join(f"{reason} {count:,}" for reason, count in tally.reasons.most_common())
+    reasons = Counter(tally.reasons)
+    del reasons[Reason.OTHER_MEMBER]
+    kinds = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
     return UnreadableFileError(
         "too_many_bad_rows",
-        f"{tally.rejected:,} of {tally.rows:,} rows are bad ({kinds}), more than "
-        f"{max_bad_share:.0%}: something is wrong with the export; first: {tally.examples[0]}",
+        f"{bad:,} of {rows:,} rows are bad ({kinds}), more than {max_bad_share:.0%}: something is "
+        f"wrong with the export; first: {tally.examples[0]}",
     )

@@ -8,7 +8,7 @@ import polars as pl
 
 from presagio.errors import DataError, NotFoundError
 from presagio.ingest.checking import check_file, suffix_of
-from presagio.ingest.curated import processed_receipts, read_part
+from presagio.ingest.curated import kept_text, processed_receipts, read_part
 from presagio.ingest.filing import Intake
 from presagio.ingest.upload import Uploaded, upload
 from presagio.lifecycle.outcomes import (
@@ -88,21 +88,24 @@ def _outcomes_of_receipt(path: Path, intake: Intake, receipt_id: int) -> pl.Data
         raise DataError(f"{path} cannot be read as CSV: {err}") from err
     names = match_columns(read.columns, spec, intake.limits.headers).names
     read = read.rename({read.columns[i]: name for i, name in names.items()})
-    keys = [column.name for column in spec.identifiers if column.name in read.columns]
+    keys = [column.name for column in spec.kept_columns if column.name in read.columns]
     labels = [label for label in spec.labels if label.name in read.columns]
     if not keys or spec.target not in labels:
-        wanted = ", ".join(column.name for column in spec.identifiers)
+        wanted = ", ".join(column.name for column in spec.kept_columns)
         raise DataError(f"{path} needs {spec.target.name} and an identifier ({wanted})")
-    outcomes = read.select(*keys, *(flag_in(label).alias(label.name) for label in labels))
+    outcomes = read.select(
+        *(kept_text(name, spec) for name in keys),
+        *(flag_in(label).alias(label.name) for label in labels),
+    )
     found = [receipt for receipt in processed_receipts(intake) if receipt.id == receipt_id]
     if not found:
         raise NotFoundError(
             f"there is no receipt {receipt_id} of a file whose rows were taken; see: "
             "presagio receipts"
         )
-    columns = [*keys, *spec.input_names]
+    columns = dict.fromkeys((*keys, *spec.needed_columns, *spec.input_names))
     keys_of_parts = found[0].outcome.curated_keys
-    readings = pl.concat(read_part(intake, key, receipt_id, columns) for key in keys_of_parts)
+    readings = pl.concat(read_part(intake, key, receipt_id, [*columns]) for key in keys_of_parts)
     marked = readings.with_columns(pl.lit(value=True).alias(_FOUND))
     joined = outcomes.join(marked, on=keys, how="left", maintain_order="left")
     lost = joined.filter(pl.col(_FOUND).is_null() | pl.col(spec.target.name).is_null())
@@ -193,7 +196,7 @@ def send_feedback(
     except OSError as err:
         raise DataError(f"{path} cannot be read: {err.strerror}") from err
     rows = _with_predicted_alarms(rows, spec, registry, settings)
-    known = [column.name for column in spec.identifiers]
+    known = [column.name for column in spec.kept_columns]
     wanted = [*known, *spec.input_names, *spec.label_names, SAID_ALARM, SAID_VERSION]
     rows = rows.select(name for name in wanted if name in rows.columns)
     body = outcomes_csv(rows.iter_rows(named=True))

@@ -59,9 +59,10 @@ class Watched:
 def _newest(intake: Intake, rows: int) -> pl.DataFrame:
     """Return the newest readings, labelled or not, in the order in which they came."""
     parts: list[pl.DataFrame] = []
+    columns = (*intake.spec.series_names, *intake.spec.input_names)
     for receipt in reversed(processed_receipts(intake)):
         for key in reversed(receipt.outcome.curated_keys):
-            part = read_part(intake, key, receipt.id, intake.spec.input_names)
+            part = read_part(intake, key, receipt.id, columns)
             parts.insert(0, without_required_gaps(part, intake.spec))
             if sum(map(len, parts)) >= rows:
                 return pl.concat(parts).tail(rows)

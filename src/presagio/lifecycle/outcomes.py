@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from presagio.readings.numerals import written
 
@@ -34,6 +35,8 @@ def outcomes_csv(rows: Iterable[Mapping[str, object]]) -> bytes:
 def _cell(value: object) -> object:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, datetime):
+        return value.isoformat()
     return written(value) if isinstance(value, float) else value
 
 

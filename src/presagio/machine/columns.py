@@ -62,7 +62,7 @@ def _base(header: str) -> str:
 
 
 def _columns(spec: MachineSpec) -> tuple[Column, ...]:
-    return (*spec.features, *spec.categories, *spec.identifiers, spec.target, *spec.modes)
+    return (*spec.features, *spec.categories, *spec.kept_columns, spec.target, *spec.modes)
 
 
 def _accepted_names(spec: MachineSpec) -> dict[str, str]:
@@ -126,7 +126,8 @@ def _extras(header: Sequence[str], names: dict[int, str]) -> dict[int, str]:
 def _missing(found: Collection[str], spec: MachineSpec) -> tuple[list[str], set[str]]:
     """Return what a header lacks, and the categories that it has in both styles."""
     optional = {*spec.optional_names}
-    missing = [name for name in spec.feature_names if name not in found and name not in optional]
+    needed = (*spec.needed_columns, *spec.feature_names)
+    missing = [name for name in needed if name not in found and name not in optional]
     doubled: set[str] = set()
     for category in spec.categories:
         lacking = [name for name in category.indicators.values() if name not in found]

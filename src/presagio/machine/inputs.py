@@ -39,9 +39,10 @@ class Label(Column):
         return self
 
 
-# What is done with a reading that lacks a feature: it is refused, or the feature's median in the
-# training data stands in. A model is told which values were missing.
-MissingPolicy = Literal["refuse", "median"]
+# What is done with a reading that lacks a feature: it is refused, or something stands in: the
+# feature's median in the training data, or the last value that its unit had before (the median
+# where there is none). A model is told which values were missing.
+MissingPolicy = Literal["refuse", "median", "last"]
 
 
 class Feature(Column):

@@ -14,6 +14,7 @@ from presagio.errors import InvalidSpecError
 from presagio.machine.failure_rules import FailureRule, Quantity
 from presagio.machine.inputs import Category, Column, Feature, Label, MissingPolicy
 from presagio.machine.recipe import SimulationRecipe
+from presagio.machine.series import MembersColumn, TimeColumn, UnitColumn
 from presagio.machine.spec_faults import describe_faults
 from presagio.machine.spec_table import Name, NamedTable, SpecTable
 
@@ -50,11 +51,12 @@ class Division(SpecTable):
     by
         ``time``: the newest rows are the test set. ``unit``: no machine is on both sides.
     column
-        The identifier that holds the time (as text that sorts) or the unit.
+        The identifier that holds the time (as text that sorts) or the unit; None: the column that
+        the spec's ``[time]`` or ``[unit]`` names.
     """
 
     by: Literal["time", "unit"]
-    column: Name
+    column: Name | None = None
 
 
 class MachineSpec(SpecTable):
@@ -70,6 +72,9 @@ class MachineSpec(SpecTable):
     missing: MissingPolicy = "refuse"
     features: Annotated[tuple[Feature, ...], Field(min_length=1)]
     categories: tuple[Category, ...] = ()
+    unit: UnitColumn | None = None
+    time: TimeColumn | None = None
+    members: MembersColumn | None = None
     identifiers: tuple[Column, ...] = ()
     target: Label
     modes: tuple[Label, ...] = ()
@@ -78,6 +83,30 @@ class MachineSpec(SpecTable):
     costs: Costs = Costs(missed_failure=1.0, false_alarm=1.0)
     division: Division | None = None
     simulation: SimulationRecipe | None = None
+
+    @cached_property
+    def kept_columns(self) -> tuple[Column, ...]:
+        """Columns that are kept beside the features: unit, time, members, other identifiers."""
+        series = (self.unit, self.time, self.members)
+        return (*(column for column in series if column is not None), *self.identifiers)
+
+    @cached_property
+    def needed_columns(self) -> tuple[str, ...]:
+        """Names of those of them that a file has to have."""
+        return tuple(column.name for column in self.kept_columns if column not in self.identifiers)
+
+    @cached_property
+    def divided_by(self) -> tuple[Literal["time", "unit"], str] | None:
+        """By what rows are divided, and the column of it; None: by chance.
+
+        Where the spec names units, rows of one are never on both sides unless it says otherwise.
+        """
+        division = self.division or (Division(by="unit") if self.unit is not None else None)
+        if division is None:
+            return None
+        series = self.time if division.by == "time" else self.unit
+        column = division.column or (None if series is None else series.name)
+        return None if column is None else (division.by, column)
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -103,6 +132,18 @@ class MachineSpec(SpecTable):
     def optional_names(self) -> tuple[str, ...]:
         """Names of the features that may be missing, in order."""
         return tuple(name for name, policy in self.missing_policies.items() if policy != "refuse")
+
+    @cached_property
+    def carried_names(self) -> tuple[str, ...]:
+        """Names of those for which the unit's last known value stands in, in order."""
+        return tuple(name for name, policy in self.missing_policies.items() if policy == "last")
+
+    @cached_property
+    def series_names(self) -> tuple[str, ...]:
+        """The columns of unit and time where values are carried forward by them, else none."""
+        if not self.carried_names or self.unit is None or self.time is None:
+            return ()
+        return (self.unit.name, self.time.name)
 
     @cached_property
     def missing_names(self) -> tuple[str, ...]:
@@ -156,7 +197,7 @@ class MachineSpec(SpecTable):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         names = [*self.input_names, *self.label_names]
-        others: tuple[NamedTable, ...] = (*self.identifiers, *self.categories, *self.derived)
+        others: tuple[NamedTable, ...] = (*self.kept_columns, *self.categories, *self.derived)
         names += [*self.missing_names, *(other.name for other in others)]
         doubled = sorted(name for name, number in Counter(names).items() if number > 1)
         if doubled:
@@ -166,11 +207,16 @@ class MachineSpec(SpecTable):
         used |= {bound.of for rule in self.rules for bound in rule.bounds}
         if used - known:
             raise ValueError(f"neither feature nor quantity: {sorted(used - known)}")
+        kept = {column.name for column in self.kept_columns}
         modes = {rule.mode for rule in self.rules} - {mode.name for mode in self.modes}
         if modes:
             raise ValueError(f"rules for unknown failure modes: {sorted(modes)}")
-        if self.division and self.division.column not in {c.name for c in self.identifiers}:
-            raise ValueError(f"rows are divided by {self.division.column}, which is no identifier")
+        if self.division and (self.divided_by is None or self.divided_by[1] not in kept):
+            by, column = self.division.by, self.division.column
+            why = f"{column}, which is no identifier" if column else f"{by}, and there is no [{by}]"
+            raise ValueError(f"rows are divided by {why}")
+        if self.carried_names and (self.unit is None or self.time is None):
+            raise ValueError(f"the last value of {self.carried_names[0]} needs [unit] and [time]")
         self._limits_name_every_value()
         return self
 

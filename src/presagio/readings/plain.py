@@ -10,7 +10,9 @@ from collections.abc import Mapping
 import polars as pl
 
 from presagio.machine.inputs import Label
+from presagio.machine.series import TimeColumn
 from presagio.machine.spec import MachineSpec
+from presagio.readings.instants import time_in
 from presagio.readings.row_check import RowCheck
 from presagio.readings.rules import FALSE_WORDS, TRUE_WORDS, FlagRule, contradict, within
 from presagio.readings.text_values import flag_of, number_in, one_of
@@ -35,7 +37,7 @@ class PlainRows:
     Attributes
     ----------
     names
-        Of the values: features, indicators, and the labels that the table has.
+        Of the values: features, indicators, and the time and labels that the table has.
     good
         True for rows that are plainly good, in a table of values.
     """
@@ -44,7 +46,8 @@ class PlainRows:
         self._check, spec = check, check.spec
         labels = [label for label in spec.label_names if check.has(label)]
         flags = [*spec.indicator_names, *labels]
-        self.names = (*spec.feature_names, *flags)
+        time = check.time
+        self.names = (*((time.name,) if time else ()), *spec.feature_names, *flags)
         written = {category.name for category in spec.categories if check.has(category.name)}
         optional = {*spec.optional_names}
         parsed = [
@@ -52,6 +55,10 @@ class PlainRows:
             else _number(name, schema[name]) for name in spec.feature_names
         ]  # fmt: skip
         parsed += [_gap(name, schema.get(name), spec).alias(_gap_name(name)) for name in optional]
+        parsed += [_time(time, schema[time.name], check.mark)] if time else []
+        parsed += [
+            pl.col(name).cast(pl.String) for name in check.owners if schema[name].is_integer()
+        ]
         labels_by_name = {label.name: label for label in spec.labels}
         parsed += [
             _flag(name, schema[name], labels_by_name.get(name)) for name in flags if name in schema
@@ -74,6 +81,8 @@ class PlainRows:
             for feature in spec.features
         ]  # fmt: skip
         conditions += [pl.col(flag).is_not_null() for flag in flags]
+        conditions += [pl.col(time.name).is_not_null()] if time else []
+        conditions += [_owner(name, schema[name], spec) for name in check.owners]
         for category in spec.categories:
             if category.name not in written:
                 several = [pl.col(name).cast(pl.Int8) for name in category.indicators.values()]
@@ -124,6 +133,25 @@ def _gap(name: str, kind: pl.DataType | None, spec: MachineSpec) -> pl.Expr:
 def _optional(name: str, kind: pl.DataType | None, spec: MachineSpec) -> pl.Expr:
     number = pl.lit(None, pl.Float64) if kind is None else _number(name, kind)
     return pl.when(~_gap(name, kind, spec)).then(number).alias(name)
+
+
+def _time(time: TimeColumn, kind: pl.DataType, mark: str) -> pl.Expr:
+    column = pl.col(time.name)
+    if time.is_counter and kind.is_numeric():
+        return column.cast(pl.Float64, strict=False).fill_nan(None)
+    text = column if kind == pl.String else column.cast(pl.String)
+    return time_in(text.str.strip_chars(), time, mark).alias(time.name)
+
+
+def _owner(name: str, kind: pl.DataType, spec: MachineSpec) -> pl.Expr:
+    """Tell where there is text without white space around it that says what a reading is of."""
+    if kind != pl.String and not kind.is_integer():
+        return pl.lit(value=False)
+    text, members = pl.col(name), spec.members
+    plain = (text != "") & (text == text.str.strip_chars()) & ~one_of(text, spec.missing_values)
+    if members is not None and members.name == name:
+        return plain & one_of(text, members.values)
+    return plain
 
 
 def _flag(name: str, kind: pl.DataType, label: Label | None) -> pl.Expr:

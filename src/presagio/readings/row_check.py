@@ -7,8 +7,10 @@ import polars as pl
 
 from presagio.machine.columns import ColumnMatch
 from presagio.machine.inputs import Category, Feature
+from presagio.machine.series import TimeColumn
 from presagio.machine.spec import MachineSpec
 from presagio.machine.units import alternatives, convert, find_unit
+from presagio.readings.instants import time_in
 from presagio.readings.numerals import THOUSANDS, decimal_form, number_pattern, other_mark
 from presagio.readings.row_rule import Kind, Rule
 from presagio.readings.rules import (
@@ -63,7 +65,7 @@ class RowCheck:
 
     @cached_property
     def value_names(self) -> tuple[str, ...]:
-        """The columns of the file that hold numbers, flags and categories."""
+        """The columns of the file that rules are about."""
         texts = {column.name for column in self.spec.identifiers}
         return tuple(sorted(self.match.found - texts))
 
@@ -71,13 +73,20 @@ class RowCheck:
     def cells(self) -> list[pl.Expr]:
         """The cells of the file that rules are about and that rows keep, without white space."""
         texts = [name for name in self.value_names if name not in self.numeric]
-        kept = [pl.col(name).str.strip_chars() for name in self.kept_text if name != EXTRA]
-        return [*map(self._cell, texts), *kept]
+        # A number that names a unit is a whole one, however the file stores it.
+        kept_numbers = [
+            pl.col(name).str.replace(r"\.0$", "") for name in self.owners if name in self.numeric
+        ]
+        kept = [
+            pl.col(name).str.strip_chars()
+            for name in self.kept_text if name != EXTRA and name not in self.value_names
+        ]  # fmt: skip
+        return [*map(self._cell, texts), *kept_numbers, *kept]
 
     def _cell(self, name: str) -> pl.Expr:
         """Return the text of a column, empty where it says that a value is missing."""
         words, text = self.spec.missing_values, bounded(name)
-        if not words or name not in self.spec.feature_names:
+        if not words or name not in (*self.spec.feature_names, *self.spec.needed_columns):
             return text
         return pl.when(one_of(text, words)).then(pl.lit("")).otherwise(text).alias(name)
 
@@ -104,6 +113,22 @@ class RowCheck:
         return tuple(feature for feature in self.spec.features if self.has(feature.name))
 
     @cached_property
+    def time(self) -> TimeColumn | None:
+        """What the spec says of the file's column of times, if it has one."""
+        time = self.spec.time
+        return time if time is not None and self.has(time.name) else None
+
+    @cached_property
+    def owners(self) -> dict[str, str]:
+        """The file's columns that say what a reading is of, and what may stand there."""
+        unit, members, found = self.spec.unit, self.spec.members, {}
+        if unit is not None:
+            found[unit.name] = "the name of a unit"
+        if members is not None:
+            found[members.name] = " or ".join(members.values)
+        return {name: allowed for name, allowed in found.items() if self.has(name)}
+
+    @cached_property
     def flag_names(self) -> list[str]:
         """The columns of the file that are flags: indicators and labels."""
         return [n for n in (*self.spec.indicator_names, *self.spec.label_names) if self.has(n)]
@@ -112,6 +137,9 @@ class RowCheck:
     def parsed(self) -> list[pl.Expr]:
         """What rules and values are made from, computed once: numbers as written, and flags."""
         numbers = [self._as_number(name).alias(_parsed(name)) for name in self.spec.feature_names]
+        if (time := self.time) is not None:
+            instant = time_in(pl.col(time.name), time, self.mark)
+            numbers.append(instant.alias(_parsed(time.name)))
         labels = {label.name: label for label in self.spec.labels}
         return numbers + [
             flag_of(pl.col(name), self._as_number(name), labels.get(name)).alias(_parsed(name))
@@ -170,13 +198,35 @@ class RowCheck:
         rules = [rule for flag in names for rule in self._flag_rules(flag)]
         return [*rules, Rule(name, Reason.CONTRADICTION, several, allowed, got)]
 
+    def _series_rules(self) -> list[Rule]:
+        """Return the rules of what a reading is of, and of when it was taken."""
+        rules = []
+        for name, allowed in self.owners.items():
+            rules += self._without_value(name, allowed)
+        if (time := self.time) is not None:
+            wrong = (pl.col(time.name) != "") & pl.col(_parsed(time.name)).is_null()
+            rules += self._without_value(time.name, time.allowed)
+            rules.append(Rule(time.name, Reason.NOT_A_TIME, wrong, time.allowed))
+        return rules
+
+    @cached_property
+    def other_member(self) -> Rule | None:
+        """What tells rows of kinds that do not belong to the fleet; they have no other fault."""
+        members = self.spec.members
+        if members is None or not self.has(members.name):
+            return None
+        allowed = f"{self.owners[members.name]}; it is for another fleet"
+        other = (pl.col(members.name) != "") & ~one_of(pl.col(members.name), members.values)
+        return Rule(members.name, Reason.OTHER_MEMBER, other, allowed)
+
     def _is_true(self, name: str) -> pl.Expr:
         return pl.col(_parsed(name)).fill_null(value=False)
 
     @cached_property
     def rules(self) -> list[Rule]:
         """All that a row may break, in the order in which its faults are named."""
-        found = [rule for feature in self.features for rule in self._number_rules(feature)]
+        found = self._series_rules()
+        found += [rule for feature in self.features for rule in self._number_rules(feature)]
         for category in self.spec.categories:
             found += self._category_rules(category)
         for label in self.spec.label_names:
@@ -185,15 +235,17 @@ class RowCheck:
 
     @cached_property
     def typed(self) -> list[pl.Expr]:
-        """The columns of a clean row: identifiers, extras, features, indicators, labels."""
+        """The columns of a clean row: identifiers, extras, time, features, indicators, labels."""
         kept = [pl.col(name) for name in self.kept_text]
+        kept += [pl.col(_parsed(t.name)).alias(t.name) for t in (self.time,) if t is not None]
         kept += [self._value(feature).alias(feature.name) for feature in self.spec.features]
         return kept + self.flags()
 
     @property
     def kept_text(self) -> list[str]:
-        """Columns that stay text: the identifiers that the file has, and what it has besides."""
-        names = [column.name for column in self.spec.identifiers if self.has(column.name)]
+        """Columns that stay text: identifiers that the file has, a unit's too, and the rest."""
+        kept = [column for column in self.spec.kept_columns if column is not self.spec.time]
+        names = [column.name for column in kept if self.has(column.name)]
         return [*names, EXTRA] if self.match.extras else names
 
     def flags(self) -> list[pl.Expr]:

@@ -12,6 +12,7 @@ import polars as pl
 
 from presagio.machine.columns import ColumnMatch
 from presagio.readings.row_check import EXTRA, RowCheck
+from presagio.readings.row_rule import Rule
 from presagio.readings.rules import Fault
 
 # Columns of our own beside the spec's names, which begin with a letter.
@@ -82,11 +83,11 @@ class CheckedRows:
 
 
 def _rejected(
-    cells: pl.DataFrame, broken: pl.DataFrame, clean: pl.Series, check: RowCheck
+    cells: pl.DataFrame, broken: pl.DataFrame, clean: pl.Series, rules: Sequence[Rule]
 ) -> pl.DataFrame:
     position = (~clean).cast(pl.Int64).cum_sum() - 1
     found, often = [_FOUND_SCHEMA.to_frame()], broken.sum().row(0)
-    for i, rule in enumerate(check.rules):
+    for i, rule in enumerate(rules):
         if often[i]:
             rows = broken[str(i)].arg_true()
             faults = rule.faults(cells, rows)
@@ -114,11 +115,15 @@ def check_cells(cells: pl.DataFrame, check: RowCheck, *, of_file: bool = True) -
         Each row once, either accepted or rejected.
     """
     cells = cells.with_columns(check.cells).with_columns(check.parsed)
+    rules = check.rules if check.other_member is None else [check.other_member, *check.rules]
     broken = cells.select(
-        rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(check.rules)
+        rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(rules)
     )
+    if check.other_member is not None:
+        # What a row of another kind lacks is nothing to this fleet.
+        broken = broken.with_columns(pl.exclude("0") & ~pl.col("0"))
     clean = ~broken.select(pl.any_horizontal(pl.all())).to_series()
-    rejected = _rejected(cells, broken, clean, check)
+    rejected = _rejected(cells, broken, clean, rules)
     accepted = cells.filter(clean).select(*check.typed, LINE, RAW)
     if not of_file:
         return CheckedRows(accepted, rejected, {})

@@ -19,6 +19,9 @@ flag       true, false, yes, no in any  a boolean, or a number      true, false,
            or 1
 category   one of its values in any     (text)                      text, one of its values in any
            case                                                     case
+unit       any text, or a number        a whole number              text
+time       as :mod:`.instants` says     a time or a date; of a      as in text; of a counter a
+                                        counter a number            number
 =========  ===========================  ==========================  ==========================
 
 A gap is a fault, unless the machine spec says that the feature may be missing. White space around
@@ -56,6 +59,9 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     NOT_A_BOOLEAN = "not_a_boolean"
     UNKNOWN_CATEGORY = "unknown_category"
+    NOT_A_TIME = "not_a_time"
+    # Of a kind that does not belong to the fleet; no mistake of the file's.
+    OTHER_MEMBER = "other_member"
     CONTRADICTION = "contradiction"
     # Of a row as a whole, before its values are looked at.
     TOO_LONG = "too_long"

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import DataError
-from presagio.machine.columns import match_columns
+from presagio.machine.columns import ColumnMatch, match_columns
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from presagio.readings.formats.cells import FAULT, REASON, as_cells, as_text
@@ -32,10 +32,14 @@ class CheckedReadings(NamedTuple):
     faults
         What is wrong with each row, shape ``(n,)``: ``fault``, in words, and ``reason``, the codes
         with a space between them; null for good rows. None if all are good.
+    series
+        ``unit`` and ``time`` of the rows that can be predicted, where values are carried forward
+        and the table has both columns; else None.
     """
 
     inputs: NDArray[np.float64]
     faults: pl.DataFrame | None
+    series: pl.DataFrame | None = None
 
 
 class ReadingsTable:
@@ -46,7 +50,8 @@ class ReadingsTable:
     columns
         The columns that are needed: the file's names with the spec's names for them.
     texts
-        Those of the spec's names whose values are text by their nature: the categories.
+        Those of the spec's names whose values are text by their nature: categories, and unit and
+        timestamp where they are needed.
     """
 
     def __init__(
@@ -78,18 +83,20 @@ class ReadingsTable:
         """
         names = list(schema)
         match = match_columns(names, spec, headers)
-        faults = [f"{name} is missing" for name in match.missing]
+        faults = [f"{n} is missing" for n in match.missing if n not in spec.needed_columns]
         faults += [f"{name} stands there twice" for name in match.duplicated]
         faults += [f"{column} is in a unit that cannot be converted" for column in match.misfits]
-        self.texts = {category.name for category in spec.categories}
-        needed = {i: n for i, n in match.names.items() if n in {*spec.input_names, *self.texts}}
+        self._series = _series(spec, match)
+        self.texts = {category.name for category in spec.categories} | {*self._series}
+        if spec.time is not None and spec.time.is_counter:
+            self.texts.discard(spec.time.name)
+        wanted = {*spec.input_names, *self.texts, *self._series}
+        needed = {i: n for i, n in match.names.items() if n in wanted}
         self.columns = {names[i]: name for i, name in needed.items()}
-        faults += misfits(schema, self.columns)
+        faults += misfits(schema, self.columns, times=self._series)
         if faults:
             raise DataError("; ".join(faults[:_MOST_FAULTS]))
-        numeric = {
-            name for raw, name in self.columns.items() if is_json or not is_text(schema[raw])
-        }
+        numeric = {n for raw, n in self.columns.items() if is_json or not is_text(schema[raw])}
         self._spec = spec
         self._check = RowCheck(
             spec, replace(match, names=needed, extras={}), numeric=frozenset(numeric - self.texts)
@@ -106,9 +113,9 @@ class ReadingsTable:
         clean = values.select(plain.good).to_series()
         if FAULT in rows.columns:
             clean &= rows[FAULT].is_null()
-        taken = values.select(LINE, pl.col(self._spec.input_names).cast(pl.Float64))
+        taken = values.select(LINE, *self._series, pl.col(self._spec.input_names).cast(pl.Float64))
         if clean.all():
-            return CheckedReadings(self._inputs(taken), None)
+            return self._checked(taken, None)
         taken = taken.filter(clean)
         checked = self._slowly(rows.filter(~clean))
         more = checked.accepted.select(
@@ -116,11 +123,15 @@ class ReadingsTable:
         )
         taken = pl.concat([taken, more]).sort(LINE) if len(more) else taken
         faults = self._faults(rows, checked)
-        return CheckedReadings(self._inputs(taken), faults if len(taken) < len(rows) else None)
+        return self._checked(taken, faults if len(taken) < len(rows) else None)
 
-    def _inputs(self, rows: pl.DataFrame) -> NDArray[np.float64]:
+    def _checked(self, rows: pl.DataFrame, faults: pl.DataFrame | None) -> CheckedReadings:
         values = rows.select(self._spec.input_names).to_numpy()
-        return np.ascontiguousarray(values, dtype=np.float64)
+        inputs = np.ascontiguousarray(values, dtype=np.float64)
+        if not self._series:
+            return CheckedReadings(inputs, faults)
+        unit, time = self._series
+        return CheckedReadings(inputs, faults, rows.select(unit=pl.col(unit), time=pl.col(time)))
 
     def _slowly(self, rows: pl.DataFrame) -> CheckedRows:
         """Check rows that are not plainly good; those that could not be read are left out."""
@@ -149,6 +160,11 @@ class ReadingsTable:
                 pl.coalesce(unread[REASON], "reason").alias("reason"),
             )
         return lines.select("fault", "reason")
+
+
+def _series(spec: MachineSpec, match: ColumnMatch) -> tuple[str, ...]:
+    """Return the columns of unit and time where values are carried forward by them."""
+    return spec.series_names if match.found.issuperset(spec.series_names) else ()
 
 
 def _short(frame: pl.DataFrame) -> pl.DataFrame:

@@ -34,9 +34,15 @@ class Bookkeeping:
             self.metrics.alarms((mode,))
         self.recorder.one(request, number, values, answer, served)
 
-    def score(self, served: Served, inputs: NDArray[np.float64]) -> ScoredRows:
-        """Score rows of shape ``(n, k)`` for the request of this context; count and keep them."""
-        scored = score_rows(served.predictor, inputs)
+    def score(
+        self, served: Served, inputs: NDArray[np.float64],
+        carried: NDArray[np.float64] | None = None,
+    ) -> ScoredRows:  # fmt: skip
+        """Score rows of shape ``(n, k)`` for the request of this context; count and keep them.
+
+        What is scored is ``carried``, where values were carried forward; what is kept was sent.
+        """
+        scored = score_rows(served.predictor, inputs if carried is None else carried)
         if len(inputs):
             self.metrics.rows.inc(len(inputs))
             self.metrics.alarms(scored.mode[scored.label].tolist())

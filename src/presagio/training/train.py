@@ -7,7 +7,7 @@ from typing import Any
 from presagio.inference.imputation import Imputation, fit_imputation
 from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import Dataset
+from presagio.training.datasets.dataset import Dataset, Floats
 from presagio.training.datasets.splitting import FOLDS, Split, repeats, split_dataset
 from presagio.training.detectors.plans import Method
 from presagio.training.evaluation.baselines import evaluate_baselines
@@ -34,6 +34,8 @@ class TrainedModel:
         Training and test part, with medians in the place of missing values.
     imputation
         Those medians: of the training part.
+    held_out
+        Inputs of the test part before medians, by which later versions are compared with this one.
     prediction
         Of the test part, by scikit-learn.
     evaluation
@@ -48,6 +50,7 @@ class TrainedModel:
     dataset: Dataset
     split: Split
     imputation: Imputation
+    held_out: Floats
     result: SearchResult
     seed: int
     prediction: Prediction
@@ -92,7 +95,7 @@ def train_model(
     """
     split, by = split_dataset(dataset, seed=seed), dataset.divided_by
     imputation = fit_imputation(spec, split.train.inputs)
-    split = split.map(imputation.complete)
+    held_out, split = split.test.inputs, split.map(imputation.complete)
     train, test = split.train, split.test
     method = method or ("exact" if len(train) <= EXACT_ROWS else "streamed")
     times = repeats(len(train), REPEATS) if method == "exact" else 0
@@ -128,5 +131,6 @@ def train_model(
         seed,
     )
     return TrainedModel(
-        spec, dataset, split, imputation, result, seed, prediction, evaluation, baselines, card
-    )
+        spec, dataset, split, imputation, held_out, result, seed, prediction, evaluation,
+        baselines, card,
+    )  # fmt: skip

@@ -70,11 +70,11 @@ class ParquetRows:
 
     def _require_types(self, about: Mapping[str, Any], spec: MachineSpec) -> None:
         """Refuse columns that are needed and hold no values; an identifier may be a time too."""
-        identifiers = {column.name for column in spec.identifiers}
+        kept = {column.name for column in spec.kept_columns}
         wrong = [
             f"{self.header[i]!r} is of type {about['types'][i]}"
             for i, name in self.match.names.items()
-            if not about["plain" if name in identifiers else "values"][i]
+            if not about["plain" if name in kept else "values"][i]
         ]
         if wrong:
             raise UnreadableFileError(

@@ -100,7 +100,7 @@ class _Block(NamedTuple):
     raw: bytes
     is_cut: bool
 
-    def has_longerdecode_line(self, most_bytes: int) -> bool:
+    def has_longer_line(self, most_bytes: int) -> bool:
         """Tell whether a line is longer; without a look at each."""
         start = 0
         while len(self.raw) - start > most_bytes:
@@ -171,7 +171,7 @@ class Ndjson:
         raw = block.raw
         lines = raw.count(b"\n") + (not raw.endswith(b"\n"))
         # A key may be written with an escape; then it does not stand there as it reads.
-        if b"\\" in raw or block.has_longerdecode_line(self._most):
+        if b"\\" in raw or block.has_longer_line(self._most):
             return None
         names = (json.dumps(name, ensure_ascii=False).encode() for name in columns)
         if any(raw.count(name) != lines for name in names):

@@ -1,6 +1,6 @@
 """Which types a column may have, looked at before any of its values is read."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -29,7 +29,9 @@ def described(kind: pl.DataType) -> str:
     return str(kind.base_type()).lower()
 
 
-def misfits(schema: Mapping[str, pl.DataType], names: Mapping[str, str]) -> list[str]:
+def misfits(
+    schema: Mapping[str, pl.DataType], names: Mapping[str, str], *, times: Collection[str] = ()
+) -> list[str]:
     """Say which of the columns that are needed have a type that cannot be taken.
 
     Parameters
@@ -38,9 +40,11 @@ def misfits(schema: Mapping[str, pl.DataType], names: Mapping[str, str]) -> list
         The types by the file's names.
     names
         The file's names that are needed, with the spec's names for them.
+    times
+        Those of the spec's names that may be times too.
     """
     return [
         f"{wanted} is of type {described(schema[name])}; numbers, booleans and text are taken"
         for name, wanted in names.items()
-        if not is_value(schema[name])
+        if not (is_plain if wanted in times else is_value)(schema[name])
     ]

@@ -66,8 +66,9 @@ def _open(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | None:
 def read_checked(form: str, path: Path, arguments: Mapping[str, Any]) -> Parts:
     """Check a file, a part at a time; ``form`` is what kind it is.
 
-    A part has the inputs of its good rows as float64, row by row, and, where a row is bad, a table
-    of what is wrong with each.
+    A part has the inputs of its good rows as float64, row by row; a table of their units and times
+    where values are carried forward by them (``series``); and, where a row is bad, a table of what
+    is wrong with each (``faults``).
 
     Raises
     ------
@@ -86,7 +87,7 @@ def read_checked(form: str, path: Path, arguments: Mapping[str, Any]) -> Parts:
             raise DataError(f"it unpacks to more than {arguments['most_bytes']:,} bytes")
         for part in frame.iter_slices(_ROWS):
             checked = table.check(part)
-            blocks = [checked.inputs.tobytes()]
-            if checked.faults is not None:
-                blocks.append(as_block(checked.faults))
-            yield {"rows": part.height}, blocks
+            tables = {"series": checked.series, "faults": checked.faults}
+            found = {name: table for name, table in tables.items() if table is not None}
+            blocks = [checked.inputs.tobytes(), *map(as_block, found.values())]
+            yield {"rows": part.height, "tables": [*found]}, blocks

@@ -99,13 +99,17 @@ def _rule(place: Sequence[str], spec: MachineSpec) -> tuple[int, NumberRule | Fl
     return next(((i, rules[part]) for i, part in enumerate(place) if part in rules), None)
 
 
+# What these got and what is allowed, the check itself says.
+_SAID_BY_CHECKS = (Reason.CONTRADICTION, Reason.MISSING, Reason.NOT_A_TIME)
+
+
 def _fault(error: Any, spec: MachineSpec) -> FieldFault:
     place = [str(part) for part in error["loc"]]
     if (value := _rule(place, spec)) is not None:
         # What stands behind a flag is which of its two forms was tried.
         place = place[: value[0] + 1]
     field = shown(".".join(place))[1:-1] or "body"
-    if error["type"] == Reason.CONTRADICTION:
+    if error["type"] in _SAID_BY_CHECKS and "got" in error.get("ctx", {}):
         return FieldFault(field=field, reason=error["type"], **error["ctx"])
     got = "nothing" if error["type"] == "missing" else shown(error["input"])
     if value is not None:

@@ -24,7 +24,12 @@ from presagio.serving.http import bodies
 from presagio.serving.http.answers import FeedbackResponse
 from presagio.serving.http.openapi import IDEMPOTENCY_KEY, schema_reference
 from presagio.serving.http.problems import problems
-from presagio.serving.routes.requests import FeedbackRequest, Outcome
+from presagio.serving.routes.requests import (
+    FeedbackRequest,
+    Outcome,
+    example_series,
+    series_values,
+)
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,6 +71,7 @@ def _predicted(
 def _row(spec: MachineSpec, outcome: Outcome, predicted: tuple[bool, str]) -> dict[str, object]:
     modes = {mode.name: mode.name == outcome.mode for mode in spec.modes}
     return {
+        **series_values(spec, outcome),
         **{name: getattr(outcome.features, name) for name in spec.feature_names},
         # They may have come as 0 and 1.
         **{name: bool(getattr(outcome.features, name)) for name in spec.indicator_names},
@@ -85,7 +91,7 @@ def _taken(rows: Sequence[dict[str, object]], spec: MachineSpec) -> list[dict[st
     """Leave out the rows that the intake would reject: repeats, where the spec keeps one."""
     if spec.duplicates == "keep":
         return list(rows)
-    names = (*spec.input_names, *spec.label_names)
+    names = (*spec.needed_columns, *spec.input_names, *spec.label_names)
     first: dict[tuple[object, ...], dict[str, object]] = {}
     for row in rows:
         first.setdefault(tuple(row.get(name) for name in names), row)
@@ -123,14 +129,13 @@ def feedback_router(
 ) -> APIRouter:
     """Make the route that takes outcomes."""
     router = APIRouter(tags=["feedback"])
+    example = {"request_id": 123, **example_series(spec), "features": spec.example, "failure": True}
     body = {
         "required": True,
         "content": {
             "application/json": {
                 "schema": {"$ref": schema_reference(FeedbackRequest)},
-                "example": {
-                    "outcomes": [{"request_id": 123, "features": spec.example, "failure": True}]
-                },
+                "example": {"outcomes": [example]},
             }
         },
     }

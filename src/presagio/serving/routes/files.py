@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from presagio.inference.last_known import LastKnown
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
+from presagio.readings.instants import time_numbers
 from presagio.readings.process.pool import open_pool
 from presagio.readings.process.reader_limits import reader_limits
 from presagio.readings.process.reading import ReadPart
@@ -86,34 +88,51 @@ class FileScorer:
             yield from open_pool(limits, self.settings.readers).read(task, file, arguments, _WAIT_S)
 
     def _answers(self, path: Path, task: str) -> Iterator[pl.DataFrame]:
-        first = 0
+        first, last = 0, LastKnown(self.spec) if self.spec.carried_names else None
         for part in self._read(path, task):
-            yield self._predicted(part, first)
+            yield self._predicted(part, first, last)
             first += part.about["rows"]
 
-    def _imputed(self, inputs: Floats, good: pl.Series | None) -> dict[str, pl.Series]:
-        """Name what was missing in each row, where anything may be."""
-        optional = self.spec.optional_names
-        if not optional:
-            return {}
-        gaps = pl.DataFrame(np.isnan(inputs), schema=[*self.spec.input_names])
-        named = [pl.when(pl.col(name)).then(pl.lit(name)) for name in optional]
-        words = gaps.select(pl.concat_str(named, separator=" ", ignore_nulls=True)).to_series()
-        return {"imputed": _at_good(words, good)}
+    def _named(self, gaps: NDArray[np.bool_], good: pl.Series | None) -> pl.Series:
+        """Name the inputs for which a row has a true value; gaps have shape ``(g, k)``."""
+        frame = pl.DataFrame(gaps, schema=[*self.spec.input_names])
+        named = [pl.when(pl.col(name)).then(pl.lit(name)) for name in self.spec.optional_names]
+        words = frame.select(pl.concat_str(named, separator=" ", ignore_nulls=True)).to_series()
+        return _at_good(words, good)
 
-    def _predicted(self, part: ReadPart, first: int) -> pl.DataFrame:
+    def _imputed(
+        self, inputs: Floats, carried: Floats | None, good: pl.Series | None
+    ) -> dict[str, pl.Series]:
+        """Name what was missing in each row, where anything may be, and what was carried there."""
+        if not self.spec.optional_names:
+            return {}
+        gaps = np.isnan(inputs)
+        found = {"imputed": self._named(gaps, good)}
+        if self.spec.carried_names:
+            known = (
+                np.zeros_like(gaps) if carried is None else ~np.isnan(carried[:, : gaps.shape[1]])
+            )
+            found["carried"] = self._named(gaps & known, good)
+        return found
+
+    def _predicted(self, part: ReadPart, first: int, last: LastKnown | None) -> pl.DataFrame:
         rows, good = part.about["rows"], None
+        tables = dict(zip(part.about["tables"], part.blocks[1:], strict=True))
         empty = pl.Series([None], dtype=pl.String).new_from_index(0, rows)
         fault = reason = empty
-        if len(part.blocks) > 1:
-            fault, reason = pl.read_ipc_stream(part.blocks[1]).select("fault", "reason")
+        if "faults" in tables:
+            fault, reason = pl.read_ipc_stream(tables["faults"]).select("fault", "reason")
             good = fault.is_null()
         inputs = np.frombuffer(part.blocks[0], np.float64).reshape(-1, len(self.spec.input_names))
-        scores = as_frame(self.books.score(self.served, inputs))
+        carried = None
+        if last is not None and "series" in tables:
+            unit, time = pl.read_ipc_stream(tables["series"]).select("unit", "time")
+            carried = last.carry(inputs, unit.to_numpy(), time_numbers(time))
+        scores = as_frame(self.books.score(self.served, inputs, carried))
         columns = {
             "row": pl.arange(first, first + rows, eager=True),
             **{name: _at_good(scores[name], good) for name in scores.columns},
-            **self._imputed(inputs, good),
+            **self._imputed(inputs, carried, good),
             "version": pl.Series([self.served.version]).new_from_index(0, rows),
             "fault": fault,
             "reason": reason,

@@ -14,7 +14,7 @@ from presagio.ingest.curated import (
 )
 from presagio.ingest.filing import Intake
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import Dataset, DatasetBuilder
+from presagio.training.datasets.dataset import Dataset, DatasetBuilder, series_columns
 
 _BATCH_ROWS = 500_000
 _IDENTITY = "identity"
@@ -95,9 +95,7 @@ def _identified(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
     # 400,000 trainings, and then one of them is missing.
     digests = known.hash_rows(seed=0).to_frame(_IDENTITY)
     nth = pl.int_range(pl.len()).over(_IDENTITY).alias("nth")
-    learned = {*spec.input_names, *spec.label_names}
-    if spec.division is not None:
-        learned.add(spec.division.column)
+    learned = {*spec.input_names, *spec.label_names, *series_columns(spec)}
     return known.select(name for name in known.columns if name in learned).with_columns(
         digests.with_columns(nth).hash_rows(seed=0).alias(_IDENTITY)
     )

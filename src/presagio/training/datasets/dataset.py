@@ -4,15 +4,18 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import DataError
+from presagio.inference.last_known import LastKnown
 from presagio.machine.limits import failing_modes
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.mapped import MappedRows
+from presagio.readings.instants import time_numbers
+from presagio.training.datasets.mapped import MappedRows, writable_rows
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -20,6 +23,8 @@ Floats = NDArray[np.float64]
 Labels = Mapping[str, Bools]
 
 _FEWEST_FAILURES = 20
+# So many are carried forward at a time.
+_CARRIED_ROWS = 100_000
 # Of failures whose mode nobody knows, the largest share with which modes can still be learned.
 _UNKNOWN_MODES = 0.1
 
@@ -32,6 +37,7 @@ class Dataset:
     ----------
     inputs
         Shape ``(n, k)``: the spec's inputs as columns, in its order; NaN where one is missing.
+        Where the spec has values carried forward, shape ``(n, m)``: flags of gaps beside them.
     labels
         Arrays of shape ``(n,)``: the target (whether the row is a failure) first, then the failure
         modes, where each failure's mode is known.
@@ -46,7 +52,7 @@ class Dataset:
     divided_by
         ``time`` or ``unit`` where the machine spec names a column to divide by.
     keys
-        That column, shape ``(n,)``.
+        That column, shape ``(n,)``: typed times as numbers, everything else as text.
     """
 
     inputs: Floats
@@ -56,7 +62,7 @@ class Dataset:
     receipts: tuple[int, ...] = ()
     rejected: int = 0
     divided_by: str | None = None
-    keys: NDArray[np.str_] | None = None
+    keys: NDArray[Any] | None = None
 
     @property
     def target(self) -> Bools:
@@ -77,6 +83,16 @@ def input_columns(spec: MachineSpec, inputs: Floats) -> dict[str, Floats]:
     return dict(zip(spec.model_inputs[: inputs.shape[1]], inputs.T, strict=True))
 
 
+def series_columns(spec: MachineSpec) -> tuple[str, ...]:
+    """Return the columns beside inputs and labels that a dataset is made with."""
+    division = [spec.divided_by[1]] if spec.divided_by is not None else []
+    return tuple(dict.fromkeys([*division, *spec.series_names]))
+
+
+def _keys(column: pl.Series) -> NDArray[Any]:
+    return column.fill_null("").to_numpy() if column.dtype == pl.String else time_numbers(column)
+
+
 class DatasetBuilder:
     """Makes a dataset of clean rows, batch by batch; readings go to disk, labels stay in memory.
 
@@ -93,7 +109,7 @@ class DatasetBuilder:
         self._target: list[Bools] = []
         self._modes: list[dict[str, Bools]] = []
         self._unknown: Counter[str] = Counter()
-        self._keys: list[NDArray[np.str_]] = []
+        self._series: dict[str, list[NDArray[Any]]] = {name: [] for name in series_columns(spec)}
 
     def add(self, frame: pl.DataFrame) -> None:
         """Add labelled rows; a row without target is a mistake of the caller's.
@@ -101,7 +117,7 @@ class DatasetBuilder:
         Raises
         ------
         DataError
-            If the column that the spec divides rows by is not there.
+            If a column is not there by which the spec divides rows, or carries values forward.
         """
         spec = self._spec
         rows = frame.select(pl.col(name).cast(pl.Float64) for name in spec.input_names).to_numpy()
@@ -110,10 +126,10 @@ class DatasetBuilder:
         self._digest.update(np.ascontiguousarray(rows).tobytes())
         self._target.append(target)
         self._modes.append(self._known_modes(frame, rows, target))
-        if spec.division is not None:
-            if frame.get_column(spec.division.column, default=None) is None:
-                raise DataError(f"no column {spec.division.column}, by which the spec divides rows")
-            self._keys.append(frame[spec.division.column].fill_null("").to_numpy())
+        for name, parts in self._series.items():
+            if name not in frame.columns:
+                raise DataError(f"no column {name}, by which the spec divides or orders rows")
+            parts.append(_keys(frame[name]))
 
     def _known_modes(self, frame: pl.DataFrame, rows: Floats, target: Bools) -> dict[str, Bools]:
         """Return each mode's rows, without gaps.
@@ -161,17 +177,31 @@ class DatasetBuilder:
         # Labels last: the same rows in other batches are the same data.
         for name, values in labels.items():
             self._digest.update(name.encode() + values.tobytes())
-        division = self._spec.division
+        division = self._spec.divided_by
+        series = {name: np.concatenate(parts) for name, parts in self._series.items()}
         return Dataset(
-            self._inputs.array(),
+            self._carried(self._inputs.array(), series),
             labels,
             source,
             self._digest.hexdigest(),
             receipts,
             rejected,
-            None if division is None else division.by,
-            None if division is None else np.concatenate(self._keys),
+            None if division is None else division[0],
+            None if division is None else series[division[1]],
         )
+
+    def _carried(self, inputs: Floats, series: Mapping[str, NDArray[Any]]) -> Floats:
+        """Carry values forward, each unit's in order of time, where the spec wants it."""
+        spec = self._spec
+        if not spec.series_names:
+            return inputs
+        units, times = (series[name] for name in spec.series_names)
+        order = np.argsort(times, kind="stable")
+        last, carried = LastKnown(spec), writable_rows(len(inputs), len(spec.model_inputs))
+        for start in range(0, len(order), _CARRIED_ROWS):
+            rows = order[start : start + _CARRIED_ROWS]
+            carried[rows] = last.carry(inputs[rows], units[rows], times[rows])
+        return carried
 
 
 def dataset_from_frame(

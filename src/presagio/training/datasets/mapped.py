@@ -42,6 +42,14 @@ class MappedRows:
         return np.memmap(self._file, dtype=np.float64, mode="r", shape=shape)
 
 
+def writable_rows(rows: int, width: int) -> Floats:
+    """Return an array of shape ``(rows, width)`` to write into; a large one is on disk."""
+    if rows <= _HELD_ROWS:
+        return np.empty((rows, width))
+    with TemporaryFile() as file:
+        return np.memmap(file, dtype=np.float64, mode="w+", shape=(rows, width))
+
+
 def take_rows(rows: Floats, positions: Positions) -> Floats:
     """Return the rows at some positions, shape ``(m, width)``; many of them on disk."""
     if len(positions) <= _HELD_ROWS:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class Part:
 
     inputs: Floats
     labels: Labels
-    keys: NDArray[np.str_] | None = None
+    keys: NDArray[Any] | None = None
     healthy_weight: float = 1.0
 
     @property

@@ -31,16 +31,19 @@ _LIMITS = (
 
 
 def _missing(spec: MachineSpec, dataset: Dataset, imputation: Imputation) -> dict[str, Any]:
-    """Say which share of each feature that may be missing is, and what stands in."""
-    gaps = {
-        name: float(np.isnan(values).mean())
-        for name, values in input_columns(spec, dataset.inputs).items()
-        if name in imputation.medians
-    }
-    return {
-        name: {"share": share, "median": imputation.medians[name]}
-        for name, share in gaps.items() if share
-    }  # fmt: skip
+    """Say which share of each feature that may be missing is, and what stands in.
+
+    ``carried`` is the share for which it is the last value of the unit.
+    """
+    columns, found = input_columns(spec, dataset.inputs), dict[str, Any]()
+    for name, flag in zip(spec.optional_names, spec.missing_names, strict=True):
+        without = float(np.isnan(columns[name]).mean())
+        share = float(columns[flag].mean()) if flag in columns else without
+        if share:
+            found[name] = {"share": share, "median": imputation.medians[name]}
+            if name in spec.carried_names:
+                found[name]["carried"] = share - without
+    return found
 
 
 def _data(

@@ -5,6 +5,8 @@ ones before; and a column that is written after a failure tells the failure. A m
 good and is worth nothing.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,7 +53,7 @@ def find_leaks(
     return warnings
 
 
-def _grows(values: NDArray[np.float64], keys: NDArray[np.str_]) -> bool:
+def _grows(values: NDArray[np.float64], keys: NDArray[Any]) -> bool:
     """Tell whether values follow the order of keys nearly without a mistake (Spearman)."""
     order = np.unique(keys, return_inverse=True)[1].astype(np.float64)
     ranks = np.unique(values, return_inverse=True)[1].astype(np.float64)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from presagio.inference.imputation import as_read
+from presagio.machine.spec import MachineSpec
 from presagio.registry.versions import HOLDOUT, REFERENCE
-from presagio.training.datasets.dataset import input_columns
+from presagio.training.datasets.dataset import Floats, input_columns
 from presagio.training.datasets.splitting import Part
 from presagio.training.evaluation.card import write_card
 from presagio.training.evaluation.curves import draw_curves
@@ -42,12 +43,11 @@ def write_report(model: TrainedModel, folder: Path) -> tuple[Path, ...]:
 
 
 def _write_table(
-    path: Path, model: TrainedModel, part: Part, **columns: NDArray[np.float64]
+    path: Path, spec: MachineSpec, inputs: Floats, part: Part, **columns: Floats
 ) -> Path:
-    # As they were read: what stands in for a missing value is each model's own.
-    readings = input_columns(model.spec, model.imputation.with_gaps(part.inputs))
-    table = pl.DataFrame({**readings, **part.labels, **columns})
-    table.with_columns(pl.col(model.spec.optional_names).fill_nan(None)).write_parquet(path)
+    # Without medians: what stands in for a missing value is each model's own.
+    table = pl.DataFrame({**input_columns(spec, inputs), **part.labels, **columns})
+    table.with_columns(pl.col(spec.optional_names).fill_nan(None)).write_parquet(path)
     return path
 
 
@@ -57,10 +57,13 @@ def write_tables(model: TrainedModel, folder: Path) -> tuple[Path, ...]:
     The test part, by which the gate compares it with the champion; and the newest of the training
     part with their probabilities, in order, by which drift is told from what is usual.
     """
-    train = model.split.train
+    spec, train, test = model.spec, model.split.train, model.split.test
     sample = train.take(np.arange(max(len(train) - _REFERENCE_ROWS, 0), len(train)))
     probability = model.result.alarm.predict_proba(sample.inputs)[:, 1]
     return (
-        _write_table(folder / f"{HOLDOUT}.parquet", model, model.split.test),
-        _write_table(folder / f"{REFERENCE}.parquet", model, sample, probability=probability),
-    )
+        _write_table(folder / f"{HOLDOUT}.parquet", spec, model.held_out, test),
+        _write_table(
+            folder / f"{REFERENCE}.parquet", spec, as_read(spec, sample.inputs), sample,
+            probability=probability,
+        ),
+    )  # fmt: skip

@@ -222,7 +222,11 @@ def successive_halving(
         def run(trials: Sequence[Trial], train: Positions, test: Positions, *, look: bool) -> None:
             jobs = (
                 joblib.delayed(trial.run)(
-                    trial.look if look else trial.folds, table, target, train, test,
+                    trial.look if look else trial.folds,
+                    table,
+                    target,
+                    train,
+                    test,
                     healthy_weight,
                 )
                 for trial in trials

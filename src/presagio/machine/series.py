@@ -1,0 +1,96 @@
+"""Which machine a reading is of, and when it was taken: the columns that make rows a series."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from presagio.machine.inputs import Column
+
+# What a format may have, as strptime has it; the rest of it stands for itself.
+_DIRECTIVES = {*"YmdHMSfzyjbBpIeTFR"}
+_UTC = "UTC"
+
+
+class UnitColumn(Column):
+    """The column that names the unit: one machine of the fleet."""
+
+
+class MembersColumn(Column):
+    """A column that says of what kind a row's unit is, where files mix several kinds.
+
+    Attributes
+    ----------
+    values
+        The kinds that belong to this fleet; rows of others are set aside, and no mistake.
+    """
+
+    values: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @field_validator("values")
+    @classmethod
+    def _values_are_stripped(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [value for value in values if not value or value != value.strip()]:
+            raise ValueError(f"values must be text without white space around it: {wrong}")
+        return values
+
+
+class TimeColumn(Column):
+    """The column that says when a reading was taken.
+
+    Attributes
+    ----------
+    kind
+        ``timestamp``, or ``counter``: a number that grows, such as cycles or hours of operation.
+    zone
+        The time zone of timestamps that do not say theirs.
+    format
+        How timestamps are written where they are not in ISO 8601, in the directives of strptime.
+    """
+
+    kind: Literal["timestamp", "counter"] = "timestamp"
+    zone: str = _UTC
+    format: str | None = None
+
+    @property
+    def is_counter(self) -> bool:
+        """Whether it counts, and is no timestamp."""
+        return self.kind == "counter"
+
+    @property
+    def allowed(self) -> str:
+        """What may stand there, in words."""
+        if self.is_counter:
+            return "a number, the count at the reading"
+        written = "2026-01-31T08:30:00+01:00, from 1900 to 2199"
+        if self.format is not None:
+            written += f", or as {self.format}"
+        zone = "of UTC"
+        if self.zone != _UTC:
+            zone = f"of {self.zone}, where the hour must stand once"
+        return f"a time such as {written}; without an offset it is {zone}"
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_is_known(cls, zone: str) -> str:
+        if zone != _UTC:
+            import polars as pl  # noqa: PLC0415 - a third of a second; it has all zones in it
+
+            try:
+                pl.Series([0]).cast(pl.Datetime("us")).dt.replace_time_zone(zone)
+            except pl.exceptions.ComputeError as err:
+                message = f"{zone!r} is no time zone; write one such as 'Europe/Madrid'"
+                raise ValueError(message) from err
+        return zone
+
+    @model_validator(mode="after")
+    def _format_is_of_a_timestamp(self) -> Self:
+        if self.is_counter and (self.format is not None or self.zone != _UTC):
+            raise ValueError(f"time {self.name}: a counter has neither format nor zone")
+        if self.format is not None:
+            used = set(re.findall(r"%\.?(.?)", self.format))
+            if unknown := used - _DIRECTIVES:
+                raise ValueError(f"time {self.name}: %{min(unknown)} is no directive of a format")
+            if not used & {*"jdeF"} or not used & {*"YyF"}:
+                raise ValueError(f"time {self.name}: the format lacks the day or the year")
+        return self
