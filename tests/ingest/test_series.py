@@ -1,4 +1,4 @@
-"""Files of series: typed times, units, rows of other fleets; alike in every format and on any path."""
+"""Files of series: typed times, units, rows of other fleets; alike in every format and path."""
 
 import io
 from datetime import UTC, datetime

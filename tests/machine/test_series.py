@@ -36,7 +36,7 @@ def test_what_a_file_has_to_have_besides_features() -> None:
         ('values = ["press", "forge"]', 'values = [" press"]', "white space"),
         ('[unit]\nname = "motor"\ncolumns = ["Motor no."]', "", r"needs \[unit\] and \[time\]"),
         ('name = "shop"', 'name = "load"', "names must be unique"),
-        ('[target]', '[division]\nby = "time"\ncolumn = "load"\n[target]', "is no identifier"),
+        ("[target]", '[division]\nby = "time"\ncolumn = "load"\n[target]', "is no identifier"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(old: str, new: str, fault: str) -> None:

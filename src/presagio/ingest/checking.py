@@ -159,6 +159,8 @@ class FileRows:
             }
         if self.tally.missing:
             notes["missing"] = dict(self.tally.missing)
+            policies = self._spec.missing_policies
+            notes["stands_in"] = {name: policies[name] for name in self.tally.missing}
         return notes
 
     @property

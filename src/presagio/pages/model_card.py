@@ -177,6 +177,12 @@ def _groups(card: Card) -> str:
     )
 
 
+def _carried(missing: Mapping[str, object]) -> Cell:
+    """Say in which share of the rows the last value of the unit stands in, where that is wanted."""
+    share = missing.get("carried")
+    return Number(f"{share:.1%}") if is_number(share) else "no"
+
+
 def _data(card: Card) -> str:
     data = mapping(card, "data")
     shown: list[tuple[str, object]] = [("Source", data["source"])] if "source" in data else []
@@ -188,11 +194,12 @@ def _data(card: Card) -> str:
     if "sha256" in data:
         shown.append(("SHA-256", data["sha256"]))
     missing: list[list[Cell]] = [
-        [name, Number(f"{share:.1%}"), number(found.get("median"))]
+        [name, Number(f"{share:.1%}"), number(found.get("median")), _carried(found)]
         for name, found in mapping(data, "missing").items()
         if isinstance(found, Mapping) and is_number(share := found.get("share"))
     ]
-    gaps = table(("Missing", "Share of the rows", "What stands in"), missing) if missing else ""
+    header = ("Missing", "Share of the rows", "Median that stands in", "Last of the unit instead")
+    gaps = table(header, missing) if missing else ""
     costs = [(t, words(mapping(card, "costs").get(n))) for n, t in _COSTS.items()]
     return _section("Data", fields(shown) if shown else "", gaps) + _section(
         "Costs that the threshold minimizes", fields(costs) if mapping(card, "costs") else ""

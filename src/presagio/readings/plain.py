@@ -46,7 +46,7 @@ class PlainRows:
         self._check, spec = check, check.spec
         labels = [label for label in spec.label_names if check.has(label)]
         flags = [*spec.indicator_names, *labels]
-        time = check.time
+        time = check.series.time
         self.names = (*((time.name,) if time else ()), *spec.feature_names, *flags)
         written = {category.name for category in spec.categories if check.has(category.name)}
         optional = {*spec.optional_names}
@@ -57,7 +57,9 @@ class PlainRows:
         parsed += [_gap(name, schema.get(name), spec).alias(_gap_name(name)) for name in optional]
         parsed += [_time(time, schema[time.name], check.mark)] if time else []
         parsed += [
-            pl.col(name).cast(pl.String) for name in check.owners if schema[name].is_integer()
+            pl.col(name).cast(pl.String)
+            for name in check.series.owners
+            if schema[name].is_integer()
         ]
         labels_by_name = {label.name: label for label in spec.labels}
         parsed += [
@@ -82,7 +84,7 @@ class PlainRows:
         ]  # fmt: skip
         conditions += [pl.col(flag).is_not_null() for flag in flags]
         conditions += [pl.col(time.name).is_not_null()] if time else []
-        conditions += [_owner(name, schema[name], spec) for name in check.owners]
+        conditions += [_owner(name, schema[name], spec) for name in check.series.owners]
         for category in spec.categories:
             if category.name not in written:
                 several = [pl.col(name).cast(pl.Int8) for name in category.indicators.values()]

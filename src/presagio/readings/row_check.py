@@ -7,14 +7,12 @@ import polars as pl
 
 from presagio.machine.columns import ColumnMatch
 from presagio.machine.inputs import Category, Feature
-from presagio.machine.series import TimeColumn
 from presagio.machine.spec import MachineSpec
 from presagio.machine.units import alternatives, convert, find_unit
 from presagio.readings.instants import time_in
 from presagio.readings.numerals import THOUSANDS, decimal_form, number_pattern, other_mark
-from presagio.readings.row_rule import Kind, Rule
+from presagio.readings.row_rule import Kind, Rule, value_rules
 from presagio.readings.rules import (
-    LONGEST_VALUE,
     CategoryRule,
     FlagRule,
     NumberRule,
@@ -23,11 +21,11 @@ from presagio.readings.rules import (
     contradiction,
     within,
 )
+from presagio.readings.series_check import SeriesCheck
 from presagio.readings.text_values import bounded, flag_of, number_in, one_of
 
 # The column of our own in which cells that the spec does not know are kept aside.
 EXTRA = "extra"
-_GAP = "nothing"
 
 
 def _parsed(name: str) -> str:
@@ -75,7 +73,9 @@ class RowCheck:
         texts = [name for name in self.value_names if name not in self.numeric]
         # A number that names a unit is a whole one, however the file stores it.
         kept_numbers = [
-            pl.col(name).str.replace(r"\.0$", "") for name in self.owners if name in self.numeric
+            pl.col(name).str.replace(r"\.0$", "")
+            for name in self.series.owners
+            if name in self.numeric
         ]
         kept = [
             pl.col(name).str.strip_chars()
@@ -113,20 +113,9 @@ class RowCheck:
         return tuple(feature for feature in self.spec.features if self.has(feature.name))
 
     @cached_property
-    def time(self) -> TimeColumn | None:
-        """What the spec says of the file's column of times, if it has one."""
-        time = self.spec.time
-        return time if time is not None and self.has(time.name) else None
-
-    @cached_property
-    def owners(self) -> dict[str, str]:
-        """The file's columns that say what a reading is of, and what may stand there."""
-        unit, members, found = self.spec.unit, self.spec.members, {}
-        if unit is not None:
-            found[unit.name] = "the name of a unit"
-        if members is not None:
-            found[members.name] = " or ".join(members.values)
-        return {name: allowed for name, allowed in found.items() if self.has(name)}
+    def series(self) -> SeriesCheck:
+        """The rules of unit, time and members."""
+        return SeriesCheck(self.spec, self.match.found)
 
     @cached_property
     def flag_names(self) -> list[str]:
@@ -137,7 +126,7 @@ class RowCheck:
     def parsed(self) -> list[pl.Expr]:
         """What rules and values are made from, computed once: numbers as written, and flags."""
         numbers = [self._as_number(name).alias(_parsed(name)) for name in self.spec.feature_names]
-        if (time := self.time) is not None:
+        if (time := self.series.time) is not None:
             instant = time_in(pl.col(time.name), time, self.mark)
             numbers.append(instant.alias(_parsed(time.name)))
         labels = {label.name: label for label in self.spec.labels}
@@ -148,14 +137,6 @@ class RowCheck:
 
     def _value(self, feature: Feature) -> pl.Expr:
         return self.in_spec_unit(feature, pl.col(_parsed(feature.name)))
-
-    def _without_value(self, column: str, allowed: str) -> list[Rule]:
-        raw = pl.col(column)
-        long = f"more than {LONGEST_VALUE} bytes"
-        rules = [Rule(column, Reason.TOO_LONG, raw.is_null(), allowed, long)]
-        if column not in self.spec.optional_names:
-            rules.insert(0, Rule(column, Reason.MISSING, raw == "", allowed, _GAP))
-        return rules
 
     def _number_rules(self, feature: Feature) -> list[Rule]:
         name, raw, number = feature.name, pl.col(feature.name), pl.col(_parsed(feature.name))
@@ -170,7 +151,7 @@ class RowCheck:
             Kind(number_pattern(other_mark(self.mark)), Reason.DECIMAL_MARK, with_mark),
         )
         return [
-            *self._without_value(name, allowed),
+            *value_rules(name, allowed, optional=name in self.spec.optional_names),
             Rule(name, Reason.NOT_A_NUMBER, wrong, allowed, kinds=kinds),
             Rule(name, Reason.OUT_OF_RANGE, ~within(self._value(feature), feature), allowed),
         ]
@@ -179,7 +160,7 @@ class RowCheck:
         allowed = FlagRule(name).allowed
         wrong = (pl.col(name) != "") & pl.col(_parsed(name)).is_null()
         return [
-            *self._without_value(name, allowed),
+            *value_rules(name, allowed, optional=name in self.spec.optional_names),
             Rule(name, Reason.NOT_A_BOOLEAN, wrong, allowed),
         ]
 
@@ -189,7 +170,7 @@ class RowCheck:
             allowed = CategoryRule(category).allowed
             known = raw.str.to_uppercase().is_in([value.upper() for value in category.values])
             return [
-                *self._without_value(name, allowed),
+                *value_rules(name, allowed, optional=name in self.spec.optional_names),
                 Rule(name, Reason.UNKNOWN_CATEGORY, (raw != "") & ~known, allowed),
             ]
         names = list(category.indicators.values())
@@ -198,34 +179,14 @@ class RowCheck:
         rules = [rule for flag in names for rule in self._flag_rules(flag)]
         return [*rules, Rule(name, Reason.CONTRADICTION, several, allowed, got)]
 
-    def _series_rules(self) -> list[Rule]:
-        """Return the rules of what a reading is of, and of when it was taken."""
-        rules = []
-        for name, allowed in self.owners.items():
-            rules += self._without_value(name, allowed)
-        if (time := self.time) is not None:
-            wrong = (pl.col(time.name) != "") & pl.col(_parsed(time.name)).is_null()
-            rules += self._without_value(time.name, time.allowed)
-            rules.append(Rule(time.name, Reason.NOT_A_TIME, wrong, time.allowed))
-        return rules
-
-    @cached_property
-    def other_member(self) -> Rule | None:
-        """What tells rows of kinds that do not belong to the fleet; they have no other fault."""
-        members = self.spec.members
-        if members is None or not self.has(members.name):
-            return None
-        allowed = f"{self.owners[members.name]}; it is for another fleet"
-        other = (pl.col(members.name) != "") & ~one_of(pl.col(members.name), members.values)
-        return Rule(members.name, Reason.OTHER_MEMBER, other, allowed)
-
     def _is_true(self, name: str) -> pl.Expr:
         return pl.col(_parsed(name)).fill_null(value=False)
 
     @cached_property
     def rules(self) -> list[Rule]:
         """All that a row may break, in the order in which its faults are named."""
-        found = self._series_rules()
+        time = self.series.time
+        found = self.series.rules(_parsed(time.name) if time else "")
         found += [rule for feature in self.features for rule in self._number_rules(feature)]
         for category in self.spec.categories:
             found += self._category_rules(category)
@@ -237,7 +198,9 @@ class RowCheck:
     def typed(self) -> list[pl.Expr]:
         """The columns of a clean row: identifiers, extras, time, features, indicators, labels."""
         kept = [pl.col(name) for name in self.kept_text]
-        kept += [pl.col(_parsed(t.name)).alias(t.name) for t in (self.time,) if t is not None]
+        kept += [
+            pl.col(_parsed(t.name)).alias(t.name) for t in (self.series.time,) if t is not None
+        ]
         kept += [self._value(feature).alias(feature.name) for feature in self.spec.features]
         return kept + self.flags()
 

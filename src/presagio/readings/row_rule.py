@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from presagio.readings.rules import Reason, around
+from presagio.readings.rules import LONGEST_VALUE, Reason, around
 
 _SHOWN = 40
+_GAP = "nothing"
 
 
 class Kind(NamedTuple):
@@ -62,3 +63,16 @@ class Rule:
             reason.alias("reason"),
             pl.concat_str(pl.lit(before), pl.col("got").str.slice(0, _SHOWN), end).alias("message"),
         )
+
+
+def value_rules(column: str, allowed: str, *, optional: bool = False) -> list[Rule]:
+    """Return the rules that hold for any value: there is one, unless it is optional; none is long.
+
+    Cells are those of :func:`.text_values.bounded`: null stands for one that is too long.
+    """
+    raw = pl.col(column)
+    long = f"more than {LONGEST_VALUE} bytes"
+    rules = [Rule(column, Reason.TOO_LONG, raw.is_null(), allowed, long)]
+    if not optional:
+        rules.insert(0, Rule(column, Reason.MISSING, raw == "", allowed, _GAP))
+    return rules

@@ -115,11 +115,15 @@ def check_cells(cells: pl.DataFrame, check: RowCheck, *, of_file: bool = True) -
         Each row once, either accepted or rejected.
     """
     cells = cells.with_columns(check.cells).with_columns(check.parsed)
-    rules = check.rules if check.other_member is None else [check.other_member, *check.rules]
+    rules = (
+        check.rules
+        if check.series.other_member is None
+        else [check.series.other_member, *check.rules]
+    )
     broken = cells.select(
         rule.broken.fill_null(value=False).alias(str(i)) for i, rule in enumerate(rules)
     )
-    if check.other_member is not None:
+    if check.series.other_member is not None:
         # What a row of another kind lacks is nothing to this fleet.
         broken = broken.with_columns(pl.exclude("0") & ~pl.col("0"))
     clean = ~broken.select(pl.any_horizontal(pl.all())).to_series()

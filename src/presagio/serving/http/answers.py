@@ -30,7 +30,8 @@ class PredictResponse(BaseModel):
         list[str],
         Field(
             description="Features that were missing, for which the medians of the training data "
-            "stood in, where the machine spec lets any be missing."
+            "stood in, where the machine spec lets any be missing. One reading has no history: a "
+            "unit's last value stands in only in files that name unit and time."
         ),
     ] = []
     diagnosis: Annotated[

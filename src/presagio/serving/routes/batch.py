@@ -194,6 +194,12 @@ _ROW = {
             "description": "Features that were missing, with a space between them; only where the "
             "machine spec lets any be missing.",
         },
+        "carried": {
+            "type": ["string", "null"],
+            "description": "Those for which the unit's last value in the file stands in, where the "
+            "machine spec wants it and the file names unit and time; for the others it is the "
+            "median of the training data.",
+        },
         "version": {"type": "string"},
         "fault": {"type": ["string", "null"], "description": "Why it could not be predicted."},
         "reason": {

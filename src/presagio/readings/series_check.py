@@ -1,0 +1,63 @@
+"""The rules of what a reading is of and of when it was taken, for cells of text."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from presagio.machine.series import TimeColumn
+from presagio.machine.spec import MachineSpec
+from presagio.readings.row_rule import Rule, value_rules
+from presagio.readings.rules import Reason
+from presagio.readings.text_values import one_of
+
+
+@dataclass(frozen=True)
+class SeriesCheck:
+    """The columns of one file that name unit, time and members, and their rules.
+
+    Attributes
+    ----------
+    spec
+        The machine spec.
+    found
+        The spec's names for the columns that the file has.
+    """
+
+    spec: MachineSpec
+    found: frozenset[str]
+
+    @cached_property
+    def time(self) -> TimeColumn | None:
+        """What the spec says of the file's column of times, if it has one."""
+        time = self.spec.time
+        return time if time is not None and time.name in self.found else None
+
+    @cached_property
+    def owners(self) -> dict[str, str]:
+        """The file's columns that say what a reading is of, and what may stand there."""
+        unit, members, allowed = self.spec.unit, self.spec.members, dict[str, str]()
+        if unit is not None:
+            allowed[unit.name] = "the name of a unit"
+        if members is not None:
+            allowed[members.name] = " or ".join(members.values)
+        return {name: words for name, words in allowed.items() if name in self.found}
+
+    def rules(self, instant: str) -> list[Rule]:
+        """Return the rules; ``instant`` names the column of parsed times."""
+        rules = [rule for name, words in self.owners.items() for rule in value_rules(name, words)]
+        if (time := self.time) is not None:
+            wrong = (pl.col(time.name) != "") & pl.col(instant).is_null()
+            rules += value_rules(time.name, time.allowed)
+            rules.append(Rule(time.name, Reason.NOT_A_TIME, wrong, time.allowed))
+        return rules
+
+    @cached_property
+    def other_member(self) -> Rule | None:
+        """What tells rows of kinds that do not belong to the fleet; they have no other fault."""
+        members = self.spec.members
+        if members is None or members.name not in self.found:
+            return None
+        allowed = f"{self.owners[members.name]}; it is for another fleet"
+        other = (pl.col(members.name) != "") & ~one_of(pl.col(members.name), members.values)
+        return Rule(members.name, Reason.OTHER_MEMBER, other, allowed)
