@@ -48,8 +48,9 @@ def test_the_commands_of_the_page_make_a_model_of_real_drives(
         assert done.returncode == 0, done.stderr + done.stdout
     spec = load_spec(spec_file)
     assert spec.target.name == "failure"
-    assert spec.division is not None
-    assert spec.division.column == "serial_number"
+    assert spec.unit is not None
+    assert spec.time is not None
+    assert (spec.unit.name, spec.time.name) == ("serial_number", "date")
     assert {f.name for f in spec.features if f.log} >= {"smart_5_raw", "smart_197_raw"}
     # What a person answers: this counter is missing now and then.
     answered = spec_file.read_text("utf-8").replace(

@@ -15,6 +15,7 @@ from presagio.jobs.spec_draft import draft_spec
 from presagio.machine.columns import fold
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec, parse_spec
+from tests.motors import motor_csv, motor_rows
 from tests.pumps import pump_rows
 
 
@@ -35,8 +36,7 @@ def test_of_another_machine(tmp_path: Path) -> None:
     assert spec.categories[0].values == tuple(
         rows["seal"].value_counts(sort=True)["seal"].to_list()
     )
-    assert spec.division is not None
-    assert (spec.division.by, spec.division.column) == ("unit", "pump")
+    assert spec.divided_by == ("unit", "pump")
 
 
 def test_the_rows_that_it_was_made_from_are_taken(tmp_path: Path) -> None:
@@ -77,6 +77,35 @@ def test_failure_modes_times_and_what_is_too_good_are_noticed(
     for feature, words in (("power_on_hours", "the date"), ("repair_cost", "by itself")):
         assert words in lines[lines.index(f'name = "{feature}"') - 2]
     assert '# Left out: "line": it says nothing: one value at most.' in lines
+
+
+@pytest.mark.parametrize("cycle", ["cycle", "time_in_cycles"])
+def test_units_and_times_of_series_are_proposed(tmp_path: Path, cycle: str) -> None:
+    rows = motor_rows(20, 30)
+    path = tmp_path / "motors.csv"
+    path.write_bytes(motor_csv(rows.rename({"motor": "Machine", "taken_at": "Time"})))
+    spec = _drafted(path)
+    assert spec.unit is not None
+    assert spec.time is not None
+    assert (spec.unit.name, spec.time.name, spec.time.kind) == ("machine", "time", "timestamp")
+    assert spec.divided_by == ("unit", "machine")
+    with path.open("rb") as file:
+        assert check_file(file, spec, suffix=".csv").rejected.is_empty()
+    counted = rows.with_columns(pl.col("taken_at").rank("dense").over("motor").alias(cycle))
+    path.write_text(counted.drop("taken_at").rename({"motor": "unit"}).write_csv(), "utf-8")
+    spec = _drafted(path)
+    assert spec.time is not None
+    assert (spec.time.name, spec.time.kind) == (cycle, "counter")
+    assert cycle not in spec.feature_names
+
+
+def test_a_time_that_is_not_in_each_row_is_kept_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "motors.csv"
+    gap = pl.when(pl.int_range(pl.len()) > 0).then(pl.col("taken_at"))
+    path.write_bytes(motor_csv(motor_rows(20, 30).with_columns(gap)))
+    spec = _drafted(path)
+    assert spec.time is None
+    assert "taken_at" in [column.name for column in spec.identifiers]
 
 
 def test_what_cannot_be_drafted_says_why(tmp_path: Path) -> None:

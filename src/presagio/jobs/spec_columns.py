@@ -49,6 +49,8 @@ class DraftColumn:
         Smallest and largest number.
     missing
         Share of the rows in which it is missing.
+    is_number
+        Whether it holds nothing but numbers.
     notes
         What whoever reads the draft should know.
     """
@@ -60,12 +62,18 @@ class DraftColumn:
     median: float = 0.0
     heavy_tail: bool = False
     missing: float = 0.0
+    is_number: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
     def like_a_label(self) -> bool:
         """Whether it is called as labels are."""
         return self.role == "flag" and _LABEL.search(self.header) is not None
+
+    @property
+    def like_a_count(self) -> bool:
+        """Whether it is called as what counts is: a date, or cycles."""
+        return self.is_number and _DATE.search(self.header) is not None
 
 
 def _read(path: Path) -> pl.DataFrame:
@@ -132,12 +140,17 @@ def propose_column(text: pl.Series) -> DraftColumn:
         return _numeric(column, numbers, counts, len(text))
     if _dates(known):
         column.role = "date"
-    elif _few(counts, len(known)):
+    elif _few(counts, len(known)) and not _numbered_units(column.header, counts):
         column.values = tuple(counts.to_list())
         column.role = "flag" if len(counts) == _BINARY else "category"
     else:
         column.role = "identifier"
     return column
+
+
+def _numbered_units(header: str, values: pl.Series) -> bool:
+    """Tell whether few values are units and no kinds: so called, each with a number in it."""
+    return _UNIT.search(header) is not None and bool(values.str.contains(r"\d").all())
 
 
 def _few(counts: pl.Series, rows: int) -> bool:
@@ -156,6 +169,7 @@ def _dates(known: pl.Series) -> bool:
 
 def _numeric(column: DraftColumn, numbers: pl.Series, counts: pl.Series, rows: int) -> DraftColumn:
     low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
+    column.is_number = True
     column.seen, column.median = (low, high), float(numbers.median())  # type: ignore[arg-type]
     tail = float(numbers.quantile(0.99) or 0.0)
     column.heavy_tail = low >= 0 and max(tail, high / 10) > _HEAVY_TAIL * (column.median + 1)

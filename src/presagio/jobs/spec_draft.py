@@ -3,17 +3,16 @@
 import json
 import math
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from presagio.errors import DataError
 from presagio.inference.measures import TOO_GOOD, separation
+from presagio.jobs.draft_findings import TRUE_VALUES, DraftFindings, find_target, true_word
 from presagio.jobs.spec_columns import (
     DraftColumn,
     Names,
-    as_numbers,
     distinct,
     missing_words,
     propose_column,
@@ -21,57 +20,13 @@ from presagio.jobs.spec_columns import (
 )
 from presagio.machine.spec import parse_spec
 from presagio.machine.units import split_header
-from presagio.readings.rules import FALSE_WORDS, TRUE_WORDS
+from presagio.readings.rules import FALSE_WORDS
 
 _IMPLIES = 0.8
 # Between these a range can be made wider without an overflow.
 _NARROW, _WIDE = 1e-300, 1e300
 # What labels may be without words of their own.
-_TRUE = {"1", "1.0", *TRUE_WORDS}
-_PLAIN = {*_TRUE, "0", "0.0", *FALSE_WORDS}
-
-
-@dataclass
-class _Draft:
-    """What the columns of the files were found to be."""
-
-    frame: pl.DataFrame
-    columns: list[DraftColumn]
-    target: DraftColumn
-
-    def of_role(self, *roles: str) -> list[DraftColumn]:
-        return [c for c in self.columns if c.role in roles and c is not self.target]
-
-    def numbers(self, column: DraftColumn) -> pl.Series:
-        return as_numbers(self.frame[column.header])
-
-    @property
-    def is_true(self) -> pl.Series:
-        return self.frame[self.target.header] == true_word(self.target)
-
-
-def true_word(label: DraftColumn) -> str:
-    """Return the value of a label that means a failure: 1, or the rarer of two words."""
-    ones = [value for value in label.values if value.lower() in _TRUE]
-    return ones[0] if ones else label.values[-1]
-
-
-def _find_target(columns: Sequence[DraftColumn], wanted: str | None) -> DraftColumn:
-    flags = [column for column in columns if column.role == "flag" and column.missing < 1.0]
-    if wanted is not None:
-        found = next((column for column in flags if column.header == wanted), None)
-        if found is None:
-            names = ", ".join(column.header for column in flags) or "none"
-            raise DataError(f"{wanted} is no column with two values; those are: {names}")
-        return found
-    likely = [column for column in flags if column.like_a_label]
-    if not likely:
-        raise DataError(
-            "no column seems to tell failures: one with two values, such as 0 and 1, is needed; "
-            "name it with --target"
-        )
-    # The first of the file: failure modes stand behind the failure.
-    return likely[0]
+_PLAIN = {*TRUE_VALUES, "0", "0.0", *FALSE_WORDS}
 
 
 def draft_spec(files: Sequence[Path], *, name: str | None = None, target: str | None = None) -> str:
@@ -99,7 +54,7 @@ def draft_spec(files: Sequence[Path], *, name: str | None = None, target: str | 
     """
     frame = read_tables(files)
     columns = [propose_column(frame[header]) for header in distinct(frame.columns)]
-    draft = _Draft(frame, columns, _find_target(columns, target))
+    draft = DraftFindings(frame, columns, find_target(columns, target))
     names = Names(frame.columns)
     words = ", ".join(map(_text, missing_words(frame)))
     machine = Names([]).name(name or files[0].name.split(".")[0])
@@ -116,8 +71,9 @@ def draft_spec(files: Sequence[Path], *, name: str | None = None, target: str | 
     return text
 
 
-def _body(draft: _Draft, names: Names) -> Iterator[str]:
-    numeric = draft.of_role("feature")
+def _body(draft: DraftFindings, names: Names) -> Iterator[str]:
+    time = draft.time(draft.unit)
+    numeric = [column for column in draft.of_role("feature") if column is not time]
     modes = [column for column in draft.of_role("flag") if _is_mode(draft, column)]
     flags = [column for column in draft.of_role("flag") if column not in modes]
     # Two words are a category; 0 and 1 a number like others.
@@ -134,7 +90,7 @@ def _body(draft: _Draft, names: Names) -> Iterator[str]:
     for column in modes:
         yield from ("", "# A failure mode? It is true nearly only where the target is.")
         yield from _label("[[modes]]", column, names)
-    yield from _identifiers(draft, names)
+    yield from _series(draft, names)
     yield from (
         "",
         "# What does a failure without an alarm cost, beside an alarm without a failure?",
@@ -145,7 +101,7 @@ def _body(draft: _Draft, names: Names) -> Iterator[str]:
         yield f"# Left out: {_text(column.header)}: {why}."
 
 
-def _target(draft: _Draft, names: Names) -> Iterator[str]:
+def _target(draft: DraftFindings, names: Names) -> Iterator[str]:
     share = float(draft.is_true.sum()) / len(draft.frame)
     yield from ("", f"# Is this what a failure is? It is in {share:.2%} of the rows.")
     yield from _label("[target]", draft.target, names)
@@ -161,7 +117,7 @@ def _label(table: str, column: DraftColumn, names: Names) -> Iterator[str]:
         yield f"false_words = [{_text(false.lower())}]"
 
 
-def _is_mode(draft: _Draft, column: DraftColumn) -> bool:
+def _is_mode(draft: DraftFindings, column: DraftColumn) -> bool:
     if column.missing or {value.lower() for value in column.values} - _PLAIN:
         return False
     true = draft.frame[column.header] == true_word(column)
@@ -169,7 +125,7 @@ def _is_mode(draft: _Draft, column: DraftColumn) -> bool:
     return often > 0 and int((true & draft.is_true).sum()) >= _IMPLIES * often
 
 
-def _feature(draft: _Draft, column: DraftColumn, names: Names) -> Iterator[str]:
+def _feature(draft: DraftFindings, column: DraftColumn, names: Names) -> Iterator[str]:
     values, (low, high) = draft.numbers(column), column.seen
     yield ""
     known = values.is_not_null()
@@ -194,7 +150,7 @@ def _feature(draft: _Draft, column: DraftColumn, names: Names) -> Iterator[str]:
         yield f'missing = "median"  # in {column.missing:.1%} of the rows'
 
 
-def _tells_the_time(draft: _Draft, values: pl.Series) -> bool:
+def _tells_the_time(draft: DraftFindings, values: pl.Series) -> bool:
     dates = draft.of_role("date")
     if not dates:
         return False
@@ -225,18 +181,28 @@ def _category(column: DraftColumn, names: Names) -> Iterator[str]:
     yield f"example = {_text(common)}"
 
 
-def _identifiers(draft: _Draft, names: Names) -> Iterator[str]:
-    units, dates, rows = draft.of_role("identifier"), draft.of_role("date"), len(draft.frame)
-    named: dict[str, str] = {}
-    for column in (*units, *dates):
-        yield from ("", "[[identifiers]]")
-        named[column.header] = yield from _named(column, names)
-    again = [u for u in units if draft.frame[u.header].n_unique() <= rows // 2]
-    by = ("unit", again[0]) if again else ("time", dates[0]) if dates else None
-    if by is not None:
-        yield ""
-        yield f"# Training and test rows are divided by {by[0]}. Is this the column?"
-        yield from ("[division]", f'by = "{by[0]}"', f"column = {_text(named[by[1].header])}")
+def _series(draft: DraftFindings, names: Names) -> Iterator[str]:
+    """Propose unit and time, and keep what else says which machine it is, or when it was."""
+    kept = draft.of_role("identifier", "date")
+    unit = draft.unit
+    time = draft.time(unit)
+    if unit is not None:
+        yield from ("", "# Is this the column that names a machine? Its rows stay together.")
+        yield "[unit]"
+        yield from _named(unit, names)
+    if time is not None:
+        yield from ("", "# Is this when a reading was taken?", "[time]")
+        yield from _named(time, names)
+        if time.role == "date" and not time.is_number:
+            yield 'zone = "UTC"  # Of times that do not say theirs; "Europe/Madrid" is one.'
+        else:
+            yield 'kind = "counter"'
+        if unit is None:
+            yield from ("", "# The newest rows are the test set.", "[division]", 'by = "time"')
+    for column in kept:
+        if column is not unit and column is not time:
+            yield from ("", "[[identifiers]]")
+            yield from _named(column, names)
 
 
 def _named(column: DraftColumn, names: Names) -> Generator[str, None, str]:

@@ -84,7 +84,7 @@ def _refuse(reason: Reason, got: str, allowed: str) -> PydanticCustomError:
 
 
 def _unit_check(spec: MachineSpec) -> Callable[[str], str]:
-    gaps = {"", *(word.strip().lower() for word in spec.missing_values)}
+    gaps = {"", *(text.strip().lower() for text in spec.missing_values)}
 
     def check(unit: str) -> str:
         if unit.lower() in gaps:
