@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from presagio.inference.predictor import load_predictor
+from presagio.inference.predictor import Prediction, load_predictor
 from presagio.ingest.checking import check_file
+from presagio.lifecycle.gate import GateRules, compare
 from presagio.machine.spec import parse_spec
 from presagio.pages.model_card import card_page
 from presagio.scoring.frames import inputs_of, score_frame
@@ -95,6 +96,20 @@ def test_the_exported_model_scores_held_out_rows_as_it_was_evaluated(
     assert model.split.test.keys is not None
     units = rows.filter(pl.col("motor").is_in([*model.split.test.keys]))
     np.testing.assert_allclose(score_frame(predictor, units)["score"], scores, atol=1e-9)
+
+
+def test_the_gate_compares_versions_on_what_was_carried(
+    model: TrainedModel, tmp_path: Path
+) -> None:
+    export_model(model, tmp_path / "artifact")
+    predictor = load_predictor(tmp_path / "artifact")
+    frame = pl.read_parquet(write_tables(model, tmp_path)[0])
+    rows, target = inputs_of(frame, motors()), frame["failed"].to_numpy()
+    assert rows.shape[1] == len(motors().model_inputs)
+    prediction = predictor.predict(rows)
+    nothing = Prediction(prediction.score, prediction.probability, np.zeros(len(rows), bool))
+    decision = compare(motors(), rows, target, ("2", prediction), ("1", nothing), rules=GateRules())
+    assert decision.passed
 
 
 def test_a_counter_sorts_as_a_number() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.inference.imputation import input_columns
 from presagio.inference.predictor import Predictor
 from presagio.machine.limits import distances_of, signed_distances
 from presagio.machine.spec import MachineSpec
@@ -13,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 def _by_limits(spec: MachineSpec, rows: Floats) -> list[str | None]:
-    distances = signed_distances(spec, dict(zip(spec.model_inputs, rows.T, strict=True)))
+    distances = signed_distances(spec, input_columns(spec, rows))
     limits = distances_of(spec)
     named, unnamed = np.full(len(rows), None, dtype=object), np.ones(len(rows), dtype=bool)
     # Limits that may break a machine come after those that do for certain.

@@ -151,10 +151,10 @@ def _check_columns(folder: Path, manifest: Manifest, spec: MachineSpec) -> None:
         raise InvalidArtifactError(
             f"{folder}: the model takes {manifest.inputs}, the spec has {spec.model_inputs}"
         )
-    if {*manifest.medians} != {*spec.optional_names}:
+    if {*manifest.medians} != {*spec.imputed_names}:
         raise InvalidArtifactError(
             f"{folder}: there are values in place of missing {[*manifest.medians]}, and the spec "
-            f"says that {[*spec.optional_names]} may be missing"
+            f"says that {[*spec.imputed_names]} may be missing"
         )
     parts = (
         len(spec.derived), len(spec.modes), sum(len(one.values) for one in spec.categories),

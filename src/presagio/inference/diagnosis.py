@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from presagio.inference.alarm_modes import name_modes
+from presagio.inference.imputation import input_columns
 from presagio.inference.predictor import Predictor
 from presagio.inference.shapley import Attribution, attribute
 from presagio.machine.inputs import Feature
@@ -75,10 +76,6 @@ class Explanation:
     clearing: Change | None
 
 
-def _named(spec: MachineSpec, rows: Floats) -> dict[str, Floats]:
-    return dict(zip(spec.model_inputs, rows.T, strict=True))
-
-
 def minutes_left(spec: MachineSpec, inputs: Floats) -> dict[str, float]:
     """Say how long one row's machine can work as it does now until each limit that wear brings.
 
@@ -106,7 +103,7 @@ def minutes_left(spec: MachineSpec, inputs: Floats) -> dict[str, float]:
     for feature in wearing:
         rows[:, places[feature.name]] += minutes * (feature.per_minute or 1.0)
     found = {}
-    for name, distance in signed_distances(spec, _named(spec, rows)).items():
+    for name, distance in signed_distances(spec, input_columns(spec, rows)).items():
         if np.ptp(distance) == 0.0 or not (beyond := distance <= 0.0).any():
             continue
         first = int(np.argmax(beyond))
@@ -203,7 +200,7 @@ def explain(predictor: Predictor, inputs: Floats, *, alarm: bool) -> Explanation
     """
     spec, inputs = predictor.artifact.spec, predictor.complete(inputs[None])[0]
     odds = predictor.mode_odds(inputs[None])
-    measured = signed_distances(spec, _named(spec, inputs[None]))
+    measured = signed_distances(spec, input_columns(spec, inputs[None]))
     minutes = minutes_left(spec, inputs)
     limits = tuple(
         LimitState(

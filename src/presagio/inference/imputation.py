@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from presagio.machine.spec import MachineSpec
+from presagio.machine.spec import AGE, MachineSpec
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ class Imputation:
     spec
         The machine spec.
     medians
-        A value for each name in ``spec.optional_names``.
+        A value for each name in ``spec.imputed_names``.
     """
 
     spec: MachineSpec
@@ -48,25 +48,49 @@ class Imputation:
         Parameters
         ----------
         rows
-            Shape ``(n, k)``, the columns of ``spec.input_names``; or with flags, of the shape that
-            is returned, where values were carried forward.
+            Shape ``(n, k)``, the columns of ``spec.input_names``, each a reading by itself; or of
+            the shape that is returned, as :class:`.series.SeriesFeatures` makes them.
 
         Returns
         -------
         ndarray
             Shape ``(n, m)``, the columns of ``spec.model_inputs``, without gaps.
         """
-        if not self._places:
-            return rows
-        gaps = np.isnan(rows[:, self._places])
-        if rows.shape[1] == len(self.spec.model_inputs):
-            if not gaps.any():
+        width = len(self.spec.model_inputs)
+        if rows.shape[1] == width:
+            if not (self._places or self.spec.window_names) or not np.isnan(rows).any():
                 return rows
             filled = rows.copy()
+        elif not self._places and not self.spec.window_names:
+            return rows
         else:
-            filled = np.hstack([rows, gaps])
-        filled[:, self._places] = np.where(gaps, self._values, rows[:, self._places])
+            filled = np.full((len(rows), width), np.nan)
+            filled[:, : rows.shape[1]] = rows
+            flags = slice(rows.shape[1], rows.shape[1] + len(self._places))
+            filled[:, flags] = np.isnan(rows[:, self._places])
+        gaps = np.isnan(filled[:, self._places])
+        filled[:, self._places] = np.where(gaps, self._values, filled[:, self._places])
+        return self._with_windows(filled) if self.spec.window_names else filled
+
+    def _with_windows(self, filled: Floats) -> Floats:
+        """Fill windows of which nothing is known: the reading is all there is of its unit."""
+        places = {name: i for i, name in enumerate(self.spec.model_inputs)}
+        for column in self.spec.window_columns:
+            values = filled[:, places[column.name]]
+            one = filled[:, places[column.feature]] if column.is_level else 0.0
+            values[:] = np.where(np.isnan(values), one, values)
+        if AGE in self.medians:
+            values = filled[:, places[AGE]]
+            values[:] = np.where(np.isnan(values), self.medians[AGE], values)
         return filled
+
+
+def input_columns(spec: MachineSpec, rows: Floats) -> dict[str, Floats]:
+    """Return the columns of rows by the spec's names for them; no copies.
+
+    Shape ``(n, k)`` as they were read, or ``(n, m)`` with what a model takes besides.
+    """
+    return dict(zip(spec.model_inputs[: rows.shape[1]], rows.T, strict=True))
 
 
 def as_read(spec: MachineSpec, rows: Floats) -> Floats:
@@ -80,7 +104,7 @@ def as_read(spec: MachineSpec, rows: Floats) -> Floats:
         Shape ``(n, k)``, or with flags ``(n, m)``.
     """
     width = len(spec.input_names)
-    if rows.shape[1] == width or not spec.optional_names:
+    if rows.shape[1] == width:
         return rows
     read = rows[:, :width].copy()
     for flag, name in enumerate(spec.optional_names, start=width):
@@ -106,6 +130,8 @@ def fit_imputation(spec: MachineSpec, rows: Floats) -> Imputation:
             known &= rows[:, flag] == 0
         typical = spec.features[spec.feature_names.index(name)].typical
         medians[name] = float(np.median(values[known])) if known.any() else typical
+    if AGE in spec.imputed_names:
+        medians[AGE] = float(np.median(rows[:, spec.model_inputs.index(AGE)]))
     return Imputation(spec, medians)
 
 

@@ -5,45 +5,15 @@ from that unit's readings before it, never from a later one. A reading that come
 later time of its unit neither takes nor gives: what was known at its time is not known here.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.inference.unit_order import UnitOrder, order_by_unit
 from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
-Positions = NDArray[np.int64]
-
-
-class _Sorted(NamedTuple):
-    """Rows by their units, in the order in which they came.
-
-    Attributes
-    ----------
-    order
-        Positions of the rows, unit by unit.
-    first
-        For each of them the place in ``order`` of its unit's first row.
-    in_time
-        For each of them whether no row of its unit before it has a later time.
-    """
-
-    order: Positions
-    first: Positions
-    in_time: NDArray[np.bool_]
-
-
-def _by_unit(units: NDArray[Any], times: NDArray[Any]) -> _Sorted:
-    codes = np.unique(units, return_inverse=True)[1].astype(np.int64)
-    ranks = np.unique(times, return_inverse=True)[1].astype(np.int64)
-    order = np.argsort(codes, kind="stable")
-    codes, ranks = codes[order], ranks[order]
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    first = np.repeat(starts, np.diff(np.append(starts, len(codes))))
-    # Times of a later unit are above all of an earlier one, so its largest begins anew.
-    keys = codes * (len(codes) + 1) + ranks
-    return _Sorted(order, first, keys == np.maximum.accumulate(keys))
 
 
 class LastKnown:
@@ -86,7 +56,7 @@ class LastKnown:
         before = len(self._units)
         units = np.concatenate([self._units, units])
         times = np.concatenate([self._times, times])
-        found = _by_unit(units, times)
+        found = order_by_unit(units, times)
         values = np.concatenate([self._values, rows[:, self._places]])[found.order]
         at = np.arange(len(values))
         for column in values.T:
@@ -100,7 +70,7 @@ class LastKnown:
         return carried
 
     def _remember(
-        self, units: NDArray[Any], times: NDArray[Any], values: Floats, found: _Sorted
+        self, units: NDArray[Any], times: NDArray[Any], values: Floats, found: UnitOrder
     ) -> None:
         at = np.arange(len(values))
         newest = np.maximum.accumulate(np.where(found.in_time, at, found.first))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from presagio.machine.spec import Costs
+from presagio.machine.costs import Costs
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -52,6 +52,7 @@ class Predictor:
         self._session = session
         self._threshold = artifact.manifest.threshold
         self._names, self._optional = artifact.spec.input_names, {*artifact.spec.optional_names}
+        self._completes = len(artifact.spec.model_inputs) > len(self._names)
         self._imputation = Imputation(artifact.spec, artifact.manifest.medians)
         # A subclass that runs something else than a graph has no session.
         self._one = None if session is None else OneRow(session, len(artifact.manifest.inputs))
@@ -64,7 +65,7 @@ class Predictor:
         values
             The spec's inputs in order, as of :meth:`values`.
         """
-        if self._optional:
+        if self._completes:
             values = self.complete((values,))[0].tolist()
         found = None if self._one is None else self._one.run(values)
         if found is None:
@@ -127,7 +128,7 @@ class Predictor:
 
     def _run(self, outputs: Sequence[str], inputs: ArrayLike) -> list[NDArray[np.float64]]:
         rows = np.ascontiguousarray(inputs, dtype=np.float64)
-        if self._optional and len(rows):
+        if self._completes and len(rows):
             rows = self.complete(rows)
         if not len(rows):
             # Some operators take no empty input.

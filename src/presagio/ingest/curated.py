@@ -118,9 +118,10 @@ def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, 
                 "presagio ingest verify --repair"
             )
         parts = [read_part(intake, k, receipt.id, columns) for k in receipt.outcome.curated_keys]
-        labelled = [part.filter(pl.col(spec.target.name).is_not_null()) for part in parts]
-        if any(map(len, labelled)):
-            yield receipt, pl.concat(labelled)
+        if spec.needs_target:
+            parts = [part.filter(pl.col(spec.target.name).is_not_null()) for part in parts]
+        if any(map(len, parts)):
+            yield receipt, pl.concat(parts)
 
 
 def training_schema(spec: MachineSpec) -> pl.Schema:

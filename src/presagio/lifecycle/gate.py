@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.inference.imputation import input_columns
 from presagio.inference.measures import average_precision, f1_of, row_costs
 from presagio.inference.predictor import Prediction
 from presagio.machine.limits import rows_by_category
@@ -112,7 +113,7 @@ def compare(
     spec
         The machine spec, whose costs count.
     rows, target
-        Labelled rows, shape ``(n, inputs)`` in the order of the spec, and ``(n,)``.
+        Labelled rows, shape ``(n, k)``, or ``(n, m)`` with flags of gaps, and ``(n,)``.
     challenger, champion
         The version of each, and what it says of these rows.
     rules
@@ -120,7 +121,7 @@ def compare(
     seed
         Seed of the resamples.
     """
-    groups = rows_by_category(spec, dict(zip(spec.input_names, rows.T, strict=True)))
+    groups = rows_by_category(spec, input_columns(spec, rows))
     new = row_costs(target, challenger[1].label, spec.costs)
     old = row_costs(target, champion[1].label, spec.costs)
     sides = (

@@ -11,8 +11,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from presagio.errors import InvalidSpecError
+from presagio.machine.costs import Costs
 from presagio.machine.failure_rules import FailureRule, Quantity
 from presagio.machine.inputs import Category, Column, Feature, Label, MissingPolicy
+from presagio.machine.learning import AlarmRule, Division, Events, LabelRule, WindowColumn, Windows
 from presagio.machine.recipe import SimulationRecipe
 from presagio.machine.series import MembersColumn, TimeColumn, UnitColumn
 from presagio.machine.spec_faults import describe_faults
@@ -20,43 +22,8 @@ from presagio.machine.spec_table import Name, NamedTable, SpecTable
 
 # The one that ships with Presagio, with data, a generator and a trained model.
 DEFAULT_SPEC = "ai4i2020"
-
-
-class Costs(SpecTable):
-    """What an answer costs, in one currency of the plant's own; what counts is how they compare.
-
-    Attributes
-    ----------
-    missed_failure
-        A failure without an alarm.
-    false_alarm
-        An alarm without a failure, beyond the inspection.
-    inspection
-        Every alarm.
-    max_alarm_share
-        The largest share of readings that can be inspected; None where there is no bound.
-    """
-
-    missed_failure: Annotated[float, Field(gt=0)]
-    false_alarm: Annotated[float, Field(ge=0)]
-    inspection: Annotated[float, Field(ge=0)] = 0.0
-    max_alarm_share: Annotated[float, Field(gt=0, le=1)] | None = None
-
-
-class Division(SpecTable):
-    """How rows are divided into a training set and a held-out test set.
-
-    Attributes
-    ----------
-    by
-        ``time``: the newest rows are the test set. ``unit``: no machine is on both sides.
-    column
-        The identifier that holds the time (as text that sorts) or the unit; None: the column that
-        the spec's ``[time]`` or ``[unit]`` names.
-    """
-
-    by: Literal["time", "unit"]
-    column: Name | None = None
+# The input that is a unit's age, where the machine spec wants it.
+AGE = "age"
 
 
 class MachineSpec(SpecTable):
@@ -82,6 +49,10 @@ class MachineSpec(SpecTable):
     rules: tuple[FailureRule, ...] = ()
     costs: Costs = Costs(missed_failure=1.0, false_alarm=1.0)
     division: Division | None = None
+    label: LabelRule = LabelRule()
+    events: Events = Events()
+    windows: Windows | None = None
+    alarm: AlarmRule = AlarmRule()
     simulation: SimulationRecipe | None = None
 
     @cached_property
@@ -140,10 +111,42 @@ class MachineSpec(SpecTable):
 
     @cached_property
     def series_names(self) -> tuple[str, ...]:
-        """The columns of unit and time where values are carried forward by them, else none."""
-        if not self.carried_names or self.unit is None or self.time is None:
+        """The columns of unit and time where inputs or labels hang on other rows, else none."""
+        needed = self.has_history or self.label.horizon
+        if not needed or self.unit is None or self.time is None:
             return ()
         return (self.unit.name, self.time.name)
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether rows need the target: not where each unit's last one is its failure."""
+        return self.events.source == "target"
+
+    @property
+    def has_history(self) -> bool:
+        """Whether what a model takes of a reading hangs on the unit's readings before it."""
+        return bool(self.carried_names or self.windows)
+
+    @cached_property
+    def windowed_names(self) -> tuple[str, ...]:
+        """Names of the features that windows are of, in order."""
+        return () if self.windows is None else self.windows.of or self.feature_names
+
+    @cached_property
+    def window_columns(self) -> tuple[WindowColumn, ...]:
+        """What windows make of them, in order."""
+        return () if self.windows is None else self.windows.columns(self.windowed_names)
+
+    @cached_property
+    def window_names(self) -> tuple[str, ...]:
+        """Names of these columns, and of the age where that is a feature."""
+        age = (AGE,) if self.windows is not None and self.windows.age else ()
+        return (*(column.name for column in self.window_columns), *age)
+
+    @cached_property
+    def imputed_names(self) -> tuple[str, ...]:
+        """Names of the inputs for which a median stands in where nothing is known."""
+        return (*self.optional_names, *(name for name in self.window_names if name == AGE))
 
     @cached_property
     def missing_names(self) -> tuple[str, ...]:
@@ -152,8 +155,8 @@ class MachineSpec(SpecTable):
 
     @cached_property
     def model_inputs(self) -> tuple[str, ...]:
-        """Names of the columns of a model's input: ``input_names``, then ``missing_names``."""
-        return self.input_names + self.missing_names
+        """Names of the columns of a model's input: inputs, ``missing_names``, ``window_names``."""
+        return self.input_names + self.missing_names + self.window_names
 
     @property
     def derived(self) -> tuple[Quantity, ...]:
@@ -198,7 +201,7 @@ class MachineSpec(SpecTable):
     def _names_agree(self) -> Self:
         names = [*self.input_names, *self.label_names]
         others: tuple[NamedTable, ...] = (*self.kept_columns, *self.categories, *self.derived)
-        names += [*self.missing_names, *(other.name for other in others)]
+        names += [*self.missing_names, *self.window_names, *(other.name for other in others)]
         doubled = sorted(name for name, number in Counter(names).items() if number > 1)
         if doubled:
             raise ValueError(f"names must be unique, these are not: {doubled}")
@@ -215,10 +218,35 @@ class MachineSpec(SpecTable):
             by, column = self.division.by, self.division.column
             why = f"{column}, which is no identifier" if column else f"{by}, and there is no [{by}]"
             raise ValueError(f"rows are divided by {why}")
-        if self.carried_names and (self.unit is None or self.time is None):
-            raise ValueError(f"the last value of {self.carried_names[0]} needs [unit] and [time]")
+        self._series_have_units_and_times()
         self._limits_name_every_value()
         return self
+
+    def _series_have_units_and_times(self) -> None:
+        """Check what hangs on a unit's other readings."""
+        wanted = {
+            f"the last value of {', '.join(self.carried_names[:1])}": self.carried_names,
+            "[windows]": self.windows,
+            "a label with a horizon": self.label.horizon,
+            "a failure at the last row": self.events.source == "last_row",
+        }
+        lacking = [what for what, needed in wanted.items() if needed]
+        if lacking and (self.unit is None or self.time is None):
+            raise ValueError(f"{lacking[0]} needs [unit] and [time]")
+        if self.events.source == "last_row" and self.label.horizon is None:
+            raise ValueError('a failure at the last row needs [label] kind = "horizon"')
+        within, time = self.label.within, self.time
+        if time and within is not None and time.is_counter == isinstance(within, str):
+            kind = "a number" if time.is_counter else "a text such as '7d'"
+            raise ValueError(f"within is {kind}, as the time is a {time.kind}")
+        if self.label.horizon is not None and self.modes:
+            raise ValueError("failure modes are learned by rows, and the label has a horizon")
+        if self.windows is None:
+            return
+        if unknown := {*self.windows.of} - {*self.feature_names}:
+            raise ValueError(f"windows are of features, and {min(unknown)} is none")
+        if self.windows.age and self.time is not None and not self.time.is_counter:
+            raise ValueError("age is a feature of a time that counts, and this is a timestamp")
 
     def _limits_name_every_value(self) -> None:
         for bound in (bound for rule in self.rules for bound in rule.bounds):

@@ -137,6 +137,33 @@ def _confusion(test: Card) -> str:
     return table(("Readings by outcome", "Alarm", "No alarm"), rows)
 
 
+def _foreseen(card: Card) -> str:
+    horizon = mapping(card, "horizon")
+    if not horizon:
+        return ""
+    unit = str(horizon.get("unit", ""))
+    titles = {
+        "failures": "Failures", "caught": "Caught", "too_early": "Alarm too early",
+        "missed": "Missed", "lead_p10": f"Lead time p10 [{unit}]",
+        "lead_p50": f"p50 [{unit}]", "lead_p90": f"p90 [{unit}]", "false_alarms": "False alarms",
+        "false_alarms_per_1000": f"per 1,000 {unit}", "rises_per_life": "Alarms a life",
+    }  # fmt: skip
+    parts = {"test": "Held-out test set", "out_of_fold": "Training part, out of fold"}
+    events = mapping(horizon, "events")
+    rows: list[list[Cell]] = [
+        [title, *(number(found.get(name), 1) for name in titles)]
+        for part, title in parts.items() if (found := mapping(events, part))
+    ]  # fmt: skip
+    shown = [
+        ("Horizon", f"{words(horizon.get('within'))} {unit}"),
+        ("Readings that have to say so", words(horizon.get("confirm"))),
+        ("Readings left out as censored", words(horizon.get("censored_rows"))),
+    ]  # fmt: skip
+    return _section(
+        "Failures foreseen", fields(shown), table(("", *titles.values()), rows) if rows else ""
+    )
+
+
 def _curves(card: Card) -> str:
     curves, test = mapping(card, "curves"), mapping(card, "test")
     recall, precision = test.get("recall"), test.get("precision")
@@ -250,6 +277,7 @@ def card_page(card: Card) -> str:
     origin = [(title, card[name]) for name, title in _THIRD_PARTY.items() if name in card]
     parts = (
         _lead(card), _warnings(card), fields(origin) if origin else "", _model(card),
-        _comparison(card), _curves(card), _groups(card), _data(card), _search(card), _end(card),
+        _comparison(card), _foreseen(card), _curves(card), _groups(card), _data(card),
+        _search(card), _end(card),
     )  # fmt: skip
     return page(card_title(card), "".join(parts))

@@ -33,8 +33,8 @@ class CheckedReadings(NamedTuple):
         What is wrong with each row, shape ``(n,)``: ``fault``, in words, and ``reason``, the codes
         with a space between them; null for good rows. None if all are good.
     series
-        ``unit`` and ``time`` of the rows that can be predicted, where values are carried forward
-        and the table has both columns; else None.
+        ``unit`` and ``time`` of the rows that can be predicted, where a reading hangs on
+        those before it and the table has both columns; else None.
     """
 
     inputs: NDArray[np.float64]
@@ -163,8 +163,9 @@ class ReadingsTable:
 
 
 def _series(spec: MachineSpec, match: ColumnMatch) -> tuple[str, ...]:
-    """Return the columns of unit and time where values are carried forward by them."""
-    return spec.series_names if match.found.issuperset(spec.series_names) else ()
+    """Return the columns of unit and time where a reading's inputs hang on those before it."""
+    names = spec.series_names if spec.has_history else ()
+    return names if match.found.issuperset(names) else ()
 
 
 def _short(frame: pl.DataFrame) -> pl.DataFrame:

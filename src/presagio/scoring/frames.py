@@ -5,8 +5,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import DataError
-from presagio.inference.last_known import LastKnown
 from presagio.inference.predictor import Predictor
+from presagio.inference.series import SeriesFeatures
 from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import time_numbers
 from presagio.scoring.arrays import ScoredRows, score_rows
@@ -30,8 +30,8 @@ def inputs_of(frame: pl.DataFrame, spec: MachineSpec) -> NDArray[np.float64]:
     -------
     numpy.ndarray
         Shape ``(n, k)``, in the spec's order; NaN where a value is missing that may be. Shape
-        ``(n, m)``, with flags of gaps, where values are carried forward: the frame says of which
-        unit and of when each row is, or has such flags.
+        ``(n, m)``, the columns of ``spec.model_inputs``, where inputs hang on other rows of the
+        unit: the frame says of which unit and of when each row is, or has these columns.
 
     Raises
     ------
@@ -44,22 +44,24 @@ def inputs_of(frame: pl.DataFrame, spec: MachineSpec) -> NDArray[np.float64]:
     inputs = frame.select(pl.col(name).cast(pl.Float64) for name in names)
     if gaps := [n for n in names if n not in optional and inputs[n].null_count()]:
         raise DataError(f"the readings have gaps in {', '.join(gaps)}")
-    return _carried(frame, inputs.to_numpy(), spec)
+    return _expanded(frame, inputs.to_numpy(), spec)
 
 
-def _carried(
+def _expanded(
     frame: pl.DataFrame, inputs: NDArray[np.float64], spec: MachineSpec
 ) -> NDArray[np.float64]:
     known = {*frame.columns}
-    if not spec.series_names:
+    if not spec.has_history:
         return inputs
-    if known.issuperset(spec.missing_names):
-        flags = frame.select(pl.col(name).cast(pl.Float64) for name in spec.missing_names)
-        return np.hstack([inputs, flags.to_numpy()])
+    more = spec.model_inputs[len(spec.input_names) :]
+    if known.issuperset(more):
+        made = frame.select(pl.col(name).cast(pl.Float64).fill_null(np.nan) for name in more)
+        return np.hstack([inputs, made.to_numpy()])
     if not known.issuperset(spec.series_names):
         return inputs
     units, times = frame.select(spec.series_names)
-    return LastKnown(spec).carry(inputs, units.fill_null("").to_numpy(), time_numbers(times))
+    names = units.fill_null("").to_numpy()
+    return SeriesFeatures(spec).expand(inputs, names, time_numbers(times))
 
 
 def as_frame(scored: ScoredRows) -> pl.DataFrame:

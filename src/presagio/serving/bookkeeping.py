@@ -36,13 +36,13 @@ class Bookkeeping:
 
     def score(
         self, served: Served, inputs: NDArray[np.float64],
-        carried: NDArray[np.float64] | None = None,
+        expanded: NDArray[np.float64] | None = None,
     ) -> ScoredRows:  # fmt: skip
         """Score rows of shape ``(n, k)`` for the request of this context; count and keep them.
 
-        What is scored is ``carried``, where values were carried forward; what is kept was sent.
+        What is scored is ``expanded``, where inputs hang on other rows; what is kept was sent.
         """
-        scored = score_rows(served.predictor, inputs if carried is None else carried)
+        scored = score_rows(served.predictor, inputs if expanded is None else expanded)
         if len(inputs):
             self.metrics.rows.inc(len(inputs))
             self.metrics.alarms(scored.mode[scored.label].tolist())

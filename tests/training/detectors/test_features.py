@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from presagio.inference.imputation import input_columns
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import input_columns
 from presagio.training.datasets.sources import generate_dataset
 from presagio.training.detectors import features as features_module
 from presagio.training.detectors.features import FeatureTable, compute_features, feature_sets

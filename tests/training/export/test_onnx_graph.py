@@ -7,10 +7,10 @@ import onnxruntime as ort
 import pytest
 
 from presagio.errors import InvalidArtifactError
+from presagio.inference.imputation import input_columns
 from presagio.inference.predictor import load_predictor
 from presagio.machine.limits import failing_modes
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import input_columns
 from presagio.training.datasets.sources import generate_dataset
 from presagio.training.datasets.splitting import Part, Split, make_folds, split_dataset
 from presagio.training.detectors.alarm import FailureAlarm

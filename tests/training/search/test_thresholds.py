@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from presagio.inference.measures import row_costs, total_cost
-from presagio.machine.spec import Costs
+from presagio.machine.costs import Costs
 from presagio.training.search.thresholds import choose_thresholds
 
 EQUAL = Costs(missed_failure=1.0, false_alarm=1.0)

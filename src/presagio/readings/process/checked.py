@@ -67,7 +67,7 @@ def read_checked(form: str, path: Path, arguments: Mapping[str, Any]) -> Parts:
     """Check a file, a part at a time; ``form`` is what kind it is.
 
     A part has the inputs of its good rows as float64, row by row; a table of their units and times
-    where values are carried forward by them (``series``); and, where a row is bad, a table of what
+    where inputs hang on other rows (``series``); and, where a row is bad, a table of what
     is wrong with each (``faults``).
 
     Raises

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from presagio.inference.last_known import LastKnown
+from presagio.inference.series import SeriesFeatures
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import time_numbers
@@ -88,9 +88,10 @@ class FileScorer:
             yield from open_pool(limits, self.settings.readers).read(task, file, arguments, _WAIT_S)
 
     def _answers(self, path: Path, task: str) -> Iterator[pl.DataFrame]:
-        first, last = 0, LastKnown(self.spec) if self.spec.carried_names else None
+        spec, first = self.spec, 0
+        histories = SeriesFeatures(spec) if spec.has_history else None
         for part in self._read(path, task):
-            yield self._predicted(part, first, last)
+            yield self._predicted(part, first, histories)
             first += part.about["rows"]
 
     def _named(self, gaps: NDArray[np.bool_], good: pl.Series | None) -> pl.Series:
@@ -101,7 +102,7 @@ class FileScorer:
         return _at_good(words, good)
 
     def _imputed(
-        self, inputs: Floats, carried: Floats | None, good: pl.Series | None
+        self, inputs: Floats, expanded: Floats | None, good: pl.Series | None
     ) -> dict[str, pl.Series]:
         """Name what was missing in each row, where anything may be, and what was carried there."""
         if not self.spec.optional_names:
@@ -110,12 +111,14 @@ class FileScorer:
         found = {"imputed": self._named(gaps, good)}
         if self.spec.carried_names:
             known = (
-                np.zeros_like(gaps) if carried is None else ~np.isnan(carried[:, : gaps.shape[1]])
+                np.zeros_like(gaps) if expanded is None else ~np.isnan(expanded[:, : gaps.shape[1]])
             )
             found["carried"] = self._named(gaps & known, good)
         return found
 
-    def _predicted(self, part: ReadPart, first: int, last: LastKnown | None) -> pl.DataFrame:
+    def _predicted(
+        self, part: ReadPart, first: int, histories: SeriesFeatures | None
+    ) -> pl.DataFrame:
         rows, good = part.about["rows"], None
         tables = dict(zip(part.about["tables"], part.blocks[1:], strict=True))
         empty = pl.Series([None], dtype=pl.String).new_from_index(0, rows)
@@ -124,15 +127,15 @@ class FileScorer:
             fault, reason = pl.read_ipc_stream(tables["faults"]).select("fault", "reason")
             good = fault.is_null()
         inputs = np.frombuffer(part.blocks[0], np.float64).reshape(-1, len(self.spec.input_names))
-        carried = None
-        if last is not None and "series" in tables:
+        expanded = None
+        if histories is not None and "series" in tables:
             unit, time = pl.read_ipc_stream(tables["series"]).select("unit", "time")
-            carried = last.carry(inputs, unit.to_numpy(), time_numbers(time))
-        scores = as_frame(self.books.score(self.served, inputs, carried))
+            expanded = histories.expand(inputs, unit.to_numpy(), time_numbers(time))
+        scores = as_frame(self.books.score(self.served, inputs, expanded))
         columns = {
             "row": pl.arange(first, first + rows, eager=True),
             **{name: _at_good(scores[name], good) for name in scores.columns},
-            **self._imputed(inputs, carried, good),
+            **self._imputed(inputs, expanded, good),
             "version": pl.Series([self.served.version]).new_from_index(0, rows),
             "fault": fault,
             "reason": reason,

@@ -11,11 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import DataError
-from presagio.inference.last_known import LastKnown
+from presagio.inference.imputation import input_columns
+from presagio.inference.series import SeriesFeatures
 from presagio.machine.limits import failing_modes
 from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import time_numbers
-from presagio.training.datasets.mapped import MappedRows, writable_rows
+from presagio.training.datasets.lives import HorizonLabels, Series, label_by_horizon
+from presagio.training.datasets.mapped import MappedRows, take_rows, writable_rows
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -23,8 +25,8 @@ Floats = NDArray[np.float64]
 Labels = Mapping[str, Bools]
 
 _FEWEST_FAILURES = 20
-# So many are carried forward at a time.
-_CARRIED_ROWS = 100_000
+# Of so many rows at a time what hangs on others is made.
+_EXPANDED_ROWS = 100_000
 # Of failures whose mode nobody knows, the largest share with which modes can still be learned.
 _UNKNOWN_MODES = 0.1
 
@@ -37,7 +39,8 @@ class Dataset:
     ----------
     inputs
         Shape ``(n, k)``: the spec's inputs as columns, in its order; NaN where one is missing.
-        Where the spec has values carried forward, shape ``(n, m)``: flags of gaps beside them.
+        Where inputs hang on the unit's other rows, shape ``(n, m)``: as
+        :class:`presagio.inference.series.SeriesFeatures` makes them.
     labels
         Arrays of shape ``(n,)``: the target (whether the row is a failure) first, then the failure
         modes, where each failure's mode is known.
@@ -53,6 +56,10 @@ class Dataset:
         ``time`` or ``unit`` where the machine spec names a column to divide by.
     keys
         That column, shape ``(n,)``: typed times as numbers, everything else as text.
+    series
+        Lives of the units, where the label has a horizon.
+    censored
+        How many rows were left out of which nobody knows whether their units failed within it.
     """
 
     inputs: Floats
@@ -63,6 +70,8 @@ class Dataset:
     rejected: int = 0
     divided_by: str | None = None
     keys: NDArray[Any] | None = None
+    series: Series | None = None
+    censored: int = 0
 
     @property
     def target(self) -> Bools:
@@ -73,14 +82,6 @@ class Dataset:
 def target_of(labels: Labels) -> Bools:
     """Return the first of the labels: whether each row is a failure, shape ``(n,)``."""
     return next(iter(labels.values()))
-
-
-def input_columns(spec: MachineSpec, inputs: Floats) -> dict[str, Floats]:
-    """Return the columns of inputs by the spec's names for them; no copies.
-
-    Shape ``(n, k)`` as they were read, or ``(n, m)`` when they are complete.
-    """
-    return dict(zip(spec.model_inputs[: inputs.shape[1]], inputs.T, strict=True))
 
 
 def series_columns(spec: MachineSpec) -> tuple[str, ...]:
@@ -121,7 +122,9 @@ class DatasetBuilder:
         """
         spec = self._spec
         rows = frame.select(pl.col(name).cast(pl.Float64) for name in spec.input_names).to_numpy()
-        target = frame[spec.target.name].to_numpy().astype(bool)
+        target = np.zeros(len(frame), dtype=bool)
+        if spec.needs_target:
+            target = frame[spec.target.name].to_numpy().astype(bool)
         self._inputs.add(rows)
         self._digest.update(np.ascontiguousarray(rows).tobytes())
         self._target.append(target)
@@ -162,6 +165,15 @@ class DatasetBuilder:
             If there are too few failures to learn from.
         """
         target = np.concatenate(self._target) if self._target else np.zeros(0, dtype=bool)
+        series = {name: np.concatenate(parts) for name, parts in self._series.items() if parts}
+        labelled = self._by_horizon(target, series)
+        inputs = self._expanded(series, labelled)
+        censored = 0
+        if labelled is not None:
+            known = np.flatnonzero(labelled.known)
+            censored, target = len(target) - len(known), labelled.target[known]
+            inputs = take_rows(inputs, known)
+            series = {name: values[known] for name, values in series.items()}
         failures = int(target.sum())
         if not _FEWEST_FAILURES <= failures < len(target):
             raise DataError(
@@ -178,9 +190,8 @@ class DatasetBuilder:
         for name, values in labels.items():
             self._digest.update(name.encode() + values.tobytes())
         division = self._spec.divided_by
-        series = {name: np.concatenate(parts) for name, parts in self._series.items()}
         return Dataset(
-            self._carried(self._inputs.array(), series),
+            inputs,
             labels,
             source,
             self._digest.hexdigest(),
@@ -188,20 +199,38 @@ class DatasetBuilder:
             rejected,
             None if division is None else division[0],
             None if division is None else series[division[1]],
+            None if labelled is None else labelled.series.take(labelled.known),
+            censored,
         )
 
-    def _carried(self, inputs: Floats, series: Mapping[str, NDArray[Any]]) -> Floats:
-        """Carry values forward, each unit's in order of time, where the spec wants it."""
-        spec = self._spec
-        if not spec.series_names:
+    def _by_horizon(
+        self, failed: Bools, series: Mapping[str, NDArray[Any]]
+    ) -> HorizonLabels | None:
+        """Label rows by what became of their units, where the spec wants it."""
+        horizon = self._spec.label.horizon
+        if horizon is None or not series:
+            return None
+        units, times = (series[name] for name in self._spec.series_names)
+        return label_by_horizon(units, times, failed if self._spec.needs_target else None, horizon)
+
+    def _expanded(
+        self, series: Mapping[str, NDArray[Any]], labelled: HorizonLabels | None
+    ) -> Floats:
+        """Make what hangs on the unit's other rows, in order of time, where the spec wants it."""
+        spec, inputs = self._spec, self._inputs.array()
+        if not series or not spec.has_history:
             return inputs
         units, times = (series[name] for name in spec.series_names)
+        if labelled is not None:
+            # What was before a failure says nothing of the life after it.
+            units = labelled.series.lives
         order = np.argsort(times, kind="stable")
-        last, carried = LastKnown(spec), writable_rows(len(inputs), len(spec.model_inputs))
-        for start in range(0, len(order), _CARRIED_ROWS):
-            rows = order[start : start + _CARRIED_ROWS]
-            carried[rows] = last.carry(inputs[rows], units[rows], times[rows])
-        return carried
+        features = SeriesFeatures(spec)
+        expanded = writable_rows(len(inputs), len(spec.model_inputs))
+        for start in range(0, len(order), _EXPANDED_ROWS):
+            rows = order[start : start + _EXPANDED_ROWS]
+            expanded[rows] = features.expand(inputs[rows], units[rows], times[rows])
+        return expanded
 
 
 def dataset_from_frame(
@@ -214,7 +243,7 @@ def dataset_from_frame(
     DataError
         If the target is missing or has too few failures to learn from.
     """
-    if spec.target.name not in frame.columns:
+    if spec.needs_target and spec.target.name not in frame.columns:
         raise DataError(f"{source} has no column {spec.target.name}: there is nothing to learn")
     builder = DatasetBuilder(spec)
     builder.add(frame)

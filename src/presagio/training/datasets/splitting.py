@@ -16,6 +16,7 @@ from sklearn.model_selection import (
 
 from presagio.errors import DataError
 from presagio.training.datasets.dataset import Bools, Dataset, Floats, Labels, target_of
+from presagio.training.datasets.lives import Series
 from presagio.training.datasets.mapped import Positions, take_rows
 
 # One division: for each fold the positions to train on, and those to test on.
@@ -41,12 +42,15 @@ class Part:
     healthy_weight
         For how many rows each one without a failure stands: more than one in a sample that has
         more failures than all rows have.
+    series
+        Lives of the units, where the label has a horizon.
     """
 
     inputs: Floats
     labels: Labels
     keys: NDArray[Any] | None = None
     healthy_weight: float = 1.0
+    series: Series | None = None
 
     @property
     def target(self) -> Bools:
@@ -64,6 +68,7 @@ class Part:
             take_labels(self.labels, positions),
             None if self.keys is None else self.keys[positions],
             self.healthy_weight,
+            None if self.series is None else self.series.take(positions),
         )
 
     def sample(self, rows: int, *, seed: int) -> "Part":
@@ -161,7 +166,7 @@ def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -
             f"divided by {dataset.divided_by}, training or test part of {dataset.source} has no "
             "failure; more data are needed"
         )
-    whole = Part(dataset.inputs, dataset.labels, dataset.keys)
+    whole = Part(dataset.inputs, dataset.labels, dataset.keys, series=dataset.series)
     if dataset.divided_by != "time":
         # In the order in which they came, as those by time are: what follows each other is alike,
         # and who watches for drift has to know how much.

@@ -7,13 +7,15 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.inference.imputation import input_columns
 from presagio.machine.limits import derive_quantities, distances_of, signed_distances
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import input_columns
 from presagio.training.datasets.mapped import Positions
 from presagio.training.detectors.detector import FeatureRows
 
 Floats = NDArray[np.float64]
+# What the set of features is called that has windows among them.
+WINDOWS = "windows"
 _SHARPNESS = (4.0, 16.0)
 # So steep that only the side of a limit is left, to the last bit: a reading on a limit is told from
 # one beyond it by rounding alone (27 of the 10,000 AI4I rows are on 8.6 K).
@@ -29,7 +31,8 @@ class FeatureSet:
     Attributes
     ----------
     name
-        For reports: ``raw``, ``with_flags``, ``derived``, ``limits``, ``squashed_4``, ``beyond``.
+        For reports: ``raw``, ``with_flags``, ``derived``, ``windows``, ``limits``, ``squashed_4``,
+        ``beyond``.
     columns
         Names of inputs, quantities and distances.
     sharpness
@@ -43,11 +46,11 @@ class FeatureSet:
     sharpness: float | None = None
 
 
-def _derived_columns(spec: MachineSpec) -> tuple[str, ...]:
-    """Return inputs, flags and quantities; a logarithm in place of a feature that asks for it."""
+def _derived_columns(spec: MachineSpec, names: Sequence[str]) -> tuple[str, ...]:
+    """Return inputs and quantities; a logarithm in place of a feature that asks for it."""
     logs = {feature.name: feature.log_name for feature in spec.features if feature.log}
     quantities = (quantity.name for quantity in spec.quantities)
-    return (*(logs.get(name, name) for name in spec.model_inputs), *quantities)
+    return (*(logs.get(name, name) for name in names), *quantities)
 
 
 def feature_sets(spec: MachineSpec, mode: str | None = None) -> tuple[FeatureSet, ...]:
@@ -61,11 +64,13 @@ def feature_sets(spec: MachineSpec, mode: str | None = None) -> tuple[FeatureSet
         For the detector of one failure mode: its own limits only, where it has any. Of a mode with
         few failures chance would pick among more; for the target all are compared.
     """
-    sets = [FeatureSet("raw", spec.input_names)]
+    sets, read = [FeatureSet("raw", spec.input_names)], spec.input_names + spec.missing_names
     if spec.missing_names:
-        sets.insert(0, FeatureSet("with_flags", spec.model_inputs))
+        sets.insert(0, FeatureSet("with_flags", read))
     if spec.derived:
-        sets.insert(0, FeatureSet("derived", _derived_columns(spec)))
+        sets.insert(0, FeatureSet("derived", _derived_columns(spec, read)))
+    if spec.windows is not None:
+        sets.insert(0, FeatureSet(WINDOWS, _derived_columns(spec, spec.model_inputs)))
     limits = tuple(d.name for d in distances_of(spec) if mode in (None, d.mode))
     if limits:
         squashed = [FeatureSet(f"squashed_{s:g}", limits, s) for s in _SHARPNESS]

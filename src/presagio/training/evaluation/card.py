@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from presagio.inference.imputation import Imputation
+from presagio.inference.imputation import Imputation, input_columns
 from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
 from presagio.pages.model_card import card_page
-from presagio.training.datasets.dataset import Dataset, input_columns
+from presagio.training.datasets.dataset import Dataset
 from presagio.training.datasets.splitting import Split
 from presagio.training.evaluation.curve_points import curve_points
 from presagio.training.evaluation.evaluation import Evaluation
@@ -23,7 +23,6 @@ from presagio.training.search.search import SearchResult
 
 _PACKAGES = ("presagio", "scikit-learn", "numpy", "onnx", "onnxruntime", "skops")
 _LIMITS = (
-    "A label is about the reading it stands beside: the model detects, and does not foresee.",
     "Failures that follow no limit and no reading, as random ones, are not found.",
     "Probabilities are calibrated on readings like the training data's; other work needs training.",
     "Accuracy is left out: the always-negative baseline is nearly always right, and finds nothing.",
@@ -61,6 +60,29 @@ def _data(
         "train_rows": len(split.train),
         "test_rows": len(split.test),
         "test_failures": int(split.test.target.sum()),
+    }
+
+
+def _label_limit(spec: MachineSpec) -> str:
+    if spec.label.horizon is None:
+        return "A label is about its reading: the model detects, and does not foresee."
+    return (
+        f"A label says whether the unit fails within {spec.label.in_words}; readings whose units "
+        "were not seen for so long, and did not fail, are left out."
+    )
+
+
+def _horizon(spec: MachineSpec, evaluation: Evaluation, dataset: Dataset) -> dict[str, Any]:
+    """Say what is foreseen, and how alarms do by failures; empty of a label without a horizon."""
+    if spec.label.horizon is None or spec.time is None:
+        return {}
+    found = {"test": evaluation.events, "out_of_fold": evaluation.events_out_of_fold}
+    return {
+        "within": spec.label.within,
+        "unit": spec.time.name if spec.time.is_counter else "days",
+        "confirm": list(spec.alarm.confirm),
+        "censored_rows": dataset.censored,
+        "events": {name: asdict(metrics) for name, metrics in found.items() if metrics},
     }
 
 
@@ -131,6 +153,7 @@ def describe(
         "test_intervals": {name: asdict(i) for name, i in evaluation.test_intervals.items()},
         "test_by_category": {name: asdict(f) for name, f in evaluation.by_category.items()},
         "test_by_mode": {name: asdict(f) for name, f in evaluation.by_mode.items()},
+        "horizon": _horizon(spec, evaluation, dataset),
         "test_cost_per_1000": {
             "model": evaluation.cost,
             "baseline": evaluation.reference_cost,
@@ -139,7 +162,7 @@ def describe(
         "baseline": asdict(evaluation.reference),
         "baselines": {name: asdict(metrics) for name, metrics in baselines.items()},
         "curves": curve_points(split.test.target, prediction.score, prediction.probability),
-        "limits": list(_LIMITS),
+        "limits": [_label_limit(spec), *_LIMITS],
         "reproduce": (
             f"presagio train --seed {seed} --method {result.method} "
             f"--search {grid_name(result.grid)}, with these data and versions"

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from presagio.inference.alarm_modes import name_modes
+from presagio.inference.imputation import input_columns
 from presagio.inference.measures import total_cost
 from presagio.inference.predictor import Prediction
+from presagio.machine.learning import MICROSECONDS
 from presagio.machine.limits import rows_by_category
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import input_columns
 from presagio.training.datasets.splitting import Part, make_folds, repeats
 from presagio.training.detectors.alarm import FailureAlarm
 from presagio.training.detectors.features import compute_features
 from presagio.training.evaluation.cross_validation import cross_validate
+from presagio.training.evaluation.events import EventMetrics, evaluate_events
 from presagio.training.evaluation.metrics import (
     Bools,
     Interval,
@@ -30,6 +32,8 @@ from presagio.training.search.parallel import one_thread_a_fit
 from presagio.training.search.search import SearchResult
 
 _PER = 1000
+# In microseconds, as times are compared.
+_DAY = 86_400 * MICROSECONDS
 # How often the training part is divided into folds to evaluate the choice, where rows are few.
 REPEATS = 2
 
@@ -58,6 +62,10 @@ class Evaluation:
         The reference model on the same rows.
     always_negative_cost
         What the always-negative baseline would cost.
+    events
+        By failures instead of rows, on the held-out part; None of a label without a horizon.
+    events_out_of_fold
+        The same on the training part, each row by detectors that have not seen its unit.
     """
 
     test: Metrics
@@ -70,6 +78,8 @@ class Evaluation:
     reference: Metrics
     reference_cost: float
     always_negative_cost: float
+    events: EventMetrics | None = None
+    events_out_of_fold: EventMetrics | None = None
 
 
 def predict(alarm: FailureAlarm, part: Part) -> Prediction:
@@ -149,4 +159,22 @@ def evaluate_model(
         reference=measure(reference),
         reference_cost=cost(reference.label),
         always_negative_cost=cost(np.zeros(len(test), dtype=bool)),
+        events=_events(spec, test, prediction.label),
+        events_out_of_fold=_out_of_fold(spec, train, result.alarm),
     )
+
+
+def _events(spec: MachineSpec, part: Part, label: Bools) -> EventMetrics | None:
+    horizon, time = spec.label.horizon, spec.time
+    if part.series is None or horizon is None or time is None:
+        return None
+    day = 1.0 if time.is_counter else _DAY
+    return evaluate_events(part.series, label, spec.alarm, horizon=horizon, day=day)
+
+
+def _out_of_fold(spec: MachineSpec, train: Part, alarm: FailureAlarm) -> EventMetrics | None:
+    label = alarm.out_of_fold_[0] >= alarm.threshold_
+    if len(alarm.tested_) == len(train):
+        return _events(spec, train, label)
+    # Of many rows one fold is scored.
+    return None if train.series is None else _events(spec, train.take(alarm.tested_), label)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.inference.imputation import input_columns
 from presagio.inference.measures import TOO_GOOD, separation
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import input_columns
 from presagio.training.datasets.splitting import Part
 
 _ROWS = 50_000

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from presagio.inference.imputation import as_read
+from presagio.inference.imputation import as_read, input_columns
 from presagio.machine.spec import MachineSpec
 from presagio.registry.versions import HOLDOUT, REFERENCE
-from presagio.training.datasets.dataset import Floats, input_columns
+from presagio.training.datasets.dataset import Floats
 from presagio.training.datasets.splitting import Part
 from presagio.training.evaluation.card import write_card
 from presagio.training.evaluation.curves import draw_curves

@@ -10,7 +10,13 @@ from presagio.training.detectors.alarm import FailureAlarm
 from presagio.training.detectors.detector import Detector
 from presagio.training.detectors.features import FeatureSet, FeatureTable, feature_sets
 from presagio.training.detectors.plans import DetectorPlan, Method, build_detector
-from presagio.training.search.grids import DEFAULT_GRID, REFERENCE_GRID, Grid, parameter_points
+from presagio.training.search.grids import (
+    DEFAULT_GRID,
+    REFERENCE_GRID,
+    Grid,
+    grid_of,
+    parameter_points,
+)
 from presagio.training.search.halving import (
     FINALISTS,
     Candidate,
@@ -87,7 +93,7 @@ def _plans(label: str, sets: Sequence[FeatureSet], grid: Grid) -> list[DetectorP
     return [
         DetectorPlan(label, features, parameters)
         for features in sets
-        for parameters in parameter_points(grid)
+        for parameters in parameter_points(grid_of(features, grid), len(features.columns))
     ]
 
 

@@ -1,0 +1,142 @@
+"""From readings with units and times to what a model takes: what was carried, windows, age.
+
+Features of a reading come from its unit's readings up to it and never from a later one. Rows may
+come part by part: what later ones need of earlier ones is kept, a bounded number of rows a unit.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presagio.inference.last_known import LastKnown
+from presagio.inference.unit_order import order_by_unit
+from presagio.inference.windows import window_statistics
+from presagio.machine.learning import Windows
+from presagio.machine.spec import MachineSpec
+
+Floats = NDArray[np.float64]
+Positions = NDArray[np.int64]
+
+# Between the keys of two units; no unit has so many readings.
+_APART = 1 << 40
+
+
+class SeriesFeatures:
+    """Makes a model's inputs of readings that may come part by part.
+
+    Parameters
+    ----------
+    spec
+        The machine spec, with ``series_names``.
+    """
+
+    def __init__(self, spec: MachineSpec) -> None:
+        self._spec = spec
+        self._optional = [spec.input_names.index(name) for name in spec.optional_names]
+        self._last = LastKnown(spec) if spec.carried_names else None
+        self._histories = None if spec.windows is None else _Histories(spec, spec.windows)
+
+    def expand(self, rows: Floats, units: NDArray[Any], times: NDArray[Any]) -> Floats:
+        """Make a model's inputs.
+
+        Parameters
+        ----------
+        rows
+            Shape ``(n, k)``, the columns of ``spec.input_names``; NaN where a value is missing.
+        units, times
+            Of which unit each row is, and when it was taken: shape ``(n,)``, times as numbers.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(n, m)``, the columns of ``spec.model_inputs``; NaN where nothing is known.
+        """
+        if self._last is not None:
+            found = self._last.carry(rows, units, times)
+        else:
+            found = np.hstack([rows, np.isnan(rows[:, self._optional])])
+        windows = self._spec.windows
+        if self._histories is None or windows is None:
+            return found
+        parts = [found, self._histories.columns(found, units, times)]
+        if windows.age:
+            parts.append(times.astype(np.float64)[:, None])
+        return np.hstack(parts)
+
+
+class _Histories:
+    """The rows of each unit that windows may still need: its newest ones, and its first ones."""
+
+    def __init__(self, spec: MachineSpec, windows: Windows) -> None:
+        self._windows = windows
+        self._places = [spec.input_names.index(name) for name in spec.windowed_names]
+        self._width = len(spec.window_columns)
+        self._values = np.empty((0, len(self._places)))
+        self._units: NDArray[Any] = np.empty(0, dtype=object)
+        self._times: NDArray[Any] = np.empty(0)
+        self._ordinals: Positions = np.empty(0, dtype=np.int64)
+
+    def columns(self, rows: Floats, units: NDArray[Any], times: NDArray[Any]) -> Floats:
+        """Return the window columns of rows; NaN for one that comes after a later one."""
+        found = np.full((len(rows), self._width), np.nan)
+        if not len(rows):
+            return found
+        before = len(self._units)
+        units, times = np.concatenate([self._units, units]), np.concatenate([self._times, times])
+        values = np.concatenate([self._values, rows[:, self._places]])
+        known = np.full(len(units), -1, dtype=np.int64)
+        known[:before] = self._ordinals
+        by_unit = order_by_unit(units, times)
+        kept = by_unit.order[by_unit.in_time]
+        groups = by_unit.first[by_unit.in_time]
+        starts = np.flatnonzero(np.diff(groups, prepend=-1))
+        sizes = np.diff(np.append(starts, len(groups)))
+        start_of = np.repeat(starts, sizes)
+        ordinals = _ordinals(known[kept], starts, sizes)
+        series, new = values[kept], np.flatnonzero(kept >= before)
+        codes = np.repeat(np.arange(len(starts)), sizes)
+        statistics = window_statistics(series, codes * _APART + ordinals, self._windows, new)
+        if self._windows.first:
+            change = self._change(series, ordinals, start_of, new, statistics)
+            statistics = np.hstack([statistics, change])
+        found[kept[new] - before] = statistics
+        newest = ordinals[start_of + np.repeat(sizes, sizes) - 1]
+        needed = ordinals > newest - self._windows.longest + 1
+        needed |= (ordinals < self._windows.first) | (ordinals == newest)
+        self._units, self._times = units[kept[needed]], times[kept[needed]]
+        self._values, self._ordinals = series[needed], ordinals[needed]
+        return found
+
+    def _change(
+        self, series: Floats, ordinals: Positions, start_of: Positions, new: Positions,
+        statistics: Floats,
+    ) -> Floats:  # fmt: skip
+        """Return how far the shortest window's mean is from the mean of the unit's first rows."""
+        windows, width = self._windows, len(self._places)
+        shortest = Windows(rows=(min(windows.rows),), statistics=("mean",))
+        if windows.rows[0] == shortest.rows[0] and windows.statistics[0] == "mean":
+            recent = statistics[:, :width]
+        else:
+            keys = start_of * _APART + ordinals
+            recent = window_statistics(series, keys, shortest, new)
+        total, count = np.zeros((len(new), width)), np.zeros((len(new), width))
+        for nth in range(windows.first):
+            at = start_of[new] + nth
+            there = ordinals[new] >= nth
+            value = series[np.where(there, at, 0)]
+            good = there[:, None] & ~np.isnan(value)
+            total += np.where(good, value, 0.0)
+            count += good
+        first = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        return recent - first
+
+
+def _ordinals(known: Positions, starts: Positions, sizes: Positions) -> Positions:
+    """Return the numbers of rows within their units, going on from known ones (others are -1)."""
+    new = (known < 0).astype(np.int64)
+    counted = np.cumsum(new)
+    within = counted - np.repeat(counted[starts] - new[starts], sizes)
+    last = np.repeat(np.maximum.reduceat(known, starts), sizes)
+    numbered: Positions = np.where(new > 0, last + within, known)
+    return numbered

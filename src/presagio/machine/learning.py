@@ -1,0 +1,170 @@
+"""What is learned from rows: division, label, events and windows of a machine spec."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from presagio.machine.spec_table import Name, SpecTable
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?) ?(d|h|min|s)$")
+_SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "s": 1.0}
+# A second, as times are compared.
+MICROSECONDS = 1e6
+
+Statistic = Literal["mean", "sd", "min", "max", "slope"]
+WindowRows = Annotated[int, Field(ge=2, le=500)]
+
+
+class Division(SpecTable):
+    """How rows are divided into a training set and a held-out test set.
+
+    Attributes
+    ----------
+    by
+        ``time``: the newest rows are the test set. ``unit``: no machine is on both sides.
+    column
+        The identifier that holds the time (as text that sorts) or the unit; None: the column that
+        the spec's ``[time]`` or ``[unit]`` names.
+    """
+
+    by: Literal["time", "unit"]
+    column: Name | None = None
+
+
+class LabelRule(SpecTable):
+    """What a reading's label says.
+
+    Attributes
+    ----------
+    kind
+        ``row``: the reading is of a failure. ``horizon``: its unit fails within the horizon.
+    within
+        The horizon: a number, of a time that counts; a text such as ``"7d"``, ``"12h"``, of
+        timestamps.
+    """
+
+    kind: Literal["row", "horizon"] = "row"
+    within: float | str | None = None
+
+    @property
+    def horizon(self) -> float | None:
+        """The horizon as times are compared: a count, or microseconds; None without one."""
+        if self.kind == "row" or self.within is None:
+            return None
+        if isinstance(self.within, str):
+            number, unit = _DURATION.fullmatch(self.within).groups()  # type: ignore[union-attr]
+            return float(number) * _SECONDS[unit] * MICROSECONDS
+        return float(self.within)
+
+    @property
+    def in_words(self) -> str:
+        """The horizon for people: ``7d``, or ``30`` of a count."""
+        return self.within if isinstance(self.within, str) else f"{self.within:g}"
+
+    @model_validator(mode="after")
+    def _horizon_is_one(self) -> Self:
+        if (self.kind == "horizon") != (self.within is not None):
+            raise ValueError("a label has within where its kind is horizon, and there only")
+        if isinstance(self.within, str) and not _DURATION.fullmatch(self.within):
+            raise ValueError(f"within {self.within!r} is no duration such as '7d', '12h', '30min'")
+        if self.horizon is not None and self.horizon <= 0:
+            raise ValueError(f"within {self.within!r} is not ahead")
+        return self
+
+
+class Events(SpecTable):
+    """How failures are known.
+
+    Attributes
+    ----------
+    source
+        ``target``: a reading whose target is true. ``last_row``: each unit ran until it failed, at
+        its last reading.
+    """
+
+    source: Literal["target", "last_row"] = "target"
+
+
+class AlarmRule(SpecTable):
+    """When predictions of a unit's readings are an alarm.
+
+    Attributes
+    ----------
+    confirm
+        How many of how many newest readings have to say so: one odd reading is no reason to go and
+        look.
+    quiet
+        After how many readings in a row that do not say so it is over.
+    """
+
+    confirm: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1, le=100)]] = (2, 3)
+    quiet: Annotated[int, Field(ge=1, le=1000)] = 5
+
+    @model_validator(mode="after")
+    def _needs_no_more_than_there_are(self) -> Self:
+        if self.confirm[0] > self.confirm[1]:
+            raise ValueError(f"{self.confirm[0]} of {self.confirm[1]} readings cannot say so")
+        return self
+
+
+class WindowColumn(NamedTuple):
+    """A column that windows make: its name, of which feature it is, and what of it."""
+
+    name: str
+    feature: str
+    statistic: Statistic | Literal["change"]
+
+    @property
+    def is_level(self) -> bool:
+        """Whether it is a value such as the feature's, and no difference."""
+        return self.statistic in ("mean", "min", "max")
+
+
+class Windows(SpecTable):
+    """What a model sees of a unit's newest readings.
+
+    Attributes
+    ----------
+    rows
+        Lengths, in readings up to the one that is predicted.
+    statistics
+        What is computed of each feature over each length.
+    first
+        Over so many of the unit's first readings a mean is taken; each feature's change from it is
+        a feature. 0: none.
+    age
+        Whether the time is a feature, of a time that counts. In data of a fleet it may tell the
+        date.
+    of
+        Names of the features; all where there are none.
+    """
+
+    rows: Annotated[tuple[WindowRows, ...], Field(min_length=1, max_length=5)]
+    statistics: Annotated[tuple[Statistic, ...], Field(min_length=1)] = ("mean", "slope")
+    first: Annotated[int, Field(ge=0, le=500)] = 0
+    age: bool = False
+    of: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for what in (self.rows, self.statistics, self.of):
+            if len(set(what)) != len(what):
+                raise ValueError(f"{what} names one twice")
+        return self
+
+    @property
+    def longest(self) -> int:
+        """How many readings a whole window has."""
+        return max(self.rows)
+
+    def columns(self, features: Sequence[str]) -> tuple[WindowColumn, ...]:
+        """Return the columns, of those of the features that windows are of, in order."""
+        found = [
+            WindowColumn(f"{feature}_{statistic}_{length}", feature, statistic)
+            for length in self.rows for statistic in self.statistics for feature in features
+        ]  # fmt: skip
+        if self.first:
+            found += [WindowColumn(f"{name}_change", name, "change") for name in features]
+        return tuple(found)

@@ -1,0 +1,143 @@
+"""How alarms do by failures, not by rows: caught or missed, how early, how often for nothing.
+
+An alarm goes off where so many of a unit's newest readings say so (``[alarm] confirm``); of a life
+that ends with a failure its first one counts.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presagio.machine.learning import AlarmRule
+from presagio.training.datasets.lives import Series
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+# An alarm this many horizons before the failure is too early to be for it.
+_TOO_EARLY = 2.0
+_PER = 1000.0
+_LEADS = (10, 50, 90)
+
+
+@dataclass(frozen=True)
+class EventMetrics:
+    """How alarms do by failures.
+
+    Attributes
+    ----------
+    failures
+        Lives that end with one.
+    caught, too_early, missed
+        Those whose first alarm comes less than two horizons before, earlier, or never.
+    lead_p10, lead_p50, lead_p90
+        Percentiles of the time from first alarm to failure, of those that were caught; None where
+        none was. In counts, or in days.
+    false_alarms
+        Alarms that go off two horizons or more before a failure, or where none was seen.
+    false_alarms_per_1000
+        Of 1,000 counts, or days, of units that were not within the horizon.
+    rises_per_life
+        How often an alarm goes off in a life, at the mean of those in which one does.
+    """
+
+    failures: int
+    caught: int
+    too_early: int
+    missed: int
+    lead_p10: float | None
+    lead_p50: float | None
+    lead_p90: float | None
+    false_alarms: int
+    false_alarms_per_1000: float | None
+    rises_per_life: float | None
+
+
+def alarms_on(label: Bools, lives: NDArray[np.int64], rule: AlarmRule) -> Bools:
+    """Tell where an alarm is on.
+
+    Parameters
+    ----------
+    label
+        What is predicted of each reading, shape ``(n,)``: life by life, in order of time.
+    lives
+        Of which life it is, shape ``(n,)``.
+    rule
+        When an alarm goes on, and when it is over.
+    """
+    needed, newest = rule.confirm
+    at, before = np.arange(len(label)), np.full(len(label), -1)
+    on = np.where(_votes(label, lives, newest) >= needed, at, before)
+    quiet = _votes(~label, lives, rule.quiet) >= rule.quiet
+    starts = np.append(np.ones(min(len(lives), 1), bool), lives[1:] != lives[:-1])
+    # At the start of a life nothing is on yet, unless one reading is enough.
+    over = np.where(quiet, at, np.where(starts, at - 1, before))
+    since: Bools = np.maximum.accumulate(on) > np.maximum.accumulate(over)
+    return since
+
+
+def _votes(said: Bools, lives: NDArray[np.int64], newest: int) -> NDArray[np.int64]:
+    """Count of the newest readings of the life, shape ``(n,)``, those that say something."""
+    votes = np.zeros(len(said), dtype=np.int64)
+    for back in range(min(newest, len(said))):
+        same = lives[back:] == lives[: len(lives) - back]
+        votes[back:] += said[: len(said) - back] & same
+    return votes
+
+
+def evaluate_events(
+    series: Series, label: Bools, rule: AlarmRule, *, horizon: float, day: float = 1.0
+) -> EventMetrics:
+    """Evaluate alarms by failures.
+
+    Parameters
+    ----------
+    series
+        Lives of ``n`` rows.
+    label
+        What is predicted of each, shape ``(n,)``.
+    rule
+        When an alarm goes off.
+    horizon
+        How far ahead a failure is to be foreseen, in the unit of the times.
+    day
+        The unit of lead times, and of what false alarms are counted by: 1 of a count, a day of
+        timestamps.
+    """
+    order = np.lexsort((series.times, series.lives))
+    lives, left, times = series.lives[order], series.left[order], series.times[order]
+    on = alarms_on(label[order], lives, rule)
+    starts = np.append(np.ones(min(len(lives), 1), bool), lives[1:] != lives[:-1])
+    rises = on & (starts | ~np.append(np.zeros(min(len(on), 1), bool), on[:-1]))
+    places = np.flatnonzero(starts)
+    fails = ~np.isnan(left[places]) if len(places) else np.zeros(0, bool)
+    leads = np.array([
+        left[first + np.argmax(on[first:end])] if on[first:end].any() else np.nan
+        for first, end in zip(places[fails], np.append(places[1:], len(on))[fails], strict=True)
+    ])  # fmt: skip
+    caught = leads < _TOO_EARLY * horizon
+    far = np.isnan(left) | (left >= _TOO_EARLY * horizon)
+    false = int((rises & far).sum())
+    per_life = np.add.reduceat(rises.astype(np.int64), places) if len(places) else np.zeros(0)
+    quiet = _time_of(times, lives, np.isnan(left) | (left > horizon)) / day
+    ahead = [float(np.percentile(leads[caught], q)) / day if caught.any() else None for q in _LEADS]
+    return EventMetrics(
+        failures=len(leads),
+        caught=int(caught.sum()),
+        too_early=int((~caught & ~np.isnan(leads)).sum()),
+        missed=int(np.isnan(leads).sum()),
+        lead_p10=ahead[0],
+        lead_p50=ahead[1],
+        lead_p90=ahead[2],
+        false_alarms=false,
+        false_alarms_per_1000=_PER * false / quiet if quiet > 0 else None,
+        rises_per_life=float(per_life[per_life > 0].mean()) if (per_life > 0).any() else None,
+    )
+
+
+def _time_of(times: NDArray[np.float64], lives: NDArray[np.int64], wanted: Bools) -> float:
+    """Return how long lives were seen, from one wanted row to the next."""
+    steps = np.diff(times.astype(np.float64))
+    within = (lives[1:] == lives[:-1]) & wanted[1:] & wanted[:-1]
+    return float(steps[within].sum())

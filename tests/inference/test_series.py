@@ -1,0 +1,124 @@
+"""Features of series: as by hand, alike in parts of any size, and never of a later reading."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from presagio.inference.imputation import as_read, fit_imputation
+from presagio.inference.series import SeriesFeatures
+from presagio.machine.spec import parse_spec
+
+_SPEC = parse_spec(
+    b"""
+name = "engines"
+title = "Engines"
+missing = "median"
+[[features]]
+name = "a"
+[[features]]
+name = "b"
+missing = "last"
+[unit]
+name = "unit"
+[time]
+name = "cycle"
+kind = "counter"
+[target]
+name = "failure"
+[windows]
+rows = [2, 4]
+statistics = ["mean", "sd", "min", "max", "slope"]
+first = 3
+age = true
+""",
+    "engines",
+)
+_NUMBER = st.one_of(st.just(np.nan), st.integers(0, 9).map(float))
+_ROWS = st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 9), _NUMBER, _NUMBER), max_size=30)
+Rows = list[tuple[str, int, float, float]]
+
+
+def _arrays(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    inputs = np.array([row[2:] for row in rows], dtype=float).reshape(-1, 2)
+    units = np.array([row[0] for row in rows], dtype=object)
+    return inputs, units, np.array([row[1] for row in rows], dtype=np.int64)
+
+
+def _statistics(values: np.ndarray, length: int) -> list[float]:
+    window = values[-length:]
+    known = ~np.isnan(window)
+    if not known.any():
+        return [np.nan] * 5
+    seen, steps = window[known], np.arange(length - len(window), length)[known]
+    whole = np.sum((np.arange(length) - (length - 1) / 2) ** 2)
+    slope = np.sum((steps - steps.mean()) * (seen - seen.mean())) / whole
+    return [seen.mean(), seen.std(), seen.min(), seen.max(), slope]
+
+
+def _by_hand(series: np.ndarray) -> list[float]:
+    """Return the window columns of the last reading of a series, shape ``(n, 2)``."""
+    found = [[_statistics(series[:, f], length) for f in (0, 1)] for length in (2, 4)]
+    columns = [found[i][f][s] for i in (0, 1) for s in range(5) for f in (0, 1)]
+    with np.errstate(all="ignore"):
+        first = [
+            np.nan if np.isnan(head).all() else np.nanmean(head)
+            for head in (series[:3, 0], series[:3, 1])
+        ]
+    return [*columns, *(found[0][f][0] - first[f] for f in (0, 1))]
+
+
+@given(_ROWS, st.integers(1, 30))
+def test_as_by_hand_and_in_parts_as_at_once(rows: Rows, part: int) -> None:
+    rows = sorted(rows, key=lambda row: row[1])
+    inputs, units, times = _arrays(rows)
+    at_once = SeriesFeatures(_SPEC).expand(inputs, units, times)
+    assert at_once.shape == (len(rows), len(_SPEC.model_inputs))
+    for i, unit in enumerate(units):
+        series = at_once[: i + 1, :2][units[: i + 1] == unit]
+        np.testing.assert_allclose(at_once[i, 4:-1], _by_hand(series), atol=1e-9)
+    np.testing.assert_array_equal(at_once[:, -1], times)
+    np.testing.assert_array_equal(as_read(_SPEC, at_once), inputs)
+    features = SeriesFeatures(_SPEC)
+    parts = [
+        features.expand(inputs[i : i + part], units[i : i + part], times[i : i + part])
+        for i in range(0, len(rows), part)
+    ]
+    found = np.concatenate([np.empty((0, at_once.shape[1])), *parts])
+    np.testing.assert_allclose(found, at_once, rtol=0, atol=1e-9)
+
+
+@given(_ROWS, st.integers(1, 30))
+def test_in_parts_as_at_once_whatever_the_order(rows: Rows, part: int) -> None:
+    inputs, units, times = _arrays(rows)
+    at_once = SeriesFeatures(_SPEC).expand(inputs, units, times)
+    features = SeriesFeatures(_SPEC)
+    parts = [
+        features.expand(inputs[i : i + part], units[i : i + part], times[i : i + part])
+        for i in range(0, len(rows), part)
+    ]
+    found = np.concatenate([np.empty((0, at_once.shape[1])), *parts])
+    np.testing.assert_allclose(found, at_once, rtol=0, atol=1e-9)
+
+
+@given(_ROWS, st.data())
+def test_nothing_is_known_of_later_readings(rows: Rows, data: st.DataObject) -> None:
+    inputs, units, times = _arrays(sorted(rows, key=lambda row: row[1]))
+    cut = data.draw(st.integers(0, len(rows)))
+    before = SeriesFeatures(_SPEC).expand(inputs, units, times)[:cut]
+    later = np.random.default_rng(0).permutation(len(rows) - cut) + cut
+    inputs[cut:], units[cut:] = inputs[later] + 50.0, units[later]
+    after = SeriesFeatures(_SPEC).expand(inputs, units, times)[:cut]
+    np.testing.assert_array_equal(after, before)
+
+
+def test_a_reading_by_itself_is_a_series_of_one() -> None:
+    rows = np.array([[1.0, 2.0], [3.0, np.nan], [np.nan, 4.0]])
+    units = np.array(["x", "x", "y"], dtype=object)
+    expanded = SeriesFeatures(_SPEC).expand(rows, units, np.array([1, 2, 7]))
+    imputation = fit_imputation(_SPEC, expanded)
+    assert imputation.medians == {"a": 2.0, "b": 3.0, "age": 2.0}
+    completed = dict(zip(_SPEC.model_inputs, imputation.complete(rows[:1])[0], strict=True))
+    assert {completed[f"a_{s}_{n}"] for s in ("mean", "min", "max") for n in (2, 4)} == {1.0}
+    assert {completed[f"a_{s}_4"] for s in ("sd", "slope")} == {0.0}
+    assert (completed["a_change"], completed["age"], completed["missing_a"]) == (0.0, 2.0, 0.0)
+    assert not np.isnan(imputation.complete(expanded)).any()

@@ -1,0 +1,167 @@
+"""Before it fails: labels from events, windows, alarms by failures; from files to scores."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import average_precision_score
+
+from presagio.errors import InvalidSpecError
+from presagio.inference.predictor import load_predictor
+from presagio.inference.rehearsal import rehearse
+from presagio.ingest.checking import check_file
+from presagio.machine.spec import MachineSpec, parse_spec
+from presagio.pages.model_card import card_page
+from presagio.scoring.frames import inputs_of, score_frame
+from presagio.training.datasets.dataset import Dataset, dataset_from_frame
+from presagio.training.datasets.sources import read_labelled_csv
+from presagio.training.export.parity import export_model
+from presagio.training.export.report import write_tables
+from presagio.training.search.grids import SMALL_GRID
+from presagio.training.train import TrainedModel, train_model
+from tests.engines import ENGINES, engine_rows, engines, turbofan
+
+_TEXT = ENGINES.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def rows() -> pl.DataFrame:
+    body = engine_rows(15).write_csv().encode()
+    return check_file(io.BytesIO(body), engines()).accepted
+
+
+@pytest.fixture(scope="module")
+def dataset(rows: pl.DataFrame) -> Dataset:
+    return dataset_from_frame(rows, engines(), "engines.csv")
+
+
+@pytest.fixture(scope="module")
+def model(dataset: Dataset) -> TrainedModel:
+    return train_model(dataset, engines(), grid=SMALL_GRID)
+
+
+def test_a_file_without_labels_has_them_from_what_became_of_its_units(
+    rows: pl.DataFrame, dataset: Dataset
+) -> None:
+    left = rows.select(pl.col("cycle").max().over("unit") - pl.col("cycle")).to_series()
+    assert dataset.target.tolist() == (left <= 30).to_list()
+    assert dataset.censored == 0
+    assert dataset.series is not None
+    assert dataset.series.left.tolist() == left.to_list()
+    assert dataset.inputs.shape == (len(rows), len(engines().model_inputs))
+
+
+def _with(old: str, new: str) -> MachineSpec:
+    assert old in _TEXT
+    return parse_spec(_TEXT.replace(old, new).encode(), "engines.toml")
+
+
+def test_who_did_not_fail_and_was_not_seen_for_long_is_left_out(rows: pl.DataFrame) -> None:
+    spec = _with('source = "last_row"', 'source = "target"')
+    unit = pl.col("unit").is_in(["1", "2"])
+    last = pl.col("cycle") == pl.col("cycle").max().over("unit")
+    frame = rows.with_columns(failure=last & ~unit)
+    dataset = dataset_from_frame(frame, spec, "engines.csv")
+    assert dataset.series is not None
+    assert dataset.censored == 2 * 30
+    alive = np.isin(dataset.series.units.astype(str), ["1", "2"])
+    assert alive.sum() == len(rows.filter(unit)) - 60
+    assert not dataset.target[alive].any()
+
+
+def test_a_repaired_unit_has_no_history_of_its_life_before(rows: pl.DataFrame) -> None:
+    spec = _with('source = "last_row"', 'source = "target"')
+    last = pl.col("cycle") == pl.col("cycle").max().over("unit")
+    lives = rows.with_columns(failure=last)
+    # One unit after the other, as one unit that is repaired each time.
+    one = lives.with_columns(unit=pl.lit("1"), cycle=pl.int_range(1.0, pl.len() + 1.0))
+    apart = dataset_from_frame(lives, spec, "apart").inputs
+    together = dataset_from_frame(one, spec, "together").inputs
+    np.testing.assert_array_equal(together[:, :-1], apart[:, :-1])
+
+
+def test_training_and_scoring_see_the_same(rows: pl.DataFrame, dataset: Dataset) -> None:
+    np.testing.assert_array_equal(inputs_of(rows, engines()), dataset.inputs)
+
+
+def test_the_search_takes_windows_and_alarms_come_before_failures(model: TrainedModel) -> None:
+    (plan,) = model.result.alarm.plans
+    assert plan.features.name == "windows"
+    assert model.evaluation.test.average_precision > 0.95
+    events = model.evaluation.events
+    assert events is not None
+    assert (events.failures, events.caught, events.too_early) == (3, 3, 0)
+    assert events.lead_p50 is not None
+    assert 15 < events.lead_p50 < 45
+    out_of_fold = model.evaluation.events_out_of_fold
+    assert out_of_fold is not None
+    assert (out_of_fold.failures, out_of_fold.missed) == (12, 0)
+
+
+def test_the_card_says_what_is_foreseen(model: TrainedModel) -> None:
+    horizon = model.card["horizon"]
+    assert (horizon["within"], horizon["unit"], horizon["confirm"]) == (30.0, "cycle", [2, 3])
+    assert horizon["events"]["test"]["caught"] == 3
+    page = card_page(model.card)
+    assert "Failures foreseen" in page
+    assert "does not foresee" not in page
+
+
+def test_the_artifact_scores_as_it_was_evaluated_at_every_door(
+    model: TrainedModel, rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    predictor = load_predictor(tmp_path, digest=export_model(model, tmp_path))
+    rehearse(predictor)
+    held_out = pl.read_parquet(write_tables(model, tmp_path)[0])
+    scores = score_frame(predictor, held_out)["score"].to_numpy()
+    np.testing.assert_allclose(scores, model.prediction.score, atol=1e-3)
+    assert model.split.test.series is not None
+    units = rows.filter(pl.col("unit").is_in([*model.split.test.series.units]))
+    np.testing.assert_allclose(score_frame(predictor, units)["score"], scores, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("within = 30", 'within = "30 parsecs"', "is no duration"),
+        ("within = 30", 'within = "7d"', "within is a number"),
+        ("within = 30", "within = -1", "is not ahead"),
+        ("within = 30", "", "a label has within where its kind is horizon"),
+        ('kind = "horizon"\nwithin = 30', "", "needs .label. kind"),
+        ("rows = [5, 30]", "rows = [1]", "greater than or equal to 2"),
+        ("rows = [5, 30]", "rows = [5, 5]", "names one twice"),
+        ("age = true", 'of = ["torque"]', "torque is none"),
+        ('kind = "counter"', "", "within is a text"),
+        ("first = 10", "[alarm]\nconfirm = [3, 2]", "3 of 2 readings"),
+        ('[time]\nname = "cycle"\nkind = "counter"', "", r"needs \[unit\] and \[time\]"),
+    ],
+)
+def test_a_mistake_of_a_spec_is_named(old: str, new: str, fault: str) -> None:
+    with pytest.raises(InvalidSpecError, match=fault):
+        _with(old, new)
+
+
+def test_durations_are_of_timestamps() -> None:
+    text = _TEXT.replace('kind = "counter"', "").replace("within = 30", 'within = "1.5h"')
+    spec = parse_spec(text.replace("age = true", "").encode(), "engines.toml")
+    assert spec.label.horizon == 1.5 * 3600 * 1e6
+
+
+def test_real_engines_are_foreseen(tmp_path: Path) -> None:
+    train, test = turbofan("train_FD001.csv.gz"), turbofan("test_FD001.csv.gz")
+    spec = engines()
+    model = train_model(read_labelled_csv(train, spec), spec, grid=SMALL_GRID)
+    predictor = load_predictor(tmp_path, digest=export_model(model, tmp_path))
+    with test.open("rb") as file:
+        rows = check_file(file, spec, suffix=".csv.gz").accepted
+    rul = pl.read_csv(turbofan("RUL_FD001.csv"), schema_overrides={"unit": pl.String})
+    left = rows.join(rul, on="unit", maintain_order="left").select(
+        pl.col("cycle").max().over("unit") + pl.col("rul") - pl.col("cycle")
+    )
+    target = (left.to_series() <= 30).to_numpy()
+    assert average_precision_score(target, score_frame(predictor, rows)["score"]) > 0.95
+    events = model.evaluation.events_out_of_fold
+    assert events is not None
+    assert (events.failures, events.caught, events.too_early) == (80, 80, 0)
