@@ -76,7 +76,7 @@ def test_a_repaired_unit_has_no_history_of_its_life_before(rows: pl.DataFrame) -
     last = pl.col("cycle") == pl.col("cycle").max().over("unit")
     lives = rows.with_columns(failure=last)
     # One unit after the other, as one unit that is repaired each time.
-    one = lives.with_columns(unit=pl.lit("1"), cycle=pl.int_range(1.0, pl.len() + 1.0))
+    one = lives.with_columns(unit=pl.lit("1"), cycle=pl.int_range(1, pl.len() + 1).cast(pl.Float64))
     apart = dataset_from_frame(lives, spec, "apart").inputs
     together = dataset_from_frame(one, spec, "together").inputs
     np.testing.assert_array_equal(together[:, :-1], apart[:, :-1])
@@ -134,7 +134,7 @@ def test_the_artifact_scores_as_it_was_evaluated_at_every_door(
         ("rows = [5, 30]", "rows = [5, 5]", "names one twice"),
         ("age = true", 'of = ["torque"]', "torque is none"),
         ('kind = "counter"', "", "within is a text"),
-        ("first = 10", "[alarm]\nconfirm = [3, 2]", "3 of 2 readings"),
+        ("[events]", "[alarm]\nconfirm = [3, 2]\n[events]", "3 of 2 readings"),
         ('[time]\nname = "cycle"\nkind = "counter"', "", r"needs \[unit\] and \[time\]"),
     ],
 )
