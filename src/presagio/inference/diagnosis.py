@@ -66,7 +66,7 @@ class Explanation:
     attribution
         None where the artifact has no background rows.
     clearing
-        None where there is no alarm, or no single change clears it.
+        None where there is no alarm, no single change clears it, or earlier readings count too.
     """
 
     mode: str | None
@@ -217,5 +217,6 @@ def explain(predictor: Predictor, inputs: Floats, *, alarm: bool) -> Explanation
         {name: float(values[0]) for name, values in odds.items()},
         limits,
         attribute(predictor, inputs),
-        smallest_change(predictor, inputs) if alarm else None,
+        # Of a series nothing can be changed but its last reading, and that moves little.
+        smallest_change(predictor, inputs) if alarm and not spec.has_history else None,
     )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from presagio.inference.predictor import Predictor
-from presagio.machine.spec import MachineSpec
+from presagio.machine.spec import AGE, MachineSpec
 
 Floats = NDArray[np.float64]
 
@@ -49,12 +49,16 @@ class Attribution:
 
 
 def _players(spec: MachineSpec) -> dict[str, list[int]]:
-    """Return the columns of each feature, with the flag that it is missing, and category."""
+    """Return the columns of each feature, with its gap's flag and windows, of each category."""
     places = {name: i for i, name in enumerate(spec.model_inputs)}
     players = {
         feature.name: [places[n] for n in (feature.name, feature.missing_name) if n in places]
         for feature in spec.features
     }
+    for column in spec.window_columns:
+        players[column.feature].append(places[column.name])
+    if AGE in places:
+        players[AGE] = [places[AGE]]
     for category in spec.categories:
         players[category.name] = [places[name] for name in category.indicators.values()]
     return players

@@ -17,6 +17,8 @@ from presagio.machine.spec import MachineSpec
 from presagio.readings.formats.json_values import Repeated, decode_object
 from presagio.readings.rules import FlagRule, NumberRule, Reason, contradict, contradiction
 
+# Of what a request says besides.
+_NAMES = ("features", "readings", "time", "unit")
 # One-hot columns come as 0 and 1 from many an export.
 Flag = StrictBool | Literal[0, 1]
 
@@ -114,4 +116,4 @@ def repeated_key(raw: bytes, spec: MachineSpec) -> str | None:
     # The model has passed over what is not for it, numbers of thousands of digits too.
     with contextlib.suppress(ValueError, RecursionError):
         json.loads(raw, object_pairs_hook=note)
-    return min(found & {"features", *spec.input_names}, default=None)
+    return min(found & {*_NAMES, *spec.input_names}, default=None)

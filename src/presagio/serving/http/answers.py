@@ -30,13 +30,35 @@ class PredictResponse(BaseModel):
         list[str],
         Field(
             description="Features that were missing, for which the medians of the training data "
-            "stood in, where the machine spec lets any be missing. One reading has no history: a "
-            "unit's last value stands in only in files that name unit and time."
+            "stood in, where the machine spec lets any be missing; or the unit's last value, where "
+            "the spec wants that and its readings, or a file with unit and time, were sent."
         ),
     ] = []
+    horizon: Annotated[
+        float | str | None,
+        Field(description="How far ahead a failure is expected, where the label has a horizon."),
+    ] = None
+    rows_used: Annotated[
+        int | None,
+        Field(description="How many readings were used, where a model looks at several."),
+    ] = None
+    complete: Annotated[
+        bool | None,
+        Field(description="Whether they were as many as a whole window has."),
+    ] = None
     diagnosis: Annotated[
         "AlarmDiagnosis | None", Field(description="For an alarm, and with `?explain=true`.")
     ] = None
+
+
+class FeatureChange(BaseModel):
+    """How much a feature has changed over the readings of a window, in its own unit."""
+
+    feature: Annotated[str, Field(examples=["sensor_11"])]
+    by: Annotated[float, Field(description="The newest value less the oldest one.")]
+    unit: Annotated[str, Field(examples=["psia"])]
+    over: Annotated[float, Field(description="From the oldest reading to the newest.")]
+    over_unit: Annotated[str, Field(examples=["cycle", "h"])]
 
 
 class LimitDistance(BaseModel):
@@ -90,8 +112,18 @@ class AlarmDiagnosis(BaseModel):
     ] = {}
     clearing_change: Annotated[
         ClearingChange | None,
-        Field(description="Null without an alarm, and where no single change clears it."),
+        Field(
+            description="Null without an alarm, where no single change clears it, and where a "
+            "model looks at several readings: what was cannot be changed."
+        ),
     ]
+    changes: Annotated[
+        list[FeatureChange],
+        Field(
+            description="How the features that add most have changed, where a unit's readings were "
+            "sent."
+        ),
+    ] = []
 
 
 class FeedbackResponse(BaseModel):

@@ -24,12 +24,8 @@ from presagio.serving.http import bodies
 from presagio.serving.http.answers import FeedbackResponse
 from presagio.serving.http.openapi import IDEMPOTENCY_KEY, schema_reference
 from presagio.serving.http.problems import problems
-from presagio.serving.routes.requests import (
-    FeedbackRequest,
-    Outcome,
-    example_series,
-    series_values,
-)
+from presagio.serving.routes.requests import FeedbackRequest, Outcome
+from presagio.serving.routes.series_fields import example_series, series_values
 from presagio.settings import Settings
 
 if TYPE_CHECKING:

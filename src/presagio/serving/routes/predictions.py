@@ -1,7 +1,7 @@
 """The route that predicts one reading."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -31,13 +31,16 @@ from presagio.serving.http.openapi import schema_reference
 from presagio.serving.http.problems import invalid, problems, shown
 from presagio.serving.logs import request_id
 from presagio.serving.routes.requests import PredictRequest
+from presagio.serving.routes.series import SentReading, largest_changes, read_sent
 from presagio.settings import Settings
 
 _BOOLEANS = {"true": True, "false": False}
 _MOST_PARAMETERS = 20
 
 
-def _diagnosis(spec: MachineSpec, found: Explanation) -> AlarmDiagnosis:
+def _diagnosis(
+    spec: MachineSpec, found: Explanation, sent: SentReading | None = None
+) -> AlarmDiagnosis:
     titles = {mode.name: mode.title for mode in spec.modes}
     parts, change = found.attribution, found.clearing
     return AlarmDiagnosis(
@@ -55,6 +58,7 @@ def _diagnosis(spec: MachineSpec, found: Explanation) -> AlarmDiagnosis:
         contributions=parts.contributions if parts else {},
         contribution_errors=parts.errors if parts else {},
         clearing_change=ClearingChange(**vars(change)) if change else None,
+        changes=largest_changes(sent.changes, parts.contributions if parts else {}) if sent else [],
     )  # fmt: skip
 
 
@@ -73,7 +77,7 @@ def _wants_explanation(query: bytes) -> bool:
 
 def _as_json(
     response_id: int, values: Sequence[float], answer: Answer, served: Served,
-    diagnosis: AlarmDiagnosis | None,
+    diagnosis: AlarmDiagnosis | None, more: Mapping[str, object],
 ) -> bytes:  # fmt: skip
     score, probability, label = answer
     artifact = served.predictor.artifact
@@ -89,6 +93,7 @@ def _as_json(
             "threshold": artifact.manifest.threshold,
             "score": score,
             "imputed": missing_in(artifact.spec, values),
+            **more,
             "diagnosis": diagnosis,
         }
     )
@@ -106,6 +111,8 @@ class Predictions:
         self._champion, self._books = champion, books
         self._most, self._explanations = settings.api_max_body_bytes, explanations
         self._keys = len(PredictRequest.model_fields) + len(spec.input_names)
+        # What is said of each answer of a machine whose failures are foreseen.
+        self._more = {} if spec.label.horizon is None else {"horizon": spec.label.within}
 
     async def answer(self, scope: bodies.Scope, receive: bodies.Receive) -> bytes:
         """Return the answer to a request, as JSON.
@@ -121,18 +128,21 @@ class Predictions:
             scope, receive, self._wanted, self._spec, self._most, self._keys
         )
         served = self._champion.served
-        values = served.predictor.values(vars(read.features))
-        answer = served.predictor.predict_one(values)
+        sent = read_sent(self._spec, served.predictor, read)
+        answer = served.predictor.predict_one(sent.inputs)
         label, mode, diagnosis = answer[2], None, None
         if label or explained:
             # A millisecond: other requests do not wait for it.
             found = await self._explanations.run(
-                explain, served.predictor, np.array(values), alarm=label
+                explain, served.predictor, np.array(sent.inputs), alarm=label
             )
-            mode, diagnosis = found.mode, _diagnosis(self._spec, found)
+            mode, diagnosis = found.mode, _diagnosis(self._spec, found, sent)
         request = request_id.get() or ""
-        self._books.one(request, read.request_id, values, answer, served, mode)
-        return _as_json(read.request_id, values, answer, served, diagnosis)
+        self._books.one(request, read.request_id, sent.values, answer, served, mode)
+        more = self._more
+        if sent.rows_used is not None:
+            more = more | {"rows_used": sent.rows_used, "complete": sent.complete}
+        return _as_json(read.request_id, sent.values, answer, served, diagnosis, more)
 
     def at_once(self, scope: bodies.Scope, body: bytes | bytearray, request: str) -> bytes | None:
         """Return the answer to a plain request that is no alarm; None for any other.
@@ -140,7 +150,8 @@ class Predictions:
         Those go through :meth:`answer`, which does all of it, and refuses what is to be refused.
         """
         if (
-            scope["query_string"] or len(body) > self._most or bodies.is_coded(scope)
+            self._spec.has_history
+            or scope["query_string"] or len(body) > self._most or bodies.is_coded(scope)
             or bodies.has_more_keys(body, self._keys)
             or not self._guard.remembers(scope, "predict")
         ):  # fmt: skip
@@ -154,7 +165,7 @@ class Predictions:
         answer = served.predictor.predict_one(values)
         if answer[2]:
             return None
-        found = _as_json(read.request_id, values, answer, served, None)
+        found = _as_json(read.request_id, values, answer, served, None, self._more)
         self._books.one(request, read.request_id, values, answer, served)
         return found
 
@@ -166,7 +177,7 @@ class Predictions:
         values = served.predictor.values(vars(read.features))
         answer = served.predictor.predict_one(values)
         found = explain(served.predictor, np.array(values), alarm=True)
-        _as_json(read.request_id, values, answer, served, _diagnosis(self._spec, found))
+        _as_json(read.request_id, values, answer, served, _diagnosis(self._spec, found), self._more)
         self._books.metrics.prepare(self.path, HTTPStatus.OK)
 
     async def __call__(self, scope: bodies.Scope, receive: bodies.Receive, send: Send) -> None:

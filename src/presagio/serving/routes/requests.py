@@ -1,26 +1,14 @@
 """What the API is asked: the models of its requests, made from the machine spec."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    Field,
-    StringConstraints,
-    create_model,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, Field, create_model
 
-from presagio.machine.series import TimeColumn
 from presagio.machine.spec import MachineSpec
 from presagio.readings.json_object import Flag, features_model
-from presagio.readings.rules import LONGEST_VALUE, Reason
+from presagio.serving.routes.series_fields import PRINTABLE, readings_fields, series_fields
 
 _INT64 = 2**63
-# A version's name stands in a file later: no character that ends a line, or that no file has.
-_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 
 def _whole(value: object) -> object:
@@ -58,7 +46,7 @@ class Outcome(BaseModel):
     ] = None
     said_version: Annotated[
         str | None,
-        Field(max_length=100, pattern=_PRINTABLE, description="The version that answered it."),
+        Field(max_length=100, pattern=PRINTABLE, description="The version that answered it."),
     ] = None
 
 
@@ -71,85 +59,19 @@ class FeedbackRequest(BaseModel):
 def request_model(spec: MachineSpec) -> type[PredictRequest]:
     """Make the model of a request from the machine spec: one field an input, with its unit."""
     features = features_model(spec)
-    return create_model(
-        "PredictRequest",
-        __base__=PredictRequest,
-        __config__=None,
-        features=(features, ...),
-    )
-
-
-def _refuse(reason: Reason, got: str, allowed: str) -> PydanticCustomError:
-    return PydanticCustomError(reason.value, "{got}", {"got": repr(got), "allowed": allowed})
-
-
-def _unit_check(spec: MachineSpec) -> Callable[[str], str]:
-    gaps = {"", *(text.strip().lower() for text in spec.missing_values)}
-
-    def check(unit: str) -> str:
-        if unit.lower() in gaps:
-            raise _refuse(Reason.MISSING, unit, "the name of a unit")
-        return unit
-
-    return check
-
-
-def _time_check(time: TimeColumn) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        # Polars takes a third of a second to import: for the first outcome of a spec with times.
-        import polars as pl  # noqa: PLC0415
-
-        from presagio.readings.instants import time_in  # noqa: PLC0415
-
-        if pl.select(time_in(pl.lit(text), time)).item() is None:
-            raise _refuse(Reason.NOT_A_TIME, text, time.allowed)
-        return text
-
-    return check
-
-
-def _series_fields(spec: MachineSpec) -> dict[str, Any]:
-    """Return the fields that say of which unit a reading is, and when it was taken."""
-    text = StringConstraints(strip_whitespace=True, max_length=LONGEST_VALUE, pattern=_PRINTABLE)
-    fields: dict[str, Any] = {}
-    if spec.unit is not None:
-        about = Field(description="Of which unit the reading is.")
-        fields["unit"] = (Annotated[str, text, AfterValidator(_unit_check(spec)), about], ...)
-    if (time := spec.time) is not None:
-        about = Field(description=f"When the reading was taken: {time.allowed}.")
-        number = Field(strict=True, allow_inf_nan=False)
-        kind: Any = Annotated[float, number, about]
-        if not time.is_counter:
-            kind = Annotated[str, text, AfterValidator(_time_check(time)), about]
-        fields["time"] = (kind, ...)
-    if (members := spec.members) is not None:
-        only = members.values[0] if len(members.values) == 1 else ...
-        about = Field(description="Of what kind the unit is.")
-        fields["member"] = (Annotated[Literal[members.values], about], only)
-    return fields
-
-
-def series_values(spec: MachineSpec, outcome: Outcome) -> dict[str, object]:
-    """Return what an outcome says of unit, time and kind, by the spec's names."""
-    columns = {"unit": spec.unit, "time": spec.time, "member": spec.members}
-    return {
-        column.name: getattr(outcome, field)
-        for field, column in columns.items() if column is not None
-    }  # fmt: skip
-
-
-def example_series(spec: MachineSpec) -> dict[str, object]:
-    """Return an example of the fields of :func:`_series_fields`."""
-    found: dict[str, object] = {} if spec.unit is None else {"unit": "A-17"}
-    if spec.time is not None:
-        found["time"] = 1.0 if spec.time.is_counter else "2026-01-31T08:30:00+01:00"
-    return found if spec.members is None else found | {"member": spec.members.values[0]}
+    fields: dict[str, Any] = {"features": (features, ...)}
+    if spec.has_history:
+        fields = {"features": (features | None, None), **readings_fields(spec, features)}
+    return create_model("PredictRequest", __base__=PredictRequest, __config__=None, **fields)
 
 
 def feedback_model(spec: MachineSpec, request: type[PredictRequest]) -> type[FeedbackRequest]:
     """Make the model of outcomes from the machine spec and the request: inputs, failure modes."""
     features = request.model_fields["features"].annotation
-    fields: dict[str, Any] = {"features": (features, ...), **_series_fields(spec)}
+    if spec.has_history:
+        # There it need not be given; an outcome is of one reading.
+        features = features_model(spec)
+    fields: dict[str, Any] = {"features": (features, ...), **series_fields(spec)}
     if modes := tuple(mode.name for mode in spec.modes):
         fields["mode"] = (Literal[modes] | None, None)
     outcome: Any = create_model("Outcome", __base__=Outcome, __config__=None, **fields)
