@@ -14,7 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from presagio.machine.spec import AGE, MachineSpec
+from presagio.machine.learning import AGE
+from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
 

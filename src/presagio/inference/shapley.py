@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from presagio.inference.predictor import Predictor
-from presagio.machine.spec import AGE, MachineSpec
+from presagio.machine.learning import AGE
+from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
 

@@ -10,6 +10,8 @@ from presagio.machine.spec_table import Name, SpecTable
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?) ?(d|h|min|s)$")
 _SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "s": 1.0}
+# The input that is a unit's age, where the machine spec wants it.
+AGE = "age"
 # A second, as times are compared.
 MICROSECONDS = 1e6
 
