@@ -80,7 +80,8 @@ def test_a_file_without_unit_or_time_is_refused(column: str) -> None:
 
 
 def test_rows_for_another_fleet_are_no_mistake_of_the_file() -> None:
-    mixed = pl.concat([_row(shop="paint")] * 8 + [_row()] * 2)
+    mine = [_row(), _row(**{"Motor no.": "M2"})]
+    mixed = pl.concat([_row(shop="paint")] * 8 + mine)
     checked = check_file(mixed.write_csv().encode(), motors())
     assert checked.fault is None
     assert (len(checked.accepted), len(checked.rejected)) == (2, 8)
@@ -92,6 +93,38 @@ def test_rows_for_another_fleet_are_no_mistake_of_the_file() -> None:
     none = check_file(_row(shop="paint").write_csv().encode(), motors()).fault
     assert none is not None
     assert none.reason == "no_members"
+
+
+def test_of_one_unit_at_one_time_there_is_one_reading() -> None:
+    same, other = _row(), _row(load="0.7")
+    later = _row(**{"Taken at": "2026-01-31 09:30"})
+    # As another zone writes the same moment.
+    again = _row(**{"Taken at": "2026-01-31T07:30Z"})
+    checked = _check(pl.concat([same, later, same, other, again, _row(**{"Motor no.": "M2"})]))
+    assert checked.accepted["motor"].to_list() == ["M1", "M1", "M2"]
+    assert checked.rejected["line"].to_list() == [4, 5, 6]
+    assert _reasons(checked) == ["repeated_reading", "contradicting_reading", "repeated_reading"]
+    assert checked.rejected["raw"][1].startswith("M1,2026-01-31 08:30,press,30.5")
+
+
+def test_a_reading_is_known_over_the_chunks_of_a_file() -> None:
+    rows = motor_rows(300, 100)
+    body = motor_csv(rows)
+    twice = body + body.partition(b"\n")[2]
+    checked = check_file(twice, motors(), limits=_GENEROUS)
+    assert checked.accepted["motor"].to_list() == rows["motor"].to_list()
+    assert checked.tally.reasons == {"repeated_reading": len(rows)}
+
+
+def test_the_receipt_says_what_the_series_are() -> None:
+    rows = motor_rows(2, 48)
+    backwards = pl.concat([rows.tail(1), rows.head(95)])
+    notes = check_file(motor_csv(backwards), motors()).notes["series"]
+    assert notes == {
+        "units": 2, "from": "2025-12-31T23:00:00+00:00", "to": "2026-01-02T22:00:00+00:00",
+        "out_of_order": 47,
+    }  # fmt: skip
+    assert check_file(motor_csv(rows), motors()).notes["series"]["out_of_order"] == 0
 
 
 _TIMES = st.one_of(

@@ -13,6 +13,7 @@ import polars as pl
 from presagio.errors import UnreadableFileError
 from presagio.ingest.compression import COMPRESSED_SUFFIXES, Caps, open_unpacked
 from presagio.ingest.duplicates import DuplicateRows
+from presagio.ingest.readings_once import ReadingsOnce, SeriesTally
 from presagio.ingest.tables.parquet import ParquetRows
 from presagio.ingest.tables.workbook import WorkbookRows
 from presagio.ingest.text.delimited import TextRows
@@ -77,6 +78,22 @@ def _read_ahead(chunks: Iterable[CheckedRows]) -> Generator[CheckedRows]:
             iterator.close()
 
 
+def _rejecting(checked: CheckedRows, wrong: Iterable[tuple[pl.Series, Reason, str]]) -> CheckedRows:
+    """Reject accepted rows, by a mask of them, a reason and its words."""
+    accepted, rejected = checked.accepted, [checked.rejected]
+    kept = pl.Series([True]).new_from_index(0, len(accepted))
+    for mask, reason, message in wrong:
+        rows = accepted.filter(mask)
+        kept &= ~mask
+        faults = [(i, Fault("", reason, message)) for i in range(len(rows))]
+        rejected.append(rejected_rows(rows[LINE].to_list(), rows[RAW].to_list(), faults))
+    if kept.all():
+        return checked
+    return replace(
+        checked, accepted=accepted.filter(kept), rejected=pl.concat(rejected).sort("line")
+    )
+
+
 class FileRows:
     """The rows of a file: iterate over it once, then ask for the verdict.
 
@@ -104,7 +121,10 @@ class FileRows:
         self._spec = spec
         self._rows = self._open(file, suffix)
         self._duplicates = DuplicateRows() if spec.duplicates == "reject" else None
-        self.tally = Tally()
+        self._once = None
+        if spec.unit is not None and spec.time is not None:
+            self._once = ReadingsOnce(spec.unit.name, spec.time.name)
+        self.tally, self.series = Tally(), SeriesTally(spec)
 
     def _open(self, file: BinaryIO, suffix: str) -> TextRows | ParquetRows | WorkbookRows:
         limits, spec = self._limits, self._spec
@@ -128,26 +148,30 @@ class FileRows:
         """Yield the rows of one chunk after the other; each row once, accepted or rejected."""
         with closing(_read_ahead(self._rows)) as chunks:
             for checked in chunks:
-                once = self._without_duplicates(checked) if self._duplicates else checked
+                once = self._without_duplicates(checked)
                 self.tally.add(once, self._spec.optional_names)
                 yield replace(once, accepted=once.accepted.drop(LINE, RAW, strict=False))
 
     def _without_duplicates(self, checked: CheckedRows) -> CheckedRows:
-        if self._duplicates is None or checked.accepted.is_empty():
+        if checked.accepted.is_empty():
             return checked
-        again = self._duplicates.among(checked.accepted)
-        doubled = checked.accepted.filter(again)
-        if doubled.is_empty():
-            return checked
-        message = "an earlier row of this file says exactly the same; the machine spec keeps one"
-        fault = Fault("", Reason.DUPLICATE_ROW, message)
-        rows = rejected_rows(
-            doubled[LINE].to_list(),
-            doubled[RAW].to_list(),
-            [(i, fault) for i in range(len(doubled))],
-        )
-        rejected = pl.concat([checked.rejected, rows]).sort("line")
-        return replace(checked, accepted=checked.accepted.filter(~again), rejected=rejected)
+        if self._duplicates is not None:
+            message = (
+                "an earlier row of this file says exactly the same; the machine spec keeps one"
+            )
+            again = self._duplicates.among(checked.accepted)
+            checked = _rejecting(checked, [(again, Reason.DUPLICATE_ROW, message)])
+        if self._once is not None and len(checked.accepted):
+            again, other = self._once.among(checked.accepted)
+            same = "an earlier row of this file is the same reading of this unit at this time"
+            differs = "an earlier row of this file has other values for this unit at this time"
+            checked = _rejecting(
+                checked,
+                [(again, Reason.REPEATED_READING, same),
+                 (other, Reason.CONTRADICTING_READING, differs)],
+            )  # fmt: skip
+        self.series.add(checked.accepted)
+        return checked
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -157,6 +181,8 @@ class FileRows:
             notes["converted_from"] = {
                 name: unit.symbol for name, unit in self._rows.match.units.items()
             }
+        if series := self.series.notes:
+            notes["series"] = series
         if self.tally.missing:
             notes["missing"] = dict(self.tally.missing)
             policies = self._spec.missing_policies

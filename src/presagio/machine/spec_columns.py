@@ -114,6 +114,11 @@ class SpecColumns(SpecTable):
         return (self.unit.name, self.time.name)
 
     @property
+    def is_series(self) -> bool:
+        """Whether each reading is of a unit and of a time, so that there is one of both."""
+        return self.unit is not None and self.time is not None
+
+    @property
     def needs_target(self) -> bool:
         """Whether rows need the target: not where each unit's last one is its failure."""
         return self.events.source == "target"

@@ -72,6 +72,9 @@ class Reason(StrEnum):
     NO_OBJECT = "no_object"
     REPEATED_KEY = "repeated_key"
     DUPLICATE_ROW = "duplicate_row"
+    # Of one unit at one time there is one reading.
+    REPEATED_READING = "repeated_reading"
+    CONTRADICTING_READING = "contradicting_reading"
 
 
 class Fault(NamedTuple):

@@ -89,7 +89,8 @@ class TextRows:
         self._decimals = DecimalMark(self._cut, self.dialect, spec)
         # Made once: its expressions are the same for each chunk.
         self._check = RowCheck(spec, self.match, self._decimals.mark)
-        self._keep_raw = spec.duplicates == "reject"
+        # Rows that are taken here may be rejected for what other rows say.
+        self._keep_raw = spec.duplicates == "reject" or spec.is_series
         self._records = RecordReader(self.dialect.delimiter, len(self.dialect.header))
         self._other_marks = self._blank_lines = 0
 

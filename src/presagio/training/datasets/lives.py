@@ -98,8 +98,3 @@ def label_by_horizon(
     left = np.where(fails, ahead, np.nan)
     series = Series(units, times, lives[back], left[back])
     return HorizonLabels(target[back], known[back], series)
-
-
-def unit_lives(units: NDArray[Any], times: NDArray[Any], failed: Bools) -> NDArray[Any]:
-    """Return names of lives: a reading after a failure has none of the history before it."""
-    return label_by_horizon(units, times, failed, 0.0).series.lives

@@ -77,13 +77,13 @@ def alarms_on(label: Bools, lives: NDArray[np.int64], rule: AlarmRule) -> Bools:
     return since
 
 
-def _votes(said: Bools, lives: NDArray[np.int64], newest: int) -> NDArray[np.int64]:
-    """Count of the newest readings of the life, shape ``(n,)``, those that say something."""
-    votes = np.zeros(len(said), dtype=np.int64)
-    for back in range(min(newest, len(said))):
+def _votes(votes_for: Bools, lives: NDArray[np.int64], newest: int) -> NDArray[np.int64]:
+    """Count of the newest readings of the life, shape ``(n,)``, those that vote."""
+    total = np.zeros(len(votes_for), dtype=np.int64)
+    for back in range(min(newest, len(votes_for))):
         same = lives[back:] == lives[: len(lives) - back]
-        votes[back:] += said[: len(said) - back] & same
-    return votes
+        total[back:] += votes_for[: len(votes_for) - back] & same
+    return total
 
 
 def evaluate_events(

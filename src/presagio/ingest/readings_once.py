@@ -1,0 +1,96 @@
+"""Readings that stand in one file twice for one unit and time, and what a file's series are."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from presagio.machine.spec import MachineSpec
+from presagio.readings.row_check import EXTRA
+from presagio.readings.rows import LINE, RAW
+
+Hashes = NDArray[np.uint64]
+
+
+class ReadingsOnce:
+    """Remembers the readings of a file by 64-bit hashes: of unit and time, and of their values.
+
+    The first reading of a unit and time is taken. That two others share a hash happens in one file
+    of ten million rows with a probability of 3e-6; the second would be rejected, not lost.
+    """
+
+    def __init__(self, unit: str, time: str) -> None:
+        self._names = (unit, time)
+        self._keys: Hashes = np.empty(0, dtype=np.uint64)
+        self._values: Hashes = np.empty(0, dtype=np.uint64)
+
+    def among(self, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+        """Tell which rows repeat an earlier reading, and which contradict one, here or before."""
+        keys = rows.select(self._names).hash_rows(seed=0).to_numpy()
+        values = rows.drop(LINE, RAW, EXTRA, strict=False).hash_rows(seed=0).to_numpy()
+        # Stable: of equal keys the one that came first is first.
+        everything = np.concatenate([self._keys, keys])
+        order = np.argsort(everything, kind="stable")
+        found = everything[order]
+        is_first = np.append(np.ones(min(len(found), 1), bool), found[1:] != found[:-1])
+        first = np.maximum.accumulate(np.where(is_first, np.arange(len(found)), 0))
+        known = np.concatenate([self._values, values])[order]
+        again, other = np.empty((2, len(found)), dtype=bool)
+        again[order] = ~is_first & (known == known[first])
+        other[order] = ~is_first & (known != known[first])
+        self._keys, self._values = found[is_first], known[is_first]
+        start = len(everything) - len(rows)
+        return pl.Series(again[start:]), pl.Series(other[start:])
+
+
+@dataclass
+class SeriesTally:
+    """What the series of a file are, counted chunk by chunk.
+
+    Attributes
+    ----------
+    newest
+        The newest time of each unit.
+    out_of_order
+        Readings that come after a later one of their unit.
+    """
+
+    spec: MachineSpec
+    newest: dict[str, Any] = field(default_factory=dict)
+    out_of_order: int = 0
+    first: Any = None
+    last: Any = None
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Count the readings of a chunk."""
+        unit, time = self.spec.unit, self.spec.time
+        if unit is None or time is None or rows.is_empty():
+            return
+        series = rows.select(unit=unit.name, time=time.name)
+        so_far = pl.DataFrame(
+            {"unit": list(self.newest), "so_far": list(self.newest.values())},
+            schema={"unit": pl.String, "so_far": series.schema["time"]},
+        )
+        joined = series.join(so_far, on="unit", how="left", maintain_order="left")
+        before = pl.max_horizontal("so_far", pl.col("time").cum_max().shift().over("unit"))
+        self.out_of_order += int(joined.select((pl.col("time") < before).sum()).item())
+        newest = joined.group_by("unit").agg(pl.max_horizontal("so_far", "time").max())
+        self.newest |= dict(newest.iter_rows())
+        ends = [series["time"].min(), series["time"].max(), self.first, self.last]
+        known = [end for end in ends if end is not None]
+        self.first, self.last = min(known), max(known)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What a receipt says of it; empty of a file without units and times."""
+        if not self.newest:
+            return {}
+        ends = [
+            end if isinstance(end, float) else end.isoformat() for end in (self.first, self.last)
+        ]
+        return {
+            "units": len(self.newest), "from": ends[0], "to": ends[1],
+            "out_of_order": self.out_of_order,
+        }  # fmt: skip
