@@ -1,0 +1,200 @@
+"""Failures foreseen: turbofan engines (NASA C-MAPSS), within 30 cycles, beside other learners.
+
+FD001: trained on the engines that ran to failure, evaluated on the rows of the official test set.
+FD004, of which no official test is at hand: five folds by engine. All learners but the product by
+row see the same windows.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import average_precision_score, f1_score
+from sklearn.model_selection import GroupKFold
+
+from bench.report import ROOT, table, write
+from bench.sizes import Size
+from presagio.inference.imputation import fit_imputation
+from presagio.inference.predictor import Predictor, load_predictor
+from presagio.inference.series import SeriesFeatures
+from presagio.ingest.checking import check_file
+from presagio.machine.spec import MachineSpec, load_spec
+from presagio.scoring.frames import score_frame
+from presagio.training.datasets.dataset import Dataset, dataset_from_frame
+from presagio.training.export.parity import export_model
+from presagio.training.search.grids import GRIDS
+from presagio.training.train import TrainedModel, train_model
+
+_FOLDER = "TEST_TURBOFAN"
+_FOLDS = 5
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+def _read(path: Path, spec: MachineSpec) -> pl.DataFrame:
+    with path.open("rb") as file:
+        return check_file(file, spec, suffix=".csv.gz").accepted
+
+
+def _by_row(spec: MachineSpec) -> MachineSpec:
+    return spec.model_copy(update={"windows": None})
+
+
+def _exported(model: TrainedModel) -> Predictor:
+    folder = Path(tempfile.mkdtemp(prefix="bench-engines-"))
+    return load_predictor(folder, digest=export_model(model, folder))
+
+
+def _presagio(spec: MachineSpec, size: Size) -> Callable[[pl.DataFrame, pl.DataFrame], Any]:
+    def learn(train: pl.DataFrame, test: pl.DataFrame) -> tuple[Floats, Bools]:
+        grid = GRIDS[size.pick("full", "full", "small")]
+        model = train_model(dataset_from_frame(train, spec, "engines"), spec, grid=grid)
+        found = score_frame(_exported(model), test)
+        return found["score"].to_numpy(), found["label"].to_numpy()
+
+    return learn
+
+
+def _sklearn(
+    spec: MachineSpec, make: Callable[[], Any]
+) -> Callable[[pl.DataFrame, pl.DataFrame], Any]:
+    def inputs(dataset: Dataset) -> Floats:
+        return fit_imputation(spec, dataset.inputs).complete(np.array(dataset.inputs))
+
+    def learn(train: pl.DataFrame, test: pl.DataFrame) -> tuple[Floats, Bools]:
+        known = dataset_from_frame(train, spec, "engines")
+        # Every unit of the test rows ends somewhere: inputs do not hang on that.
+        seen = dataset_from_frame(test, spec, "engines")
+        fitted = make().fit(inputs(known), known.target)
+        score = np.asarray(fitted.predict_proba(inputs(seen)))[:, 1]
+        return score, score >= 0.5
+
+    return learn
+
+
+def _boosting() -> Any:
+    from lightgbm import LGBMClassifier  # noqa: PLC0415 - an extra
+
+    return LGBMClassifier(verbose=-1, random_state=0)
+
+
+def _learners(spec: MachineSpec, size: Size) -> dict[str, Callable[..., Any]]:
+    trees = size.pick(500, 200, 10)
+    return {
+        "Presagio, windows": _presagio(spec, size),
+        "Presagio, by row": _presagio(_by_row(spec), size),
+        f"random forest, {trees} trees, windows": _sklearn(
+            spec, lambda: RandomForestClassifier(trees, n_jobs=-1, random_state=0)
+        ),
+        "LightGBM, windows": _sklearn(spec, _boosting),
+    }
+
+
+def _official(folder: Path, spec: MachineSpec, size: Size) -> list[tuple[object, ...]]:
+    train = _read(folder / "train_FD001.csv.gz", spec)
+    test = _read(folder / "test_FD001.csv.gz", spec)
+    rul = pl.read_csv(folder / "RUL_FD001.csv", schema_overrides={"unit": pl.String})
+    left = test.join(rul, on="unit", maintain_order="left").select(
+        pl.col("cycle").max().over("unit") + pl.col("rul") - pl.col("cycle")
+    )
+    target = (left.to_series() <= (spec.label.horizon or 0)).to_numpy()
+    lines: list[tuple[object, ...]] = []
+    for name, learn in _learners(spec, size).items():
+        began = time.perf_counter()
+        score, label = learn(train, test)
+        lines.append((
+            name, f"{average_precision_score(target, score):.3f}", f"{f1_score(target, label):.3f}",
+            f"{time.perf_counter() - began:.0f} s",
+        ))  # fmt: skip
+        print("FD001", *lines[-1], sep="; ", flush=True)
+    return lines
+
+
+def _by_folds(folder: Path, spec: MachineSpec, size: Size) -> list[tuple[object, ...]]:
+    rows = _read(folder / "train_FD004.csv.gz", spec)
+    units = rows["unit"].to_numpy()
+    target = dataset_from_frame(rows, spec, "engines").target
+    folds = list(GroupKFold(_FOLDS).split(units, target, units))[: size.pick(5, 5, 1)]
+    lines: list[tuple[object, ...]] = []
+    for name, learn in _learners(spec, size).items():
+        began, precisions, f1 = time.perf_counter(), [], []
+        for train, test in folds:
+            score, label = learn(rows[train], rows[test])
+            precisions.append(average_precision_score(target[test], score))
+            f1.append(f1_score(target[test], label))
+        seconds = (time.perf_counter() - began) / len(folds)
+        lines.append((
+            name, f"{np.mean(precisions):.3f} ± {np.std(precisions):.3f}", f"{np.mean(f1):.3f}",
+            f"{seconds:.0f} s",
+        ))  # fmt: skip
+        print("FD004", *lines[-1], sep="; ", flush=True)
+    return lines
+
+
+def _events(folder: Path, spec: MachineSpec, size: Size) -> list[tuple[object, ...]]:
+    rows = _read(folder / "train_FD001.csv.gz", spec)
+    grid = GRIDS[size.pick("full", "full", "small")]
+    lines: list[tuple[object, ...]] = []
+    for name, one in (("windows", spec), ("by row", _by_row(spec))):
+        model = train_model(dataset_from_frame(rows, one, "engines"), one, grid=grid)
+        for part, found in (
+            ("held-out", model.evaluation.events),
+            ("out of fold", model.evaluation.events_out_of_fold),
+        ):
+            if found is not None:
+                lines.append((
+                    f"Presagio, {name}, {part}", found.failures, found.caught, found.too_early,
+                    found.missed, f"{found.lead_p50:.0f} ({found.lead_p10:.0f} to "
+                    f"{found.lead_p90:.0f})", f"{found.rises_per_life:.2f}",
+                ))  # fmt: skip
+    return lines
+
+
+def _speed(folder: Path, spec: MachineSpec) -> list[tuple[object, ...]]:
+    rows = _read(folder / "train_FD001.csv.gz", spec)
+    model = train_model(dataset_from_frame(rows, spec, "engines"), spec, grid=GRIDS["small"])
+    predictor = _exported(model)
+    inputs = rows.select(spec.input_names).to_numpy()[:40]
+    units, times, found = np.zeros(40, dtype=np.int64), np.arange(40.0), []
+    for _ in range(2000):
+        began = time.perf_counter()
+        last = SeriesFeatures(spec).expand(inputs, units, times)[-1]
+        predictor.predict_one(last.tolist())
+        found.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    score_frame(predictor, rows)
+    rate = len(rows) / (time.perf_counter() - began)
+    return [
+        ("one series of 40 readings, 14 sensors: inputs and answer, median",
+         f"{1e6 * np.median(found):.0f} µs"),
+        ("a frame of series: inputs and scores", f"{rate:,.0f} readings/s"),
+    ]  # fmt: skip
+
+
+def run(size: Size) -> None:
+    """Measure, and write the tables."""
+    if not os.environ.get(_FOLDER):
+        print(f"engines: skipped, {_FOLDER} does not name a folder of turbofan data")
+        return
+    folder, spec = Path(os.environ[_FOLDER]), load_spec(ROOT / "tests" / "engines.toml")
+    header = ("learner", "average precision of rows", "F1", "training and scoring")
+    official = table(header, _official(folder, spec, size))
+    folds = table(header, _by_folds(folder, spec, size))
+    events = table(
+        ("FD001, alarms", "failures", "caught", "too early", "missed",
+         "lead time [cycles]: median (p10 to p90)", "alarms a life"),
+        _events(folder, spec, size),
+    )  # fmt: skip
+    speed = table(("what", "measured"), _speed(folder, spec))
+    body = (
+        f"FD001, rows of the official test set:\n\n{official}\n\nFD004, mean of {_FOLDS} folds by "
+        f"engine:\n\n{folds}\n\nAlarms, where 2 of 3 readings say so:\n\n{events}\n\n{speed}"
+    )
+    write("engines", body, size, after="drives")
