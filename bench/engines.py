@@ -44,7 +44,8 @@ def _read(path: Path, spec: MachineSpec) -> pl.DataFrame:
 
 
 def _by_row(spec: MachineSpec) -> MachineSpec:
-    return spec.model_copy(update={"windows": None})
+    # A copy would have the names of columns that the spec has worked out already.
+    return MachineSpec.model_validate(spec.model_dump() | {"windows": None})
 
 
 def _exported(model: TrainedModel) -> Predictor:
