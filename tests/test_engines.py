@@ -15,8 +15,10 @@ from presagio.ingest.checking import check_file
 from presagio.machine.spec import MachineSpec, parse_spec
 from presagio.pages.model_card import card_page
 from presagio.scoring.frames import inputs_of, score_frame
+from presagio.training.datasets.conditions import fit_conditions
 from presagio.training.datasets.dataset import Dataset, dataset_from_frame
 from presagio.training.datasets.sources import read_labelled_csv
+from presagio.training.datasets.splitting import split_dataset
 from presagio.training.export.parity import export_model
 from presagio.training.export.report import write_tables
 from presagio.training.search.grids import SMALL_GRID
@@ -133,6 +135,7 @@ def test_the_artifact_scores_as_it_was_evaluated_at_every_door(
         ("rows = [5, 30]", "rows = [1]", "greater than or equal to 2"),
         ("rows = [5, 30]", "rows = [5, 5]", "names one twice"),
         ("age = true", 'of = ["torque"]', "torque is none"),
+        ("age = true", 'by_condition = ["torque"]', "torque is none"),
         ('kind = "counter"', "", "within is a text"),
         ("[events]", "[alarm]\nconfirm = [3, 2]\n[events]", "3 of 2 readings"),
         ('[time]\nname = "cycle"\nkind = "counter"', "", r"needs \[unit\] and \[time\]"),
@@ -141,6 +144,49 @@ def test_the_artifact_scores_as_it_was_evaluated_at_every_door(
 def test_a_mistake_of_a_spec_is_named(old: str, new: str, fault: str) -> None:
     with pytest.raises(InvalidSpecError, match=fault):
         _with(old, new)
+
+
+def _two_ways_of_running() -> tuple[MachineSpec, pl.DataFrame]:
+    """Return engines that are run in two ways, by which sensors differ more than by wear."""
+    setting = '[[features]]\nname = "setting"\n[[features]]\nname = "sensor_2"\n'
+    text = _TEXT.replace('[[features]]\nname = "sensor_2"\n', setting, 1)
+    spec = parse_spec(
+        f'{text}by_condition = ["setting"]\nconditions = 2\n'.encode(), "engines.toml"
+    )
+    rows = engine_rows(15)
+    fast = np.random.default_rng(0).random(len(rows)) < 0.5
+    moved = [pl.col(name) + 80.0 * pl.Series(fast) for name in engines().feature_names]
+    return spec, rows.with_columns(*moved, setting=pl.Series(np.where(fast, 42.0, 10.0)))
+
+
+def test_windows_by_condition_tell_wear_from_how_an_engine_is_run(tmp_path: Path) -> None:
+    spec, raw = _two_ways_of_running()
+    rows = check_file(raw.write_csv().encode(), spec).accepted
+    model = train_model(dataset_from_frame(rows, spec, "engines"), spec, grid=SMALL_GRID)
+    assert model.evaluation.test.average_precision > 0.95
+    predictor = load_predictor(tmp_path, digest=export_model(model, tmp_path))
+    rehearse(predictor)
+    conditions = predictor.artifact.manifest.conditions
+    assert conditions is not None
+    assert sorted(round(row[0]) for row in conditions.centres) == [-1, 1]
+    assert model.split.test.series is not None
+    units = rows.filter(pl.col("unit").is_in([*model.split.test.series.units]))
+    scores = score_frame(predictor, units)["score"].to_numpy()
+    np.testing.assert_allclose(scores, model.prediction.score, atol=1e-3)
+    held_out = pl.read_parquet(write_tables(model, tmp_path)[0])
+    np.testing.assert_allclose(score_frame(predictor, held_out)["score"], scores, atol=1e-9)
+
+
+def test_conditions_are_learned_in_the_training_part_alone() -> None:
+    spec, raw = _two_ways_of_running()
+    rows = check_file(raw.write_csv().encode(), spec).accepted
+    dataset = dataset_from_frame(rows, spec, "engines")
+    split = split_dataset(dataset)
+    expected = fit_conditions(spec, split.train.inputs)
+    model = train_model(dataset, spec, grid=SMALL_GRID)
+    assert expected is not None
+    assert model.imputation.conditions is not None
+    assert model.imputation.conditions.table() == expected.table()
 
 
 def test_durations_are_of_timestamps() -> None:

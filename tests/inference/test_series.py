@@ -1,15 +1,16 @@
 """Features of series: as by hand, alike in parts of any size, and never of a later reading."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presagio.inference.imputation import as_read, fit_imputation
+from presagio.inference.conditions import Conditions, read_conditions
+from presagio.inference.imputation import Imputation, as_read, fit_imputation
 from presagio.inference.series import SeriesFeatures
-from presagio.machine.spec import parse_spec
+from presagio.machine.spec import MachineSpec, parse_spec
 
-_SPEC = parse_spec(
-    b"""
+_TEXT = b"""
 name = "engines"
 title = "Engines"
 missing = "median"
@@ -30,9 +31,8 @@ rows = [2, 4]
 statistics = ["mean", "sd", "min", "max", "slope"]
 first = 3
 age = true
-""",
-    "engines",
-)
+"""
+_SPEC = parse_spec(_TEXT, "engines")
 _NUMBER = st.one_of(st.just(np.nan), st.integers(0, 9).map(float))
 _ROWS = st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 9), _NUMBER, _NUMBER), max_size=30)
 Rows = list[tuple[str, int, float, float]]
@@ -109,6 +109,73 @@ def test_nothing_is_known_of_later_readings(rows: Rows, data: st.DataObject) -> 
     inputs[cut:], units[cut:] = inputs[later] + 50.0, units[later]
     after = SeriesFeatures(_SPEC).expand(inputs, units, times)[:cut]
     np.testing.assert_array_equal(after, before)
+
+
+def _conditions(spec: MachineSpec) -> Conditions:
+    """Return two conditions, told by ``a``: about 0 and about 9, in which ``b`` is 10 apart."""
+    return Conditions(
+        [0], [spec.input_names.index("b")], np.array([4.5]), np.array([4.5]),
+        np.array([[-1.0], [1.0]]), np.array([[0.0], [10.0]]), np.array([[1.0], [2.0]]),
+    )  # fmt: skip
+
+
+def test_windows_by_condition_are_of_what_a_reading_is_beside_others() -> None:
+    text = _TEXT.replace(b"age = true", b'age = true\nby_condition = ["a"]')
+    spec = parse_spec(text, "engines")
+    assert spec.windowed_names == ("b",)
+    conditions = _conditions(spec)
+    rows = np.array([[0.0, 1.0], [9.0, 14.0], [0.0, np.nan], [9.0, 12.0]])
+    units, times = np.array(["x"] * 4, dtype=object), np.arange(4)
+    found = SeriesFeatures(spec, conditions).expand(rows, units, times)
+    named = dict(zip(spec.model_inputs, found.T, strict=True))
+    # A gap of b has what it was last, 14, which is beside others under the other condition.
+    assert named["b_relative"].tolist() == [1.0, 2.0, 14.0, 1.0]
+    assert named["b_max_4"].tolist() == [1.0, 2.0, 14.0, 14.0]
+    np.testing.assert_array_equal(as_read(spec, found), rows)
+    imputation = Imputation(spec, {"a": 0.0, "b": 3.0, "age": 1.0}, conditions)
+    alone = dict(zip(spec.model_inputs, imputation.complete(rows[1:2])[0], strict=True))
+    assert (alone["b_relative"], alone["b_mean_4"], alone["b_slope_4"]) == (2.0, 2.0, 0.0)
+    nothing = imputation.complete(np.array([[9.0, np.nan]]))[0]
+    assert dict(zip(spec.model_inputs, nothing, strict=True))["b_mean_4"] == 0.0
+    assert read_conditions(spec, conditions.table()) == _Same(conditions)
+    with pytest.raises(ValueError, match="need the conditions"):
+        SeriesFeatures(spec)
+
+
+class _Same:
+    """Equal to conditions with the same numbers."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        self._conditions = conditions
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Conditions) and other.table() == self._conditions.table()
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"centres": ()},
+        {"scale": (0.0,)},
+        {"means": ((0.0,),)},
+        {"deviations": ((1.0,), (0.0,))},
+        {"middle": (1.0, 2.0)},
+        None,
+    ],
+)
+def test_conditions_that_do_not_suit_the_spec_are_refused(
+    changes: dict[str, object] | None,
+) -> None:
+    text = _TEXT.replace(b"age = true", b'by_condition = ["a"]')
+    spec = parse_spec(text, "engines")
+    table = _conditions(spec).table()
+    with pytest.raises(ValueError, match="conditions"):
+        read_conditions(spec, None if changes is None else table.model_copy(update=changes))
+    with pytest.raises(ValueError, match="the machine spec has none"):
+        read_conditions(_SPEC, table)
 
 
 def test_a_reading_by_itself_is_a_series_of_one() -> None:

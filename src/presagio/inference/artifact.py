@@ -20,7 +20,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from presagio.errors import InvalidArtifactError
-from presagio.inference.manifest import Example, Manifest, first_fault, parse_card
+from presagio.inference.conditions import read_conditions
+from presagio.inference.manifest import ConditionTable, Example, Manifest, first_fault, parse_card
 from presagio.machine.spec import MachineSpec
 
 __all__ = [
@@ -69,6 +70,7 @@ def write_artifact(
     modes: tuple[str, ...] = (),
     background: tuple[tuple[float, ...], ...] = (),
     medians: Mapping[str, float] | None = None,
+    conditions: ConditionTable | None = None,
 ) -> str:
     """Write an artifact folder.
 
@@ -89,6 +91,7 @@ def write_artifact(
         examples=examples,
         background=background,
         medians=dict(medians or {}),
+        conditions=conditions,
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return sha256_of(folder / MANIFEST)
@@ -156,6 +159,10 @@ def _check_columns(folder: Path, manifest: Manifest, spec: MachineSpec) -> None:
             f"{folder}: there are values in place of missing {[*manifest.medians]}, and the spec "
             f"says that {[*spec.imputed_names]} may be missing"
         )
+    try:
+        read_conditions(spec, manifest.conditions)
+    except ValueError as err:
+        raise InvalidArtifactError(f"{folder}: {err}") from err
     parts = (
         len(spec.derived), len(spec.modes), sum(len(one.values) for one in spec.categories),
         sum(len(rule.bounds) for rule in spec.rules),

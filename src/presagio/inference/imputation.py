@@ -14,6 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.inference.conditions import Conditions
+from presagio.inference.series import SeriesFeatures
 from presagio.machine.learning import AGE
 from presagio.machine.spec import MachineSpec
 
@@ -30,10 +32,13 @@ class Imputation:
         The machine spec.
     medians
         A value for each name in ``spec.imputed_names``.
+    conditions
+        Where windows are by condition.
     """
 
     spec: MachineSpec
     medians: Mapping[str, float]
+    conditions: Conditions | None = None
 
     @cached_property
     def _places(self) -> list[int]:
@@ -64,6 +69,11 @@ class Imputation:
             filled = rows.copy()
         elif not self._places and not self.spec.window_names:
             return rows
+        elif self.spec.window_names:
+            # Each is all that is known of its unit, and nobody knows how old that is.
+            features = SeriesFeatures(self.spec, self.conditions)
+            filled = features.expand(rows, np.arange(len(rows)), np.zeros(len(rows)))
+            filled[:, [i for i, n in enumerate(self.spec.model_inputs) if n == AGE]] = np.nan
         else:
             filled = np.full((len(rows), width), np.nan)
             filled[:, : rows.shape[1]] = rows
@@ -78,7 +88,9 @@ class Imputation:
         places = {name: i for i, name in enumerate(self.spec.model_inputs)}
         for column in self.spec.window_columns:
             values = filled[:, places[column.name]]
-            one = filled[:, places[column.feature]] if column.is_level else 0.0
+            # A level of a condition is beside 0.
+            level = column.is_level and self.conditions is None
+            one = filled[:, places[column.feature]] if level else 0.0
             values[:] = np.where(np.isnan(values), one, values)
         if AGE in self.medians:
             values = filled[:, places[AGE]]
@@ -113,7 +125,9 @@ def as_read(spec: MachineSpec, rows: Floats) -> Floats:
     return read
 
 
-def fit_imputation(spec: MachineSpec, rows: Floats) -> Imputation:
+def fit_imputation(
+    spec: MachineSpec, rows: Floats, conditions: Conditions | None = None
+) -> Imputation:
     """Take the medians of what was read; of a feature that all rows lack, its example.
 
     Parameters
@@ -122,6 +136,8 @@ def fit_imputation(spec: MachineSpec, rows: Floats) -> Imputation:
         The machine spec.
     rows
         Shape ``(n, k)``, or with flags ``(n, m)``: what was carried forward does not count twice.
+    conditions
+        Where windows are by condition.
     """
     medians = {}
     for flag, name in enumerate(spec.optional_names, start=len(spec.input_names)):
@@ -133,7 +149,7 @@ def fit_imputation(spec: MachineSpec, rows: Floats) -> Imputation:
         medians[name] = float(np.median(values[known])) if known.any() else typical
     if AGE in spec.imputed_names:
         medians[AGE] = float(np.median(rows[:, spec.model_inputs.index(AGE)]))
-    return Imputation(spec, medians)
+    return Imputation(spec, medians, conditions)
 
 
 def missing_in(spec: MachineSpec, values: Sequence[float]) -> list[str]:

@@ -14,6 +14,7 @@ from presagio.errors import InvalidArtifactError
 
 _MOST_INPUTS = 512
 _MOST_ROWS = 1000
+_MOST_CONDITIONS = 20
 _MOST_VALUES = 20_000
 _DEEPEST = 8
 _LONGEST_TEXT = 20_000
@@ -38,6 +39,16 @@ class Example(_Checked):
     label: bool
 
 
+class ConditionTable(_Checked):
+    """Operating conditions, and what features are in each; see :class:`.Conditions`."""
+
+    middle: _Row
+    scale: _Row
+    centres: Annotated[tuple[_Row, ...], FailFast(), Field(max_length=_MOST_CONDITIONS)]
+    means: Annotated[tuple[_Row, ...], FailFast(), Field(max_length=_MOST_CONDITIONS)]
+    deviations: Annotated[tuple[_Row, ...], FailFast(), Field(max_length=_MOST_CONDITIONS)]
+
+
 class Manifest(_Checked):
     """What the folder holds, and what the model answers."""
 
@@ -52,6 +63,8 @@ class Manifest(_Checked):
     examples: Annotated[tuple[Example, ...], FailFast(), Field(max_length=_MOST_ROWS)]
     # What stands in where a feature is missing; of those that may be.
     medians: Annotated[dict[_Name, float], Field(max_length=_MOST_INPUTS)] = {}
+    # Where the machine spec has windows by condition.
+    conditions: ConditionTable | None = None
     # Rows that the model learned from, which an explanation compares with.
     background: Annotated[tuple[_Row, ...], FailFast(), Field(max_length=_MOST_ROWS)] = ()
 

@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import GRAPH, ArtifactFiles, Example, read_artifact
+from presagio.inference.conditions import read_conditions
 from presagio.inference.imputation import Imputation
 from presagio.inference.one_row import OneRow
+from presagio.inference.series import SeriesFeatures
 from presagio.inference.signature import check_signature
 from presagio.machine.spec import MachineSpec
 
@@ -53,7 +55,8 @@ class Predictor:
         self._threshold = artifact.manifest.threshold
         self._names, self._optional = artifact.spec.input_names, {*artifact.spec.optional_names}
         self._completes = len(artifact.spec.model_inputs) > len(self._names)
-        self._imputation = Imputation(artifact.spec, artifact.manifest.medians)
+        self._conditions = read_conditions(artifact.spec, artifact.manifest.conditions)
+        self._imputation = Imputation(artifact.spec, artifact.manifest.medians, self._conditions)
         # A subclass that runs something else than a graph has no session.
         self._one = None if session is None else OneRow(session, len(artifact.manifest.inputs))
 
@@ -90,6 +93,10 @@ class Predictor:
         """
         score, probability = self._run(("score", "probability"), inputs)
         return Prediction(score, probability, score >= self._threshold)
+
+    def histories(self) -> SeriesFeatures:
+        """Return what makes inputs of readings that hang on those before them, as a new series."""
+        return SeriesFeatures(self.artifact.spec, self._conditions)
 
     def complete(self, inputs: ArrayLike) -> NDArray[np.float64]:
         """Put medians in the place of missing values, and flags beside the inputs.

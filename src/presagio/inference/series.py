@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.inference.conditions import Conditions
 from presagio.inference.last_known import LastKnown
 from presagio.inference.unit_order import order_by_unit
 from presagio.inference.windows import window_statistics
@@ -29,13 +30,17 @@ class SeriesFeatures:
     ----------
     spec
         The machine spec, with ``series_names``.
+    conditions
+        Where windows are by condition.
     """
 
-    def __init__(self, spec: MachineSpec) -> None:
+    def __init__(self, spec: MachineSpec, conditions: Conditions | None = None) -> None:
         self._spec = spec
         self._optional = [spec.input_names.index(name) for name in spec.optional_names]
         self._last = LastKnown(spec) if spec.carried_names else None
-        self._histories = None if spec.windows is None else _Histories(spec, spec.windows)
+        self._histories = None
+        if spec.windows is not None:
+            self._histories = _Histories(spec, spec.windows, conditions)
 
     def expand(self, rows: Floats, units: NDArray[Any], times: NDArray[Any]) -> Floats:
         """Make a model's inputs.
@@ -68,8 +73,10 @@ class SeriesFeatures:
 class _Histories:
     """The rows of each unit that windows may still need: its newest ones, and its first ones."""
 
-    def __init__(self, spec: MachineSpec, windows: Windows) -> None:
-        self._windows = windows
+    def __init__(self, spec: MachineSpec, windows: Windows, conditions: Conditions | None) -> None:
+        if windows.by_condition and conditions is None:
+            raise ValueError("windows by condition need the conditions of a model")
+        self._windows, self._conditions = windows, conditions
         self._places = [spec.input_names.index(name) for name in spec.windowed_names]
         self._width = len(spec.window_columns)
         self._values = np.empty((0, len(self._places)))
@@ -84,7 +91,10 @@ class _Histories:
             return found
         before = len(self._units)
         units, times = np.concatenate([self._units, units]), np.concatenate([self._times, times])
-        values = np.concatenate([self._values, rows[:, self._places]])
+        here = rows[:, self._places]
+        if self._conditions is not None:
+            here = self._conditions.standardise(rows)
+        values = np.concatenate([self._values, here])
         known = np.full(len(units), -1, dtype=np.int64)
         known[:before] = self._ordinals
         by_unit = order_by_unit(units, times)
@@ -97,6 +107,8 @@ class _Histories:
         series, new = values[kept], np.flatnonzero(kept >= before)
         codes = np.repeat(np.arange(len(starts)), sizes)
         statistics = window_statistics(series, codes * _APART + ordinals, self._windows, new)
+        if self._conditions is not None:
+            statistics = np.hstack([statistics, series[new]])
         if self._windows.first:
             change = self._change(series, ordinals, start_of, new, statistics)
             statistics = np.hstack([statistics, change])

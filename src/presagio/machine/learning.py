@@ -116,7 +116,7 @@ class WindowColumn(NamedTuple):
 
     name: str
     feature: str
-    statistic: Statistic | Literal["change"]
+    statistic: Statistic | Literal["change", "relative"]
 
     @property
     def is_level(self) -> bool:
@@ -140,7 +140,11 @@ class Windows(SpecTable):
         Whether the time is a feature, of a time that counts. In data of a fleet it may tell the
         date.
     of
-        Names of the features; all where there are none.
+        Names of the features; all where there are none, but for those of ``by_condition``.
+    by_condition
+        Names of features that say how a machine is run. Readings are divided by them into so many
+        ``conditions``, found in the training part, and windows are of what features are beside
+        others in the same condition.
     """
 
     rows: Annotated[tuple[WindowRows, ...], Field(min_length=1, max_length=5)]
@@ -148,10 +152,12 @@ class Windows(SpecTable):
     first: Annotated[int, Field(ge=0, le=500)] = 0
     age: bool = False
     of: tuple[Name, ...] = ()
+    by_condition: tuple[Name, ...] = ()
+    conditions: Annotated[int, Field(ge=2, le=20)] = 6
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        for what in (self.rows, self.statistics, self.of):
+        for what in (self.rows, self.statistics, self.of, self.by_condition):
             if len(set(what)) != len(what):
                 raise ValueError(f"{what} names one twice")
         return self
@@ -167,6 +173,8 @@ class Windows(SpecTable):
             WindowColumn(f"{feature}_{statistic}_{length}", feature, statistic)
             for length in self.rows for statistic in self.statistics for feature in features
         ]  # fmt: skip
+        if self.by_condition:
+            found += [WindowColumn(f"{name}_relative", name, "relative") for name in features]
         if self.first:
             found += [WindowColumn(f"{name}_change", name, "change") for name in features]
         return tuple(found)

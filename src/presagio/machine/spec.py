@@ -16,6 +16,7 @@ from presagio.machine.spec_columns import SpecColumns
 from presagio.machine.spec_faults import describe_faults
 
 # The one that ships with Presagio, with data, a generator and a trained model.
+_MOST_INPUTS = 512
 DEFAULT_SPEC = "ai4i2020"
 
 
@@ -87,7 +88,13 @@ class MachineSpec(SpecColumns):
             raise ValueError("failure modes are learned by rows, and the label has a horizon")
         if self.windows is None:
             return
-        if unknown := {*self.windows.of} - {*self.feature_names}:
+        named = {*self.windows.of, *self.windows.by_condition}
+        if len(self.model_inputs) > _MOST_INPUTS:
+            raise ValueError(
+                f"windows make {len(self.model_inputs)} inputs of a reading, {_MOST_INPUTS} at "
+                "most are taken: name the features that count (of), or fewer statistics"
+            )
+        if unknown := named - {*self.feature_names}:
             raise ValueError(f"windows are of features, and {min(unknown)} is none")
         if self.windows.age and self.time is not None and not self.time.is_counter:
             raise ValueError("age is a feature of a time that counts, and this is a timestamp")

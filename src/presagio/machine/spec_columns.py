@@ -131,7 +131,10 @@ class SpecColumns(SpecTable):
     @cached_property
     def windowed_names(self) -> tuple[str, ...]:
         """Names of the features that windows are of, in order."""
-        return () if self.windows is None else self.windows.of or self.feature_names
+        if self.windows is None:
+            return ()
+        settings = {*self.windows.by_condition}
+        return self.windows.of or tuple(n for n in self.feature_names if n not in settings)
 
     @cached_property
     def window_columns(self) -> tuple[WindowColumn, ...]:

@@ -82,11 +82,11 @@ def columns_of(
     except ValidationError as err:
         raise refuse(version, "it has no signature with named columns") from err
     columns = [entry.name for entry in entries]
-    if spec.optional_names:
+    if spec.model_inputs != spec.input_names:
+        what = "windows" if spec.window_names else "features that may be missing"
         raise refuse(
             version,
-            f"machine spec {spec.name} has features that may be missing, which only models of "
-            "presagio train take",
+            f"machine spec {spec.name} has {what}, which only models of presagio train take",
         )
     if sorted(columns) != sorted(spec.input_names):
         raise refuse(

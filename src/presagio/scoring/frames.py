@@ -16,7 +16,9 @@ SCHEMA = pl.Schema(
 )
 
 
-def inputs_of(frame: pl.DataFrame, spec: MachineSpec) -> NDArray[np.float64]:
+def inputs_of(
+    frame: pl.DataFrame, spec: MachineSpec, histories: SeriesFeatures | None = None
+) -> NDArray[np.float64]:
     """Return the inputs of a machine from a frame of clean readings.
 
     Parameters
@@ -25,6 +27,8 @@ def inputs_of(frame: pl.DataFrame, spec: MachineSpec) -> NDArray[np.float64]:
         Has a column for each input, in the machine spec's units; indicators as booleans or 0 and 1.
     spec
         The machine spec.
+    histories
+        Of a model that is to score them; by default what the machine spec alone says.
 
     Returns
     -------
@@ -44,12 +48,13 @@ def inputs_of(frame: pl.DataFrame, spec: MachineSpec) -> NDArray[np.float64]:
     inputs = frame.select(pl.col(name).cast(pl.Float64) for name in names)
     if gaps := [n for n in names if n not in optional and inputs[n].null_count()]:
         raise DataError(f"the readings have gaps in {', '.join(gaps)}")
-    return _expanded(frame, inputs.to_numpy(), spec)
+    return _expanded(frame, inputs.to_numpy(), spec, histories)
 
 
 def _expanded(
-    frame: pl.DataFrame, inputs: NDArray[np.float64], spec: MachineSpec
-) -> NDArray[np.float64]:
+    frame: pl.DataFrame, inputs: NDArray[np.float64], spec: MachineSpec,
+    histories: SeriesFeatures | None,
+) -> NDArray[np.float64]:  # fmt: skip
     known = {*frame.columns}
     if not spec.has_history:
         return inputs
@@ -61,7 +66,7 @@ def _expanded(
         return inputs
     units, times = frame.select(spec.series_names)
     names = units.fill_null("").to_numpy()
-    return SeriesFeatures(spec).expand(inputs, names, time_numbers(times))
+    return (histories or SeriesFeatures(spec)).expand(inputs, names, time_numbers(times))
 
 
 def as_frame(scored: ScoredRows) -> pl.DataFrame:
@@ -90,5 +95,5 @@ def score_frame(predictor: Predictor, frame: pl.DataFrame) -> pl.DataFrame:
     DataError
         As of :func:`inputs_of`.
     """
-    inputs = inputs_of(frame, predictor.artifact.spec)
+    inputs = inputs_of(frame, predictor.artifact.spec, predictor.histories())
     return as_frame(score_rows(predictor, inputs))

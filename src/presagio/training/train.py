@@ -1,12 +1,13 @@
 """The training: split, search, evaluate. Commands, jobs and the notebook call this."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from presagio.inference.imputation import Imputation, fit_imputation
 from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
+from presagio.training.datasets.conditions import fit_conditions
 from presagio.training.datasets.dataset import Dataset, Floats
 from presagio.training.datasets.splitting import FOLDS, Split, repeats, split_dataset
 from presagio.training.detectors.plans import Method
@@ -94,7 +95,11 @@ def train_model(
         If training or test part would be without a failure.
     """
     split, by = split_dataset(dataset, seed=seed), dataset.divided_by
-    imputation = fit_imputation(spec, split.train.inputs)
+    conditions = fit_conditions(spec, split.train.inputs, seed=seed)
+    if dataset.expand is not None and conditions is not None:
+        dataset = replace(dataset, inputs=dataset.expand(conditions), expand=None)
+        split = split_dataset(dataset, seed=seed)
+    imputation = fit_imputation(spec, split.train.inputs, conditions)
     held_out, split = split.test.inputs, split.map(imputation.complete)
     train, test = split.train, split.test
     method = method or ("exact" if len(train) <= EXACT_ROWS else "streamed")

@@ -89,7 +89,7 @@ class FileScorer:
 
     def _answers(self, path: Path, task: str) -> Iterator[pl.DataFrame]:
         spec, first = self.spec, 0
-        histories = SeriesFeatures(spec) if spec.has_history else None
+        histories = self.served.predictor.histories() if spec.has_history else None
         for part in self._read(path, task):
             yield self._predicted(part, first, histories)
             first += part.about["rows"]

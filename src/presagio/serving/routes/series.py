@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from presagio.inference.predictor import Predictor
-from presagio.inference.series import SeriesFeatures
 from presagio.machine.learning import MICROSECONDS
 from presagio.machine.series import TimeColumn
 from presagio.machine.spec import MachineSpec
@@ -68,7 +67,7 @@ def read_sent(spec: MachineSpec, predictor: Predictor, read: Any) -> SentReading
     times = _times(spec, [reading.time for reading in read.readings])
     rows = predictor.arrange([vars(reading.features) for reading in read.readings])
     units = np.zeros(len(rows), dtype=np.int64)
-    inputs = SeriesFeatures(spec).expand(rows, units, times)[-1]
+    inputs = predictor.histories().expand(rows, units, times)[-1]
     return SentReading(
         rows[-1].tolist(), inputs.tolist(), min(len(rows), _wanted(spec)),
         len(rows) >= _wanted(spec), _changes(spec, rows, times),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import DataError
+from presagio.inference.conditions import Conditions
 from presagio.inference.imputation import input_columns
 from presagio.inference.series import SeriesFeatures
 from presagio.machine.limits import failing_modes
@@ -60,6 +61,9 @@ class Dataset:
         Lives of the units, where the label has a horizon.
     censored
         How many rows were left out of which nobody knows whether their units failed within it.
+    expand
+        Makes inputs of shape ``(n, m)``, where they hang on what is learned in the training part
+        first; None where that is done.
     """
 
     inputs: Floats
@@ -72,6 +76,7 @@ class Dataset:
     keys: NDArray[Any] | None = None
     series: Series | None = None
     censored: int = 0
+    expand: Callable[[Conditions], Floats] | None = None
 
     @property
     def target(self) -> Bools:
@@ -167,7 +172,9 @@ class DatasetBuilder:
         target = np.concatenate(self._target) if self._target else np.zeros(0, dtype=bool)
         series = {name: np.concatenate(parts) for name, parts in self._series.items() if parts}
         labelled = self._by_horizon(target, series)
-        inputs = self._expanded(series, labelled)
+        by_condition = self._spec.windows is not None and self._spec.windows.by_condition
+        inputs = self._inputs.array() if by_condition else self._expanded(series, labelled)
+        whole = series
         censored = 0
         if labelled is not None:
             known = np.flatnonzero(labelled.known)
@@ -201,7 +208,17 @@ class DatasetBuilder:
             None if division is None else series[division[1]],
             None if labelled is None else labelled.series.take(labelled.known),
             censored,
+            self._expander(whole, labelled) if by_condition else None,
         )
+
+    def _expander(
+        self, series: Mapping[str, NDArray[Any]], labelled: HorizonLabels | None
+    ) -> Callable[[Conditions], Floats]:
+        def expand(conditions: Conditions) -> Floats:
+            inputs = self._expanded(series, labelled, conditions)
+            return inputs if labelled is None else take_rows(inputs, np.flatnonzero(labelled.known))
+
+        return expand
 
     def _by_horizon(
         self, failed: Bools, series: Mapping[str, NDArray[Any]]
@@ -214,8 +231,9 @@ class DatasetBuilder:
         return label_by_horizon(units, times, failed if self._spec.needs_target else None, horizon)
 
     def _expanded(
-        self, series: Mapping[str, NDArray[Any]], labelled: HorizonLabels | None
-    ) -> Floats:
+        self, series: Mapping[str, NDArray[Any]], labelled: HorizonLabels | None,
+        conditions: Conditions | None = None,
+    ) -> Floats:  # fmt: skip
         """Make what hangs on the unit's other rows, in order of time, where the spec wants it."""
         spec, inputs = self._spec, self._inputs.array()
         if not series or not spec.has_history:
@@ -225,7 +243,7 @@ class DatasetBuilder:
             # What was before a failure says nothing of the life after it.
             units = labelled.series.lives
         order = np.argsort(times, kind="stable")
-        features = SeriesFeatures(spec)
+        features = SeriesFeatures(spec, conditions)
         expanded = writable_rows(len(inputs), len(spec.model_inputs))
         for start in range(0, len(order), _EXPANDED_ROWS):
             rows = order[start : start + _EXPANDED_ROWS]

@@ -94,6 +94,7 @@ def export_model(model: TrainedModel, folder: Path) -> str:
         threshold.
     """
     alarm, rows = model.result.alarm, _parity_rows(model)
+    conditions = model.imputation.conditions
     expected = alarm.decision_function(rows)
     many = alarm.support_vectors > _SINGLE_FROM
     for precision in _PRECISIONS if many else _PRECISIONS[1:]:
@@ -107,6 +108,7 @@ def export_model(model: TrainedModel, folder: Path) -> str:
             examples=_examples(rows, model.prediction, alarm.threshold_),
             background=_background(model),
             medians=model.imputation.medians,
+            conditions=None if conditions is None else conditions.table(),
         )
         difference, flipped = _differences(model, folder, rows, expected)
         allowed = _SINGLE_PARITY if precision == "single" else _PARITY
