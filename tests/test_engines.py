@@ -19,6 +19,7 @@ from presagio.training.datasets.conditions import fit_conditions
 from presagio.training.datasets.dataset import Dataset, dataset_from_frame
 from presagio.training.datasets.sources import read_labelled_csv
 from presagio.training.datasets.splitting import split_dataset
+from presagio.training.detectors.features import compute_features
 from presagio.training.export.parity import export_model
 from presagio.training.export.report import write_tables
 from presagio.training.search.grids import SMALL_GRID
@@ -102,6 +103,34 @@ def test_the_search_takes_windows_and_alarms_come_before_failures(model: Trained
     assert (out_of_fold.failures, out_of_fold.missed) == (12, 0)
 
 
+def test_how_long_a_unit_has_left_is_a_second_output(model: TrainedModel, tmp_path: Path) -> None:
+    predictor = load_predictor(tmp_path, digest=export_model(model, tmp_path))
+    table, life = predictor.artifact.manifest.remaining, model.remaining
+    assert life is not None
+    assert table is not None
+    assert (table.most, table.unit, table.coverage) == (125.0, "cycle", 0.9)
+    inputs = model.split.test.inputs
+    found = predictor.remaining_life(inputs)
+    assert found is not None
+    expected = life.regression.predict(compute_features(engines(), inputs, life.features.columns))
+    np.testing.assert_allclose(found.value, expected, atol=125e-3)
+    assert model.split.test.series is not None
+    left = np.minimum(model.split.test.series.left, 125.0)
+    assert np.sqrt(np.mean((found.value - left) ** 2)) < 15
+    card = model.card["remaining_life"]
+    assert card["rmse"] == pytest.approx(np.sqrt(np.mean((found.value - left) ** 2)), abs=0.2)
+    assert 0.7 < card["coverage"] <= 1.0
+    assert "Remaining life up to 125" in card_page(model.card)
+
+
+def test_no_regression_is_learned_where_none_is_wanted(rows: pl.DataFrame, tmp_path: Path) -> None:
+    spec = _with("[remaining_life]\nmost = 125\n", "")
+    model = train_model(dataset_from_frame(rows, spec, "engines"), spec, grid=SMALL_GRID)
+    predictor = load_predictor(tmp_path, digest=export_model(model, tmp_path))
+    assert predictor.remaining_life(model.split.test.inputs) is None
+    assert model.card["remaining_life"] == {}
+
+
 def test_the_card_says_what_is_foreseen(model: TrainedModel) -> None:
     horizon = model.card["horizon"]
     assert (horizon["within"], horizon["unit"], horizon["confirm"]) == (30.0, "cycle", [2, 3])
@@ -130,8 +159,12 @@ def test_the_artifact_scores_as_it_was_evaluated_at_every_door(
         ("within = 30", 'within = "30 parsecs"', "is no duration"),
         ("within = 30", 'within = "7d"', "within is a number"),
         ("within = 30", "within = -1", "is not ahead"),
+        ("most = 125", "most = 0", "is not ahead"),
+        ("most = 125", 'most = "30d"', "most is a number"),
+        ("most = 125", "most = 125\ncoverage = 1.5", "less than 1"),
         ("within = 30", "", "a label has within where its kind is horizon"),
         ('kind = "horizon"\nwithin = 30', "", "needs .label. kind"),
+        ('source = "last_row"\n\n[label]\nkind = "horizon"\nwithin = 30', "", "remaining life"),
         ("rows = [5, 30]", "rows = [1]", "greater than or equal to 2"),
         ("rows = [5, 30]", "rows = [5, 5]", "names one twice"),
         ("age = true", 'of = ["torque"]', "torque is none"),
@@ -191,6 +224,7 @@ def test_conditions_are_learned_in_the_training_part_alone() -> None:
 
 def test_durations_are_of_timestamps() -> None:
     text = _TEXT.replace('kind = "counter"', "").replace("within = 30", 'within = "1.5h"')
+    text = text.replace("most = 125", 'most = "30d"')
     spec = parse_spec(text.replace("age = true", "").encode(), "engines.toml")
     assert spec.label.horizon == 1.5 * 3600 * 1e6
 
@@ -211,3 +245,8 @@ def test_real_engines_are_foreseen(tmp_path: Path) -> None:
     events = model.evaluation.events_out_of_fold
     assert events is not None
     assert (events.failures, events.caught, events.too_early) == (80, 80, 0)
+    last = rows.with_row_index("at").group_by("unit").agg(pl.col("at").max()).join(rul, on="unit")
+    inputs = inputs_of(rows, spec, predictor.histories())[last["at"].to_numpy()]
+    life = predictor.remaining_life(inputs)
+    assert life is not None
+    assert np.sqrt(np.mean((life.value - last["rul"].to_numpy()) ** 2)) < 13

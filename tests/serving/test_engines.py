@@ -85,6 +85,14 @@ def test_a_series_is_answered_as_its_last_row_in_a_file(
         assert (found["horizon"], found["rows_used"]) == (30.0, min(rows, 40))
         assert found["complete"] == (rows >= 40)
     assert found["label"] is True
+    life = found["remaining_life"]
+    last = _of_file(client, engine).row(-1, named=True)
+    assert life["value"] == pytest.approx(last["remaining_life"], abs=1e-6)
+    assert life["low"] == pytest.approx(last["remaining_low"], abs=1e-6)
+    assert life["low"] <= life["value"] <= life["high"] < 60
+    assert (life["unit"], life["coverage"]) == ("cycle", 0.9)
+    first = _of_file(client, engine).row(0, named=True)
+    assert first["remaining_high"] is None
 
 
 def test_the_first_readings_and_the_newest_say_as_much_as_all(

@@ -21,7 +21,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from presagio.errors import InvalidArtifactError
 from presagio.inference.conditions import read_conditions
-from presagio.inference.manifest import ConditionTable, Example, Manifest, first_fault, parse_card
+from presagio.inference.manifest import (
+    ConditionTable,
+    Example,
+    Manifest,
+    RemainingTable,
+    first_fault,
+    parse_card,
+)
 from presagio.machine.spec import MachineSpec
 
 __all__ = [
@@ -71,6 +78,7 @@ def write_artifact(
     background: tuple[tuple[float, ...], ...] = (),
     medians: Mapping[str, float] | None = None,
     conditions: ConditionTable | None = None,
+    remaining: RemainingTable | None = None,
 ) -> str:
     """Write an artifact folder.
 
@@ -92,6 +100,7 @@ def write_artifact(
         background=background,
         medians=dict(medians or {}),
         conditions=conditions,
+        remaining=remaining,
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return sha256_of(folder / MANIFEST)

@@ -49,6 +49,27 @@ class ConditionTable(_Checked):
     deviations: Annotated[tuple[_Row, ...], FailFast(), Field(max_length=_MOST_CONDITIONS)]
 
 
+class RemainingTable(_Checked):
+    """What the output of the time left is of, and how far off it may be.
+
+    ``widths[i]`` is half the interval of predictions below ``levels[i]``, the last one of others.
+    """
+
+    most: Annotated[float, Field(gt=0)]
+    unit: Annotated[str, Field(max_length=200)]
+    coverage: Annotated[float, Field(gt=0, lt=1)]
+    levels: Annotated[tuple[float, ...], FailFast(), Field(max_length=20)]
+    widths: Annotated[
+        tuple[Annotated[float, Field(ge=0)], ...], FailFast(), Field(min_length=1, max_length=21)
+    ]
+
+    @model_validator(mode="after")
+    def _one_width_a_level(self) -> Self:
+        if len(self.widths) != len(self.levels) + 1 or list(self.levels) != sorted(self.levels):
+            raise ValueError("remaining: there is one width for each level, and one for the rest")
+        return self
+
+
 class Manifest(_Checked):
     """What the folder holds, and what the model answers."""
 
@@ -65,6 +86,8 @@ class Manifest(_Checked):
     medians: Annotated[dict[_Name, float], Field(max_length=_MOST_INPUTS)] = {}
     # Where the machine spec has windows by condition.
     conditions: ConditionTable | None = None
+    # Where the graph has an output of the time that a unit has left.
+    remaining: RemainingTable | None = None
     # Rows that the model learned from, which an explanation compares with.
     background: Annotated[tuple[_Row, ...], FailFast(), Field(max_length=_MOST_ROWS)] = ()
 

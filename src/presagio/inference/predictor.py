@@ -15,6 +15,7 @@ from presagio.inference.artifact import GRAPH, ArtifactFiles, Example, read_arti
 from presagio.inference.conditions import read_conditions
 from presagio.inference.imputation import Imputation
 from presagio.inference.one_row import OneRow
+from presagio.inference.remaining_life import RemainingLife, with_interval
 from presagio.inference.series import SeriesFeatures
 from presagio.inference.signature import check_signature
 from presagio.machine.spec import MachineSpec
@@ -133,6 +134,20 @@ class Predictor:
         (odds,) = self._run(("modes",), inputs)
         return dict(zip(modes, odds.T, strict=True))
 
+    def remaining_life(self, inputs: ArrayLike) -> RemainingLife | None:
+        """Return how long units have left, with an interval; None of a model without that output.
+
+        Parameters
+        ----------
+        inputs
+            Shape ``(n, k)``, as for :meth:`predict`.
+        """
+        table = self.artifact.manifest.remaining
+        if table is None:
+            return None
+        (found,) = self._run(("remaining",), inputs)
+        return with_interval(table, found)
+
     def _run(self, outputs: Sequence[str], inputs: ArrayLike) -> list[NDArray[np.float64]]:
         rows = np.ascontiguousarray(inputs, dtype=np.float64)
         if self._completes and len(rows):
@@ -177,6 +192,8 @@ class Predictor:
                 f"{self.artifact.folder}: the model fails on rows: {str(err)[:_SHOWN]}"
             ) from err
         columns = {"score": got.score, "probability": got.probability}
+        if (life := self.remaining_life(rows)) is not None:
+            columns["remaining"] = life.value
         for name, values in (columns | odds).items():
             if values.shape != (len(rows),) or not np.isfinite(values).all():
                 raise InvalidArtifactError(

@@ -47,6 +47,8 @@ def check_signature(folder: Path, manifest: Manifest, session: Any) -> None:
     wanted: dict[str, int | None] = {"score": None, "probability": None}
     if manifest.modes:
         wanted["modes"] = len(manifest.modes)
+    if manifest.remaining is not None:
+        wanted["remaining"] = None
     given = {entry.name: entry for entry in session.get_outputs()}
     for name, columns in wanted.items():
         if name not in given or not _is(given[name], name, columns):

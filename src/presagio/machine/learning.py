@@ -35,6 +35,21 @@ class Division(SpecTable):
     column: Name | None = None
 
 
+def _span(text: float | str) -> float:
+    """Return a span as times are compared: a count, or microseconds."""
+    if not isinstance(text, str):
+        return float(text)
+    number, unit = _DURATION.fullmatch(text).groups()  # type: ignore[union-attr]
+    return float(number) * _SECONDS[unit] * MICROSECONDS
+
+
+def _check_span(name: str, text: float | str) -> None:
+    if isinstance(text, str) and not _DURATION.fullmatch(text):
+        raise ValueError(f"{name} {text!r} is no duration such as '7d', '12h', '30min'")
+    if _span(text) <= 0:
+        raise ValueError(f"{name} {text!r} is not ahead")
+
+
 class LabelRule(SpecTable):
     """What a reading's label says.
 
@@ -53,12 +68,7 @@ class LabelRule(SpecTable):
     @property
     def horizon(self) -> float | None:
         """The horizon as times are compared: a count, or microseconds; None without one."""
-        if self.kind == "row" or self.within is None:
-            return None
-        if isinstance(self.within, str):
-            number, unit = _DURATION.fullmatch(self.within).groups()  # type: ignore[union-attr]
-            return float(number) * _SECONDS[unit] * MICROSECONDS
-        return float(self.within)
+        return None if self.kind == "row" or self.within is None else _span(self.within)
 
     @property
     def in_words(self) -> str:
@@ -69,10 +79,8 @@ class LabelRule(SpecTable):
     def _horizon_is_one(self) -> Self:
         if (self.kind == "horizon") != (self.within is not None):
             raise ValueError("a label has within where its kind is horizon, and there only")
-        if isinstance(self.within, str) and not _DURATION.fullmatch(self.within):
-            raise ValueError(f"within {self.within!r} is no duration such as '7d', '12h', '30min'")
-        if self.horizon is not None and self.horizon <= 0:
-            raise ValueError(f"within {self.within!r} is not ahead")
+        if self.within is not None:
+            _check_span("within", self.within)
         return self
 
 
@@ -87,6 +95,32 @@ class Events(SpecTable):
     """
 
     source: Literal["target", "last_row"] = "target"
+
+
+class RemainingLifeRule(SpecTable):
+    """How long a unit has left, as a second answer with an interval.
+
+    Attributes
+    ----------
+    most
+        What is longer is not told apart: early in a life nothing tells of its end. A number, or a
+        text such as ``"30d"``, as ``within`` of the label.
+    coverage
+        Of how many units, as a share, the interval holds what they have left.
+    """
+
+    most: float | str
+    coverage: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
+
+    @property
+    def longest(self) -> float:
+        """``most`` as times are compared: a count, or microseconds."""
+        return _span(self.most)
+
+    @model_validator(mode="after")
+    def _most_is_a_span(self) -> Self:
+        _check_span("most", self.most)
+        return self
 
 
 class AlarmRule(SpecTable):

@@ -80,12 +80,19 @@ class MachineSpec(SpecColumns):
             raise ValueError(f"{lacking[0]} needs [unit] and [time]")
         if self.events.source == "last_row" and self.label.horizon is None:
             raise ValueError('a failure at the last row needs [label] kind = "horizon"')
-        within, time = self.label.within, self.time
-        if time and within is not None and time.is_counter == isinstance(within, str):
-            kind = "a number" if time.is_counter else "a text such as '7d'"
-            raise ValueError(f"within is {kind}, as the time is a {time.kind}")
+        life, time = self.remaining_life, self.time
+        spans = {"within": self.label.within, "most": None if life is None else life.most}
+        for name, span in spans.items():
+            if time and span is not None and time.is_counter == isinstance(span, str):
+                kind = "a number" if time.is_counter else "a text such as '7d'"
+                raise ValueError(f"{name} is {kind}, as the time is a {time.kind}")
+        if life is not None and self.label.horizon is None:
+            raise ValueError('remaining life needs [label] kind = "horizon"')
         if self.label.horizon is not None and self.modes:
             raise ValueError("failure modes are learned by rows, and the label has a horizon")
+        self._windows_are_of_features()
+
+    def _windows_are_of_features(self) -> None:
         if self.windows is None:
             return
         named = {*self.windows.of, *self.windows.by_condition}

@@ -10,10 +10,12 @@ from presagio.machine.failure_rules import FailureRule, Quantity
 from presagio.machine.inputs import Category, Column, Feature, Label, MissingPolicy
 from presagio.machine.learning import (
     AGE,
+    MICROSECONDS,
     AlarmRule,
     Division,
     Events,
     LabelRule,
+    RemainingLifeRule,
     WindowColumn,
     Windows,
 )
@@ -49,6 +51,7 @@ class SpecColumns(SpecTable):
     events: Events = Events()
     windows: Windows | None = None
     alarm: AlarmRule = AlarmRule()
+    remaining_life: RemainingLifeRule | None = None
     simulation: SimulationRecipe | None = None
 
     @cached_property
@@ -112,6 +115,11 @@ class SpecColumns(SpecTable):
         if not needed or self.unit is None or self.time is None:
             return ()
         return (self.unit.name, self.time.name)
+
+    @property
+    def day(self) -> float:
+        """What spans are told in, in the unit of times: 1 of a count, a day of timestamps."""
+        return 1.0 if self.time is None or self.time.is_counter else 86_400 * MICROSECONDS
 
     @property
     def is_series(self) -> bool:

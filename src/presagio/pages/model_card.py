@@ -159,6 +159,15 @@ def _foreseen(card: Card) -> str:
         ("Readings that have to say so", words(horizon.get("confirm"))),
         ("Readings left out as censored", words(horizon.get("censored_rows"))),
     ]  # fmt: skip
+    if life := mapping(card, "remaining_life"):
+        shown.append(
+            (
+                f"Remaining life up to {words(life.get('most'))}: RMSE, held-out units",
+                number(life.get("rmse"), 1).text,
+            )
+        )
+        shown.append((f"Its interval holds {words(life.get('coverage_wanted'))} of units: measured",
+                      number(life.get("coverage"), 2).text))  # fmt: skip
     return _section(
         "Failures foreseen", fields(shown), table(("", *titles.values()), rows) if rows else ""
     )

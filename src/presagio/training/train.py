@@ -18,6 +18,7 @@ from presagio.training.evaluation.leaks import find_leaks
 from presagio.training.evaluation.metrics import Metrics
 from presagio.training.search.grids import DEFAULT_GRID, Grid
 from presagio.training.search.halving import Progress
+from presagio.training.search.remaining import RemainingModel, search_remaining
 from presagio.training.search.search import SearchResult, search
 
 # An exact SVM takes time that grows with the square of its rows: up to so many in the training part
@@ -45,6 +46,8 @@ class TrainedModel:
         Metrics of the baselines on the same rows, where they were asked for.
     card
         The model card: data, choice, metrics, versions. The same run gives the same card.
+    remaining
+        The regression of the time left, where the machine spec wants one.
     """
 
     spec: MachineSpec
@@ -58,6 +61,7 @@ class TrainedModel:
     evaluation: Evaluation
     baselines: Mapping[str, Metrics]
     card: dict[str, Any]
+    remaining: RemainingModel | None = None
 
 
 def train_model(
@@ -117,6 +121,7 @@ def train_model(
     result = search(
         spec, train, divided_by=by, grid=grid, method=method, seed=seed, progress=searched
     )
+    remaining = search_remaining(spec, train, divided_by=by, day=spec.day, seed=seed)
     prediction = predict(result.alarm, test)
     evaluation = evaluate_model(
         spec, train, test, result, prediction, divided_by=by, seed=seed, progress=evaluated
@@ -134,8 +139,9 @@ def train_model(
         warnings,
         baselines,
         seed,
+        remaining,
     )
     return TrainedModel(
         spec, dataset, split, imputation, held_out, result, seed, prediction, evaluation,
-        baselines, card,
+        baselines, card, remaining,
     )  # fmt: skip

@@ -38,6 +38,10 @@ class PredictResponse(BaseModel):
         float | str | None,
         Field(description="How far ahead a failure is expected, where the label has a horizon."),
     ] = None
+    remaining_life: Annotated[
+        "RemainingLifeAnswer | None",
+        Field(description="How long the unit has left, where the machine spec wants that."),
+    ] = None
     rows_used: Annotated[
         int | None,
         Field(description="How many readings were used, where a model looks at several."),
@@ -49,6 +53,21 @@ class PredictResponse(BaseModel):
     diagnosis: Annotated[
         "AlarmDiagnosis | None", Field(description="For an alarm, and with `?explain=true`.")
     ] = None
+
+
+class RemainingLifeAnswer(BaseModel):
+    """How long a unit has left."""
+
+    value: float
+    low: Annotated[float, Field(description="The interval's lower end.")]
+    high: Annotated[
+        float | None,
+        Field(description="Its upper end; null where it may be longer than is told apart."),
+    ]
+    unit: Annotated[str, Field(examples=["cycle", "days"])]
+    coverage: Annotated[
+        float, Field(description="In how many of 1 units the interval holds it.", examples=[0.9])
+    ]
 
 
 class FeatureChange(BaseModel):

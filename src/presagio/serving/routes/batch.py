@@ -189,6 +189,14 @@ _ROW = {
             "type": ["string", "null"],
             "description": "Likeliest failure mode of an alarm; null where there is no alarm.",
         },
+        "remaining_life": {
+            "type": ["number", "null"],
+            "description": "How long the unit has left, where the machine spec wants that; "
+            "`remaining_low` and `remaining_high` are the interval, the latter null where it may "
+            "be longer than is told apart.",
+        },
+        "remaining_low": {"type": ["number", "null"]},
+        "remaining_high": {"type": ["number", "null"]},
         "imputed": {
             "type": ["string", "null"],
             "description": "Features that were missing, with a space between them; only where the "

@@ -116,6 +116,19 @@ class FileScorer:
             found["carried"] = self._named(gaps & known, good)
         return found
 
+    def _remaining(self, inputs: Floats, good: pl.Series | None) -> dict[str, pl.Series]:
+        """Say how long units have left, where the model has that output."""
+        life = self.served.predictor.remaining_life(inputs)
+        if life is None:
+            return {}
+        columns = {
+            "remaining_life": life.value, "remaining_low": life.low, "remaining_high": life.high,
+        }  # fmt: skip
+        return {
+            name: _at_good(pl.Series(values).fill_nan(None), good)
+            for name, values in columns.items()
+        }
+
     def _predicted(
         self, part: ReadPart, first: int, histories: SeriesFeatures | None
     ) -> pl.DataFrame:
@@ -135,6 +148,7 @@ class FileScorer:
         columns = {
             "row": pl.arange(first, first + rows, eager=True),
             **{name: _at_good(scores[name], good) for name in scores.columns},
+            **self._remaining(inputs if expanded is None else expanded, good),
             **self._imputed(inputs, expanded, good),
             "version": pl.Series([self.served.version]).new_from_index(0, rows),
             "fault": fault,

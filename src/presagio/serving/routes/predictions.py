@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from presagio.inference.diagnosis import Explanation, explain
 from presagio.inference.imputation import missing_in
+from presagio.inference.remaining_life import as_answer
 from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import Guard, admitted
 from presagio.serving.bookkeeping import Answer, Bookkeeping
@@ -139,9 +140,12 @@ class Predictions:
             mode, diagnosis = found.mode, _diagnosis(self._spec, found, sent)
         request = request_id.get() or ""
         self._books.one(request, read.request_id, sent.values, answer, served, mode)
-        more = self._more
+        more: dict[str, object] = {**self._more}
         if sent.rows_used is not None:
             more = more | {"rows_used": sent.rows_used, "complete": sent.complete}
+        table = served.predictor.artifact.manifest.remaining
+        if table is not None and (life := served.predictor.remaining_life((sent.inputs,))):
+            more = more | {"remaining_life": as_answer(table, life)}
         return _as_json(read.request_id, sent.values, answer, served, diagnosis, more)
 
     def at_once(self, scope: bodies.Scope, body: bytes | bytearray, request: str) -> bytes | None:
@@ -150,7 +154,7 @@ class Predictions:
         Those go through :meth:`answer`, which does all of it, and refuses what is to be refused.
         """
         if (
-            self._spec.has_history
+            self._spec.has_history or self._spec.remaining_life is not None
             or scope["query_string"] or len(body) > self._most or bodies.is_coded(scope)
             or bodies.has_more_keys(body, self._keys)
             or not self._guard.remembers(scope, "predict")

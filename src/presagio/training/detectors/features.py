@@ -80,6 +80,11 @@ def feature_sets(spec: MachineSpec, mode: str | None = None) -> tuple[FeatureSet
     return tuple(sets)
 
 
+def widest_features(spec: MachineSpec) -> FeatureSet:
+    """Return the set of all inputs and quantities, windows included."""
+    return FeatureSet(WINDOWS, _derived_columns(spec, spec.model_inputs))
+
+
 def compute_features(spec: MachineSpec, inputs: Floats, columns: Sequence[str]) -> Floats:
     """Compute features of readings, each in its own unit.
 

@@ -18,7 +18,9 @@ from presagio.training.datasets.splitting import Split
 from presagio.training.evaluation.curve_points import curve_points
 from presagio.training.evaluation.evaluation import Evaluation
 from presagio.training.evaluation.metrics import Metrics
+from presagio.training.evaluation.remaining import evaluate_remaining
 from presagio.training.search.grids import grid_name
+from presagio.training.search.remaining import RemainingModel
 from presagio.training.search.search import SearchResult
 
 _PACKAGES = ("presagio", "scikit-learn", "numpy", "onnx", "onnxruntime", "skops")
@@ -72,6 +74,20 @@ def _label_limit(spec: MachineSpec) -> str:
     )
 
 
+def _remaining(spec: MachineSpec, split: Split, remaining: RemainingModel | None) -> dict[str, Any]:
+    """Say how far off the time left is, out of fold and on the held-out units."""
+    rule, series = spec.remaining_life, split.test.series
+    if remaining is None or rule is None or series is None:
+        return {}
+    evaluated = evaluate_remaining(spec, split.test, remaining)
+    return {
+        "most": rule.most, "coverage_wanted": rule.coverage,
+        "support_vectors": len(remaining.regression.svr_.support_vectors_),
+        "parameters": remaining.regression.get_params(), "rmse_out_of_fold": remaining.rmse,
+        **evaluated,
+    }  # fmt: skip
+
+
 def _horizon(spec: MachineSpec, evaluation: Evaluation, dataset: Dataset) -> dict[str, Any]:
     """Say what is foreseen, and how alarms do by failures; empty of a label without a horizon."""
     if spec.label.horizon is None or spec.time is None:
@@ -120,6 +136,7 @@ def describe(
     warnings: Sequence[str],
     baselines: Mapping[str, Metrics],
     seed: int,
+    remaining: RemainingModel | None = None,
 ) -> dict[str, Any]:
     """Make the model card of a training; the same run gives the same card."""
     compared = {
@@ -154,6 +171,7 @@ def describe(
         "test_by_category": {name: asdict(f) for name, f in evaluation.by_category.items()},
         "test_by_mode": {name: asdict(f) for name, f in evaluation.by_mode.items()},
         "horizon": _horizon(spec, evaluation, dataset),
+        "remaining_life": _remaining(spec, split, remaining),
         "test_cost_per_1000": {
             "model": evaluation.cost,
             "baseline": evaluation.reference_cost,

@@ -12,7 +12,9 @@ from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
 from presagio.training.detectors.alarm import FailureAlarm
 from presagio.training.detectors.detector import Precision
+from presagio.training.detectors.expansion import KernelExpansion
 from presagio.training.detectors.graph import Columns, Graph, Sum
+from presagio.training.search.remaining import RemainingModel
 
 Floats = NDArray[np.float64]
 _OPSET = 17
@@ -122,7 +124,10 @@ def _write_odds(
     )  # fmt: skip
 
 
-def _write(graph: Graph, spec: MachineSpec, alarm: FailureAlarm, precision: Precision) -> None:
+def _write(
+    graph: Graph, spec: MachineSpec, alarm: FailureAlarm, precision: Precision,
+    remaining: RemainingModel | None,
+) -> None:  # fmt: skip
     columns, distances = _with_quantities(graph, spec), _distances(spec)
     sources = [columns]
     if any(name in distances for plan in alarm.plans for name in plan.features.columns):
@@ -138,11 +143,27 @@ def _write(graph: Graph, spec: MachineSpec, alarm: FailureAlarm, precision: Prec
     log_odds = graph.node("Mul", score, graph.constant(slope))
     log_odds = graph.node("Add", log_odds, graph.constant(offset))
     graph.node("Sigmoid", log_odds, output="probability")
+    if remaining is not None:
+        _write_remaining(graph, columns, remaining, precision)
+
+
+def _write_remaining(
+    graph: Graph, columns: Columns, remaining: RemainingModel, precision: Precision
+) -> None:
+    """Write the time left, from 0 to the most that is told apart."""
+    part = remaining.regression.graph_part(remaining.features.columns)
+    decisions = KernelExpansion.write(graph, [columns], [part], precision)
+    matrices, weights = zip(*decisions.terms, strict=True)
+    found = graph.affine(graph.beside(*matrices), np.vstack(weights), decisions.intercepts)
+    flat = graph.node("Reshape", found, graph.constant(np.array([-1], dtype=np.int64)))
+    most = graph.constant(remaining.regression.most)
+    graph.node("Min", graph.node("Max", flat, graph.constant(0.0)), most, output="remaining")
 
 
 def export_graph(
-    spec: MachineSpec, alarm: FailureAlarm, *, precision: Precision = "double"
-) -> bytes:
+    spec: MachineSpec, alarm: FailureAlarm, *, precision: Precision = "double",
+    remaining: RemainingModel | None = None,
+) -> bytes:  # fmt: skip
     """Write a trained model as an ONNX graph.
 
     Parameters
@@ -154,12 +175,15 @@ def export_graph(
     precision
         Of the kernel's values. A sum of many is 3 times as fast in single precision, and off by
         as much as its weights are large: whoever asks for it compares.
+    remaining
+        The trained regression of the time left, where there is one.
 
     Returns
     -------
     bytes
         The checked graph. Outputs, all float64: ``score`` and ``probability``, shape ``(n,)``;
-        ``modes``, the log odds by detector, shape ``(n, detectors)``.
+        ``modes``, the log odds by detector, shape ``(n, detectors)``; ``remaining``, the time left,
+        shape ``(n,)``, where there is one.
 
     Raises
     ------
@@ -167,10 +191,12 @@ def export_graph(
         If a detector cannot be written.
     """
     graph = Graph()
-    _write(graph, spec, alarm, precision)
+    _write(graph, spec, alarm, precision, remaining)
     width = len(spec.model_inputs)
     outputs: dict[str, list[str | int]] = {"score": ["n"], "probability": ["n"]}
     outputs["modes"] = ["n", len(alarm.plans)]
+    if remaining is not None:
+        outputs["remaining"] = ["n"]
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,

@@ -9,6 +9,8 @@ from presagio.errors import InvalidArtifactError
 from presagio.inference.artifact import Example, write_artifact
 from presagio.inference.predictor import Prediction, load_predictor, open_predictor
 from presagio.training.detectors.detector import Precision
+from presagio.training.detectors.features import compute_features
+from presagio.training.evaluation.remaining import remaining_table
 from presagio.training.export.onnx_graph import export_graph
 from presagio.training.train import TrainedModel
 
@@ -70,11 +72,21 @@ def _background(model: TrainedModel) -> tuple[tuple[float, ...], ...]:
 def _differences(
     model: TrainedModel, folder: Path, rows: Floats, expected: Floats
 ) -> tuple[float, int]:
-    """Return the largest difference of a score, and how many labels differ for no such reason."""
-    threshold, repeated = model.result.alarm.threshold_, open_predictor(folder).predict(rows)
+    """Return the largest difference of a score, and how many labels differ for no such reason.
+
+    Of the time left it is the difference as a share of the most that is told apart.
+    """
+    predictor = open_predictor(folder)
+    threshold, repeated = model.result.alarm.threshold_, predictor.predict(rows)
     clear = np.abs(expected - threshold) > _PARITY
     flipped = int(np.sum(clear & (repeated.label != (expected >= threshold))))
-    return float(np.max(np.abs(repeated.score - expected))), flipped
+    largest = float(np.max(np.abs(repeated.score - expected)))
+    life, found = model.remaining, predictor.remaining_life(rows)
+    if life is not None and found is not None:
+        features = compute_features(model.spec, rows, life.features.columns)
+        apart = np.abs(life.regression.predict(features) - found.value) / life.regression.most
+        largest = max(largest, float(apart.max()))
+    return largest, flipped
 
 
 def export_model(model: TrainedModel, folder: Path) -> str:
@@ -100,7 +112,7 @@ def export_model(model: TrainedModel, folder: Path) -> str:
     for precision in _PRECISIONS if many else _PRECISIONS[1:]:
         digest = write_artifact(
             folder,
-            graph=export_graph(model.spec, alarm, precision=precision),
+            graph=export_graph(model.spec, alarm, precision=precision, remaining=model.remaining),
             spec=model.spec,
             card=model.card,
             threshold=alarm.threshold_,
@@ -109,6 +121,7 @@ def export_model(model: TrainedModel, folder: Path) -> str:
             background=_background(model),
             medians=model.imputation.medians,
             conditions=None if conditions is None else conditions.table(),
+            remaining=remaining_table(model.spec, model.remaining),
         )
         difference, flipped = _differences(model, folder, rows, expected)
         allowed = _SINGLE_PARITY if precision == "single" else _PARITY
