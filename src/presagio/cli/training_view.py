@@ -43,6 +43,10 @@ def _metrics_row(name: str, metrics: "Metrics", cost: float | None = None) -> li
     return [name, *(f"{value:.3f}" for value in values), "" if cost is None else f"{cost:.1f}"]
 
 
+def _rounded(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1f}"
+
+
 def print_metrics(model: "TrainedModel") -> None:
     """Print what was chosen, and its metrics beside those of the baselines."""
     result, evaluated = model.result, model.evaluation
@@ -62,6 +66,19 @@ def print_metrics(model: "TrainedModel") -> None:
         f"Held-out test set: {len(model.split.test):,} rows, "
         f"{int(model.split.test.target.sum())} failures."
     )
+    if (events := evaluated.events) is not None:
+        horizon = model.card["horizon"]
+        say(
+            f"Failures foreseen within {horizon['within']}: {events.caught} of {events.failures} "
+            f"caught, {events.missed} missed, {events.too_early} alarmed too early; lead time "
+            f"{_rounded(events.lead_p50)} {horizon['unit']} (p10 {_rounded(events.lead_p10)}, "
+            f"p90 {_rounded(events.lead_p90)})."
+        )
+    if life := model.card["remaining_life"]:
+        say(
+            f"Remaining life: RMSE {_rounded(life['rmse'])}, its interval holds "
+            f"{life['coverage']:.0%} where {life['coverage_wanted']:.0%} is wanted."
+        )
     print_table(_COMPARISON, [
         _metrics_row("this model", evaluated.test, evaluated.cost),
         _metrics_row("reference model", evaluated.reference, evaluated.reference_cost),

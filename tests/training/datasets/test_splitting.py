@@ -91,3 +91,17 @@ def test_a_sample_has_failures_where_they_are_rare() -> None:
     others = sample.healthy_weight * (10_000 - 90)
     assert others / 90 == pytest.approx((len(part) - 90) / 90)
     assert sample.take(np.arange(10)).healthy_weight == sample.healthy_weight
+
+
+def test_rows_whose_labels_look_into_the_test_set_are_in_neither_part() -> None:
+    hours, target = np.arange(1000.0), np.arange(1000) % 7 == 0
+    dataset = Dataset(
+        hours[:, None], {"failure": target}, "x", "", divided_by="time", keys=hours, gap=50.0
+    )
+    split = split_dataset(dataset)
+    assert split.test.keys is not None
+    assert split.train.keys is not None
+    assert split.test.keys.min() - split.train.keys.max() == 50.0
+    for train, test in make_folds(split.train, "time"):
+        apart = np.abs(split.train.keys[train][:, None] - split.train.keys[test])
+        assert apart.min() == 50.0

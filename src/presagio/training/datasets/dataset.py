@@ -61,6 +61,9 @@ class Dataset:
         Lives of the units, where the label has a horizon.
     censored
         How many rows were left out of which nobody knows whether their units failed within it.
+    gap
+        How far ahead labels look, in the unit of the keys where those are times: rows nearer than
+        that to a test set are not learned from.
     expand
         Makes inputs of shape ``(n, m)``, where they hang on what is learned in the training part
         first; None where that is done.
@@ -76,6 +79,7 @@ class Dataset:
     keys: NDArray[Any] | None = None
     series: Series | None = None
     censored: int = 0
+    gap: float = 0.0
     expand: Callable[[Conditions], Floats] | None = None
 
     @property
@@ -208,8 +212,15 @@ class DatasetBuilder:
             None if division is None else series[division[1]],
             None if labelled is None else labelled.series.take(labelled.known),
             censored,
+            self._gap(division),
             self._expander(whole, labelled) if by_condition else None,
         )
+
+    def _gap(self, division: tuple[str, str] | None) -> float:
+        """Return the horizon where rows are divided by the time that it is of."""
+        time, horizon = self._spec.time, self._spec.label.horizon
+        by_time = division is not None and time is not None and division == ("time", time.name)
+        return horizon if by_time and horizon is not None else 0.0
 
     def _expander(
         self, series: Mapping[str, NDArray[Any]], labelled: HorizonLabels | None

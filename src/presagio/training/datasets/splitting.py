@@ -44,6 +44,8 @@ class Part:
         more failures than all rows have.
     series
         Lives of the units, where the label has a horizon.
+    gap
+        How far ahead labels look, where rows are divided by time.
     """
 
     inputs: Floats
@@ -51,6 +53,7 @@ class Part:
     keys: NDArray[Any] | None = None
     healthy_weight: float = 1.0
     series: Series | None = None
+    gap: float = 0.0
 
     @property
     def target(self) -> Bools:
@@ -69,6 +72,7 @@ class Part:
             None if self.keys is None else self.keys[positions],
             self.healthy_weight,
             None if self.series is None else self.series.take(positions),
+            self.gap,
         )
 
     def sample(self, rows: int, *, seed: int) -> "Part":
@@ -142,7 +146,8 @@ def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -
     """Split a dataset into training and test part.
 
     Stratified by the labels; where the spec divides by time, the newest rows are the test part;
-    where it divides by unit, no unit is in both.
+    where it divides by unit, no unit is in both. Of labels with a horizon, rows nearer than that to
+    the test part are in neither, where it divides by time.
 
     Raises
     ------
@@ -154,6 +159,7 @@ def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -
         order = np.argsort(dataset.keys, kind="stable")
         cut = round(len(rows) * (1 - test_share))
         train, test = order[:cut], order[cut:]
+        train = _apart(dataset.keys, train, test, dataset.gap)
     elif dataset.divided_by == "unit" and dataset.keys is not None:
         chooser = GroupShuffleSplit(1, test_size=test_share, random_state=seed)
         train, test = next(chooser.split(rows, groups=dataset.keys))
@@ -166,12 +172,23 @@ def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -
             f"divided by {dataset.divided_by}, training or test part of {dataset.source} has no "
             "failure; more data are needed"
         )
-    whole = Part(dataset.inputs, dataset.labels, dataset.keys, series=dataset.series)
+    whole = Part(
+        dataset.inputs, dataset.labels, dataset.keys, series=dataset.series, gap=dataset.gap
+    )
     if dataset.divided_by != "time":
         # In the order in which they came, as those by time are: what follows each other is alike,
         # and who watches for drift has to know how much.
         train, test = np.sort(train), np.sort(test)
     return Split(whole.take(train), whole.take(test))
+
+
+def _apart(keys: NDArray[Any], train: Positions, test: Positions, gap: float) -> Positions:
+    """Leave out the rows to train on whose labels look into the time of the test rows, or back."""
+    if not gap or not len(test):
+        return train
+    first, last = keys[test].min(), keys[test].max()
+    kept: Positions = train[(keys[train] <= first - gap) | (keys[train] >= last + gap)]
+    return kept
 
 
 def repeats(rows: int, wanted: int) -> int:
@@ -187,5 +204,8 @@ def make_folds(part: Part, divided_by: str | None, *, seed: int = 0) -> Folds:
         return list(chooser.split(strata, strata, groups=part.keys))
     if divided_by == "time" and part.keys is not None:
         order = np.argsort(part.keys, kind="stable")
-        return [(order[train], order[test]) for train, test in KFold(FOLDS).split(order)]
+        return [
+            (_apart(part.keys, order[train], order[test], part.gap), order[test])
+            for train, test in KFold(FOLDS).split(order)
+        ]
     return list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(strata, strata))

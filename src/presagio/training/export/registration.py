@@ -1,5 +1,6 @@
 """A trained model in the registry, with everything that it can be compared by later."""
 
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,13 @@ def _parameters(model: TrainedModel) -> dict[str, Any]:
 def _metrics(model: TrainedModel) -> dict[str, float]:
     evaluation = model.evaluation
     folds = {f"cv_{name}": found.mean for name, found in evaluation.cross_validation.items()}
-    return folds | evaluation.test.as_metrics("test") | {"test_cost_per_1000": evaluation.cost}
+    found = folds | evaluation.test.as_metrics("test") | {"test_cost_per_1000": evaluation.cost}
+    if evaluation.events is not None:
+        events = asdict(evaluation.events)
+        found |= {f"test_events_{name}": v for name, v in events.items() if v is not None}
+    life = model.card["remaining_life"]
+    measured = {"rmse": life.get("rmse"), "coverage": life.get("coverage")}
+    return found | {f"test_remaining_{n}": v for n, v in measured.items() if v is not None}
 
 
 def _tags(model: TrainedModel) -> dict[str, str]:
