@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from presagio.errors import DataError
 from presagio.inference.conditions import Conditions, read_conditions
 from presagio.inference.imputation import Imputation, as_read, fit_imputation
 from presagio.inference.series import SeriesFeatures
@@ -98,6 +99,21 @@ def test_in_parts_as_at_once_whatever_the_order(rows: Rows, part: int) -> None:
     ]
     found = np.concatenate([np.empty((0, at_once.shape[1])), *parts])
     np.testing.assert_allclose(found, at_once, rtol=0, atol=1e-9)
+
+
+@given(_ROWS)
+def test_the_last_row_alone_is_that_of_all(rows: Rows) -> None:
+    inputs, units, times = _arrays(rows)
+    last = SeriesFeatures(_SPEC).expand(inputs, units, times, only_last=True)[-1:]
+    np.testing.assert_array_equal(last, SeriesFeatures(_SPEC).expand(inputs, units, times)[-1:])
+
+
+def test_more_units_than_can_be_remembered_are_refused() -> None:
+    features = SeriesFeatures(_SPEC, most_kept=10)
+    rows, times = np.ones((3, 2)), np.arange(3)
+    features.expand(rows, np.array(["x"] * 3, dtype=object), times)
+    with pytest.raises(DataError, match="divide the file by units"):
+        features.expand(rows, np.array(["z"] * 3, dtype=object), times)
 
 
 @given(_ROWS, st.data())

@@ -30,7 +30,7 @@ class LastKnown:
         self._places = [spec.input_names.index(name) for name in spec.carried_names]
         self._optional = [spec.input_names.index(name) for name in spec.optional_names]
         # Of each unit seen so far: its newest time, and what it had last.
-        self._units: NDArray[Any] = np.empty(0, dtype=object)
+        self._units: NDArray[Any] = np.empty(0, dtype=np.int64)
         self._times: NDArray[Any] = np.empty(0)
         self._values = np.empty((0, len(self._places)))
 
@@ -42,7 +42,8 @@ class LastKnown:
         rows
             Shape ``(n, k)``, the columns of ``spec.input_names``; NaN where a value is missing.
         units, times
-            Of which unit each row is, and when it was taken: shape ``(n,)``, times as numbers.
+            Of which unit each row is, as a number, and when it was taken: shape ``(n,)``, times
+            as numbers.
 
         Returns
         -------
@@ -53,6 +54,10 @@ class LastKnown:
         carried = np.hstack([rows, np.isnan(rows[:, self._optional])])
         if not len(rows):
             return carried
+        here = np.isin(self._units, units)
+        away = self._units[~here], self._times[~here], self._values[~here]
+        self._units, self._times = self._units[here], self._times[here]
+        self._values = self._values[here]
         before = len(self._units)
         units = np.concatenate([self._units, units])
         times = np.concatenate([self._times, times])
@@ -64,6 +69,9 @@ class LastKnown:
             source = np.maximum.accumulate(known)
             column[:] = np.where(found.in_time, column[source], column)
         self._remember(units, times, values, found)
+        self._units = np.concatenate([away[0], self._units])
+        self._times = np.concatenate([away[1], self._times])
+        self._values = np.concatenate([away[2], self._values])
         back = np.empty_like(values)
         back[found.order] = values
         carried[:, self._places] = back[before:]

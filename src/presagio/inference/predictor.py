@@ -23,6 +23,8 @@ from presagio.machine.spec import MachineSpec
 # Larger calls fall out of the processor's cache: 200,000 rows at once ran 7 times slower a row.
 _CHUNK_ROWS = 512
 _TOLERANCE = 1e-3
+# Of the units of one file so many values are kept for windows: 240 MB.
+_MOST_KEPT = 30_000_000
 _FALLBACK = "fallback"
 _SHOWN = 500
 _CONSTANTS_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -97,7 +99,7 @@ class Predictor:
 
     def histories(self) -> SeriesFeatures:
         """Return what makes inputs of readings that hang on those before them, as a new series."""
-        return SeriesFeatures(self.artifact.spec, self._conditions)
+        return SeriesFeatures(self.artifact.spec, self._conditions, _MOST_KEPT)
 
     def complete(self, inputs: ArrayLike) -> NDArray[np.float64]:
         """Put medians in the place of missing values, and flags beside the inputs.

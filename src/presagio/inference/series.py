@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.errors import DataError
 from presagio.inference.conditions import Conditions
 from presagio.inference.last_known import LastKnown
 from presagio.inference.unit_order import order_by_unit
@@ -32,17 +33,25 @@ class SeriesFeatures:
         The machine spec, with ``series_names``.
     conditions
         Where windows are by condition.
+    most_kept
+        How many values of all units may be kept; None: as many as there are.
     """
 
-    def __init__(self, spec: MachineSpec, conditions: Conditions | None = None) -> None:
+    def __init__(
+        self, spec: MachineSpec, conditions: Conditions | None = None,
+        most_kept: int | None = None,
+    ) -> None:  # fmt: skip
         self._spec = spec
+        self._codes: dict[Any, int] = {}
         self._optional = [spec.input_names.index(name) for name in spec.optional_names]
         self._last = LastKnown(spec) if spec.carried_names else None
         self._histories = None
         if spec.windows is not None:
-            self._histories = _Histories(spec, spec.windows, conditions)
+            self._histories = _Histories(spec, spec.windows, conditions, most_kept)
 
-    def expand(self, rows: Floats, units: NDArray[Any], times: NDArray[Any]) -> Floats:
+    def expand(
+        self, rows: Floats, units: NDArray[Any], times: NDArray[Any], *, only_last: bool = False
+    ) -> Floats:
         """Make a model's inputs.
 
         Parameters
@@ -51,12 +60,23 @@ class SeriesFeatures:
             Shape ``(n, k)``, the columns of ``spec.input_names``; NaN where a value is missing.
         units, times
             Of which unit each row is, and when it was taken: shape ``(n,)``, times as numbers.
+        only_last
+            Whether windows are wanted of the last row alone, which takes less time.
 
         Returns
         -------
         ndarray
             Shape ``(n, m)``, the columns of ``spec.model_inputs``; NaN where nothing is known.
+
+        Raises
+        ------
+        DataError
+            If so many units come that what has to be kept of them does not fit into memory.
         """
+        codes, known = np.empty(len(units), dtype=np.int64), self._codes
+        for i, unit in enumerate(units.tolist()):
+            codes[i] = known.setdefault(unit, len(known))
+        units = codes
         if self._last is not None:
             found = self._last.carry(rows, units, times)
         else:
@@ -64,7 +84,7 @@ class SeriesFeatures:
         windows = self._spec.windows
         if self._histories is None or windows is None:
             return found
-        parts = [found, self._histories.columns(found, units, times)]
+        parts = [found, self._histories.columns(found, units, times, only_last=only_last)]
         if windows.age:
             parts.append(times.astype(np.float64)[:, None])
         return np.hstack(parts)
@@ -76,19 +96,24 @@ class _Histories:
     def __init__(self, spec: MachineSpec, windows: Windows, conditions: Conditions | None) -> None:
         if windows.by_condition and conditions is None:
             raise ValueError("windows by condition need the conditions of a model")
-        self._windows, self._conditions = windows, conditions
+        self._windows, self._conditions, self._most_kept = windows, conditions, most_kept
         self._places = [spec.input_names.index(name) for name in spec.windowed_names]
         self._width = len(spec.window_columns)
         self._values = np.empty((0, len(self._places)))
-        self._units: NDArray[Any] = np.empty(0, dtype=object)
+        self._units: Positions = np.empty(0, dtype=np.int64)
         self._times: NDArray[Any] = np.empty(0)
         self._ordinals: Positions = np.empty(0, dtype=np.int64)
 
-    def columns(self, rows: Floats, units: NDArray[Any], times: NDArray[Any]) -> Floats:
+    def columns(
+        self, rows: Floats, units: Positions, times: NDArray[Any], *, only_last: bool
+    ) -> Floats:
         """Return the window columns of rows; NaN for one that comes after a later one."""
         found = np.full((len(rows), self._width), np.nan)
         if not len(rows):
             return found
+        here_now = np.isin(self._units, units)
+        away = self._kept(~here_now)
+        self._units, self._times, self._values, self._ordinals = self._kept(here_now)
         before = len(self._units)
         units, times = np.concatenate([self._units, units]), np.concatenate([self._times, times])
         here = rows[:, self._places]
@@ -105,6 +130,8 @@ class _Histories:
         start_of = np.repeat(starts, sizes)
         ordinals = _ordinals(known[kept], starts, sizes)
         series, new = values[kept], np.flatnonzero(kept >= before)
+        if only_last:
+            new = np.flatnonzero(kept == len(units) - 1)
         codes = np.repeat(np.arange(len(starts)), sizes)
         statistics = window_statistics(series, codes * _APART + ordinals, self._windows, new)
         if self._conditions is not None:
@@ -116,9 +143,25 @@ class _Histories:
         newest = ordinals[start_of + np.repeat(sizes, sizes) - 1]
         needed = ordinals > newest - self._windows.longest + 1
         needed |= (ordinals < self._windows.first) | (ordinals == newest)
-        self._units, self._times = units[kept[needed]], times[kept[needed]]
-        self._values, self._ordinals = series[needed], ordinals[needed]
+        self._remember(
+            away, units[kept[needed]], times[kept[needed]], series[needed], ordinals[needed]
+        )
         return found
+
+    def _kept(self, mask: NDArray[np.bool_]) -> tuple[Positions, NDArray[Any], Floats, Positions]:
+        """Return what is kept of some rows."""
+        return self._units[mask], self._times[mask], self._values[mask], self._ordinals[mask]
+
+    def _remember(
+        self, others: tuple[Positions, NDArray[Any], Floats, Positions], *newest: NDArray[Any]
+    ) -> None:
+        parts = [np.concatenate(pair) for pair in zip(others, newest, strict=True)]
+        self._units, self._times, self._values, self._ordinals = parts
+        if self._most_kept is not None and self._values.size > self._most_kept:
+            raise DataError(
+                f"{len(np.unique(self._units)):,} units have more readings to remember for windows "
+                "than fit into memory; divide the file by units"
+            )
 
     def _change(
         self, series: Floats, ordinals: Positions, start_of: Positions, new: Positions,

@@ -32,7 +32,7 @@ from presagio.serving.http.openapi import schema_reference
 from presagio.serving.http.problems import invalid, problems, shown
 from presagio.serving.logs import request_id
 from presagio.serving.routes.requests import PredictRequest
-from presagio.serving.routes.series import SentReading, largest_changes, read_sent
+from presagio.serving.routes.series import SentReading, largest_changes, read_sent, rehearse_times
 from presagio.settings import Settings
 
 _BOOLEANS = {"true": True, "false": False}
@@ -175,6 +175,8 @@ class Predictions:
 
     def rehearse(self) -> None:
         """Do what a request has done, once, and neither count nor keep it: first times are slow."""
+        if self._spec.has_history:
+            rehearse_times(self._spec)
         example = {"request_id": 0, "features": dict(self._spec.example)}
         read = self._wanted.model_validate_json(json.dumps(example))
         served = self._champion.served
