@@ -93,7 +93,10 @@ class SeriesFeatures:
 class _Histories:
     """The rows of each unit that windows may still need: its newest ones, and its first ones."""
 
-    def __init__(self, spec: MachineSpec, windows: Windows, conditions: Conditions | None) -> None:
+    def __init__(
+        self, spec: MachineSpec, windows: Windows, conditions: Conditions | None,
+        most_kept: int | None,
+    ) -> None:  # fmt: skip
         if windows.by_condition and conditions is None:
             raise ValueError("windows by condition need the conditions of a model")
         self._windows, self._conditions, self._most_kept = windows, conditions, most_kept
