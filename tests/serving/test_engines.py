@@ -189,7 +189,10 @@ def test_the_document_says_what_is_taken_and_its_example_is(client: httpx.Client
 def test_many_units_of_a_file_have_their_own_histories(client: httpx.Client) -> None:
     units = engine_rows(3, seed=9)
     mixed = units.sort("cycle", maintain_order=True)
-    whole = _of_file(client, mixed)["score"].to_numpy()
+    answer = _of_file(client, mixed)
+    whole = answer["score"].to_numpy()
+    assert answer["unit"].cast(pl.String).to_list() == mixed["unit"].to_list()
+    assert answer["time"].to_list() == mixed["cycle"].to_list()
     for unit in ("1", "2", "3"):
         alone = _of_file(client, units.filter(pl.col("unit") == unit))["score"].to_numpy()
         np.testing.assert_allclose(whole[(mixed["unit"] == unit).to_numpy()], alone, atol=1e-9)

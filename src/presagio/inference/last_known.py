@@ -55,7 +55,7 @@ class LastKnown:
         if not len(rows):
             return carried
         here = np.isin(self._units, units)
-        away = self._units[~here], self._times[~here], self._values[~here]
+        others = self._units[~here], self._times[~here], self._values[~here]
         self._units, self._times = self._units[here], self._times[here]
         self._values = self._values[here]
         before = len(self._units)
@@ -69,9 +69,9 @@ class LastKnown:
             source = np.maximum.accumulate(known)
             column[:] = np.where(found.in_time, column[source], column)
         self._remember(units, times, values, found)
-        self._units = np.concatenate([away[0], self._units])
-        self._times = np.concatenate([away[1], self._times])
-        self._values = np.concatenate([away[2], self._values])
+        self._units = np.concatenate([others[0], self._units])
+        self._times = np.concatenate([others[1], self._times])
+        self._values = np.concatenate([others[2], self._values])
         back = np.empty_like(values)
         back[found.order] = values
         carried[:, self._places] = back[before:]

@@ -115,7 +115,7 @@ class _Histories:
         if not len(rows):
             return found
         here_now = np.isin(self._units, units)
-        away = self._kept(~here_now)
+        others = self._kept(~here_now)
         self._units, self._times, self._values, self._ordinals = self._kept(here_now)
         before = len(self._units)
         units, times = np.concatenate([self._units, units]), np.concatenate([self._times, times])
@@ -147,7 +147,7 @@ class _Histories:
         needed = ordinals > newest - self._windows.longest + 1
         needed |= (ordinals < self._windows.first) | (ordinals == newest)
         self._remember(
-            away, units[kept[needed]], times[kept[needed]], series[needed], ordinals[needed]
+            others, units[kept[needed]], times[kept[needed]], series[needed], ordinals[needed]
         )
         return found
 

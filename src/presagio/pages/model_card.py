@@ -25,6 +25,8 @@ _COSTS = {
 }  # fmt: skip
 _THIRD_PARTY = {"origin": "Origin", "run_by": "Run by", "sha256": "SHA-256"}
 _SHAPES = {"per_mode": "one SVM detector per failure mode", "single": "one SVM for all failures"}
+# So many inputs of a detector are named.
+_MOST_COLUMNS = 30
 
 
 def _section(title: str, *parts: str) -> str:
@@ -43,12 +45,22 @@ def _lead(card: Card) -> str:
     found, missed = test.get("true_positives"), test.get("false_negatives")
     if shape is None or not (is_number(found) and is_number(missed)):
         return ""
+    horizon = mapping(card, "horizon")
+    ahead = f"{words(horizon.get('within'))} {horizon.get('unit', '')}".strip()
+    failures = f"readings within {ahead} of a failure" if horizon else "failures"
     return (
         f'<p class="lead">{text(shape[0].upper() + shape[1:])}, trained on '
         f"{number(data.get('train_rows')).text} readings. Of the {number(found + missed).text} "
-        f"failures among {number(data.get('test_rows')).text} held-out readings it finds "
+        f"{text(failures)} among {number(data.get('test_rows')).text} held-out readings it finds "
         f"{number(found).text}, with {number(test.get('false_positives')).text} false alarms.</p>"
     )
+
+
+def _columns(names: object) -> str:
+    """Return the names of columns, of many the first ones."""
+    if not isinstance(names, list) or len(names) <= _MOST_COLUMNS:
+        return words(names)
+    return f"{words(names[:_MOST_COLUMNS])} and {len(names) - _MOST_COLUMNS} more"
 
 
 def _detectors(card: Card) -> str:
@@ -63,7 +75,7 @@ def _detectors(card: Card) -> str:
         moved = "kept" if detector.get("keeps_its_boundary") else "moved by the threshold"
         rows.append([
             str(modes.get(label, label)), str(detector.get("features")),
-            words(detector.get("columns")), kernel, words(parameters), moved,
+            _columns(detector.get("columns")), kernel, words(parameters), moved,
         ])  # fmt: skip
     titles = ("Detector", "Feature set", "Inputs", "Kernel", "Parameters", "Boundary")
     return table(titles, rows) if rows else ""
@@ -137,6 +149,12 @@ def _confusion(test: Card) -> str:
     return table(("Readings by outcome", "Alarm", "No alarm"), rows)
 
 
+def _of(confirm: object) -> str:
+    if not isinstance(confirm, list) or len(confirm) != 2:  # noqa: PLR2004
+        return words(confirm)
+    return f"{words(confirm[0])} of {words(confirm[1])}"
+
+
 def _foreseen(card: Card) -> str:
     horizon = mapping(card, "horizon")
     if not horizon:
@@ -156,7 +174,7 @@ def _foreseen(card: Card) -> str:
     ]  # fmt: skip
     shown = [
         ("Horizon", f"{words(horizon.get('within'))} {unit}"),
-        ("Readings that have to say so", words(horizon.get("confirm"))),
+        ("Newest readings that have to say so", _of(horizon.get("confirm"))),
         ("Readings left out as censored", words(horizon.get("censored_rows"))),
     ]  # fmt: skip
     if life := mapping(card, "remaining_life"):

@@ -34,6 +34,14 @@ class PredictResponse(BaseModel):
             "the spec wants that and its readings, or a file with unit and time, were sent."
         ),
     ] = []
+    diagnosis: Annotated[
+        "AlarmDiagnosis | None", Field(description="For an alarm, and with `?explain=true`.")
+    ] = None
+
+
+class ForeseenResponse(PredictResponse):
+    """What the model says of one reading of a machine whose failures are foreseen."""
+
     horizon: Annotated[
         float | str | None,
         Field(description="How far ahead a failure is expected, where the label has a horizon."),
@@ -49,9 +57,6 @@ class PredictResponse(BaseModel):
     complete: Annotated[
         bool | None,
         Field(description="Whether they were as many as a whole window has."),
-    ] = None
-    diagnosis: Annotated[
-        "AlarmDiagnosis | None", Field(description="For an alarm, and with `?explain=true`.")
     ] = None
 
 

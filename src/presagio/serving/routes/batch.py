@@ -182,6 +182,12 @@ _ROW = {
     "type": "object",
     "properties": {
         "row": {"type": "integer", "description": "Place in the file, from 0."},
+        "unit": {
+            "type": ["string", "null"],
+            "description": "Of which unit the row is, and `time` when it was, where a row's answer "
+            "hangs on those before it.",
+        },
+        "time": {"type": ["string", "number", "null"]},
         "label": {"type": ["boolean", "null"]},
         "probability": {"type": ["number", "null"]},
         "score": {"type": ["number", "null"]},

@@ -140,13 +140,18 @@ class FileScorer:
             fault, reason = pl.read_ipc_stream(tables["faults"]).select("fault", "reason")
             good = fault.is_null()
         inputs = np.frombuffer(part.blocks[0], np.float64).reshape(-1, len(self.spec.input_names))
-        expanded = None
+        expanded, series = None, dict[str, pl.Series]()
         if histories is not None and "series" in tables:
             unit, time = pl.read_ipc_stream(tables["series"]).select("unit", "time")
+            shown = time
+            if isinstance(time.dtype, pl.Datetime):
+                shown = time.dt.to_string("%Y-%m-%dT%H:%M:%S%.fZ")
+            series = {"unit": _at_good(unit, good), "time": _at_good(shown, good)}
             expanded = histories.expand(inputs, unit.to_numpy(), time_numbers(time))
         scores = as_frame(self.books.score(self.served, inputs, expanded))
         columns = {
             "row": pl.arange(first, first + rows, eager=True),
+            **series,
             **{name: _at_good(scores[name], good) for name in scores.columns},
             **self._remaining(inputs if expanded is None else expanded, good),
             **self._imputed(inputs, expanded, good),

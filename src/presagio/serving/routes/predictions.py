@@ -24,6 +24,7 @@ from presagio.serving.http.answers import (
     AlarmDiagnosis,
     ClearingChange,
     FieldFault,
+    ForeseenResponse,
     LimitDistance,
     PredictResponse,
 )
@@ -209,8 +210,9 @@ def predict_router(spec: MachineSpec, predictions: Predictions) -> APIRouter:
             }
         },
     }
+    foreseen = spec.has_history or spec.label.horizon is not None
     answers: dict[int | str, dict[str, Any]] = {
-        HTTPStatus.OK.value: {"model": PredictResponse},
+        HTTPStatus.OK.value: {"model": ForeseenResponse if foreseen else PredictResponse},
         **problems(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
