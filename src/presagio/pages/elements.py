@@ -110,6 +110,12 @@ def fields(values: Sequence[tuple[str, object]]) -> str:
     return f'<table class="fields"><tbody>{rows}</tbody></table>'
 
 
+def section(title: str, *parts: str) -> str:
+    """Return a section of a page; nothing where it has no parts."""
+    body = "".join(parts)
+    return f"<h2>{text(title)}</h2>{body}" if body else ""
+
+
 def page(title: str, body: str) -> str:
     """Return a whole page; ``body`` is HTML, ``title`` is text."""
     name = text(title)

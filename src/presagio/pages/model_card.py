@@ -7,7 +7,8 @@ version or from somebody else: what is missing or of another kind is left out, a
 from collections.abc import Mapping, Sequence
 
 from presagio.pages.charts import curve
-from presagio.pages.elements import Cell, Number, fields, page, table, text
+from presagio.pages.elements import Cell, Number, fields, page, section, table, text
+from presagio.pages.foreseen import foreseen
 from presagio.pages.values import ABSENT, Card, is_number, mapping, number, points, words
 
 _METRICS = {
@@ -27,11 +28,6 @@ _THIRD_PARTY = {"origin": "Origin", "run_by": "Run by", "sha256": "SHA-256"}
 _SHAPES = {"per_mode": "one SVM detector per failure mode", "single": "one SVM for all failures"}
 # So many inputs of a detector are named.
 _MOST_COLUMNS = 30
-
-
-def _section(title: str, *parts: str) -> str:
-    body = "".join(parts)
-    return f"<h2>{text(title)}</h2>{body}" if body else ""
 
 
 def card_title(card: Card) -> str:
@@ -88,7 +84,7 @@ def _model(card: Card) -> str:
         "threshold_rule": "Threshold chosen by", "seed": "Seed",
     }  # fmt: skip
     shown = [(title, words(model[name])) for name, title in named.items() if name in model]
-    return _section("The model", _detectors(card), fields(shown) if shown else "")
+    return section("The model", _detectors(card), fields(shown) if shown else "")
 
 
 def _comparison(card: Card) -> str:
@@ -112,7 +108,7 @@ def _comparison(card: Card) -> str:
         [name, *(number(metrics.get(metric)) for metric in _METRICS), number(paid, 1)]
         for name, metrics, paid in models
     ]
-    return _section(
+    return section(
         "Performance on the held-out test set",
         table(("", *_METRICS.values(), "Cost per 1,000 readings"), rows, first=True),
         _intervals(card),
@@ -149,48 +145,6 @@ def _confusion(test: Card) -> str:
     return table(("Readings by outcome", "Alarm", "No alarm"), rows)
 
 
-def _of(confirm: object) -> str:
-    if not isinstance(confirm, list) or len(confirm) != 2:  # noqa: PLR2004
-        return words(confirm)
-    return f"{words(confirm[0])} of {words(confirm[1])}"
-
-
-def _foreseen(card: Card) -> str:
-    horizon = mapping(card, "horizon")
-    if not horizon:
-        return ""
-    unit = str(horizon.get("unit", ""))
-    titles = {
-        "failures": "Failures", "caught": "Caught", "too_early": "Alarm too early",
-        "missed": "Missed", "lead_p10": f"Lead time p10 [{unit}]",
-        "lead_p50": f"p50 [{unit}]", "lead_p90": f"p90 [{unit}]", "false_alarms": "False alarms",
-        "false_alarms_per_1000": f"per 1,000 {unit}", "rises_per_life": "Alarms a life",
-    }  # fmt: skip
-    parts = {"test": "Held-out test set", "out_of_fold": "Training part, out of fold"}
-    events = mapping(horizon, "events")
-    rows: list[list[Cell]] = [
-        [title, *(number(found.get(name), 1) for name in titles)]
-        for part, title in parts.items() if (found := mapping(events, part))
-    ]  # fmt: skip
-    shown = [
-        ("Horizon", f"{words(horizon.get('within'))} {unit}"),
-        ("Newest readings that have to say so", _of(horizon.get("confirm"))),
-        ("Readings left out as censored", words(horizon.get("censored_rows"))),
-    ]  # fmt: skip
-    if life := mapping(card, "remaining_life"):
-        shown.append(
-            (
-                f"Remaining life up to {words(life.get('most'))}: RMSE, held-out units",
-                number(life.get("rmse"), 1).text,
-            )
-        )
-        shown.append((f"Its interval holds {words(life.get('coverage_wanted'))} of units: measured",
-                      number(life.get("coverage"), 2).text))  # fmt: skip
-    return _section(
-        "Failures foreseen", fields(shown), table(("", *titles.values()), rows) if rows else ""
-    )
-
-
 def _curves(card: Card) -> str:
     curves, test = mapping(card, "curves"), mapping(card, "test")
     recall, precision = test.get("recall"), test.get("precision")
@@ -207,7 +161,7 @@ def _curves(card: Card) -> str:
     ):  # fmt: skip
         if found := points(curves.get(name)):
             drawn.append(f"<figure><h3>{text(title)}</h3>{curve(found, **shown)}</figure>")
-    return _section("Curves", f'<div class="charts">{"".join(drawn)}</div>') if drawn else ""
+    return section("Curves", f'<div class="charts">{"".join(drawn)}</div>') if drawn else ""
 
 
 def _groups(card: Card) -> str:
@@ -224,7 +178,7 @@ def _groups(card: Card) -> str:
         for name, found in mapping(card, "test_by_category").items() if isinstance(found, Mapping)
     ]  # fmt: skip
     titles = ("Failure mode", "Failures", "Found", "Named rightly")
-    return _section(
+    return section(
         "Held-out test set by group",
         table(titles, by_mode) if by_mode else "",
         table(("Category", *_METRICS.values()), by_category) if by_category else "",
@@ -255,7 +209,7 @@ def _data(card: Card) -> str:
     header = ("Missing", "Share of the rows", "Median that stands in", "Last of the unit instead")
     gaps = table(header, missing) if missing else ""
     costs = [(t, words(mapping(card, "costs").get(n))) for n, t in _COSTS.items()]
-    return _section("Data", fields(shown) if shown else "", gaps) + _section(
+    return section("Data", fields(shown) if shown else "", gaps) + section(
         "Costs that the threshold minimizes", fields(costs) if mapping(card, "costs") else ""
     )
 
@@ -264,7 +218,7 @@ def _warnings(card: Card) -> str:
     found = card.get("warnings")
     items = found if isinstance(found, Sequence) and not isinstance(found, str) else ()
     bullets = "".join(f"<li>{text(item)}</li>" for item in items)
-    return _section("Warnings", f"<ul>{bullets}</ul>" if bullets else "")
+    return section("Warnings", f"<ul>{bullets}</ul>" if bullets else "")
 
 
 def _search(card: Card) -> str:
@@ -277,7 +231,7 @@ def _search(card: Card) -> str:
     titles = ("Shape", "Cost per 1,000 readings", "F1", "Average precision")
     count = search.get("candidates")
     lead = f"<p>{number(count).text} candidates, compared by cross-validation.</p>" if count else ""
-    return _section("Search", lead, table(titles, shapes) if shapes else "")
+    return section("Search", lead, table(titles, shapes) if shapes else "")
 
 
 def _end(card: Card) -> str:
@@ -287,9 +241,9 @@ def _end(card: Card) -> str:
     versions = [(str(name), version) for name, version in mapping(card, "versions").items()]
     again = card.get("reproduce")
     return (
-        _section("Limits", f"<ul>{bullets}</ul>" if bullets else "")
-        + _section("Reproduce", f"<pre>{text(again)}</pre>" if again else "")
-        + _section("Versions", fields(versions) if versions else "")
+        section("Limits", f"<ul>{bullets}</ul>" if bullets else "")
+        + section("Reproduce", f"<pre>{text(again)}</pre>" if again else "")
+        + section("Versions", fields(versions) if versions else "")
     )
 
 
@@ -304,7 +258,7 @@ def card_page(card: Card) -> str:
     origin = [(title, card[name]) for name, title in _THIRD_PARTY.items() if name in card]
     parts = (
         _lead(card), _warnings(card), fields(origin) if origin else "", _model(card),
-        _comparison(card), _foreseen(card), _curves(card), _groups(card), _data(card),
+        _comparison(card), foreseen(card), _curves(card), _groups(card), _data(card),
         _search(card), _end(card),
     )  # fmt: skip
     return page(card_title(card), "".join(parts))

@@ -121,7 +121,7 @@ def train_model(
     result = search(
         spec, train, divided_by=by, grid=grid, method=method, seed=seed, progress=searched
     )
-    remaining = search_remaining(spec, train, divided_by=by, day=spec.day, seed=seed)
+    remaining = search_remaining(spec, train, divided_by=by, grid=grid, seed=seed)
     prediction = predict(result.alarm, test)
     evaluation = evaluate_model(
         spec, train, test, result, prediction, divided_by=by, seed=seed, progress=evaluated

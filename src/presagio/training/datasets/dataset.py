@@ -185,18 +185,7 @@ class DatasetBuilder:
             censored, target = len(target) - len(known), labelled.target[known]
             inputs = take_rows(inputs, known)
             series = {name: values[known] for name, values in series.items()}
-        failures = int(target.sum())
-        if not _FEWEST_FAILURES <= failures < len(target):
-            raise DataError(
-                f"{source} has {failures} failures in {len(target)} rows; at least "
-                f"{_FEWEST_FAILURES} failures, and rows without one, are needed"
-            )
-        # Learned are the modes of which it is known for nearly every failure whether it was one.
-        learned = [m.name for m in self._spec.modes
-                   if self._unknown[m.name] <= _UNKNOWN_MODES * failures]  # fmt: skip
-        labels = {self._spec.target.name: target}
-        for name in learned:
-            labels[name] = np.concatenate([modes[name] for modes in self._modes])
+        labels = self._all_labels(source, target)
         # Labels last: the same rows in other batches are the same data.
         for name, values in labels.items():
             self._digest.update(name.encode() + values.tobytes())
@@ -215,6 +204,22 @@ class DatasetBuilder:
             self._gap(division),
             self._expander(whole, labelled) if by_condition else None,
         )
+
+    def _all_labels(self, source: str, target: Bools) -> dict[str, Bools]:
+        """Return the target, and the modes that can be learned; refuse too few failures."""
+        failures = int(target.sum())
+        if not _FEWEST_FAILURES <= failures < len(target):
+            raise DataError(
+                f"{source} has {failures} failures in {len(target)} rows; at least "
+                f"{_FEWEST_FAILURES} failures, and rows without one, are needed"
+            )
+        # Learned are the modes of which it is known for nearly every failure whether it was one.
+        learned = [m.name for m in self._spec.modes
+                   if self._unknown[m.name] <= _UNKNOWN_MODES * failures]  # fmt: skip
+        labels = {self._spec.target.name: target}
+        for name in learned:
+            labels[name] = np.concatenate([modes[name] for modes in self._modes])
+        return labels
 
     def _gap(self, division: tuple[str, str] | None) -> float:
         """Return the horizon where rows are divided by the time that it is of."""

@@ -36,6 +36,9 @@ WINDOW_GRID: Grid = (
     {"kernel": ["rbf"], "C": [1.0, 10.0, 100.0], PER_COLUMN: [0.1, 0.3, 1.0]},
 )
 SMALL_WINDOW_GRID: Grid = ({"kernel": ["rbf"], "C": [10.0], PER_COLUMN: [0.2]},)
+# For the time that a unit has left.
+REMAINING_GRID: Grid = ({"C": [30.0, 300.0], PER_COLUMN: [0.1, 0.3]},)
+SMALL_REMAINING_GRID: Grid = ({"C": [300.0], PER_COLUMN: [0.3]},)
 GRIDS: Mapping[GridName, Grid] = {"full": DEFAULT_GRID, "small": SMALL_GRID}
 
 
@@ -56,6 +59,11 @@ def grid_of(features: FeatureSet, grid: Grid) -> Grid:
     if features.name != WINDOWS:
         return grid
     return SMALL_WINDOW_GRID if grid == SMALL_GRID else WINDOW_GRID
+
+
+def remaining_grid(grid: Grid) -> Grid:
+    """Return what is tried for the time left where detectors are searched by a grid."""
+    return SMALL_REMAINING_GRID if grid == SMALL_GRID else REMAINING_GRID
 
 
 def grid_name(grid: Grid) -> str:

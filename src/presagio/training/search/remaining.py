@@ -16,14 +16,17 @@ from presagio.training.datasets.dataset import Floats
 from presagio.training.datasets.splitting import Folds, Part, make_folds
 from presagio.training.detectors.features import FeatureSet, FeatureTable, widest_features
 from presagio.training.detectors.remaining import RemainingSVR
+from presagio.training.search.grids import (
+    DEFAULT_GRID,
+    Grid,
+    parameter_points,
+    remaining_grid,
+)
 from presagio.training.search.parallel import one_thread_a_fit
 
 # An exact regression takes time that grows with the square of its rows, and an answer time that
 # grows with its support vectors; more rows than these made no smaller error.
 _MOST_ROWS = 8_000
-# Costs, and widths of the kernel for one column.
-_COSTS = (30.0, 300.0)
-_WIDTHS = (0.1, 0.3)
 # Errors are taken apart by what was predicted, up to these shares of the most.
 _LEVELS = (0.25, 0.5, 0.75)
 
@@ -106,7 +109,12 @@ def unit_quantile(errors: Floats, units: NDArray[np.generic], coverage: float) -
 
 
 def search_remaining(
-    spec: MachineSpec, part: Part, *, divided_by: str | None, day: float, seed: int = 0
+    spec: MachineSpec,
+    part: Part,
+    *,
+    divided_by: str | None,
+    grid: Grid = DEFAULT_GRID,
+    seed: int = 0,
 ) -> RemainingModel | None:
     """Choose and train the regression of the time left, where the machine spec wants one.
 
@@ -118,8 +126,8 @@ def search_remaining(
         The training part, complete.
     divided_by
         How it is divided into folds.
-    day
-        The unit that times left are told in, in the unit of the times.
+    grid
+        Of the detectors; a small one makes a small search here too.
     seed
         Of samples and folds.
 
@@ -129,16 +137,14 @@ def search_remaining(
         None where the spec wants none, or no life ended with a failure.
     """
     life = spec.remaining_life
-    some = _usable(part, seed)
-    if life is None or some.series is None or not len(some):
+    some = None if life is None else _usable(part, seed)
+    if life is None or some is None or some.series is None or not len(some):
         return None
-    most, features = life.longest / day, widest_features(spec)
-    table, left = FeatureTable(spec, some.inputs), some.series.left / day
+    most, features = life.longest / spec.day, widest_features(spec)
+    table, left = FeatureTable(spec, some.inputs), some.series.left / spec.day
     folds = make_folds(some, divided_by, seed=seed)
-    tried = [
-        RemainingSVR(most, cost, width / len(features.columns))
-        for cost in _COSTS for width in _WIDTHS
-    ]  # fmt: skip
+    points = parameter_points(remaining_grid(grid), len(features.columns))
+    tried = [RemainingSVR(most, **point) for point in points]
     with one_thread_a_fit():
         predicted: list[Floats] = joblib.Parallel()(
             joblib.delayed(_out_of_fold)(table, features, left, folds, one) for one in tried
