@@ -194,7 +194,11 @@ def test_every_worker_knows_a_fleet_when_it_was_added_and_none_when_it_was_remov
         path = f"{api.url}/fleets/{name}/model"
         return {httpx.get(path, headers=api.headers).status_code for _ in range(40)}
 
-    assert statuses() == {404}
+    # A worker that has just begun says that it does not know which fleets there are.
+    deadline = time.monotonic() + 30
+    while (known := statuses()) != {404} and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert known == {404}
     added = httpx.post(f"{api.url}/fleets", headers=api.headers, content=spec, timeout=30)
     assert added.status_code == 201, added.text
     # It has no model yet.
