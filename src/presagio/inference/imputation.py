@@ -62,8 +62,7 @@ class Imputation:
         ndarray
             Shape ``(n, m)``, the columns of ``spec.model_inputs``, without gaps.
         """
-        width = len(self.spec.model_inputs)
-        if rows.shape[1] == width:
+        if rows.shape[1] == len(self.spec.model_inputs):
             if not (self._places or self.spec.window_names) or not np.isnan(rows).any():
                 return rows
             filled = rows.copy()
@@ -75,10 +74,7 @@ class Imputation:
             filled = features.expand(rows, np.arange(len(rows)), np.zeros(len(rows)))
             filled[:, [i for i, n in enumerate(self.spec.model_inputs) if n == AGE]] = np.nan
         else:
-            filled = np.full((len(rows), width), np.nan)
-            filled[:, : rows.shape[1]] = rows
-            flags = slice(rows.shape[1], rows.shape[1] + len(self._places))
-            filled[:, flags] = np.isnan(rows[:, self._places])
+            filled = np.hstack([rows, np.isnan(rows[:, self._places])])
         gaps = np.isnan(filled[:, self._places])
         filled[:, self._places] = np.where(gaps, self._values, filled[:, self._places])
         return self._with_windows(filled) if self.spec.window_names else filled

@@ -69,8 +69,10 @@ class SeriesTally:
         if unit is None or time is None or rows.is_empty():
             return
         series = rows.select(unit=unit.name, time=time.name)
+        # Of the chunk's units only: a file may have as many as rows.
+        units = series["unit"].unique().to_list()
         so_far = pl.DataFrame(
-            {"unit": list(self.newest), "so_far": list(self.newest.values())},
+            {"unit": units, "so_far": [self.newest.get(name) for name in units]},
             schema={"unit": pl.String, "so_far": series.schema["time"]},
         )
         joined = series.join(so_far, on="unit", how="left", maintain_order="left")

@@ -122,6 +122,11 @@ class SpecColumns(SpecTable):
         return 1.0 if self.time is None or self.time.is_counter else 86_400 * MICROSECONDS
 
     @property
+    def day_name(self) -> str:
+        """What that unit is called: as the time that counts, or days."""
+        return "days" if self.time is None or not self.time.is_counter else self.time.name
+
+    @property
     def is_series(self) -> bool:
         """Whether each reading is of a unit and of a time, so that there is one of both."""
         return self.unit is not None and self.time is not None

@@ -90,12 +90,12 @@ def _remaining(spec: MachineSpec, split: Split, remaining: RemainingModel | None
 
 def _horizon(spec: MachineSpec, evaluation: Evaluation, dataset: Dataset) -> dict[str, Any]:
     """Say what is foreseen, and how alarms do by failures; empty of a label without a horizon."""
-    if spec.label.horizon is None or spec.time is None:
+    if spec.label.horizon is None:
         return {}
     found = {"test": evaluation.events, "out_of_fold": evaluation.events_out_of_fold}
     return {
         "within": spec.label.within,
-        "unit": spec.time.name if spec.time.is_counter else "days",
+        "unit": spec.day_name,
         "confirm": list(spec.alarm.confirm),
         "censored_rows": dataset.censored,
         "events": {name: asdict(metrics) for name, metrics in found.items() if metrics},

@@ -8,7 +8,6 @@ from presagio.inference.alarm_modes import name_modes
 from presagio.inference.imputation import input_columns
 from presagio.inference.measures import total_cost
 from presagio.inference.predictor import Prediction
-from presagio.machine.learning import MICROSECONDS
 from presagio.machine.limits import rows_by_category
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.splitting import Part, make_folds, repeats
@@ -32,8 +31,6 @@ from presagio.training.search.parallel import one_thread_a_fit
 from presagio.training.search.search import SearchResult
 
 _PER = 1000
-# In microseconds, as times are compared.
-_DAY = 86_400 * MICROSECONDS
 # How often the training part is divided into folds to evaluate the choice, where rows are few.
 REPEATS = 2
 
@@ -165,11 +162,10 @@ def evaluate_model(
 
 
 def _events(spec: MachineSpec, part: Part, label: Bools) -> EventMetrics | None:
-    horizon, time = spec.label.horizon, spec.time
-    if part.series is None or horizon is None or time is None:
+    horizon = spec.label.horizon
+    if part.series is None or horizon is None:
         return None
-    day = 1.0 if time.is_counter else _DAY
-    return evaluate_events(part.series, label, spec.alarm, horizon=horizon, day=day)
+    return evaluate_events(part.series, label, spec.alarm, horizon=horizon, day=spec.day)
 
 
 def _out_of_fold(spec: MachineSpec, train: Part, alarm: FailureAlarm) -> EventMetrics | None:

@@ -12,11 +12,11 @@ from presagio.training.search.remaining import RemainingModel
 
 def remaining_table(spec: MachineSpec, remaining: RemainingModel | None) -> RemainingTable | None:
     """Return what a manifest says of the time left."""
-    rule, time = spec.remaining_life, spec.time
-    if remaining is None or rule is None or time is None:
+    rule = spec.remaining_life
+    if remaining is None or rule is None:
         return None
     return RemainingTable(
-        most=remaining.regression.most, unit=time.name if time.is_counter else "days",
+        most=remaining.regression.most, unit=spec.day_name,
         coverage=rule.coverage, levels=remaining.levels, widths=remaining.widths,
     )  # fmt: skip
 
