@@ -87,10 +87,10 @@ _FORMS = """
   verify`, `ingest release`, `token`, `down`, `card`, `feedback FILE`, `data fetch`, `data
   generate`, `account add`, `account remove`, `export-fallback`). A command about a list prints
   one object a line (NDJSON), and nothing for an empty list (`receipts`, `models`, `models
-  --history`, `feedback`, `account list`, `ingest upload`, `ingest check`, `ingest sweep`). Names
-  are in snake case, times in UTC as ISO 8601, what is absent or no number is `null`. With `train
-  --json` and `export-fallback --json` each fit is an object with `done` and `total` on standard
-  error.
+  --history`, `feedback`, `events`, `account list`, `ingest upload`, `ingest check`, `ingest
+  sweep`). Names are in snake case, times in UTC as ISO 8601, what is absent or no number is `null`.
+  With `train --json` and `export-fallback --json` each fit is an object with `done` and `total` on
+  standard error.
 - Messages about errors, and hints where a list is empty, are text on standard error in every form.
 """
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score
 
-from presagio.errors import InvalidSpecError
+from presagio.errors import DataError, InvalidSpecError
 from presagio.inference.predictor import load_predictor
 from presagio.inference.rehearsal import rehearse
 from presagio.ingest.checking import check_file
@@ -25,6 +25,7 @@ from presagio.training.export.report import write_tables
 from presagio.training.search.grids import SMALL_GRID
 from presagio.training.train import TrainedModel, train_model
 from tests.engines import ENGINES, engine_rows, engines, turbofan
+from tests.motors import MOTORS
 
 _TEXT = ENGINES.read_text(encoding="utf-8")
 
@@ -250,3 +251,31 @@ def test_real_engines_are_foreseen(tmp_path: Path) -> None:
     life = predictor.remaining_life(inputs)
     assert life is not None
     assert np.sqrt(np.mean((life.value - last["rul"].to_numpy()) ** 2)) < 13
+
+
+def test_a_log_of_failures_labels_as_the_last_rows_do(
+    tmp_path: Path, rows: pl.DataFrame, dataset: Dataset
+) -> None:
+    spec = _with('source = "last_row"', 'source = "log"')
+    readings, log = tmp_path / "readings.csv", tmp_path / "events.csv"
+    readings.write_bytes(engine_rows(15).write_csv().encode())
+    failures = rows.group_by("unit").agg(pl.col("cycle").max()).with_columns(kind=pl.lit("failure"))
+    stranger = pl.DataFrame({"unit": ["99"], "cycle": [5.0], "kind": ["repair"]})
+    pl.concat([failures, stranger]).write_csv(log)
+    found = read_labelled_csv(readings, spec, events=log)
+    np.testing.assert_array_equal(found.target, dataset.target)
+    np.testing.assert_array_equal(found.inputs, dataset.inputs)
+    assert found.sha256 != dataset.sha256
+    assert found.events["failures"] == 15
+    assert found.events["of_unknown_units"] == 1
+    # Of units that no log tells of, nobody knows when they fail.
+    with pytest.raises(DataError, match="0 failures"):
+        read_labelled_csv(readings, spec)
+
+
+def test_units_and_times_are_no_columns_of_a_log() -> None:
+    with pytest.raises(InvalidSpecError, match="kind is a column of the log of events"):
+        _with('name = "cycle"', 'name = "kind"')
+    text = MOTORS.read_text(encoding="utf-8") + '\n[events]\nsource = "log"\n'
+    with pytest.raises(InvalidSpecError, match="failures of a log need"):
+        parse_spec(text.encode(), "motors.toml")

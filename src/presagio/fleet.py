@@ -9,8 +9,8 @@ from presagio.errors import InvalidSpecError, NotFoundError
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.settings import Settings
 
-# What lies below `incoming/feedback/` are outcomes of the default fleet.
-_TAKEN = frozenset({"feedback"})
+# What lies below `incoming/feedback/` and `incoming/events/` is the default fleet's.
+_TAKEN = frozenset({"feedback", "events"})
 _LONGEST_NAME = 64
 # Bytes of a spec that is added to a running deployment.
 LARGEST_SPEC = 512 << 10

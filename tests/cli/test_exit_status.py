@@ -26,6 +26,7 @@ from presagio.storage.fleets import find_fleet
 from presagio.storage.objects import open_store
 from tests.cli.conftest import Cli
 from tests.conftest import RunningServices
+from tests.motors import MOTORS
 from tests.pumps import pumps_called
 from tests.serving.conftest import SECRETS, serve_app
 
@@ -249,8 +250,8 @@ def test_an_unknown_receipt(plant: Settings, cli: Cli) -> None:
 _OF_A_FLEET = [
     ("train",), ("models",), ("drift",), ("data", "generate"), ("ingest", "upload", "FILE"),
     ("ingest", "check", "FILE"), ("ingest", "sweep"), ("ingest", "verify"), ("receipts",),
-    ("rollback", "--why", "x"), ("feedback",), ("card",), ("promote",), ("ingest", "again"),
-    ("ingest", "release", "1", "--why", "x"),
+    ("rollback", "--why", "x"), ("feedback",), ("events",), ("card",), ("promote",),
+    ("ingest", "again"), ("ingest", "release", "1", "--why", "x"),
 ]  # fmt: skip
 SHOWN.update(
     (name, ExitStatus.NOT_FOUND)
@@ -306,6 +307,25 @@ def test_fleets_of_a_running_api(
     gone = cli("fleet", "list", home=home)
     assert gone.status == ExitStatus.FAILED
     assert "no API answers" in gone.err
+
+
+@pytest.mark.integration
+@shows("events", ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED)
+def test_a_log_of_events(
+    plant: Settings, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRESAGIO_MACHINE_SPEC", str(MOTORS))
+    log, bad = tmp_path / "log.csv", tmp_path / "bad.csv"
+    log.write_text("motor,taken_at,kind\nM1,2026-01-31,failure\n", encoding="utf-8")
+    bad.write_text("motor,taken_at,kind\nM1,2026-01-31,fire\n", encoding="utf-8")
+    late = cli("events", log, "--wait", "--timeout", "0.1", home=plant.home)
+    assert late.status == ExitStatus.TIMED_OUT
+    with _watcher(plant.model_copy(update={"machine_spec": str(MOTORS)})):
+        done = cli("events", log, "--wait", "--json", home=plant.home)
+        assert (done.status, done.json["receipt"]["verdict"]) == (ExitStatus.DONE, "processed")
+        refused = cli("events", bad, "--wait", home=plant.home)
+    assert refused.status == ExitStatus.QUARANTINED
+    assert "unknown_category" in refused.out
 
 
 @pytest.mark.integration

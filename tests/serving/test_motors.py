@@ -14,6 +14,7 @@ import pytest
 
 from presagio.inference.predictor import load_predictor
 from presagio.ingest.checking import check_file
+from presagio.machine.event_log import event_log
 from presagio.registry.writer import open_registry
 from presagio.scoring.frames import score_frame
 from presagio.settings import Settings
@@ -168,3 +169,28 @@ def test_the_documents_example_is_taken(client: httpx.Client) -> None:
     body = paths["/feedback"]["post"]["requestBody"]["content"]["application/json"]
     answer = client.post("/feedback", json=body["example"])
     assert answer.status_code == 202, answer.text
+
+
+def test_events_become_a_log_that_the_intake_takes(
+    client: httpx.Client, settings: Settings
+) -> None:
+    events = [
+        {"unit": "M01", "time": "2026-01-31T08:30", "kind": "failure", "mode": "bearing"},
+        {"unit": "M02", "time": "2026-01-31T08:30", "kind": "repair"},
+    ]
+    answer = client.post("/events", json={"events": events})
+    assert answer.status_code == 202, answer.text
+    (key,) = answer.json()["keys"]
+    assert key.startswith(f"{settings.prefixes.incoming}events/")
+    # The same ones, sent again, are the same log.
+    assert client.post("/events", json={"events": events}).json()["keys"] == [key]
+    read = open_store(settings).read(settings.prefixes.bucket, key)
+    assert read is not None
+    checked = check_file(read[0], event_log(motors()))
+    assert checked.accepted.select("motor", "is_failure", "is_repair", "mode").rows() == [
+        ("M01", True, False, "bearing"), ("M02", False, True, ""),
+    ]  # fmt: skip
+    for wrong in ({"kind": "fire"}, {"time": "yesterday"}, {"unit": ""}, {"mode": "x\ny"}):
+        refused = client.post("/events", json={"events": [events[0] | wrong]})
+        assert refused.status_code == 422, wrong
+        assert refused.json()["errors"][0]["field"] == f"events.0.{next(iter(wrong))}"

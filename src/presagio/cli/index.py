@@ -92,6 +92,11 @@ COMMANDS: Mapping[str, Entry] = {
         "Send outcomes back; without FILE, show how many alarms were right, by version.",
         (ExitStatus.NOT_FOUND, ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED),
     ),
+    "events": Entry(
+        "events:events",
+        "Send failures, repairs and errors; without FILE, list those that are known.",
+        (ExitStatus.NOT_FOUND, ExitStatus.TIMED_OUT, ExitStatus.QUARANTINED),
+    ),
     "drift": Entry(
         "monitor:drift",
         "Compare the newest readings with what the champion was trained on.",

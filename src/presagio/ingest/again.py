@@ -21,11 +21,15 @@ class CheckedAgain:
 def outdated(intake: Intake) -> list[Receipt]:
     """Return the receipts of files that were checked under another machine spec, oldest first."""
     receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
+    digests = {False: intake.spec.digest}
+    if intake.spec.is_series:
+        digests[True] = intake.of_events.spec.digest
     return [
         receipt
         for receipt in reversed(receipts)
         if receipt.outcome.verdict != "duplicate"
-        and receipt.outcome.notes.get("spec_sha256") != intake.spec.digest
+        and receipt.outcome.notes.get("spec_sha256")
+        != digests[intake.is_of_events(receipt.identity.key)]
     ]
 
 

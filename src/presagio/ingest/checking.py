@@ -18,6 +18,7 @@ from presagio.ingest.tables.parquet import ParquetRows
 from presagio.ingest.tables.workbook import WorkbookRows
 from presagio.ingest.text.delimited import TextRows
 from presagio.ingest.verdict import Tally, file_fault
+from presagio.machine.event_log import EventLog
 from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
 from presagio.readings.process.pool import open_pool
@@ -94,6 +95,22 @@ def _rejecting(checked: CheckedRows, wrong: Iterable[tuple[pl.Series, Reason, st
     )
 
 
+def _twice(spec: MachineSpec) -> tuple[tuple[Reason, str], tuple[Reason, str]]:
+    """Return what is said of a row that an earlier one repeats, and of one that it contradicts."""
+    if isinstance(spec, EventLog):
+        return (
+            (Reason.REPEATED_EVENT, "an earlier row of this file is the same event"),
+            (Reason.CONTRADICTING_EVENT,
+             "an earlier row of this file has another mode for this unit's event at this time"),
+        )  # fmt: skip
+    return (
+        (Reason.REPEATED_READING,
+         "an earlier row of this file is the same reading of this unit at this time"),
+        (Reason.CONTRADICTING_READING,
+         "an earlier row of this file has other values for this unit at this time"),
+    )  # fmt: skip
+
+
 class FileRows:
     """The rows of a file: iterate over it once, then ask for the verdict.
 
@@ -122,8 +139,8 @@ class FileRows:
         self._rows = self._open(file, suffix)
         self._duplicates = DuplicateRows() if spec.duplicates == "reject" else None
         self._once = None
-        if spec.unit is not None and spec.time is not None:
-            self._once = ReadingsOnce(spec.unit.name, spec.time.name)
+        if spec.is_series:
+            self._once = ReadingsOnce(spec)
         self.tally, self.series = Tally(), SeriesTally(spec)
 
     def _open(self, file: BinaryIO, suffix: str) -> TextRows | ParquetRows | WorkbookRows:
@@ -163,13 +180,8 @@ class FileRows:
             checked = _rejecting(checked, [(again, Reason.DUPLICATE_ROW, message)])
         if self._once is not None and len(checked.accepted):
             again, other = self._once.among(checked.accepted)
-            same = "an earlier row of this file is the same reading of this unit at this time"
-            differs = "an earlier row of this file has other values for this unit at this time"
-            checked = _rejecting(
-                checked,
-                [(again, Reason.REPEATED_READING, same),
-                 (other, Reason.CONTRADICTING_READING, differs)],
-            )  # fmt: skip
+            (same, in_words), (differs, otherwise) = _twice(self._spec)
+            checked = _rejecting(checked, [(again, same, in_words), (other, differs, otherwise)])
         self.series.add(checked.accepted)
         return checked
 
@@ -182,7 +194,7 @@ class FileRows:
                 name: unit.symbol for name, unit in self._rows.match.units.items()
             }
         if series := self.series.notes:
-            notes["series"] = series
+            notes["events" if isinstance(self._spec, EventLog) else "series"] = series
         if self.tally.missing:
             notes["missing"] = dict(self.tally.missing)
             policies = self._spec.missing_policies

@@ -84,7 +84,7 @@ def without_required_gaps(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame
     return rows.drop_nulls(required)
 
 
-def processed_receipts(intake: Intake, *, after: int = 0) -> list[Receipt]:
+def processed_receipts(intake: Intake, *, after: int = 0, of_events: bool = False) -> list[Receipt]:
     """Return the receipts of files whose rows were taken, oldest first.
 
     Parameters
@@ -93,10 +93,12 @@ def processed_receipts(intake: Intake, *, after: int = 0) -> list[Receipt]:
         Where the ledger is.
     after
         Only those with a higher id.
+    of_events
+        Whether they are of logs of events, and not of readings.
     """
     bucket = intake.prefixes.bucket
     filed = intake.ledger.receipts(bucket=bucket, verdict="processed", after=after, limit=None)
-    return filed[::-1]
+    return [r for r in reversed(filed) if intake.is_of_events(r.identity.key) == of_events]
 
 
 def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, pl.DataFrame]]:

@@ -9,7 +9,7 @@ a receipt and a source that only has to be removed.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,6 +19,7 @@ from presagio.ingest.naming import output_names
 from presagio.ingest.outputs import OutputWriter, Written, digest, write_json
 from presagio.ingest.spool import spool_folder
 from presagio.ingest.stored_outputs import ClaimedSource, StoredOutputs
+from presagio.machine.event_log import EVENTS, event_log
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Prefixes
 from presagio.storage.ledger import Ledger
@@ -70,6 +71,21 @@ class Intake:
     other_fleets: Callable[[], frozenset[str]] = frozenset
     on_step: Callable[[Step], None] = _ignore
     on_progress: Callable[[Progress], None] = _ignore
+
+    def is_of_events(self, key: str) -> bool:
+        """Tell whether an object is a log of events, and no file of readings."""
+        return self.spec.is_series and key.startswith(self.prefixes.incoming + EVENTS)
+
+    def of(self, key: str) -> "Intake":
+        """Return the intake of an object: that of events where it is a log of them."""
+        return self.of_events if self.is_of_events(key) else self
+
+    @property
+    def of_events(self) -> "Intake":
+        """The intake of the fleet's events: checked by their spec, curated in their place."""
+        curated = f"{self.prefixes.curated}{EVENTS}"
+        prefixes = self.prefixes.model_copy(update={"curated": curated})
+        return replace(self, spec=event_log(self.spec), prefixes=prefixes)
 
 
 def _clean(intake: Intake, source: ClaimedSource) -> tuple[FileRows, Written]:
@@ -166,6 +182,7 @@ def outcome_of(
     StorageError
         If the store fails.
     """
+    intake = intake.of(source.claim.identity.key)
     outputs = StoredOutputs(intake.store, intake.prefixes, source)
     archive_key = outputs.archive()
     intake.on_step("archived")

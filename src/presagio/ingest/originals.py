@@ -11,7 +11,7 @@ from presagio.ingest.naming import OutputKeys
 from presagio.ingest.spool import spool_folder
 from presagio.ingest.stored_outputs import ClaimedSource
 from presagio.storage.objects import StoredObject
-from presagio.storage.receipt import FilingOutcome, Receipt
+from presagio.storage.receipt import Claim, FilingOutcome, Receipt
 
 
 @contextmanager
@@ -67,16 +67,15 @@ def file_again(intake: Intake, receipt: Receipt, original: Path) -> Receipt:
     with intake.ledger.filing(source.claim) as filing:
         after = filing.replace_outcome(outcome_of(intake, source))
     intake.on_step("committed")
-    for stored in _former(intake, OutputKeys(source.claim, intake.prefixes), after.outcome):
+    for stored in _former(intake, source.claim, after.outcome):
         intake.store.delete_unchanged(*stored)
     return after
 
 
-def _former(
-    intake: Intake, keys: OutputKeys, outcome: FilingOutcome
-) -> list[tuple[str, StoredObject]]:
+def _former(intake: Intake, claim: Claim, outcome: FilingOutcome) -> list[tuple[str, StoredObject]]:
     """Return what came of a file once and no longer does, the last part first."""
-    prefixes = intake.prefixes
+    prefixes = intake.of(claim.identity.key).prefixes
+    keys = OutputKeys(claim, prefixes)
     places = [(prefixes.bucket, key) for key in sorted(keys.outputs) if key not in outcome.digests]
     found = [(bucket, intake.store.head(bucket, key)) for bucket, key in places]
     # Removed from the end, so that after a kill the rest is found from here again.

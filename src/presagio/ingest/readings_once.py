@@ -1,5 +1,6 @@
 """Readings that stand in one file twice for one unit and time, and what a file's series are."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from presagio.machine.event_log import EventLog
+from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 from presagio.machine.spec import MachineSpec
 from presagio.readings.row_check import EXTRA
 from presagio.readings.rows import LINE, RAW
@@ -21,14 +24,14 @@ class ReadingsOnce:
     of ten million rows with a probability of 3e-6; the second would be rejected, not lost.
     """
 
-    def __init__(self, unit: str, time: str) -> None:
-        self._names = (unit, time)
+    def __init__(self, spec: MachineSpec) -> None:
+        self._spec = spec
         self._keys: Hashes = np.empty(0, dtype=np.uint64)
         self._values: Hashes = np.empty(0, dtype=np.uint64)
 
     def among(self, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
         """Tell which rows repeat an earlier reading, and which contradict one, here or before."""
-        keys = rows.select(self._names).hash_rows(seed=0).to_numpy()
+        keys = rows.select(_once_by(self._spec, rows)).hash_rows(seed=0).to_numpy()
         values = rows.drop(LINE, RAW, EXTRA, strict=False).hash_rows(seed=0).to_numpy()
         # Stable: of equal keys the one that came first is first.
         everything = np.concatenate([self._keys, keys])
@@ -43,6 +46,20 @@ class ReadingsOnce:
         self._keys, self._values = found[is_first], known[is_first]
         start = len(everything) - len(rows)
         return pl.Series(again[start:]), pl.Series(other[start:])
+
+
+def _once_by(spec: MachineSpec, rows: pl.DataFrame) -> list[pl.Expr]:
+    """Return what a row stands once for: a unit at a time; of events, a kind of them.
+
+    Errors of several modes may come at once.
+    """
+    found = [pl.col(column.name) for column in (spec.unit, spec.time) if column is not None]
+    if isinstance(spec, EventLog):
+        found += [pl.col(IS_FAILURE), pl.col(IS_REPAIR)]
+        if MODE in rows.columns:
+            is_error = ~pl.col(IS_FAILURE) & ~pl.col(IS_REPAIR)
+            found.append(pl.when(is_error).then(pl.col(MODE)))
+    return found
 
 
 @dataclass
@@ -62,12 +79,16 @@ class SeriesTally:
     out_of_order: int = 0
     first: Any = None
     last: Any = None
+    kinds: Counter[str] = field(default_factory=Counter)
 
     def add(self, rows: pl.DataFrame) -> None:
         """Count the readings of a chunk."""
         unit, time = self.spec.unit, self.spec.time
         if unit is None or time is None or rows.is_empty():
             return
+        if isinstance(self.spec, EventLog):
+            flags = rows.select(failure=IS_FAILURE, repair=IS_REPAIR).sum().row(0, named=True)
+            self.kinds.update(flags | {"error": len(rows) - sum(flags.values())})
         series = rows.select(unit=unit.name, time=time.name)
         # Of the chunk's units only: a file may have as many as rows.
         units = series["unit"].unique().to_list()
@@ -94,5 +115,5 @@ class SeriesTally:
         ]
         return {
             "units": len(self.newest), "from": ends[0], "to": ends[1],
-            "out_of_order": self.out_of_order,
+            "out_of_order": self.out_of_order, **self.kinds,
         }  # fmt: skip

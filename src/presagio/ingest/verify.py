@@ -236,7 +236,11 @@ class _Comparison:
             known |= {
                 (receipt.identity.bucket, key) for key in written - {*done.curated_keys} if key
             }
-        begun = [OutputKeys(claim, self._intake.prefixes) for claim in ledger.open_claims()]
+        intake = self._intake
+        begun = [
+            OutputKeys(claim, intake.of(claim.identity.key).prefixes)
+            for claim in ledger.open_claims()
+        ]
         others = self._intake.other_fleets()
         for where, key in sorted(self._contents.objects.keys() - known):
             if not self._is_of_others(key, others) and not any(

@@ -29,8 +29,9 @@ _log = logging.getLogger(__name__)
 
 
 def choose_dataset(
-    settings: Settings, spec: MachineSpec, *, csv: Path | None = None, intake: Intake | None = None
-) -> Dataset:
+    settings: Settings, spec: MachineSpec, *, csv: Path | None = None, intake: Intake | None = None,
+    events: Path | None = None,
+) -> Dataset:  # fmt: skip
     """Read what to train on.
 
     Parameters
@@ -44,6 +45,8 @@ def choose_dataset(
     intake
         The intake whose curated rows are taken where no file is given. Without either it is the
         data at hand: the file that the settings name, fetched or generated rows.
+    events
+        A log of failures and repairs beside the file.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def choose_dataset(
         If store or ledger fail.
     """
     if csv is not None:
-        return read_labelled_csv(csv, spec)
+        return read_labelled_csv(csv, spec, events=events)
     if intake is not None:
         return read_curated(intake)
     return default_dataset(settings, spec)

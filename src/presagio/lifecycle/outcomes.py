@@ -40,9 +40,9 @@ def _cell(value: object) -> object:
     return written(value) if isinstance(value, float) else value
 
 
-def outcomes_name(body: bytes) -> str:
+def outcomes_name(body: bytes, prefix: str = FEEDBACK) -> str:
     """Return where outcomes go below the incoming prefix: the same ones, sent again, to one place.
 
     So that they are learned from once however often they are sent.
     """
-    return f"{FEEDBACK}{hashlib.sha256(body).hexdigest()[:32]}.csv"
+    return f"{prefix}{hashlib.sha256(body).hexdigest()[:32]}.csv"

@@ -12,6 +12,10 @@ _DURATION = re.compile(r"^(\d+(?:\.\d+)?) ?(d|h|min|s)$")
 _SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "s": 1.0}
 # The input that is a unit's age, where the machine spec wants it.
 AGE = "age"
+# Columns of a log of events: the kind and the mode, and what is kept of the kind.
+KIND, MODE = "kind", "mode"
+IS_FAILURE, IS_REPAIR = "is_failure", "is_repair"
+LOG_COLUMNS = frozenset({KIND, MODE, IS_FAILURE, IS_REPAIR})
 # A second, as times are compared.
 MICROSECONDS = 1e6
 
@@ -91,10 +95,11 @@ class Events(SpecTable):
     ----------
     source
         ``target``: a reading whose target is true. ``last_row``: each unit ran until it failed, at
-        its last reading.
+        its last reading. ``log``: only from a log of its own, which may tell of failures, repairs
+        and errors beside the other sources too.
     """
 
-    source: Literal["target", "last_row"] = "target"
+    source: Literal["target", "last_row", "log"] = "target"
 
 
 class RemainingLifeRule(SpecTable):

@@ -12,6 +12,7 @@ from pydantic import ValidationError, model_validator
 
 from presagio.errors import InvalidSpecError
 from presagio.machine.inputs import Category
+from presagio.machine.learning import LOG_COLUMNS
 from presagio.machine.spec_columns import SpecColumns
 from presagio.machine.spec_faults import describe_faults
 
@@ -74,6 +75,7 @@ class MachineSpec(SpecColumns):
             "[windows]": self.windows,
             "a label with a horizon": self.label.horizon,
             "a failure at the last row": self.events.source == "last_row",
+            "a log of failures": self.events.source == "log",
         }
         lacking = [what for what, needed in wanted.items() if needed]
         if lacking and (self.unit is None or self.time is None):
@@ -91,6 +93,15 @@ class MachineSpec(SpecColumns):
         if self.label.horizon is not None and self.modes:
             raise ValueError("failure modes are learned by rows, and the label has a horizon")
         self._windows_are_of_features()
+        self._events_have_a_log()
+
+    def _events_have_a_log(self) -> None:
+        """Check that events can be told in a log: by unit and time, beside its own columns."""
+        if self.events.source == "log" and self.label.horizon is None:
+            raise ValueError('failures of a log need [label] kind = "horizon"')
+        series = {column.name for column in (self.unit, self.time) if column is not None}
+        if self.label.horizon is not None and (taken := series & LOG_COLUMNS):
+            raise ValueError(f"{min(taken)} is a column of the log of events; take another name")
 
     def _windows_are_of_features(self) -> None:
         if self.windows is None:

@@ -133,7 +133,7 @@ class SpecColumns(SpecTable):
 
     @property
     def needs_target(self) -> bool:
-        """Whether rows need the target: not where each unit's last one is its failure."""
+        """Whether rows need the target: not where failures are known otherwise."""
         return self.events.source == "target"
 
     @property

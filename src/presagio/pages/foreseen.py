@@ -33,6 +33,10 @@ def foreseen(card: Card) -> str:
         ("Newest readings that have to say so", _of(horizon.get("confirm"))),
         ("Readings left out as censored", words(horizon.get("censored_rows"))),
     ]  # fmt: skip
+    shown += [
+        (f"Of logs of events: {name.replace('_', ' ')}", words(count))
+        for name, count in mapping(horizon, "logged").items()
+    ]
     if life := mapping(card, "remaining_life"):
         shown.append(
             (

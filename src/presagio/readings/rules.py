@@ -75,6 +75,9 @@ class Reason(StrEnum):
     # Of one unit at one time there is one reading.
     REPEATED_READING = "repeated_reading"
     CONTRADICTING_READING = "contradicting_reading"
+    # An event happens once, and a failure is of one mode.
+    REPEATED_EVENT = "repeated_event"
+    CONTRADICTING_EVENT = "contradicting_event"
 
 
 class Fault(NamedTuple):

@@ -32,6 +32,7 @@ from presagio.serving.http.openapi import schemas_of
 from presagio.serving.prometheus import ApiMetrics
 from presagio.serving.recording import Recorder
 from presagio.serving.routes.batch import Batches, batch_router
+from presagio.serving.routes.events import events_model, events_router
 from presagio.serving.routes.feedback import feedback_router
 from presagio.serving.routes.health import check_ready, health_router, readiness_of
 from presagio.serving.routes.models import model_router
@@ -160,6 +161,10 @@ class FleetService:
             model_router(self.champion, self.board, settings, executors.registry),
             feedback_router(spec, outcomes, settings, self.champion, executors.outcomes),
         ]
+        if spec.is_series:
+            logged = events_model(spec)
+            self.schemas.append(logged)
+            self.routers.append(events_router(spec, logged, settings, executors.outcomes))
         self.app: Asgi | None = None
         if not fleet.is_default:
             self.app = make_app(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presagio.training.datasets.lives import HorizonLabels, label_by_horizon
+from presagio.training.datasets.lives import HorizonLabels, LifeEnds, label_by_horizon
 
 _ROWS = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 20), st.booleans()),
@@ -61,3 +61,40 @@ def test_as_by_hand_in_any_order(
 @pytest.mark.parametrize("horizon", [1.0])
 def test_no_rows(horizon: float) -> None:
     assert len(_labels([], horizon).target) == 0
+
+
+def _log(*rows: tuple[str, float, bool]) -> LifeEnds:
+    return LifeEnds(
+        np.array([row[0] for row in rows], dtype=object),
+        np.array([row[1] for row in rows], dtype=np.float64),
+        np.array([row[2] for row in rows], dtype=bool),
+    )
+
+
+def test_failures_and_repairs_of_a_log_end_lives() -> None:
+    units = np.array(["a"] * 8 + ["b"] * 3, dtype=object)
+    times = np.array([*range(8), 0, 1, 2])
+    log = _log(("a", 3.5, True), ("a", 6, False), ("b", 9, True))
+    found = label_by_horizon(units, times, np.zeros(11, dtype=bool), 2, log)
+    assert found.series.lives.tolist() == [0] * 4 + [1] * 3 + [2] + [3] * 3
+    assert found.series.left.tolist()[:4] == [3.5, 2.5, 1.5, 0.5]
+    assert found.target.tolist() == [False, False, True, True] + [False] * 7
+    # Nobody knows how long it would have gone on without the repair at 6, or after 7.
+    assert found.known.tolist() == [True] * 4 + [True, False, False, False] + [True] * 3
+
+
+@given(_ROWS, st.integers(1, 25))
+def test_a_log_says_the_same_as_rows_of_failures(
+    rows: list[tuple[str, int, bool]], horizon: int
+) -> None:
+    """A failure that a log tells of at the time of a reading is that reading's."""
+    plain = _labels(rows, horizon)
+    failures = [(unit, float(time), True) for unit, time, failed in rows if failed]
+    units = np.array([row[0] for row in rows], dtype=object)
+    times = np.array([row[1] for row in rows], dtype=np.int64)
+    logged = label_by_horizon(
+        units, times, np.zeros(len(rows), dtype=bool), horizon, _log(*failures)
+    )
+    np.testing.assert_array_equal(plain.target, logged.target)
+    np.testing.assert_array_equal(plain.known, logged.known)
+    np.testing.assert_array_equal(plain.series.left, logged.series.left)

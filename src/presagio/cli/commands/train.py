@@ -41,6 +41,12 @@ def train(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Train on this file of labelled readings."),
     ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A log of failures and repairs that belongs to --csv."
+        ),
+    ] = None,
     processed: Annotated[
         bool,
         typer.Option(
@@ -88,8 +94,7 @@ def train(
     fetch` brought, or generated rows. For a machine spec that cannot generate any it takes the
     rows that the intake has processed.
     """
-    if csv is not None and processed:
-        raise typer.BadParameter("use either --csv or --processed")
+    _check_sources(csv, events, processed=processed)
     parts = Parts(home, fleet)
     if unless_champion and _is_settled(parts, as_json=as_json):
         return
@@ -102,7 +107,11 @@ def train(
     curated = processed or (csv is None and not has_data_at_hand(settings, parts.spec))
     try:
         dataset = choose_dataset(
-            settings, parts.spec, csv=csv, intake=parts.intake if curated else None
+            settings,
+            parts.spec,
+            csv=csv,
+            events=events,
+            intake=parts.intake if curated else None,
         )
     except NoDataError as err:
         if not unless_champion:
@@ -142,6 +151,13 @@ def train(
         if decision is not None:
             print_decision(decision)
     leave_unless_done(status)
+
+
+def _check_sources(csv: Path | None, events: Path | None, *, processed: bool) -> None:
+    if csv is not None and processed:
+        raise typer.BadParameter("use either --csv or --processed")
+    if events is not None and csv is None:
+        raise typer.BadParameter("--events belongs to --csv; of --processed the intake has them")
 
 
 def _is_settled(parts: Parts, *, as_json: bool) -> bool:

@@ -14,7 +14,7 @@ from presagio.readings.rules import LONGEST_VALUE, Reason
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 # Of one series so many readings are taken.
 MOST_READINGS = 1000
-_TEXT = StringConstraints(strip_whitespace=True, max_length=LONGEST_VALUE, pattern=PRINTABLE)
+TEXT = StringConstraints(strip_whitespace=True, max_length=LONGEST_VALUE, pattern=PRINTABLE)
 
 
 def _refuse(reason: Reason, got: str, allowed: str) -> PydanticCustomError:
@@ -51,13 +51,13 @@ def series_fields(spec: MachineSpec) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if spec.unit is not None:
         about = Field(description="Of which unit the reading is.")
-        fields["unit"] = (Annotated[str, _TEXT, AfterValidator(_unit_check(spec)), about], ...)
+        fields["unit"] = (Annotated[str, TEXT, AfterValidator(_unit_check(spec)), about], ...)
     if (time := spec.time) is not None:
         about = Field(description=f"When the reading was taken: {time.allowed}.")
         number = Field(strict=True, allow_inf_nan=False)
         kind: Any = Annotated[float, number, about]
         if not time.is_counter:
-            kind = Annotated[str, _TEXT, AfterValidator(_time_check(time)), about]
+            kind = Annotated[str, TEXT, AfterValidator(_time_check(time)), about]
         fields["time"] = (kind, ...)
     if (members := spec.members) is not None:
         only = members.values[0] if len(members.values) == 1 else ...
@@ -87,7 +87,7 @@ def readings_fields(spec: MachineSpec, features: type[BaseModel]) -> dict[str, A
     """Return the fields of a request that sends the newest readings of one unit."""
     time = spec.time
     about = Field(description="When it was taken." if time is None else f"{time.allowed}.")
-    kind: Any = Annotated[str, _TEXT, about]
+    kind: Any = Annotated[str, TEXT, about]
     if time is not None and time.is_counter:
         kind = Annotated[float, Field(strict=True, allow_inf_nan=False), about]
     reading = create_model("Reading", time=(kind, ...), features=(features, ...))
@@ -99,6 +99,6 @@ def readings_fields(spec: MachineSpec, features: type[BaseModel]) -> dict[str, A
     limits = Field(min_length=1, max_length=MOST_READINGS, description=f"{wanted}.")
     of_unit = Field(description="Of which unit the readings are.")
     return {
-        "unit": (Annotated[str, _TEXT, of_unit] | None, None),
+        "unit": (Annotated[str, TEXT, of_unit] | None, None),
         "readings": (Annotated[list[reading], limits] | None, None),
     }

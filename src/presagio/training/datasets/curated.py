@@ -12,6 +12,7 @@ from presagio.ingest.curated import (
     training_schema,
     without_required_gaps,
 )
+from presagio.ingest.events import read_events
 from presagio.ingest.filing import Intake
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import Dataset, DatasetBuilder, series_columns
@@ -72,13 +73,17 @@ def read_curated(
             f"{spec.target.name}; upload a labelled file with: presagio ingest FILE"
         )
     source = f"the curated rows of {len(receipts)} file{'s' if len(receipts) > 1 else ''}"
+    if (logged := read_events(intake)).receipts:
+        builder.add_events(logged)
+        receipts += logged.receipts
+        source += f" and {len(logged.receipts)} of events"
     if base is not None:
         source = f"{base[1]} and {source}"
     if once.repeated:
         source += f", without {once.repeated} rows that came twice"
     if lacking:
         source += f", without {lacking} rows that lack an input which may not be missing"
-    return builder.finish(source, receipts=tuple(receipts))
+    return builder.finish(source, receipts=tuple(sorted({*receipts})))
 
 
 def _identified(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ from presagio.errors import DataError
 from presagio.inference.conditions import Conditions
 from presagio.inference.imputation import input_columns
 from presagio.inference.series import SeriesFeatures
+from presagio.ingest.events import LoggedEvents
+from presagio.machine.learning import IS_FAILURE, IS_REPAIR
 from presagio.machine.limits import failing_modes
 from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import time_numbers
-from presagio.training.datasets.lives import HorizonLabels, Series, label_by_horizon
+from presagio.training.datasets.lives import HorizonLabels, LifeEnds, Series, label_by_horizon
 from presagio.training.datasets.mapped import MappedRows, take_rows, writable_rows
 
 Bools = NDArray[np.bool_]
@@ -67,6 +69,8 @@ class Dataset:
     expand
         Makes inputs of shape ``(n, m)``, where they hang on what is learned in the training part
         first; None where that is done.
+    events
+        What logs of events tell, by kind: how many, and how many of them cannot be used.
     """
 
     inputs: Floats
@@ -81,6 +85,7 @@ class Dataset:
     censored: int = 0
     gap: float = 0.0
     expand: Callable[[Conditions], Floats] | None = None
+    events: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def target(self) -> Bools:
@@ -119,6 +124,8 @@ class DatasetBuilder:
         self._target: list[Bools] = []
         self._modes: list[dict[str, Bools]] = []
         self._unknown: Counter[str] = Counter()
+        self._logged: LoggedEvents | None = None
+        self._events: dict[str, int] = {}
         self._series: dict[str, list[NDArray[Any]]] = {name: [] for name in series_columns(spec)}
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -159,6 +166,15 @@ class DatasetBuilder:
             self._unknown[mode.name] += int((unknown & target).sum())
             found[mode.name] = np.where(unknown, target & limits.get(mode.name, none), known)
         return found
+
+    def add_events(self, events: LoggedEvents) -> None:
+        """Add what logs tell; from them follows where lives end."""
+        if self._spec.label.horizon is None or not events.receipts:
+            return
+        self._logged = events
+        for name in (*self._spec.series_names, *events.rows.columns):
+            self._digest.update(name.encode())
+        self._digest.update(events.rows.drop("receipt").hash_rows(seed=0).to_numpy().tobytes())
 
     def finish(self, source: str, *, receipts: tuple[int, ...] = (), rejected: int = 0) -> Dataset:
         """Return the dataset.
@@ -203,6 +219,7 @@ class DatasetBuilder:
             censored,
             self._gap(division),
             self._expander(whole, labelled) if by_condition else None,
+            self._events,
         )
 
     def _all_labels(self, source: str, target: Bools) -> dict[str, Bools]:
@@ -244,7 +261,20 @@ class DatasetBuilder:
         if horizon is None or not series:
             return None
         units, times = (series[name] for name in self._spec.series_names)
-        return label_by_horizon(units, times, failed if self._spec.needs_target else None, horizon)
+        rows_failed = None if self._spec.events.source == "last_row" else failed
+        return label_by_horizon(units, times, rows_failed, horizon, self._life_ends(units))
+
+    def _life_ends(self, units: NDArray[Any]) -> LifeEnds | None:
+        """Return the failures and repairs of units that readings are of, and count the others."""
+        if self._logged is None:
+            return None
+        rows = self._logged.rows
+        known = rows.filter(rows["unit"].is_in(np.unique(units).tolist()))
+        self._events = self._logged.found | {"of_unknown_units": len(rows) - len(known)}
+        ends = known.filter(pl.col(IS_FAILURE) | pl.col(IS_REPAIR))
+        return LifeEnds(
+            ends["unit"].to_numpy(), time_numbers(ends["time"]), ends[IS_FAILURE].to_numpy()
+        )
 
     def _expanded(
         self, series: Mapping[str, NDArray[Any]], labelled: HorizonLabels | None,
@@ -268,8 +298,9 @@ class DatasetBuilder:
 
 
 def dataset_from_frame(
-    frame: pl.DataFrame, spec: MachineSpec, source: str, *, rejected: int = 0
-) -> Dataset:
+    frame: pl.DataFrame, spec: MachineSpec, source: str, *, rejected: int = 0,
+    events: LoggedEvents | None = None,
+) -> Dataset:  # fmt: skip
     """Make a dataset of clean rows.
 
     Raises
@@ -281,4 +312,6 @@ def dataset_from_frame(
         raise DataError(f"{source} has no column {spec.target.name}: there is nothing to learn")
     builder = DatasetBuilder(spec)
     builder.add(frame)
+    if events is not None:
+        builder.add_events(events)
     return builder.finish(source, rejected=rejected)

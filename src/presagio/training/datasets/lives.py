@@ -2,7 +2,8 @@
 
 A unit's life ends with a failure; its next reading begins another one. A reading is positive if its
 unit fails within the horizon, negative if the unit was seen to live beyond it, and else censored:
-nobody knows, and it is not learned from.
+nobody knows, and it is not learned from. A repair ends a life too, and nobody knows how long it
+would have gone on.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
+
+# At one time of a unit: readings come first, then what fails, then what is repaired.
+_READING, _FAILURE, _REPAIR = range(3)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,25 @@ class Series:
 
 
 @dataclass(frozen=True)
+class LifeEnds:
+    """Failures and repairs that a log tells of.
+
+    Attributes
+    ----------
+    units
+        Shape ``(m,)``.
+    times
+        As numbers, shape ``(m,)``.
+    failed
+        Whether it is a failure, and no repair: shape ``(m,)``.
+    """
+
+    units: NDArray[Any]
+    times: NDArray[Any]
+    failed: Bools
+
+
+@dataclass(frozen=True)
 class HorizonLabels:
     """What is known of rows.
 
@@ -65,8 +88,9 @@ class HorizonLabels:
 
 
 def label_by_horizon(
-    units: NDArray[Any], times: NDArray[Any], failed: Bools | None, horizon: float
-) -> HorizonLabels:
+    units: NDArray[Any], times: NDArray[Any], failed: Bools | None, horizon: float,
+    log: LifeEnds | None = None,
+) -> HorizonLabels:  # fmt: skip
     """Label rows by what became of their units.
 
     Parameters
@@ -78,23 +102,37 @@ def label_by_horizon(
     horizon
         How far ahead a failure counts, in the unit of the times; the row of a failure itself counts
         too.
+    log
+        Failures and repairs besides. A reading at the time of one is of the life that it ends.
     """
     rows = len(units)
-    codes = np.unique(units, return_inverse=True)[1].astype(np.int64)
-    order = np.lexsort((times, codes))
-    codes, clock = codes[order], times[order].astype(np.float64)
-    last = np.append(codes[1:] != codes[:-1], np.ones(min(rows, 1), bool))
-    ends = last if failed is None else failed[order]
+    marks = np.zeros(rows, dtype=np.int64)
+    everyone, clock = units, times.astype(np.float64)
+    if log is not None:
+        everyone = np.concatenate([units, log.units])
+        clock = np.concatenate([clock, log.times.astype(np.float64)])
+        marks = np.concatenate([marks, np.where(log.failed, _FAILURE, _REPAIR)])
+    codes = np.unique(everyone, return_inverse=True)[1].astype(np.int64)
+    order = np.lexsort((marks, clock, codes))
+    codes, clock, marks = codes[order], clock[order], marks[order]
+    fails = marks == _FAILURE
+    if failed is None:
+        # Of each unit the reading that no other one comes after.
+        readings = np.flatnonzero(marks == _READING)
+        fails[readings] |= np.diff(codes[readings], append=-1) != 0
+    else:
+        fails[order < rows] |= failed[order[order < rows]]
+    total = len(order)
     # A life is over with its failure: of rows at the same time the first one ends it.
-    lives = np.cumsum(np.append(np.zeros(min(rows, 1), bool), (ends | last)[:-1]))
-    at = np.arange(rows)
-    end = np.minimum.accumulate(np.where(ends | last, at, rows)[::-1])[::-1]
-    fails = ends[end] if rows else ends
-    ahead = clock[end] - clock if rows else clock
-    target = fails & (ahead <= horizon)
-    known = fails | (ahead >= horizon)
-    back = np.empty(rows, dtype=np.int64)
-    back[order] = at
-    left = np.where(fails, ahead, np.nan)
-    series = Series(units, times, lives[back], left[back])
-    return HorizonLabels(target[back], known[back], series)
+    ends = fails | (marks == _REPAIR) | (np.diff(codes, append=-1) != 0)
+    lives = np.cumsum(np.append(np.zeros(min(total, 1), bool), ends[:-1]))
+    end = np.minimum.accumulate(np.where(ends, np.arange(total), total)[::-1])[::-1]
+    fails = fails[end] if total else fails
+    ahead = clock[end] - clock if total else clock
+    back = np.empty(total, dtype=np.int64)
+    back[order] = np.arange(total)
+    back = back[:rows]
+    series = Series(units, times, lives[back], np.where(fails, ahead, np.nan)[back])
+    return HorizonLabels(
+        (fails & (ahead <= horizon))[back], (fails | (ahead >= horizon))[back], series
+    )

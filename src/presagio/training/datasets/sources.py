@@ -7,6 +7,8 @@ import polars as pl
 
 from presagio.errors import DataError, NoDataError
 from presagio.ingest.checking import CheckedFile, check_file, suffix_of
+from presagio.ingest.events import events_of
+from presagio.machine.event_log import event_log
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import DEFAULT_SPEC, MachineSpec
 from presagio.settings import Settings
@@ -27,8 +29,17 @@ def _checked_csv(path: Path, spec: MachineSpec) -> CheckedFile:
     return checked
 
 
-def read_labelled_csv(path: Path, spec: MachineSpec) -> Dataset:
+def read_labelled_csv(path: Path, spec: MachineSpec, *, events: Path | None = None) -> Dataset:
     """Read a CSV file of labelled readings through the checks of the intake.
+
+    Parameters
+    ----------
+    path
+        The file.
+    spec
+        The machine spec.
+    events
+        A log of failures and repairs beside it.
 
     Raises
     ------
@@ -37,8 +48,14 @@ def read_labelled_csv(path: Path, spec: MachineSpec) -> Dataset:
     UnreadableFileError
         If the file is not one of readings.
     """
-    checked = _checked_csv(path, spec)
-    return dataset_from_frame(checked.accepted, spec, path.name, rejected=len(checked.rejected))
+    checked, logged = _checked_csv(path, spec), None
+    if events is not None:
+        if not spec.is_series:
+            raise DataError(f"{spec.name} has no [unit] and [time], so {events} says nothing of it")
+        logged = events_of(spec, [(0, _checked_csv(events, event_log(spec)).accepted)])
+    return dataset_from_frame(
+        checked.accepted, spec, path.name, rejected=len(checked.rejected), events=logged
+    )
 
 
 def generate_dataset(spec: MachineSpec, rows: int = _GENERATED_ROWS, *, seed: int = 0) -> Dataset:

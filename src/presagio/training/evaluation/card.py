@@ -98,6 +98,7 @@ def _horizon(spec: MachineSpec, evaluation: Evaluation, dataset: Dataset) -> dic
         "unit": spec.day_name,
         "confirm": list(spec.alarm.confirm),
         "censored_rows": dataset.censored,
+        "logged": dict(dataset.events),
         "events": {name: asdict(metrics) for name, metrics in found.items() if metrics},
     }
 

@@ -1,0 +1,137 @@
+"""What the logs of a fleet say: its failures, repairs and errors, each once."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from presagio.ingest.curated import processed_receipts, read_part
+from presagio.ingest.filing import Intake
+from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
+from presagio.machine.spec import MachineSpec
+
+UNIT, TIME = "unit", "time"
+RECEIPT = "receipt"
+
+
+@dataclass(frozen=True)
+class EventCounts:
+    """What was found in logs of events.
+
+    Attributes
+    ----------
+    failures, repairs, errors
+        Events, each counted once.
+    repeated
+        Rows that tell of an event which an earlier file has rows of.
+    contradicting
+        Rows with another mode for a failure or repair of an earlier file; the earlier one counts.
+    late
+        Events that came in a file after one with later events of their unit; they count.
+    """
+
+    failures: int = 0
+    repairs: int = 0
+    errors: int = 0
+    repeated: int = 0
+    contradicting: int = 0
+    late: int = 0
+
+
+@dataclass(frozen=True)
+class LoggedEvents:
+    """The events of a fleet.
+
+    Attributes
+    ----------
+    rows
+        ``unit``, ``time``, ``is_failure``, ``is_repair``, ``mode`` and ``receipt``, by time.
+    receipts
+        Ids of the receipts of the logs.
+    counts
+        What was found.
+    """
+
+    rows: pl.DataFrame
+    receipts: tuple[int, ...]
+    counts: EventCounts
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """The counts by name."""
+        return asdict(self.counts)
+
+
+def events_of(spec: MachineSpec, frames: list[tuple[int, pl.DataFrame]]) -> LoggedEvents:
+    """Put the rows of logs together, oldest file first; each event counts once.
+
+    Parameters
+    ----------
+    spec
+        The fleet's machine spec.
+    frames
+        Receipts and checked rows of files; none of a spec without unit and time.
+    """
+    unit, time = (
+        ("", "")
+        if not spec.is_series
+        else (column.name for column in (spec.unit, spec.time) if column is not None)
+    )
+    parts = [
+        rows.select(
+            pl.col(unit).alias(UNIT), pl.col(time).alias(TIME), IS_FAILURE, IS_REPAIR,
+            _mode(rows).alias(MODE), pl.lit(receipt, pl.Int64).alias(RECEIPT),
+        )
+        for receipt, rows in frames
+    ]  # fmt: skip
+    receipts = tuple(receipt for receipt, _ in frames)
+    if not parts:
+        return LoggedEvents(pl.DataFrame(), receipts, EventCounts())
+    rows = pl.concat(parts)
+    is_error = ~pl.col(IS_FAILURE) & ~pl.col(IS_REPAIR)
+    key = [UNIT, TIME, IS_FAILURE, IS_REPAIR, "error"]
+    rows = rows.with_columns(pl.when(is_error).then(MODE).alias("error"))
+    first, mode = pl.int_range(pl.len()).over(key) == 0, pl.col(MODE)
+    rows = rows.with_columns(first=first, same=mode.eq_missing(mode.first().over(key)))
+    # Within a file the order says nothing of when it was rows.
+    newest = rows.group_by(RECEIPT, UNIT).agg(pl.col(TIME).max().alias("newest")).sort(RECEIPT)
+    newest = newest.with_columns(pl.col("newest").cum_max().shift().over(UNIT).alias("before"))
+    rows = rows.join(newest, on=[RECEIPT, UNIT], how="left", maintain_order="left")
+    rows = rows.with_columns(late=pl.col(TIME) < pl.col("before"))
+    once = rows.filter("first")
+    failures, repairs = int(once[IS_FAILURE].sum()), int(once[IS_REPAIR].sum())
+    counts = EventCounts(
+        failures, repairs, len(once) - failures - repairs,
+        int((~rows["first"] & rows["same"]).sum()), int((~rows["first"] & ~rows["same"]).sum()),
+        int(once["late"].fill_null(value=False).sum()),
+    )  # fmt: skip
+    kept = once.select(UNIT, TIME, IS_FAILURE, IS_REPAIR, MODE, RECEIPT)
+    return LoggedEvents(kept.sort(TIME, UNIT, maintain_order=True), receipts, counts)
+
+
+def _mode(rows: pl.DataFrame) -> pl.Expr:
+    """Return the mode; nothing is none."""
+    if MODE not in rows.columns:
+        return pl.lit(None, pl.String)
+    return pl.when(pl.col(MODE).str.strip_chars() != "").then(MODE)
+
+
+def read_events(intake: Intake) -> LoggedEvents:
+    """Read the events that the fleet's logs tell of.
+
+    Raises
+    ------
+    DataError
+        If an object of theirs is gone.
+    StorageError
+        If store or ledger fail.
+    """
+    spec = intake.spec
+    if not spec.is_series:
+        return LoggedEvents(pl.DataFrame(), (), EventCounts())
+    log, frames = intake.of_events, list[tuple[int, pl.DataFrame]]()
+    wanted = [*(c.name for c in log.spec.kept_columns), IS_FAILURE, IS_REPAIR]
+    for receipt in processed_receipts(intake, of_events=True):
+        parts = [read_part(log, key, receipt.id, wanted) for key in receipt.outcome.curated_keys]
+        frames += [(receipt.id, part) for part in parts]
+    return events_of(spec, frames)
