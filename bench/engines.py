@@ -23,7 +23,6 @@ from bench.report import ROOT, table, write
 from bench.sizes import Size
 from presagio.inference.conditions import Conditions
 from presagio.inference.predictor import Predictor, load_predictor
-from presagio.inference.series import SeriesFeatures
 from presagio.ingest.checking import check_file
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.scoring.frames import inputs_of, score_frame
@@ -201,13 +200,10 @@ def _speed(folder: Path, spec: MachineSpec) -> list[tuple[object, ...]]:
     rows = _read(folder / "train_FD001.csv.gz", spec)
     model = train_model(dataset_from_frame(rows, spec, "engines"), spec, grid=GRIDS["small"])
     predictor = _exported(model)
-    inputs = rows.select(spec.input_names).to_numpy()[:40]
-    units, times, found = np.zeros(40, dtype=np.int64), np.arange(40.0), []
+    inputs, times, found = rows.select(spec.input_names).to_numpy()[:40], np.arange(40.0), []
     for _ in range(2000):
         began = time.perf_counter()
-        last = SeriesFeatures(spec).expand(inputs, units, times)[-1]
-        predictor.predict_one(last.tolist())
-        predictor.remaining_life((last,))
+        predictor.foresee_one(predictor.last_inputs(inputs, times).tolist())
         found.append(time.perf_counter() - began)
     began = time.perf_counter()
     score_frame(predictor, rows)

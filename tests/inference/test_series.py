@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from presagio.errors import DataError
 from presagio.inference.conditions import Conditions, read_conditions
 from presagio.inference.imputation import Imputation, as_read, fit_imputation
+from presagio.inference.one_series import OneSeries
 from presagio.inference.series import SeriesFeatures
 from presagio.machine.spec import MachineSpec, parse_spec
 
@@ -101,11 +102,28 @@ def test_in_parts_as_at_once_whatever_the_order(rows: Rows, part: int) -> None:
     np.testing.assert_allclose(found, at_once, rtol=0, atol=1e-9)
 
 
-@given(_ROWS)
-def test_the_last_row_alone_is_that_of_all(rows: Rows) -> None:
-    inputs, units, times = _arrays(rows)
-    last = SeriesFeatures(_SPEC).expand(inputs, units, times, only_last=True)[-1:]
-    np.testing.assert_array_equal(last, SeriesFeatures(_SPEC).expand(inputs, units, times)[-1:])
+def _growing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inputs and times of one series."""
+    unit = rows[0][0]
+    once = {row[1]: row for row in rows if row[0] == unit}
+    inputs, _, times = _arrays([once[time] for time in sorted(once)])
+    return inputs, times
+
+
+@given(_ROWS.filter(bool), st.sampled_from(["", "conditions", "alone", "last first"]))
+def test_one_series_alone_gives_the_same(rows: Rows, kind: str) -> None:
+    text = {
+        "": _TEXT,
+        "conditions": _TEXT.replace(b"age = true", b'age = true\nby_condition = ["a"]'),
+        "alone": _TEXT.replace(b"first = 3", b'of = ["b"]'),
+        "last first": _TEXT.replace(b'"mean", "sd"', b'"sd", "mean"').replace(b"[2, 4]", b"[4, 2]"),
+    }[kind]
+    spec = parse_spec(text, "engines")
+    conditions = _conditions(spec) if kind == "conditions" else None
+    inputs, times = _growing(rows)
+    whole = SeriesFeatures(spec, conditions).expand(inputs, np.zeros(len(inputs)), times)
+    found = OneSeries(spec, conditions).last(inputs, times)
+    np.testing.assert_allclose(found, whole[-1], rtol=0, atol=1e-9)
 
 
 def test_more_units_than_can_be_remembered_are_refused() -> None:

@@ -79,3 +79,23 @@ def test_no_machine_type_may_pay_for_the_others(
     assert found.confidence == 1.0
     assert not found.passed
     assert found.reasons[0].startswith("for type H")
+
+
+def test_rows_of_one_unit_are_drawn_together(
+    spec: MachineSpec, inputs: np.ndarray, target: np.ndarray
+) -> None:
+    """That one unit of three went better is chance, however many rows it has."""
+    new, old = target.copy(), target.copy()
+    failures = np.flatnonzero(target)
+    old[failures[:30]], new[failures[30:50]] = False, False
+    units = np.array(["a"] * ROWS)
+    units[failures[:30]], units[failures[30:50]] = "b", "c"
+    sides = (("2", _said(new)), ("1", _said(old)))
+    alone = compare(spec, inputs, target, *sides, rules=GateRules())
+    found = compare(spec, inputs, target, *sides, rules=GateRules(), units=units)
+    assert alone.passed
+    assert not found.passed
+    assert found.confidence is not None
+    # Of 27 draws of three units, 11 have b more often than two thirds of c's times.
+    assert 0.4 < found.confidence < 0.75
+    assert "resamples of 2000 rows of 3 units, 90% are needed" in found.reasons[0]

@@ -9,31 +9,28 @@ from collections.abc import Sequence
 import numpy as np
 import onnxruntime as ort
 
-_OUTPUTS = ("score", "probability")
-
 
 class OneRow:
     """Runs a session on one row; for one thread at a time, which others are told."""
 
-    def __init__(self, session: ort.InferenceSession, inputs: int) -> None:
+    def __init__(self, session: ort.InferenceSession, inputs: int, outputs: Sequence[str]) -> None:
         self._session, self._lock = session, threading.Lock()
         self._row = np.zeros((1, inputs))
-        self._outputs = {name: np.zeros(1) for name in _OUTPUTS}
+        self._outputs = {name: np.zeros(1) for name in outputs}
         self._binding = session.io_binding()
         self._binding.bind_input(
             "inputs", "cpu", 0, np.float64, self._row.shape, self._row.ctypes.data
         )
         for name, array in self._outputs.items():
             self._binding.bind_output(name, "cpu", 0, np.float64, array.shape, array.ctypes.data)
-        self._score, self._probability = self._outputs.values()
 
-    def run(self, values: Sequence[float]) -> tuple[float, float] | None:
-        """Return score and probability; None while another thread runs it."""
+    def run(self, values: Sequence[float]) -> tuple[float, ...] | None:
+        """Return what it gives, each a number; None while another thread runs it."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
             self._row[0] = values
             self._session.run_with_iobinding(self._binding)
-            return self._score.item(), self._probability.item()
+            return tuple(array.item() for array in self._outputs.values())
         finally:
             self._lock.release()

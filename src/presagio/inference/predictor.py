@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -15,6 +16,7 @@ from presagio.inference.artifact import GRAPH, ArtifactFiles, Example, read_arti
 from presagio.inference.conditions import read_conditions
 from presagio.inference.imputation import Imputation
 from presagio.inference.one_row import OneRow
+from presagio.inference.one_series import OneSeries
 from presagio.inference.remaining_life import RemainingLife, with_interval
 from presagio.inference.series import SeriesFeatures
 from presagio.inference.signature import check_signature
@@ -60,8 +62,16 @@ class Predictor:
         self._completes = len(artifact.spec.model_inputs) > len(self._names)
         self._conditions = read_conditions(artifact.spec, artifact.manifest.conditions)
         self._imputation = Imputation(artifact.spec, artifact.manifest.medians, self._conditions)
+        self._series = OneSeries(artifact.spec, self._conditions)
+        self._outputs = ["score", "probability"]
+        if artifact.manifest.remaining is not None:
+            self._outputs.append("remaining")
         # A subclass that runs something else than a graph has no session.
-        self._one = None if session is None else OneRow(session, len(artifact.manifest.inputs))
+        self._one = (
+            None
+            if session is None
+            else OneRow(session, len(artifact.manifest.inputs), self._outputs)
+        )
 
     def predict_one(self, values: Sequence[float]) -> tuple[float, float, bool]:
         """Return score, probability and label of one row: as :meth:`predict`, in less time.
@@ -69,15 +79,46 @@ class Predictor:
         Parameters
         ----------
         values
-            The spec's inputs in order, as of :meth:`values`.
+            The spec's inputs in order, as of :meth:`values`; or as of :meth:`last_inputs`.
+        """
+        return self.foresee_one(values)[0]
+
+    def foresee_one(
+        self, values: Sequence[float]
+    ) -> tuple[tuple[float, float, bool], RemainingLife | None]:
+        """Return what :meth:`predict_one` does, and how long the unit has left: in one run.
+
+        Parameters
+        ----------
+        values
+            As of :meth:`predict_one`.
         """
         if self._completes:
             values = self.complete((values,))[0].tolist()
         found = None if self._one is None else self._one.run(values)
         if found is None:
-            prediction = self.predict((values,))
-            found = prediction.score.item(), prediction.probability.item()
-        return *found, found[0] >= self._threshold
+            found = tuple(column.item() for column in self._run(self._outputs, (values,)))
+        score, probability, *left = found
+        table = self.artifact.manifest.remaining
+        life = None if table is None else with_interval(table, np.array(left))
+        return (score, probability, score >= self._threshold), life
+
+    def last_inputs(self, rows: NDArray[np.float64], times: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what the model takes of the last of one unit's readings; see :class:`.OneSeries`.
+
+        Parameters
+        ----------
+        rows
+            Shape ``(n, k)``, in order of time.
+        times
+            As numbers, shape ``(n,)``.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(m,)``.
+        """
+        return self._series.last(rows, times)
 
     def predict(self, inputs: ArrayLike) -> Prediction:
         """Predict rows.

@@ -49,9 +49,7 @@ class SeriesFeatures:
         if spec.windows is not None:
             self._histories = _Histories(spec, spec.windows, conditions, most_kept)
 
-    def expand(
-        self, rows: Floats, units: NDArray[Any], times: NDArray[Any], *, only_last: bool = False
-    ) -> Floats:
+    def expand(self, rows: Floats, units: NDArray[Any], times: NDArray[Any]) -> Floats:
         """Make a model's inputs.
 
         Parameters
@@ -60,8 +58,6 @@ class SeriesFeatures:
             Shape ``(n, k)``, the columns of ``spec.input_names``; NaN where a value is missing.
         units, times
             Of which unit each row is, and when it was taken: shape ``(n,)``, times as numbers.
-        only_last
-            Whether windows are wanted of the last row alone, which takes less time.
 
         Returns
         -------
@@ -84,7 +80,7 @@ class SeriesFeatures:
         windows = self._spec.windows
         if self._histories is None or windows is None:
             return found
-        parts = [found, self._histories.columns(found, units, times, only_last=only_last)]
+        parts = [found, self._histories.columns(found, units, times)]
         if windows.age:
             parts.append(times.astype(np.float64)[:, None])
         return np.hstack(parts)
@@ -107,9 +103,7 @@ class _Histories:
         self._times: NDArray[Any] = np.empty(0)
         self._ordinals: Positions = np.empty(0, dtype=np.int64)
 
-    def columns(
-        self, rows: Floats, units: Positions, times: NDArray[Any], *, only_last: bool
-    ) -> Floats:
+    def columns(self, rows: Floats, units: Positions, times: NDArray[Any]) -> Floats:
         """Return the window columns of rows; NaN for one that comes after a later one."""
         found = np.full((len(rows), self._width), np.nan)
         if not len(rows):
@@ -133,8 +127,6 @@ class _Histories:
         start_of = np.repeat(starts, sizes)
         ordinals = _ordinals(known[kept], starts, sizes)
         series, new = values[kept], np.flatnonzero(kept >= before)
-        if only_last:
-            new = np.flatnonzero(kept == len(units) - 1)
         codes = np.repeat(np.arange(len(starts)), sizes)
         statistics = window_statistics(series, codes * _APART + ordinals, self._windows, new)
         if self._conditions is not None:

@@ -14,6 +14,7 @@ A window is cut at the unit's first reading; its statistics are of what there is
 """
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from presagio.machine.learning import Statistic, Windows
@@ -25,10 +26,35 @@ Positions = NDArray[np.int64]
 _CHUNK_VALUES = 4_000_000
 
 
-def _of_windows(values: Floats, statistics: tuple[Statistic, ...]) -> list[Floats]:
-    """Return statistics of windows of shape ``(n, L, k)``, each of shape ``(n, k)``."""
-    length = values.shape[1]
+def of_windows(values: Floats, statistics: tuple[Statistic, ...], length: int) -> list[Floats]:
+    """Return statistics of windows, each of shape ``(n, k)``.
+
+    Parameters
+    ----------
+    values
+        Shape ``(n, L, k)``; NaN where one is missing.
+    statistics
+        Which.
+    length
+        Of a whole window; fewer readings may be here.
+    """
     known = ~np.isnan(values)
+    whole = known.all(axis=(1, 2))
+    if whole.all():
+        return _without_gaps(values, statistics, length)
+    found = _with_gaps(values, known, statistics, length)
+    if whole.any():
+        # Whatever other rows have: what is computed of a row hangs on that row alone.
+        for column, better in zip(
+            found, _without_gaps(values[whole], statistics, length), strict=True
+        ):
+            column[whole] = better
+    return found
+
+
+def _with_gaps(
+    values: Floats, known: NDArray[np.bool_], statistics: tuple[Statistic, ...], length: int
+) -> list[Floats]:
     count = known.sum(axis=1)
     some = np.maximum(count, 1)
     mean = np.where(known, values, 0.0).sum(axis=1) / some
@@ -41,12 +67,34 @@ def _of_windows(values: Floats, statistics: tuple[Statistic, ...]) -> list[Float
     if "max" in statistics:
         found["max"] = np.where(known, values, -np.inf).max(axis=1)
     if "slope" in statistics:
-        steps = np.arange(length, dtype=np.float64)[None, :, None]
+        steps = np.arange(values.shape[1], dtype=np.float64)[None, :, None]
         middle = np.where(known, steps, 0.0).sum(axis=1) / some
-        whole = float(((steps - steps.mean()) ** 2).sum())
-        found["slope"] = ((steps - middle[:, None]) * apart).sum(axis=1) / whole
+        found["slope"] = ((steps - middle[:, None]) * apart).sum(axis=1) / _spread(length)
     nothing = count == 0
     return [np.where(nothing, np.nan, found[name]) for name in statistics]
+
+
+def _spread(length: int) -> float:
+    """Return the sum of squared distances in time of a whole window from its middle."""
+    return length * (length * length - 1) / 12.0
+
+
+def _without_gaps(values: Floats, statistics: tuple[Statistic, ...], length: int) -> list[Floats]:
+    """Return the same where no value is missing, in a tenth of the time and without copies."""
+    count = values.shape[1]
+    found = dict[str, Floats]()
+    if "mean" in statistics or "sd" in statistics:
+        found["mean"] = np.einsum("nlk,l->nk", values, np.ones(count)) / count
+    if "sd" in statistics:
+        found["sd"] = np.sqrt(((values - found["mean"][:, None]) ** 2).mean(axis=1))
+    if "min" in statistics:
+        found["min"] = values.min(axis=1)
+    if "max" in statistics:
+        found["max"] = values.max(axis=1)
+    if "slope" in statistics:
+        steps = np.arange(count, dtype=np.float64) - (count - 1) / 2
+        found["slope"] = np.einsum("nlk,l->nk", values, steps) / _spread(length)
+    return [found[name] for name in statistics]
 
 
 def window_statistics(
@@ -74,14 +122,55 @@ def window_statistics(
     """
     width = values.shape[1] * len(windows.statistics)
     found = np.empty((len(wanted), width * len(windows.rows)))
+    unbroken = _unbroken(values, keys)
     for place, length in enumerate(windows.rows):
+        here = found[:, place * width : (place + 1) * width]
+        is_whole = unbroken[wanted] >= length
+        if _is_dense(wanted[is_whole]):
+            here[is_whole] = _by_sliding(values, wanted[is_whole], windows.statistics, length)
+            rest = np.flatnonzero(~is_whole)
+        else:
+            rest = np.arange(len(wanted))
         chunk = max(1, _CHUNK_VALUES // (length * values.shape[1]))
         steps = np.arange(length - 1, -1, -1)
-        for start in range(0, len(wanted), chunk):
-            rows = wanted[start : start + chunk]
+        for start in range(0, len(rest), chunk):
+            rows = wanted[rest[start : start + chunk]]
             before = np.maximum(rows[:, None] - steps, 0)
             inside = (keys[before] == keys[rows][:, None] - steps) & (rows[:, None] >= steps)
             gathered = np.where(inside[:, :, None], values[before], np.nan)
-            columns = _of_windows(gathered, windows.statistics)
-            found[start : start + chunk, place * width : (place + 1) * width] = np.hstack(columns)
+            columns = of_windows(gathered, windows.statistics, length)
+            here[rest[start : start + chunk]] = np.hstack(columns)
+    return found
+
+
+def _unbroken(values: Floats, keys: Positions) -> Positions:
+    """Return how many rows of its unit, this one too, have followed each other without a gap."""
+    at = np.arange(len(values))
+    gap = np.isnan(values).any(axis=1)
+    starts = (np.diff(keys, prepend=keys[:1] - 2) != 1) | gap
+    first = np.maximum.accumulate(np.where(starts, at + gap, 0))
+    count: Positions = at - first + 1
+    return count
+
+
+def _is_dense(rows: Positions) -> bool:
+    """Tell whether computing all rows between costs less than gathering each one's window."""
+    return (
+        len(rows) > 0 and (rows[-1] - rows[0] < 2 * len(rows)) and bool((np.diff(rows) > 0).all())
+    )
+
+
+def _by_sliding(
+    values: Floats, rows: Positions, statistics: tuple[Statistic, ...], length: int
+) -> Floats:
+    """Compute statistics of rows whose windows are whole, over views of the readings."""
+    found = np.empty((len(rows), values.shape[1] * len(statistics)))
+    chunk = max(1, _CHUNK_VALUES // (length * values.shape[1]))
+    for start in range(0, len(rows), chunk):
+        some = rows[start : start + chunk]
+        span = values[some[0] - length + 1 : some[-1] + 1]
+        views = sliding_window_view(span, length, axis=0).transpose(0, 2, 1)
+        with np.errstate(invalid="ignore"):
+            columns = _without_gaps(views, statistics, length)
+        found[start : start + chunk] = np.hstack([column[some - some[0]] for column in columns])
     return found

@@ -19,6 +19,7 @@ from presagio.lifecycle.alerts import Alert, Alerts
 from presagio.lifecycle.drift import PROBABILITY, DriftRules, find_drift, newest_rows
 from presagio.lifecycle.drift_page import write_report
 from presagio.lifecycle.drift_report import DriftReport
+from presagio.lifecycle.effective_size import Units, units_of
 from presagio.lifecycle.exporter import COLUMN_METRICS, LATEST
 from presagio.machine.spec import MachineSpec
 from presagio.registry.loading import load_version
@@ -59,7 +60,9 @@ class Watched:
 def _newest(intake: Intake, rows: int) -> pl.DataFrame:
     """Return the newest readings, labelled or not, in the order in which they came."""
     parts: list[pl.DataFrame] = []
-    columns = (*intake.spec.series_names, *intake.spec.input_names)
+    spec = intake.spec
+    kept = () if spec.unit is None else (spec.unit.name,)
+    columns = tuple(dict.fromkeys((*kept, *spec.series_names, *spec.input_names)))
     for receipt in reversed(processed_receipts(intake)):
         for key in reversed(receipt.outcome.curated_keys):
             part = read_part(intake, key, receipt.id, columns)
@@ -77,6 +80,13 @@ def _reference(registry: Registry, champion: RegisteredVersion) -> pl.DataFrame:
 
 def _table(frame: pl.DataFrame, spec: MachineSpec) -> dict[str, NDArray[np.float64]]:
     return {name: frame[name].cast(pl.Float64).to_numpy() for name in spec.input_names}
+
+
+def _units(spec: MachineSpec, reference: pl.DataFrame, newest: pl.DataFrame) -> Units | None:
+    """Return of which unit rows are; None where nobody knows of which the training data were."""
+    if spec.unit is None or spec.unit.name not in reference.columns:
+        return None
+    return units_of(reference[spec.unit.name].to_numpy(), newest[spec.unit.name].to_numpy())
 
 
 def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
@@ -112,6 +122,7 @@ def _watch(settings: Settings, intake: Intake, registry: Registry) -> Watched:
             settings.drift_outside,
             settings.drift_min_effective_rows,
         ),
+        units=_units(intake.spec, reference, newest),
     )
     return _publish(settings, intake, registry, champion, report)
 

@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from presagio.lifecycle.drift_report import ColumnDrift, DriftReport, Verdict
-from presagio.lifecycle.effective_size import Floats, effective_sizes
+from presagio.lifecycle.effective_size import (
+    Floats,
+    Units,
+    effective_sizes,
+    effective_sizes_by_unit,
+)
 from presagio.machine.inputs import Feature
 from presagio.machine.limits import category_values
 from presagio.machine.spec import MachineSpec
@@ -32,6 +37,8 @@ _BANDS = (0.01, 0.1, 0.5)
 _STRETCHES = 8
 # How much more than the most unusual of them a window must differ: they are few.
 _UNUSUAL = 2.0
+# Independent values that a window of units must be worth at least for "no drift" to be said.
+_FEWEST_OF_UNITS = 30.0
 
 
 @dataclass(frozen=True)
@@ -102,9 +109,19 @@ def _tenths(reference: Floats) -> Floats:
     return edges
 
 
-def _numeric(name: str, reference: Floats, window: Floats, rows: int, edges: Floats) -> ColumnDrift:
+def _sizes(
+    reference: Floats, rows: int, window_rows: int, units: Units | None
+) -> tuple[float, float]:
+    if units is None:
+        return effective_sizes(reference, rows, window_rows)
+    return effective_sizes_by_unit(reference, rows, units)
+
+
+def _numeric(
+    name: str, reference: Floats, window: Floats, rows: int, edges: Floats, units: Units | None
+) -> ColumnDrift:
     codes = tuple(np.searchsorted(edges, found, side="right") for found in (reference, window))
-    usual, worth = effective_sizes(reference, rows, len(window))
+    usual, worth = _sizes(reference, rows, len(window), units)
     distance = stats.ks_2samp(reference, window, method="asymp").statistic
     margin = reference.std()
     beyond = (window < reference.min() - margin) | (window > reference.max() + margin)
@@ -118,12 +135,13 @@ def _numeric(name: str, reference: Floats, window: Floats, rows: int, edges: Flo
 
 
 def _categorical(
-    name: str, reference: NDArray[np.str_], window: NDArray[np.str_], rows: int
-) -> ColumnDrift:
+    name: str, reference: NDArray[np.str_], window: NDArray[np.str_], rows: int,
+    units: Units | None,
+) -> ColumnDrift:  # fmt: skip
     values, inverse = np.unique(np.concatenate([reference, window]), return_inverse=True)
     codes = inverse[: len(reference)], inverse[len(reference) :]
     before, now = (_shares(np.bincount(found, minlength=len(values))) for found in codes)
-    usual, worth = effective_sizes(codes[0].astype(np.float64), rows, len(window))
+    usual, worth = _sizes(codes[0].astype(np.float64), rows, len(window), units)
     table = np.array([before * usual, now * worth])
     return _column(
         name, "chi-square", codes, [str(value) for value in values],
@@ -132,16 +150,20 @@ def _categorical(
     )  # fmt: skip
 
 
-def _feature(feature: Feature, reference: Floats, window: Floats, rows: int) -> list[ColumnDrift]:
+def _feature(
+    feature: Feature, reference: Floats, window: Floats, rows: int, units: Units | None
+) -> list[ColumnDrift]:
     """Compare a feature by its values, and by where it is missing, each where there is any."""
     gaps, known = (np.isnan(reference), np.isnan(window)), (_known(reference), _known(window))
     found = []
     if all(len(values) > 1 for values in known):
         share = len(known[0]) / len(reference)
-        found.append(_numeric(feature.name, *known, round(rows * share), _tenths(known[0])))
+        of_known = None if units is None else units.take(~gaps[0], ~gaps[1])
+        edges = _tenths(known[0])
+        found.append(_numeric(feature.name, *known, round(rows * share), edges, of_known))
     if gaps[0].any() or gaps[1].any():
         words = [np.where(gap, "missing", "there") for gap in gaps]
-        found.append(_categorical(feature.missing_name, words[0], words[1], rows))
+        found.append(_categorical(feature.missing_name, words[0], words[1], rows, units))
     return found
 
 
@@ -187,8 +209,9 @@ def newest_rows(reference_rows: int, at_most: int) -> int:
 
 
 def find_drift(
-    spec: MachineSpec, reference: Table, window: Table, *, reference_rows: int, rules: DriftRules
-) -> DriftReport:
+    spec: MachineSpec, reference: Table, window: Table, *, reference_rows: int, rules: DriftRules,
+    units: Units | None = None,
+) -> DriftReport:  # fmt: skip
     """Compare a window of readings with what a model was trained on.
 
     Parameters
@@ -206,12 +229,18 @@ def find_drift(
         What is drift. A column has drifted when its index is high and its p-value low (divided by
         the columns: Bonferroni), or when too much of it is beyond all training data. Where there
         are few independent values, or a high index may be chance, it cannot be told.
+    units
+        Of which unit rows are, where they are of units: values of one unit are alike, and many
+        readings of few units are worth little.
     """
+    if units is not None:
+        fewest = max(rules.effective_rows, _FEWEST_OF_UNITS)
+        rules = replace(rules, effective_rows=fewest)
     found = [
         column
         for feature in spec.features
         for column in _feature(
-            feature, reference[feature.name], window[feature.name], reference_rows
+            feature, reference[feature.name], window[feature.name], reference_rows, units
         )
     ]
     found.append(
@@ -221,12 +250,13 @@ def find_drift(
             window[PROBABILITY],
             reference_rows,
             np.array(_BANDS),
+            units,
         )
     )
     found += [
         _categorical(
             category.name, category_values(category, reference), category_values(category, window),
-            reference_rows,
+            reference_rows, units,
         )
         for category in spec.categories
     ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The gate: whether a challenger may become champion, by rows that it has not seen."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,13 +83,21 @@ def _side(
     )
 
 
-def _confidence(saved: Floats, target: Bools, seed: int) -> float:
+def _confidence(saved: Floats, target: Bools, units: NDArray[Any] | None, seed: int) -> float:
     """Return the share of resamples in which something is saved (paired bootstrap).
 
-    The same rows are drawn for both sides, failures and others apart. Source: Efron and
-    Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 16.
+    The same rows are drawn for both sides, failures and others apart; where rows are of units,
+    units with all their rows, since rows of one unit are alike. Source: Efron and Tibshirani, "An
+    Introduction to the Bootstrap", 1993, chapter 16; Davison and Hinkley, "Bootstrap Methods and
+    their Application", 1997, section 3.8, for units.
     """
     rng, total = np.random.default_rng(seed), np.zeros(_RESAMPLES)
+    if units is not None:
+        _, codes = np.unique(units, return_inverse=True)
+        sums = np.bincount(codes, weights=saved)
+        values, counts = np.unique(sums, return_counts=True)
+        draws = rng.multinomial(len(sums), counts / len(sums), size=_RESAMPLES)
+        return float(np.mean(draws @ values > 0.0))
     for kind in (saved[target], saved[~target]):
         # Few rows differ at all: how often each is drawn is all that matters.
         values, counts = np.unique(kind, return_counts=True)
@@ -104,6 +113,7 @@ def compare(
     champion: tuple[str, Prediction],
     *,
     rules: GateRules,
+    units: NDArray[Any] | None = None,
     seed: int = 0,
 ) -> GateDecision:
     """Compare a challenger with the champion.
@@ -118,6 +128,8 @@ def compare(
         The version of each, and what it says of these rows.
     rules
         What the challenger has to show.
+    units
+        Of which unit each row is, shape ``(n,)``; None where rows stand alone.
     seed
         Seed of the resamples.
     """
@@ -128,14 +140,17 @@ def compare(
         _side(challenger[0], target, challenger[1], new, groups),
         _side(champion[0], target, champion[1], old, groups),
     )
-    confidence = _confidence(old - new, target, seed)
+    confidence = _confidence(old - new, target, units, seed)
     compared = (
         f"its expected cost of 1,000 readings is {sides[0].cost:.2f}, the champion's "
         f"{sides[1].cost:.2f}; it is lower in {confidence:.0%} of resamples"
     )
     reasons = []
     if confidence < rules.confidence:
-        reasons.append(f"{compared} of {len(target)} rows, {rules.confidence:.0%} are needed")
+        of_units = "" if units is None else f" of {len(np.unique(units))} units"
+        reasons.append(
+            f"{compared} of {len(target)} rows{of_units}, {rules.confidence:.0%} are needed"
+        )
     allowed = rules.worst_category / 100 * _PER * spec.costs.missed_failure
     for name, cost in sides[0].cost_by_category.items():
         if cost > sides[1].cost_by_category[name] + allowed:

@@ -57,13 +57,16 @@ def _predictor(promoter: Promoter, version: RegisteredVersion) -> Predictor:
 
 def _held_out(
     promoter: Promoter, version: RegisteredVersion
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Fetch the rows that were held out when a version was trained, and their target."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[Any] | None]:
+    """Fetch the rows that were held out when a version was trained: inputs, target, units."""
     spec = promoter.spec
     with tempfile.TemporaryDirectory() as scratch:
         folder = promoter.registry.download(version, HOLDOUT, Path(scratch))
         frame = pl.read_parquet(folder / f"{HOLDOUT}.parquet")
-    return inputs_of(frame, spec), frame[spec.target.name].to_numpy()
+    units = None
+    if spec.unit is not None and spec.unit.name in frame.columns:
+        units = frame[spec.unit.name].to_numpy()
+    return inputs_of(frame, spec), frame[spec.target.name].to_numpy(), units
 
 
 def _evaluate(
@@ -85,7 +88,7 @@ def _evaluate(
         why = f"the champion cannot be served: {err}"
         return GateDecision(True, (why,), 0, None, None, None)  # noqa: FBT003
     try:
-        rows, target = _held_out(promoter, version)
+        rows, target, units = _held_out(promoter, version)
     except RegistryError as err:
         why = f"the rows that were held out from it, by which it is evaluated, cannot be had: {err}"
         return GateDecision(False, (why,), 0, None, None, None)  # noqa: FBT003
@@ -96,6 +99,7 @@ def _evaluate(
         (version.version, score_rows(challenger, rows)),
         (champion.version, score_rows(old, rows)),
         rules=promoter.rules,
+        units=units,
     )
 
 

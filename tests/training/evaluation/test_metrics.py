@@ -65,6 +65,31 @@ def test_intervals_hold_the_metric() -> None:
     assert found["recall"] == Interval(1.0, 1.0, 1.0)
 
 
+def test_intervals_by_unit_are_those_of_rows_where_each_unit_has_one() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.random(2000) < 0.2
+    score = target + rng.normal(size=2000)
+    label = score > 1.0
+    rows = bootstrap_intervals(target, score, label)
+    units = bootstrap_intervals(target, score, label, np.arange(2000).astype(str))
+    for name, by_row in rows.items():
+        assert units[name].mean == by_row.mean
+        assert units[name].low == pytest.approx(by_row.low, abs=0.02)
+        assert units[name].high == pytest.approx(by_row.high, abs=0.02)
+
+
+def test_intervals_by_unit_know_that_rows_of_one_are_alike() -> None:
+    rng = np.random.default_rng(0)
+    units = np.repeat(np.arange(20), 100)
+    target = np.repeat(rng.random(20) < 0.5, 100)
+    score = target + np.repeat(rng.normal(size=20), 100) + 0.1 * rng.normal(size=2000)
+    label = score > 0.5
+    by_row, by_unit = (
+        bootstrap_intervals(target, score, label, of)["f1"] for of in (None, units.astype(str))
+    )
+    assert by_unit.high - by_unit.low > 4 * (by_row.high - by_row.low)
+
+
 def test_a_mean_over_folds_has_an_interval() -> None:
     score = np.linspace(-1, 1, 100)
     folds = [evaluate(TARGET, score, (score + 1) / 2, score > score[i]) for i in (90, 93, 95)]

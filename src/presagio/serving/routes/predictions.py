@@ -45,6 +45,7 @@ def _diagnosis(
 ) -> AlarmDiagnosis:
     titles = {mode.name: mode.title for mode in spec.modes}
     parts, change = found.attribution, found.clearing
+    contributions = parts.contributions if parts else {}
     return AlarmDiagnosis(
         mode=found.mode,
         title=titles.get(found.mode) if found.mode else None,
@@ -57,10 +58,10 @@ def _diagnosis(
             for limit in found.limits
         ],
         base_probability=parts.base if parts else None,
-        contributions=parts.contributions if parts else {},
+        contributions=contributions,
         contribution_errors=parts.errors if parts else {},
         clearing_change=ClearingChange(**vars(change)) if change else None,
-        changes=largest_changes(sent.changes, parts.contributions if parts else {}) if sent else [],
+        changes=largest_changes(sent.changes(), contributions) if sent else [],
     )  # fmt: skip
 
 
@@ -131,7 +132,7 @@ class Predictions:
         )
         served = self._champion.served
         sent = read_sent(self._spec, served.predictor, read)
-        answer = served.predictor.predict_one(sent.inputs)
+        answer, life = served.predictor.foresee_one(sent.inputs)
         label, mode, diagnosis = answer[2], None, None
         if label or explained:
             # A millisecond: other requests do not wait for it.
@@ -145,7 +146,7 @@ class Predictions:
         if sent.rows_used is not None:
             more = more | {"rows_used": sent.rows_used, "complete": sent.complete}
         table = served.predictor.artifact.manifest.remaining
-        if table is not None and (life := served.predictor.remaining_life((sent.inputs,))):
+        if table is not None and life is not None:
             more = more | {"remaining_life": as_answer(table, life)}
         return _as_json(read.request_id, sent.values, answer, served, diagnosis, more)
 

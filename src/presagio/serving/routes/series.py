@@ -1,6 +1,8 @@
 """One unit's newest readings, as they were sent, made into what a model takes of the last one."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,14 +37,14 @@ class SentReading:
         How many readings that is made of, and whether they are as many as can be used; None for a
         reading by itself of a machine whose readings are all by themselves.
     changes
-        How much features changed over the longest window, in their own units.
+        Computes how much features changed over the longest window, in their own units.
     """
 
     values: list[float]
     inputs: list[float]
     rows_used: int | None = None
     complete: bool | None = None
-    changes: list[FeatureChange] = field(default_factory=list)
+    changes: Callable[[], list[FeatureChange]] = list
 
 
 def read_sent(spec: MachineSpec, predictor: Predictor, read: Any) -> SentReading:
@@ -66,11 +68,10 @@ def read_sent(spec: MachineSpec, predictor: Predictor, read: Any) -> SentReading
         return SentReading(values, values, 1, _wanted(spec) <= 1)
     times = _times(spec, [reading.time for reading in read.readings])
     rows = predictor.arrange([vars(reading.features) for reading in read.readings])
-    units = np.zeros(len(rows), dtype=np.int64)
-    inputs = predictor.histories().expand(rows, units, times, only_last=True)[-1]
+    inputs = predictor.last_inputs(rows, times)
     return SentReading(
         rows[-1].tolist(), inputs.tolist(), min(len(rows), _wanted(spec)),
-        len(rows) >= _wanted(spec), _changes(spec, rows, times),
+        len(rows) >= _wanted(spec), partial(_changes, spec, rows, times),
     )  # fmt: skip
 
 

@@ -69,6 +69,8 @@ class Dataset:
     expand
         Makes inputs of shape ``(n, m)``, where they hang on what is learned in the training part
         first; None where that is done.
+    units
+        Of which unit each row is, shape ``(n,)``; None of a machine without.
     events
         What logs of events tell, by kind: how many, and how many of them cannot be used.
     """
@@ -86,6 +88,7 @@ class Dataset:
     gap: float = 0.0
     expand: Callable[[Conditions], Floats] | None = None
     events: Mapping[str, int] = field(default_factory=dict)
+    units: NDArray[Any] | None = None
 
     @property
     def target(self) -> Bools:
@@ -101,7 +104,8 @@ def target_of(labels: Labels) -> Bools:
 def series_columns(spec: MachineSpec) -> tuple[str, ...]:
     """Return the columns beside inputs and labels that a dataset is made with."""
     division = [spec.divided_by[1]] if spec.divided_by is not None else []
-    return tuple(dict.fromkeys([*division, *spec.series_names]))
+    units = [spec.unit.name] if spec.unit is not None else []
+    return tuple(dict.fromkeys([*division, *units, *spec.series_names]))
 
 
 def _keys(column: pl.Series) -> NDArray[Any]:
@@ -220,6 +224,7 @@ class DatasetBuilder:
             self._gap(division),
             self._expander(whole, labelled) if by_condition else None,
             self._events,
+            None if self._spec.unit is None else series[self._spec.unit.name],
         )
 
     def _all_labels(self, source: str, target: Bools) -> dict[str, Bools]:

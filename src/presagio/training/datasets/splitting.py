@@ -46,6 +46,8 @@ class Part:
         Lives of the units, where the label has a horizon.
     gap
         How far ahead labels look, where rows are divided by time.
+    units
+        As those of the dataset.
     """
 
     inputs: Floats
@@ -54,6 +56,7 @@ class Part:
     healthy_weight: float = 1.0
     series: Series | None = None
     gap: float = 0.0
+    units: NDArray[Any] | None = None
 
     @property
     def target(self) -> Bools:
@@ -73,6 +76,7 @@ class Part:
             self.healthy_weight,
             None if self.series is None else self.series.take(positions),
             self.gap,
+            None if self.units is None else self.units[positions],
         )
 
     def sample(self, rows: int, *, seed: int) -> "Part":
@@ -173,8 +177,9 @@ def split_dataset(dataset: Dataset, *, test_share: float = 0.2, seed: int = 0) -
             "failure; more data are needed"
         )
     whole = Part(
-        dataset.inputs, dataset.labels, dataset.keys, series=dataset.series, gap=dataset.gap
-    )
+        dataset.inputs, dataset.labels, dataset.keys, series=dataset.series, gap=dataset.gap,
+        units=dataset.units,
+    )  # fmt: skip
     if dataset.divided_by != "time":
         # In the order in which they came, as those by time are: what follows each other is alike,
         # and who watches for drift has to know how much.

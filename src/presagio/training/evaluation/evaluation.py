@@ -144,7 +144,7 @@ def evaluate_model(
     return Evaluation(
         test=measure(prediction),
         test_intervals=bootstrap_intervals(
-            test.target, prediction.score, prediction.label, seed=seed
+            test.target, prediction.score, prediction.label, test.units, seed=seed
         ),
         cross_validation=intervals,
         cross_validation_sd={

@@ -45,8 +45,9 @@ def write_report(model: TrainedModel, folder: Path) -> tuple[Path, ...]:
 def _write_table(
     path: Path, spec: MachineSpec, inputs: Floats, part: Part, **columns: Floats
 ) -> Path:
+    units = {} if spec.unit is None or part.units is None else {spec.unit.name: part.units}
     # Without medians: what stands in for a missing value is each model's own.
-    table = pl.DataFrame({**input_columns(spec, inputs), **part.labels, **columns})
+    table = pl.DataFrame({**units, **input_columns(spec, inputs), **part.labels, **columns})
     table.with_columns(pl.col(spec.optional_names).fill_nan(None)).write_parquet(path)
     return path
 

@@ -1,0 +1,93 @@
+"""What a model takes of the last of one unit's readings, in order of time.
+
+The same values as :class:`.series.SeriesFeatures` makes of them, without what many units and parts
+of a file need: most of an answer's time would go into that.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from presagio.inference.conditions import Conditions
+from presagio.inference.windows import of_windows
+from presagio.machine.spec import MachineSpec
+
+Floats = NDArray[np.float64]
+
+
+class OneSeries:
+    """Makes a model's inputs of the last reading of a series.
+
+    Parameters
+    ----------
+    spec
+        The machine spec, whose inputs hang on a unit's readings before.
+    conditions
+        Where windows are by condition.
+    """
+
+    def __init__(self, spec: MachineSpec, conditions: Conditions | None = None) -> None:
+        self._windows, self._conditions = spec.windows, conditions
+        self._optional = [spec.input_names.index(name) for name in spec.optional_names]
+        self._carried = [spec.input_names.index(name) for name in spec.carried_names]
+        places = [spec.input_names.index(name) for name in spec.windowed_names]
+        # All of them in order, as they mostly are, need no copy.
+        self._windowed = None if places == list(range(len(spec.input_names))) else places
+
+    def last(self, rows: Floats, times: NDArray[Any]) -> Floats:
+        """Return what a model takes of the last reading.
+
+        Parameters
+        ----------
+        rows
+            Shape ``(n, k)``, the columns of ``spec.input_names``, in order of time; NaN where a
+            value is missing.
+        times
+            As numbers, growing: shape ``(n,)``.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(m,)``, the columns of ``spec.model_inputs``; NaN where nothing is known.
+        """
+        missing = np.isnan(rows[-1, self._optional])
+        rows = self._with_last_known(rows)
+        parts = [rows[-1], missing]
+        if (windows := self._windows) is not None:
+            newest = self._values(rows[-windows.longest :])
+            recent = None
+            for length in windows.rows:
+                found = of_windows(newest[None, -length:], windows.statistics, length)
+                parts += [column[0] for column in found]
+                if length == min(windows.rows) and windows.statistics[0] == "mean":
+                    recent = found[0][0]
+            if self._conditions is not None:
+                parts.append(newest[-1])
+            if windows.first:
+                if recent is None:
+                    shortest = min(windows.rows)
+                    recent = of_windows(newest[None, -shortest:], ("mean",), shortest)[0][0]
+                parts.append(recent - self._mean(self._values(rows[: windows.first])))
+            if windows.age:
+                parts.append(times[-1:])
+        return np.concatenate(parts, dtype=np.float64)
+
+    def _with_last_known(self, rows: Floats) -> Floats:
+        if not self._carried or not np.isnan(rows[:, self._carried]).any():
+            return rows
+        rows, at = rows.copy(), np.arange(len(rows))
+        for place in self._carried:
+            known = np.where(np.isnan(rows[:, place]), 0, at)
+            rows[:, place] = rows[np.maximum.accumulate(known), place]
+        return rows
+
+    def _values(self, rows: Floats) -> Floats:
+        if self._conditions is not None:
+            return self._conditions.standardise(rows)
+        return rows if self._windowed is None else rows[:, self._windowed]
+
+    @staticmethod
+    def _mean(values: Floats) -> Floats:
+        found: Floats = of_windows(values[None], ("mean",), len(values))[0][0]
+        return found
