@@ -147,7 +147,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "data fetch": Entry(
         "fetch:fetch",
-        "Download the AI4I 2020 data set from UCI (S. Matzka, CC BY 4.0), checked by SHA-256.",
+        "Download a real data set, checked by SHA-256: ai4i or turbofan.",
     ),
     "data generate": Entry(
         "generate:generate",

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import InvalidSpecError
+from presagio.machine.degradation import simulate_lives
 from presagio.machine.limits import failing_modes
 from presagio.machine.recipe import Normal, SimulationRecipe
 from presagio.machine.spec import MachineSpec
@@ -96,7 +97,8 @@ def simulate(spec: MachineSpec, rows: int, *, seed: int = 0) -> Iterator[pl.Data
     Parameters
     ----------
     spec
-        A machine spec with a ``[simulation]`` table.
+        A machine spec with a ``[simulation]`` table; or with ``[unit]`` and ``[time]``: then
+        units wear out, as of :func:`.degradation.simulate_lives`.
     rows
         How many rows to generate in all.
     seed
@@ -105,17 +107,21 @@ def simulate(spec: MachineSpec, rows: int, *, seed: int = 0) -> Iterator[pl.Data
     Yields
     ------
     polars.DataFrame
-        Blocks of at most ``block_rows`` rows with the spec's inputs and labels as columns.
+        Blocks of rows with the spec's inputs and labels as columns.
 
     Raises
     ------
     InvalidSpecError
-        If the spec has no ``[simulation]`` table.
+        If the spec has none of these.
     """
     recipe = spec.simulation
+    if recipe is None and spec.is_series:
+        yield from simulate_lives(spec, rows, seed=seed)
+        return
     if recipe is None:
         raise InvalidSpecError(
-            f"machine spec {spec.name} has no [simulation] table to generate from"
+            f"machine spec {spec.name} has no [simulation] table to generate from, and no [unit] "
+            "and [time] whose units could wear out"
         )
     rng = np.random.default_rng(seed)
     tool = _ToolWear(rng, recipe)

@@ -20,7 +20,7 @@ from presagio.training.datasets.sources import FETCHED_FILE
 
 Progress = Callable[[int, int | None], None]
 _TIMEOUT_S = 30.0
-_LARGEST_BYTES = 20 * 2**20
+LARGEST_BYTES = 20 * 2**20
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,14 @@ AI4I = PublishedData(
 )
 
 
-def _download(url: str, progress: Progress) -> bytes:
+def download(url: str, progress: Progress) -> bytes:
+    """Return what an address sends, of ``LARGEST_BYTES`` at most.
+
+    Raises
+    ------
+    DownloadError
+        If it is more.
+    """
     # Half a megabyte in all: a download that breaks off begins anew.
     body = bytearray()
     with httpx.stream("GET", url, timeout=_TIMEOUT_S, follow_redirects=True) as answer:
@@ -58,16 +65,16 @@ def _download(url: str, progress: Progress) -> bytes:
         for chunk in answer.iter_bytes():
             body += chunk
             progress(len(body), int(length) if length else None)
-            if len(body) > _LARGEST_BYTES:
-                raise DownloadError(f"{url} sends more than {_LARGEST_BYTES} bytes; not taken")
+            if len(body) > LARGEST_BYTES:
+                raise DownloadError(f"{url} sends more than {LARGEST_BYTES} bytes; not taken")
     return bytes(body)
 
 
 def _member(packed: bytes, data: PublishedData) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            if archive.getinfo(data.member).file_size > _LARGEST_BYTES:
-                raise DownloadError(f"{data.member} would unpack to over {_LARGEST_BYTES} bytes")
+            if archive.getinfo(data.member).file_size > LARGEST_BYTES:
+                raise DownloadError(f"{data.member} would unpack to over {LARGEST_BYTES} bytes")
             return archive.read(data.member)
     except (zipfile.BadZipFile, KeyError) as err:
         raise DownloadError(f"{data.url} did not bring a zip archive with {data.member}") from err
@@ -127,7 +134,7 @@ def fetch_data(
     folder.mkdir(parents=True, exist_ok=True)
     target, record = folder / FETCHED_FILE, folder / f"{FETCHED_FILE}.sha256"
     try:
-        body = _member(_download(data.url, progress), data)
+        body = _member(download(data.url, progress), data)
     except httpx.HTTPError as err:
         raise DownloadError(
             f"{data.url} could not be downloaded ({err}); call the command again. Without a "
