@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from presagio.errors import InvalidSpecError
 from presagio.ingest.checking import CheckedFile, Limits, check_file
 from presagio.ingest.curated import labelled_rows, read_part
 from presagio.ingest.filing import Intake, file_object
@@ -248,3 +249,44 @@ def test_what_was_kept_as_text_before_is_a_time_now(motor_intake: Intake) -> Non
     newest = [r for r, _ in labelled_rows(motor_intake)][-1]
     back = read_part(old, newest.outcome.curated_keys[0], newest.id, ["taken_at"])
     assert back["taken_at"].dtype == pl.String
+
+
+def _spec(old: str, new: str) -> MachineSpec:
+    text = MOTORS.read_text(encoding="utf-8")
+    assert old in text
+    return parse_spec(text.replace(old, new).encode(), "motors.toml")
+
+
+def test_names_of_units_that_differ_by_case_or_blanks_are_told_or_made_one() -> None:
+    hour = ["2026-01-31 08:30", "2026-01-31 09:30", "2026-01-31 10:30"]
+    rows = pl.concat(
+        _row(**{"Motor no.": name, "Taken at": at})
+        for name, at in zip(["M 1", "m  1", "M2"], hour, strict=True)
+    )
+    checked = _check(rows)
+    assert checked.accepted["motor"].to_list() == ["M 1", "m  1", "M2"]
+    assert (
+        "differ by case or blanks only are taken for different ones: M 1, m  1"
+        in (checked.warnings[-1])
+    )
+    folded = _check(rows, _spec("[unit]", '[unit]\nnames = "folded"'))
+    assert folded.accepted["motor"].to_list() == ["M 1", "M 1", "M2"]
+    assert folded.notes["series"]["renamed"] == 1
+    assert not any("differ by case" in warning for warning in folded.warnings)
+
+
+def test_steps_that_are_missing_are_counted() -> None:
+    hours = ["08:00", "09:00", "10:25", "14:00", "13:00"]
+    rows = pl.concat(_row(**{"Taken at": f"2026-01-31 {at}"}) for at in hours)
+    assert "gaps" not in _check(rows).notes["series"]
+    spec = _spec("[time]", '[time]\nstep = "1h"')
+    notes = _check(rows, spec).notes["series"]
+    assert (notes["gaps"], notes["out_of_order"]) == (1, 1)
+    strict = _spec("[time]", '[time]\nstep = "1h"\ntolerance = 0.0')
+    assert _check(rows, strict).notes["series"]["gaps"] == 2
+
+
+@pytest.mark.parametrize("step", ["1", '"1 fortnight"', '"0h"'])
+def test_a_step_is_a_span(step: str) -> None:
+    with pytest.raises(InvalidSpecError, match="step"):
+        _spec("[time]", f"[time]\nstep = {step}")

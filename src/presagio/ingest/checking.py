@@ -25,6 +25,7 @@ from presagio.readings.process.pool import open_pool
 from presagio.readings.process.reader_limits import ReaderLimits
 from presagio.readings.rows import LINE, RAW, CheckedRows, rejected_rows
 from presagio.readings.rules import Fault, Reason
+from presagio.readings.series_check import one_name
 
 _TEXT, _PARQUET, _WORKBOOK = ".csv", ".parquet", ".xlsx"
 SUFFIXES = (_TEXT, *(_TEXT + packing for packing in COMPRESSED_SUFFIXES), _PARQUET, _WORKBOOK)
@@ -164,10 +165,20 @@ class FileRows:
     def __iter__(self) -> Generator[CheckedRows]:
         """Yield the rows of one chunk after the other; each row once, accepted or rejected."""
         with closing(_read_ahead(self._rows)) as chunks:
-            for checked in chunks:
+            for chunk in chunks:
+                checked = self._with_one_name(chunk)
                 once = self._without_duplicates(checked)
                 self.tally.add(once, self._spec.optional_names)
                 yield replace(once, accepted=once.accepted.drop(LINE, RAW, strict=False))
+
+    def _with_one_name(self, checked: CheckedRows) -> CheckedRows:
+        """Give each unit one name, where the machine spec wants that."""
+        unit = self._spec.unit
+        if unit is None or (name := one_name(unit)) is None or unit.name not in checked.accepted:
+            return checked
+        named = checked.accepted.with_columns(name)
+        self.series.renamed += int((named[unit.name] != checked.accepted[unit.name]).sum())
+        return replace(checked, accepted=named)
 
     def _without_duplicates(self, checked: CheckedRows) -> CheckedRows:
         if checked.accepted.is_empty():
@@ -210,6 +221,11 @@ class FileRows:
             warnings.append(f"columns that the machine spec does not know are kept aside: {names}")
         if absent := self._rows.match.absent:
             warnings.append(f"features without a column are missing in every row: {shown(absent)}")
+        if similar := self.series.similar_names:
+            warnings.append(
+                "units whose names differ by case or blanks only are taken for different ones: "
+                f'{shown(similar)}; if they are one, write names = "folded" into [unit]'
+            )
         if (members := self._spec.members) is not None and (others := self.tally.others):
             warnings.append(
                 f"{others:,} rows are for another fleet, by {members.name}, and are set aside"

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from presagio.machine.columns import fold
 from presagio.machine.event_log import EventLog
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 from presagio.machine.spec import MachineSpec
@@ -15,6 +17,7 @@ from presagio.readings.row_check import EXTRA
 from presagio.readings.rows import LINE, RAW
 
 Hashes = NDArray[np.uint64]
+_SHOWN_NAMES = 10
 
 
 class ReadingsOnce:
@@ -72,6 +75,10 @@ class SeriesTally:
         The newest time of each unit.
     out_of_order
         Readings that come after a later one of their unit.
+    gaps
+        How often more time than a step of the spec passed between a unit's readings.
+    renamed
+        Rows whose unit was written otherwise than it is kept.
     """
 
     spec: MachineSpec
@@ -80,6 +87,17 @@ class SeriesTally:
     first: Any = None
     last: Any = None
     kinds: Counter[str] = field(default_factory=Counter)
+    gaps: int = 0
+    renamed: int = 0
+
+    @cached_property
+    def similar_names(self) -> list[str]:
+        """Some names of units that differ from others by case or white space only."""
+        by_fold: dict[str, list[str]] = {}
+        for name in self.newest:
+            by_fold.setdefault(fold(name), []).append(name)
+        alike = [names for names in by_fold.values() if len(names) > 1]
+        return [name for names in alike for name in names][:_SHOWN_NAMES]
 
     def add(self, rows: pl.DataFrame) -> None:
         """Count the readings of a chunk."""
@@ -90,6 +108,7 @@ class SeriesTally:
             flags = rows.select(failure=IS_FAILURE, repair=IS_REPAIR).sum().row(0, named=True)
             self.kinds.update(flags | {"error": len(rows) - sum(flags.values())})
         series = rows.select(unit=unit.name, time=time.name)
+        limit = time.longest_step
         # Of the chunk's units only: a file may have as many as rows.
         units = series["unit"].unique().to_list()
         so_far = pl.DataFrame(
@@ -99,6 +118,10 @@ class SeriesTally:
         joined = series.join(so_far, on="unit", how="left", maintain_order="left")
         before = pl.max_horizontal("so_far", pl.col("time").cum_max().shift().over("unit"))
         self.out_of_order += int(joined.select((pl.col("time") < before).sum()).item())
+        if limit is not None:
+            apart = pl.col("time") - before
+            longer = apart > (limit if time.is_counter else pl.lit(limit).cast(pl.Duration("us")))
+            self.gaps += int(joined.select(longer.sum()).item())
         newest = joined.group_by("unit").agg(pl.max_horizontal("so_far", "time").max())
         self.newest |= dict(newest.iter_rows())
         ends = [series["time"].min(), series["time"].max(), self.first, self.last]
@@ -113,7 +136,10 @@ class SeriesTally:
         ends = [
             end if isinstance(end, float) else end.isoformat() for end in (self.first, self.last)
         ]
-        return {
+        found = {
             "units": len(self.newest), "from": ends[0], "to": ends[1],
             "out_of_order": self.out_of_order, **self.kinds,
         }  # fmt: skip
+        if self.spec.time is not None and self.spec.time.step is not None:
+            found["gaps"] = self.gaps
+        return found | ({"renamed": self.renamed} if self.renamed else {})

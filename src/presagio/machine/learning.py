@@ -39,7 +39,7 @@ class Division(SpecTable):
     column: Name | None = None
 
 
-def _span(text: float | str) -> float:
+def span(text: float | str) -> float:
     """Return a span as times are compared: a count, or microseconds."""
     if not isinstance(text, str):
         return float(text)
@@ -47,10 +47,11 @@ def _span(text: float | str) -> float:
     return float(number) * _SECONDS[unit] * MICROSECONDS
 
 
-def _check_span(name: str, text: float | str) -> None:
+def check_span(name: str, text: float | str) -> None:
+    """Refuse what is no span of time, or none that is ahead."""
     if isinstance(text, str) and not _DURATION.fullmatch(text):
         raise ValueError(f"{name} {text!r} is no duration such as '7d', '12h', '30min'")
-    if _span(text) <= 0:
+    if span(text) <= 0:
         raise ValueError(f"{name} {text!r} is not ahead")
 
 
@@ -72,7 +73,7 @@ class LabelRule(SpecTable):
     @property
     def horizon(self) -> float | None:
         """The horizon as times are compared: a count, or microseconds; None without one."""
-        return None if self.kind == "row" or self.within is None else _span(self.within)
+        return None if self.kind == "row" or self.within is None else span(self.within)
 
     @property
     def in_words(self) -> str:
@@ -84,7 +85,7 @@ class LabelRule(SpecTable):
         if (self.kind == "horizon") != (self.within is not None):
             raise ValueError("a label has within where its kind is horizon, and there only")
         if self.within is not None:
-            _check_span("within", self.within)
+            check_span("within", self.within)
         return self
 
 
@@ -120,11 +121,11 @@ class RemainingLifeRule(SpecTable):
     @property
     def longest(self) -> float:
         """``most`` as times are compared: a count, or microseconds."""
-        return _span(self.most)
+        return span(self.most)
 
     @model_validator(mode="after")
-    def _most_is_a_span(self) -> Self:
-        _check_span("most", self.most)
+    def _most_is_aspan(self) -> Self:
+        check_span("most", self.most)
         return self
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from presagio.machine.inputs import Column
+from presagio.machine.learning import check_span, span
 
 # What a format may have, as strptime has it; the rest of it stands for itself.
 _DIRECTIVES = {*"YmdHMSfzyjbBpIeTFR"}
@@ -14,7 +15,17 @@ _UTC = "UTC"
 
 
 class UnitColumn(Column):
-    """The column that names the unit: one machine of the fleet."""
+    """The column that names the unit: one machine of the fleet.
+
+    Attributes
+    ----------
+    names
+        ``exact``: names that differ at all are of different units. ``folded``: those that differ
+        by case or white space only are of one unit, which is kept in upper case, with single
+        blanks.
+    """
+
+    names: Literal["exact", "folded"] = "exact"
 
 
 class MembersColumn(Column):
@@ -47,11 +58,23 @@ class TimeColumn(Column):
         The time zone of timestamps that do not say theirs.
     format
         How timestamps are written where they are not in ISO 8601, in the directives of strptime.
+    step
+        How far apart a unit's readings are: a number, of a counter, or a text such as ``"1h"``.
+        The receipt says how often more time passed.
+    tolerance
+        By which share of a step it may be more.
     """
 
     kind: Literal["timestamp", "counter"] = "timestamp"
     zone: str = _UTC
     format: str | None = None
+    step: float | str | None = None
+    tolerance: Annotated[float, Field(ge=0, le=100)] = 0.5
+
+    @property
+    def longest_step(self) -> float | None:
+        """From what distance on something is missing, as times are compared; None: never."""
+        return None if self.step is None else span(self.step) * (1 + self.tolerance)
 
     @property
     def is_counter(self) -> bool:
@@ -85,6 +108,11 @@ class TimeColumn(Column):
 
     @model_validator(mode="after")
     def _format_is_of_a_timestamp(self) -> Self:
+        if self.step is not None:
+            check_span("step", self.step)
+            if self.is_counter == isinstance(self.step, str):
+                kind = "a number" if self.is_counter else "a text such as '1h'"
+                raise ValueError(f"time {self.name}: step is {kind}, as it is a {self.kind}")
         if self.is_counter and (self.format is not None or self.zone != _UTC):
             raise ValueError(f"time {self.name}: a counter has neither format nor zone")
         if self.format is not None:

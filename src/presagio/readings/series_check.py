@@ -5,11 +5,19 @@ from functools import cached_property
 
 import polars as pl
 
-from presagio.machine.series import TimeColumn
+from presagio.machine.series import TimeColumn, UnitColumn
 from presagio.machine.spec import MachineSpec
 from presagio.readings.row_rule import Rule, value_rules
 from presagio.readings.rules import Reason
 from presagio.readings.text_values import one_of
+
+
+def one_name(unit: UnitColumn) -> pl.Expr | None:
+    """Return the column of units with one name for each; None where each name is one."""
+    if unit.names == "exact":
+        return None
+    folded = pl.col(unit.name).str.strip_chars().str.replace_all(r"\s+", " ")
+    return folded.str.to_uppercase().alias(unit.name)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from presagio.readings.plain import PlainRows
 from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import LINE, RAW, CheckedRows, check_cells
 from presagio.readings.rules import LONGEST_VALUE
+from presagio.readings.series_check import one_name
 
 _MOST_FAULTS = 20
 
@@ -131,6 +132,9 @@ class ReadingsTable:
         if not self._series:
             return CheckedReadings(inputs, faults)
         unit, time = self._series
+        owner = self._spec.unit
+        if owner is not None and (name := one_name(owner)) is not None:
+            rows = rows.with_columns(name)
         return CheckedReadings(inputs, faults, rows.select(unit=pl.col(unit), time=pl.col(time)))
 
     def _slowly(self, rows: pl.DataFrame) -> CheckedRows:
