@@ -43,3 +43,14 @@ def _owner(array: np.ndarray) -> object:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
+
+
+def test_what_is_released_is_still_there() -> None:
+    rows = np.random.default_rng(0).normal(size=(1000, 3))
+    file = MappedRows(3)
+    file.add(rows)
+    found = file.array()
+    mapped.release(found)
+    np.testing.assert_array_equal(found, rows)
+    # Held rows have nothing to give back.
+    mapped.release(rows)

@@ -20,7 +20,7 @@ from presagio.machine.limits import failing_modes
 from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import time_numbers
 from presagio.training.datasets.lives import HorizonLabels, LifeEnds, Series, label_by_horizon
-from presagio.training.datasets.mapped import MappedRows, take_rows, writable_rows
+from presagio.training.datasets.mapped import MappedRows, release, take_rows, writable_rows
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -299,6 +299,8 @@ class DatasetBuilder:
         for start in range(0, len(order), _EXPANDED_ROWS):
             rows = order[start : start + _EXPANDED_ROWS]
             expanded[rows] = features.expand(inputs[rows], units[rows], times[rows])
+            release(inputs)
+            release(expanded)
         return expanded
 
 

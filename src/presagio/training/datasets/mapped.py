@@ -1,5 +1,6 @@
 """Rows of readings on disk, mapped into memory: as many as there are, whatever memory there is."""
 
+import mmap
 import weakref
 from tempfile import TemporaryFile
 
@@ -54,7 +55,20 @@ def take_rows(rows: Floats, positions: Positions) -> Floats:
     """Return the rows at some positions, shape ``(m, width)``; many of them on disk."""
     if len(positions) <= _HELD_ROWS:
         return rows[positions]
+    if len(positions) == len(rows) and (np.diff(positions) == 1).all():
+        return rows
     mapped = MappedRows(rows.shape[1])
     for start in range(0, len(positions), _CHUNK_ROWS):
         mapped.add(rows[positions[start : start + _CHUNK_ROWS]])
+        release(rows)
     return mapped.array()
+
+
+def release(rows: Floats) -> None:
+    """Give the memory of rows on disk back; what is read of them again is read from the file.
+
+    The system would do so by itself before it ran out of memory, and would count them until then.
+    """
+    mapped = getattr(rows, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

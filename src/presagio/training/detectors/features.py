@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from presagio.inference.imputation import input_columns
 from presagio.machine.limits import derive_quantities, distances_of, signed_distances
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.mapped import Positions
+from presagio.training.datasets.mapped import Positions, release
 from presagio.training.detectors.detector import FeatureRows
 
 Floats = NDArray[np.float64]
@@ -123,7 +123,9 @@ class _ComputedRows:
 
     def __getitem__(self, rows: Positions | slice, /) -> Floats:
         chosen = rows if self.positions is None else self.positions[rows]
-        return compute_features(self.spec, self.inputs[chosen], self.columns)
+        found = compute_features(self.spec, self.inputs[chosen], self.columns)
+        release(self.inputs)
+        return found
 
 
 class FeatureTable:

@@ -9,6 +9,9 @@ from presagio.training.datasets.splitting import Part
 from presagio.training.detectors.features import compute_features
 from presagio.training.search.remaining import RemainingModel
 
+# So many rows are predicted at a time.
+_CHUNK_ROWS = 20_000
+
 
 def remaining_table(spec: MachineSpec, remaining: RemainingModel | None) -> RemainingTable | None:
     """Return what a manifest says of the time left."""
@@ -42,8 +45,13 @@ def evaluate_remaining(
     some = part.take(np.flatnonzero(known))
     assert some.series is not None  # noqa: S101 - as the part has one
     left = some.series.left / spec.day
-    features = compute_features(spec, some.inputs, remaining.features.columns)
-    found = with_interval(table, remaining.regression.predict(features))
+    predicted = [
+        remaining.regression.predict(
+            compute_features(spec, some.inputs[i : i + _CHUNK_ROWS], remaining.features.columns)
+        )
+        for i in range(0, len(some), _CHUNK_ROWS)
+    ]
+    found = with_interval(table, np.concatenate(predicted))
     apart = np.minimum(left, table.most) - found.value
     held = (left >= found.low) & (np.isnan(found.high) | (left <= found.high))
     lives, places = np.unique(some.series.lives, return_inverse=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.dataset import Floats
+from presagio.training.datasets.mapped import release
 from presagio.training.datasets.splitting import Folds, Part, make_folds
 from presagio.training.detectors.features import FeatureSet, FeatureTable, widest_features
 from presagio.training.detectors.remaining import RemainingSVR
@@ -62,7 +63,9 @@ def _usable(part: Part, seed: int) -> Part:
     known = np.flatnonzero(~np.isnan(part.series.left))
     rng = np.random.default_rng(seed)
     chosen = rng.choice(known, size=min(_MOST_ROWS, len(known)), replace=False)
-    return part.take(np.sort(chosen))
+    some = part.take(np.sort(chosen))
+    release(part.inputs)
+    return some
 
 
 def _out_of_fold(
