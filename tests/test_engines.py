@@ -138,6 +138,11 @@ def test_the_card_says_what_is_foreseen(model: TrainedModel) -> None:
     assert horizon["events"]["test"]["caught"] == 3
     page = card_page(model.card)
     assert "Failures foreseen" in page
+    assert "First alarms of 3 failures" in page
+    assert page.count("Probability of a failure along a life") == len(horizon["lives"]) == 3
+    # What somebody else wrote into a card breaks nothing.
+    odd = {"lead_times": ["x", -5.0], "lives": [{"left": [1], "probability": ["x"], "alarm": 3}, 7]}
+    assert "First alarms of 1 failures" in card_page(model.card | {"horizon": horizon | odd})
     assert "does not foresee" not in page
 
 

@@ -1,7 +1,7 @@
 """Readings of units that wear out: for any machine whose spec has units and times.
 
-Each unit lives until it fails, at its last reading. Its sensors move away from what is typical as
-its wear grows, slowly first and faster later, each in a direction of the sensor's own; units differ
+Each unit lives until it fails, at its last reading. Its sensors leave what is typical as its
+wear grows, slowly first and faster later, each in a direction of the sensor's own; units differ
 a little, and readings are noisy. Nothing of it is measured on a real machine: it shows that a spec
 works, and how fast.
 """

@@ -48,7 +48,13 @@ def span(text: float | str) -> float:
 
 
 def check_span(name: str, text: float | str) -> None:
-    """Refuse what is no span of time, or none that is ahead."""
+    """Refuse what is no span of time, or none that is ahead.
+
+    Raises
+    ------
+    ValueError
+        Of a name and a text, so that the machine spec says so.
+    """
     if isinstance(text, str) and not _DURATION.fullmatch(text):
         raise ValueError(f"{name} {text!r} is no duration such as '7d', '12h', '30min'")
     if span(text) <= 0:

@@ -12,18 +12,21 @@ _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 Point = tuple[float, float]
 
 
-def _label(x: float, y: float, shown: str, anchor: str = "middle") -> str:
+def label(x: float, y: float, shown: str, anchor: str = "middle") -> str:
+    """Write text at a place."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text(shown)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, style: str = 'stroke="#e1e6eb"') -> str:
+def line(x1: float, y1: float, x2: float, y2: float, style: str = 'stroke="#e1e6eb"') -> str:
+    """Draw a line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" {style}/>'
 
 
-_AXIS = 'stroke="#7b8794"'
+AXIS = 'stroke="#7b8794"'
 
 
-def _svg(height: int, about: str, parts: Sequence[str]) -> str:
+def svg(height: int, about: str, parts: Sequence[str]) -> str:
+    """Put the parts of a chart together, with what a screen reader says of it."""
     return (
         f'<svg role="img" aria-label="{text(about)}" viewBox="0 0 {_WIDTH} {height}">'
         f"{''.join(parts)}</svg>"
@@ -38,9 +41,9 @@ def _edge_labels(edges: Sequence[float], step: float, y: float) -> list[str]:
     labels = []
     for i, name in enumerate(names):
         x = _LEFT + (i + 1) * step
-        labels.append(_line(x, y, x, y + 4, _AXIS))
+        labels.append(line(x, y, x, y + 4, AXIS))
         if i % every == 0:
-            labels.append(_label(x, y + 15, name))
+            labels.append(label(x, y + 15, name))
     return labels
 
 
@@ -67,8 +70,8 @@ def share_bars(
     for i in range(round(top / tick) + 1):
         y = bottom - plot * i * tick / top
         parts += [
-            _line(_LEFT, y, _WIDTH - _RIGHT, y),
-            _label(_LEFT - 4, y + 3, f"{i * tick:.0%}", "end"),
+            line(_LEFT, y, _WIDTH - _RIGHT, y),
+            label(_LEFT - 4, y + 3, f"{i * tick:.0%}", "end"),
         ]
     for i, (bin_name, then, now) in enumerate(shares):
         for place, share, colour, when in (
@@ -81,12 +84,12 @@ def share_bars(
                 f"<title>{text(bin_name)}: {share:.1%} ({when})</title></rect>"
             )
         if not edges:
-            parts.append(_label(_LEFT + (i + 0.5) * step, bottom + 15, bin_name))
-    parts.append(_line(_LEFT, bottom, _WIDTH - _RIGHT, bottom, _AXIS))
+            parts.append(label(_LEFT + (i + 0.5) * step, bottom + 15, bin_name))
+    parts.append(line(_LEFT, bottom, _WIDTH - _RIGHT, bottom, AXIS))
     if edges:
         parts += _edge_labels(edges, step, bottom)
-    parts.append(_label(_LEFT + (_WIDTH - _LEFT - _RIGHT) / 2, bottom + 34, name))
-    return _svg(height, f"Share of rows by {name}, in the training data and now", parts)
+    parts.append(label(_LEFT + (_WIDTH - _LEFT - _RIGHT) / 2, bottom + 34, name))
+    return svg(height, f"Share of rows by {name}, in the training data and now", parts)
 
 
 def curve(
@@ -118,27 +121,27 @@ def curve(
     parts = []
     for i in range(5):
         x, y = place((i / 4, i / 4))
-        parts += [_line(x, _TOP, x, bottom), _line(left, y, left + size, y)]
+        parts += [line(x, _TOP, x, bottom), line(left, y, left + size, y)]
         parts += [
-            _label(x, bottom + 14, f"{i / 4:g}"),
-            _label(left - 5, y + 3, f"{i / 4:g}", "end"),
+            label(x, bottom + 14, f"{i / 4:g}"),
+            label(left - 5, y + 3, f"{i / 4:g}", "end"),
         ]
     parts += [
-        _line(left, bottom, left + size, bottom, _AXIS),
-        _line(left, _TOP, left, bottom, _AXIS),
+        line(left, bottom, left + size, bottom, AXIS),
+        line(left, _TOP, left, bottom, AXIS),
     ]
     if diagonal:
-        parts.append(_line(left, bottom, left + size, _TOP, f'{_AXIS} stroke-dasharray="3 4"'))
+        parts.append(line(left, bottom, left + size, _TOP, f'{AXIS} stroke-dasharray="3 4"'))
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, points))
     parts.append(f'<polyline points="{path}" fill="none" stroke="{NOW}" stroke-width="2"/>')
     marked = [*(points if dots else ()), *([mark] if mark else [])]
     for point in marked:
         x, y = place(point)
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{NOW}"/>')
-    parts.append(_label(left + size / 2, bottom + 32, x_title))
+    parts.append(label(left + size / 2, bottom + 32, x_title))
     middle = _TOP + size / 2
     parts.append(
         f'<text x="10" y="{middle:.0f}" text-anchor="middle" '
         f'transform="rotate(-90 10 {middle:.0f})">{text(y_title)}</text>'
     )
-    return _svg(height, f"{y_title} by {x_title}", parts)
+    return svg(height, f"{y_title} by {x_title}", parts)

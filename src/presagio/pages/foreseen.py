@@ -1,7 +1,13 @@
 """How failures are foreseen: a section of the model card."""
 
-from presagio.pages.elements import Cell, fields, section, table
-from presagio.pages.values import Card, mapping, number, words
+from collections.abc import Mapping
+
+from presagio.pages.elements import Cell, fields, section, table, text
+from presagio.pages.life_charts import lead_chart, life_chart
+from presagio.pages.values import Card, is_number, mapping, number, numbers, words
+
+# Of the card's example lives so many are drawn.
+_MOST_LIVES = 6
 
 
 def _of(confirm: object) -> str:
@@ -46,6 +52,30 @@ def foreseen(card: Card) -> str:
         )
         shown.append((f"Its interval holds {words(life.get('coverage_wanted'))} of units: measured",
                       number(life.get("coverage"), 2).text))  # fmt: skip
+    if is_number(cost := horizon.get("cost")):
+        never = number(horizon.get("cost_always_negative"), 1).text
+        shown.append(("Cost of the held-out failures and false alarms; always-negative baseline",
+                      f"{number(cost, 1).text}; {never}"))  # fmt: skip
     return section(
-        "Failures foreseen", fields(shown), table(("", *titles.values()), rows) if rows else ""
-    )
+        "Failures foreseen", fields(shown),
+        table(("", *titles.values()), rows) if rows else "", _charts(horizon, unit),
+    )  # fmt: skip
+
+
+def _charts(horizon: Card, unit: str) -> str:
+    """Draw lead times and example lives, of what the card has of them."""
+    drawn, leads, lives = [], horizon.get("lead_times"), horizon.get("lives")
+    times = [lead for lead in leads if is_number(lead)] if isinstance(leads, list) else []
+    if times:
+        ahead = float(found) if is_number(found := horizon.get("ahead")) else None
+        drawn.append((f"First alarms of {len(times)} failures", lead_chart(times, ahead, unit)))
+    for life in lives[:_MOST_LIVES] if isinstance(lives, list) else ():
+        if not isinstance(life, Mapping):
+            continue
+        left, probability = numbers(life.get("left")), numbers(life.get("probability"))
+        alarm = life.get("alarm")
+        if left and isinstance(alarm, list) and len(left) == len(probability) == len(alarm):
+            title = f"Unit {life.get('unit')}: probability; red: alarm"
+            drawn.append((title, life_chart(left, probability, [on is True for on in alarm], unit)))
+    pictures = (f"<figure><h3>{text(title)}</h3>{chart}</figure>" for title, chart in drawn)
+    return f'<div class="charts">{"".join(pictures)}</div>' if drawn else ""

@@ -46,6 +46,13 @@ def words(value: object) -> str:
     return "none" if value is None else str(value)
 
 
+def numbers(found: object) -> list[float]:
+    """Return a list of numbers; empty where it is none, or anything else is in it."""
+    if not isinstance(found, list) or not all(map(is_number, found)):
+        return []
+    return [float(value) for value in found]
+
+
 def points(found: object) -> list[Point]:
     """Return a list of points; what is none is left out."""
     if not isinstance(found, Sequence) or isinstance(found, str):

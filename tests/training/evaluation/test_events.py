@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from presagio.machine.learning import AlarmRule
-from presagio.training.datasets.lives import label_by_horizon
+from presagio.training.datasets.lives import Series, label_by_horizon
 from presagio.training.evaluation.events import alarms_on, evaluate_events
+from presagio.training.evaluation.example_lives import example_lives, lead_times
 
 
 def _said(text: str) -> np.ndarray:
@@ -60,3 +61,22 @@ def test_nothing_to_evaluate_is_nothing() -> None:
     labels = label_by_horizon(np.empty(0, object), np.empty(0), np.empty(0, bool), 5)
     found = evaluate_events(labels.series, np.empty(0, bool), AlarmRule(), horizon=5.0)
     assert (found.failures, found.lead_p50, found.false_alarms_per_1000) == (0, None, None)
+
+
+def test_example_lives_go_from_an_early_alarm_to_none() -> None:
+    leads = [30, 20, 10, 0, None]
+    lives = np.repeat(np.arange(5), 100)
+    left = np.tile(np.arange(99.0, -1.0, -1.0), 5)
+    label = np.concatenate([
+        left[:100] <= lead if lead is not None else np.zeros(100, dtype=bool) for lead in leads
+    ])  # fmt: skip
+    series = Series(lives.astype(str), 100 - left, lives, left)
+    rule = AlarmRule(confirm=(1, 1))
+    assert lead_times(series, label, rule, day=1.0) == [0.0, 10.0, 20.0, 30.0, None]
+    found = example_lives(series, label.astype(float), label, rule, day=2.0)
+    assert len(found) == 4
+    assert (found[0]["unit"], found[-1]["unit"]) == ("0", "4")
+    assert found[0]["left"][0] == 99 / 2
+    first = found[0]["alarm"].index(True)
+    assert (found[0]["left"][first], found[0]["probability"][first]) == (15.0, 1.0)
+    assert not any(found[-1]["alarm"])

@@ -68,6 +68,11 @@ def release(rows: Floats) -> None:
     """Give the memory of rows on disk back; what is read of them again is read from the file.
 
     The system would do so by itself before it ran out of memory, and would count them until then.
+
+    Parameters
+    ----------
+    rows
+        Shape ``(n, width)``; rows that are held stay.
     """
     mapped = getattr(rows, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):

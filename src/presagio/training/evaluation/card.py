@@ -14,9 +14,10 @@ from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
 from presagio.pages.model_card import card_page
 from presagio.training.datasets.dataset import Dataset
-from presagio.training.datasets.splitting import Split
+from presagio.training.datasets.splitting import Part, Split
 from presagio.training.evaluation.curve_points import curve_points
 from presagio.training.evaluation.evaluation import Evaluation
+from presagio.training.evaluation.example_lives import example_lives, lead_times
 from presagio.training.evaluation.metrics import Metrics
 from presagio.training.evaluation.remaining import evaluate_remaining
 from presagio.training.search.grids import grid_name
@@ -88,18 +89,41 @@ def _remaining(spec: MachineSpec, split: Split, remaining: RemainingModel | None
     }  # fmt: skip
 
 
-def _horizon(spec: MachineSpec, evaluation: Evaluation, dataset: Dataset) -> dict[str, Any]:
+def _horizon(
+    spec: MachineSpec, evaluation: Evaluation, dataset: Dataset, test: Part, prediction: Prediction
+) -> dict[str, Any]:
     """Say what is foreseen, and how alarms do by failures; empty of a label without a horizon."""
     if spec.label.horizon is None:
         return {}
     found = {"test": evaluation.events, "out_of_fold": evaluation.events_out_of_fold}
     return {
         "within": spec.label.within,
+        "ahead": spec.label.horizon / spec.day,
         "unit": spec.day_name,
         "confirm": list(spec.alarm.confirm),
         "censored_rows": dataset.censored,
         "logged": dict(dataset.events),
         "events": {name: asdict(metrics) for name, metrics in found.items() if metrics},
+        **_pictured(spec, evaluation, test, prediction),
+    }
+
+
+def _pictured(
+    spec: MachineSpec, evaluation: Evaluation, test: Part, prediction: Prediction
+) -> dict[str, Any]:
+    """Return what is drawn of the held-out lives, and what they cost."""
+    series, metrics, costs = test.series, evaluation.events, spec.costs
+    if series is None or metrics is None:
+        return {}
+    late = metrics.missed + metrics.too_early
+    cost = late * costs.missed_failure + metrics.false_alarms * costs.false_alarm
+    return {
+        "lead_times": lead_times(series, prediction.label, spec.alarm, day=spec.day),
+        "lives": example_lives(
+            series, prediction.probability, prediction.label, spec.alarm, day=spec.day
+        ),
+        "cost": cost,
+        "cost_always_negative": metrics.failures * costs.missed_failure,
     }
 
 
@@ -171,7 +195,7 @@ def describe(
         "test_intervals": {name: asdict(i) for name, i in evaluation.test_intervals.items()},
         "test_by_category": {name: asdict(f) for name, f in evaluation.by_category.items()},
         "test_by_mode": {name: asdict(f) for name, f in evaluation.by_mode.items()},
-        "horizon": _horizon(spec, evaluation, dataset),
+        "horizon": _horizon(spec, evaluation, dataset, split.test, prediction),
         "remaining_life": _remaining(spec, split, remaining),
         "test_cost_per_1000": {
             "model": evaluation.cost,

@@ -86,6 +86,35 @@ def _votes(votes_for: Bools, lives: NDArray[np.int64], newest: int) -> NDArray[n
     return total
 
 
+def first_alarms(series: Series, label: Bools, rule: AlarmRule) -> Floats:
+    """Return the time from the first alarm to the failure of each life that ends with one.
+
+    Parameters
+    ----------
+    series
+        Lives of ``n`` rows.
+    label
+        What is predicted of each, shape ``(n,)``.
+    rule
+        When an alarm goes off.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(failures,)``, by the number of the life; NaN where no alarm went off.
+    """
+    order = np.lexsort((series.times, series.lives))
+    lives, left = series.lives[order], series.left[order]
+    on = alarms_on(label[order], lives, rule)
+    places = np.flatnonzero(np.append(np.ones(min(len(lives), 1), bool), lives[1:] != lives[:-1]))
+    fails = ~np.isnan(left[places]) if len(places) else np.zeros(0, bool)
+    leads: Floats = np.array([
+        left[first + np.argmax(on[first:end])] if on[first:end].any() else np.nan
+        for first, end in zip(places[fails], np.append(places[1:], len(on))[fails], strict=True)
+    ], dtype=np.float64)  # fmt: skip
+    return leads
+
+
 def evaluate_events(
     series: Series, label: Bools, rule: AlarmRule, *, horizon: float, day: float = 1.0
 ) -> EventMetrics:
@@ -111,11 +140,7 @@ def evaluate_events(
     starts = np.append(np.ones(min(len(lives), 1), bool), lives[1:] != lives[:-1])
     rises = on & (starts | ~np.append(np.zeros(min(len(on), 1), bool), on[:-1]))
     places = np.flatnonzero(starts)
-    fails = ~np.isnan(left[places]) if len(places) else np.zeros(0, bool)
-    leads = np.array([
-        left[first + np.argmax(on[first:end])] if on[first:end].any() else np.nan
-        for first, end in zip(places[fails], np.append(places[1:], len(on))[fails], strict=True)
-    ])  # fmt: skip
+    leads = first_alarms(series, label, rule)
     caught = leads < _TOO_EARLY * horizon
     far = np.isnan(left) | (left >= _TOO_EARLY * horizon)
     false = int((rises & far).sum())
