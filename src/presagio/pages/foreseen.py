@@ -16,6 +16,18 @@ def _of(confirm: object) -> str:
     return f"{words(confirm[0])} of {words(confirm[1])}"
 
 
+def _within(horizon: Card, unit: str) -> str:
+    """Say how far ahead: a number has a unit, a text such as ``7d`` says its."""
+    within = horizon.get("within")
+    return f"{words(within)} {unit}".strip() if is_number(within) else words(within)
+
+
+def ahead_of(card: Card) -> str:
+    """Say how far ahead failures are foreseen; nothing of a card whose label has no horizon."""
+    horizon = mapping(card, "horizon")
+    return _within(horizon, str(horizon.get("unit", ""))) if horizon else ""
+
+
 def foreseen(card: Card) -> str:
     """Return the section of a card that says how failures are foreseen; else nothing."""
     horizon = mapping(card, "horizon")
@@ -35,7 +47,7 @@ def foreseen(card: Card) -> str:
         for part, title in parts.items() if (found := mapping(events, part))
     ]  # fmt: skip
     shown = [
-        ("Horizon", f"{words(horizon.get('within'))} {unit}"),
+        ("Horizon", _within(horizon, unit)),
         ("Newest readings that have to say so", _of(horizon.get("confirm"))),
         ("Readings left out as censored", words(horizon.get("censored_rows"))),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from presagio.pages.charts import curve
 from presagio.pages.elements import Cell, Number, fields, page, section, table, text
-from presagio.pages.foreseen import foreseen
+from presagio.pages.foreseen import ahead_of, foreseen
 from presagio.pages.values import ABSENT, Card, is_number, mapping, number, points, words
 
 _METRICS = {
@@ -41,9 +41,8 @@ def _lead(card: Card) -> str:
     found, missed = test.get("true_positives"), test.get("false_negatives")
     if shape is None or not (is_number(found) and is_number(missed)):
         return ""
-    horizon = mapping(card, "horizon")
-    ahead = f"{words(horizon.get('within'))} {horizon.get('unit', '')}".strip()
-    failures = f"readings within {ahead} of a failure" if horizon else "failures"
+    ahead = ahead_of(card)
+    failures = f"readings within {ahead} of a failure" if ahead else "failures"
     return (
         f'<p class="lead">{text(shape[0].upper() + shape[1:])}, trained on '
         f"{number(data.get('train_rows')).text} readings. Of the {number(found + missed).text} "
