@@ -6,15 +6,13 @@ from typing import Annotated
 import typer
 
 from presagio.cli.composition import Parts
-from presagio.cli.exit_status import ExitStatus, leave_unless_done
+from presagio.cli.exit_status import leave_unless_done
 from presagio.cli.index import first_of
 from presagio.cli.output import AsJson, FleetName, Home, print_json, print_table, say, warn
-from presagio.cli.receipt_view import describe_receipt, in_words, receipt_status
+from presagio.cli.sending import check_suffixes, send_files
 from presagio.cli.tables import Column
 from presagio.errors import DataError
-from presagio.ingest.checking import SUFFIXES, suffix_of
 from presagio.ingest.events import LoggedEvents, read_events
-from presagio.ingest.upload import upload, wait_for_receipt
 from presagio.machine.event_log import EVENTS
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 
@@ -71,25 +69,12 @@ def events(
             f"the machine spec of {parts.spec.name} has no [unit] and [time], so nothing can be "
             "said of a unit"
         )
-    intake, met = parts.intake, set[ExitStatus]()
+    intake = parts.intake
     if not files:
         _print_events(read_events(intake), unit, as_json=as_json)
         return
-    for path in files:
-        if suffix_of(path.name) is None:
-            raise typer.BadParameter(f"{path}: the intake takes {', '.join(SUFFIXES)}")
-    sent = [(path, upload(intake, path, name=f"{EVENTS}{path.name}")) for path in files]
-    for path, uploaded in sent:
-        receipt = wait_for_receipt(intake, uploaded, timeout_s=timeout) if wait else None
-        if wait:
-            met.add(receipt_status(receipt))
-        if as_json:
-            body = describe_receipt(receipt) if receipt else None
-            print_json({"file": path, "key": uploaded.key, "receipt": body})
-        elif receipt is not None:
-            say(f"{path}: {in_words(receipt)}")
-        elif wait:
-            warn(f"{path}: not filed within {timeout:.0f} s; see: presagio receipts")
-        else:
-            say(f"{path}: uploaded as {uploaded.key}")
+    check_suffixes(files)
+    met = send_files(
+        intake, files, below=EVENTS, timeout_s=timeout if wait else None, as_json=as_json
+    )
     leave_unless_done(first_of("events", met))

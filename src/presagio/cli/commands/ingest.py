@@ -11,16 +11,15 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn
 from presagio.cli.composition import Parts
 from presagio.cli.exit_status import ExitStatus, leave_unless_done
 from presagio.cli.index import first_of
-from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say, warn
+from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say
 from presagio.cli.receipt_view import describe_receipt, in_words, receipt_status
+from presagio.cli.sending import check_suffixes, send_files
 from presagio.errors import DataError, UnreadableFileError
 from presagio.ingest import releasing
 from presagio.ingest.again import check_again, outdated, receipts_of
-from presagio.ingest.checking import SUFFIXES, CheckedFile, check_file, suffix_of
+from presagio.ingest.checking import CheckedFile, check_file, suffix_of
 from presagio.ingest.filing import Progress
 from presagio.ingest.opening import intake_limits
-from presagio.ingest.upload import upload as upload_file
-from presagio.ingest.upload import wait_for_receipt
 from presagio.ingest.verify import verify as compare
 from presagio.jobs import file as filing
 from presagio.storage.receipt import Receipt
@@ -42,24 +41,9 @@ def upload(
     as_json: AsJson = False,
 ) -> None:
     """Upload files to the incoming prefix; `presagio ingest FILE` is short for it."""
-    for path in files:
-        if suffix_of(path.name) is None:
-            raise typer.BadParameter(f"{path}: the intake takes {', '.join(SUFFIXES)}")
-    intake, met = Parts(home, fleet).intake, set[ExitStatus]()
-    uploads = [(path, upload_file(intake, path)) for path in files]
-    for path, uploaded in uploads:
-        receipt = wait_for_receipt(intake, uploaded, timeout_s=timeout) if wait else None
-        if wait:
-            met.add(receipt_status(receipt))
-        if as_json:
-            body = describe_receipt(receipt) if receipt else None
-            print_json({"file": path, "key": uploaded.key, "receipt": body})
-        elif receipt is not None:
-            say(f"{path}: {in_words(receipt)}")
-        elif wait:
-            warn(f"{path}: not filed within {timeout:.0f} s; see: presagio receipts")
-        else:
-            say(f"{path}: uploaded as {uploaded.key}")
+    check_suffixes(files)
+    intake = Parts(home, fleet).intake
+    met = send_files(intake, files, timeout_s=timeout if wait else None, as_json=as_json)
     leave_unless_done(first_of("ingest upload", met))
 
 

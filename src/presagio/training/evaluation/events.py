@@ -86,6 +86,42 @@ def _votes(votes_for: Bools, lives: NDArray[np.int64], newest: int) -> NDArray[n
     return total
 
 
+@dataclass(frozen=True)
+class OrderedLives:
+    """Rows life by life, in order of time, with where an alarm is on.
+
+    Attributes
+    ----------
+    order
+        Places of the rows, shape ``(n,)``; what follows is in this order.
+    lives, left, on
+        Of which life each row is, the time until its failure, whether an alarm is on: ``(n,)``.
+    starts, ends
+        Where each life begins, and where the next does: shape ``(lives,)``.
+    fails
+        Whether it ends with a failure, shape ``(lives,)``.
+    """
+
+    order: NDArray[np.int64]
+    lives: NDArray[np.int64]
+    left: Floats
+    on: Bools
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    fails: Bools
+
+
+def order_lives(series: Series, label: Bools, rule: AlarmRule) -> OrderedLives:
+    """Put rows in order, and tell where an alarm is on; ``label`` has shape ``(n,)``."""
+    order = np.lexsort((series.times, series.lives))
+    lives, left = series.lives[order], series.left[order]
+    starts = np.flatnonzero(np.diff(lives, prepend=-1) != 0)
+    return OrderedLives(
+        order, lives, left, alarms_on(label[order], lives, rule), starts,
+        np.append(starts[1:], len(lives))[: len(starts)], ~np.isnan(left[starts]),
+    )  # fmt: skip
+
+
 def first_alarms(series: Series, label: Bools, rule: AlarmRule) -> Floats:
     """Return the time from the first alarm to the failure of each life that ends with one.
 
@@ -103,16 +139,16 @@ def first_alarms(series: Series, label: Bools, rule: AlarmRule) -> Floats:
     ndarray
         Shape ``(failures,)``, by the number of the life; NaN where no alarm went off.
     """
-    order = np.lexsort((series.times, series.lives))
-    lives, left = series.lives[order], series.left[order]
-    on = alarms_on(label[order], lives, rule)
-    places = np.flatnonzero(np.append(np.ones(min(len(lives), 1), bool), lives[1:] != lives[:-1]))
-    fails = ~np.isnan(left[places]) if len(places) else np.zeros(0, bool)
-    leads: Floats = np.array([
-        left[first + np.argmax(on[first:end])] if on[first:end].any() else np.nan
-        for first, end in zip(places[fails], np.append(places[1:], len(on))[fails], strict=True)
-    ], dtype=np.float64)  # fmt: skip
-    return leads
+    return _leads(order_lives(series, label, rule))
+
+
+def _leads(ordered: OrderedLives) -> Floats:
+    fails, on = ordered.fails, ordered.on
+    leads = [
+        ordered.left[start + np.argmax(on[start:end])] if on[start:end].any() else np.nan
+        for start, end in zip(ordered.starts[fails], ordered.ends[fails], strict=True)
+    ]
+    return np.array(leads, dtype=np.float64)
 
 
 def evaluate_events(
@@ -134,13 +170,13 @@ def evaluate_events(
         The unit of lead times, and of what false alarms are counted by: 1 of a count, a day of
         timestamps.
     """
-    order = np.lexsort((series.times, series.lives))
-    lives, left, times = series.lives[order], series.left[order], series.times[order]
-    on = alarms_on(label[order], lives, rule)
-    starts = np.append(np.ones(min(len(lives), 1), bool), lives[1:] != lives[:-1])
-    rises = on & (starts | ~np.append(np.zeros(min(len(on), 1), bool), on[:-1]))
-    places = np.flatnonzero(starts)
-    leads = first_alarms(series, label, rule)
+    ordered = order_lives(series, label, rule)
+    lives, left, on, places = ordered.lives, ordered.left, ordered.on, ordered.starts
+    times = series.times[ordered.order]
+    before = np.append(np.zeros(min(len(on), 1), bool), on[:-1])
+    before[places] = False
+    rises = on & ~before
+    leads = _leads(ordered)
     caught = leads < _TOO_EARLY * horizon
     far = np.isnan(left) | (left >= _TOO_EARLY * horizon)
     false = int((rises & far).sum())

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from presagio.machine.learning import AlarmRule
 from presagio.training.datasets.lives import Series
-from presagio.training.evaluation.events import alarms_on, first_alarms
+from presagio.training.evaluation.events import first_alarms, order_lives
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -55,25 +55,22 @@ def example_lives(
         ``unit``, and for some of its readings, in order: ``left``, the time until the failure,
         ``probability`` and ``alarm``.
     """
-    order = np.lexsort((series.times, series.lives))
-    lives, left = series.lives[order], series.left[order]
-    on, units = alarms_on(label[order], lives, rule), series.units[order]
-    starts = np.flatnonzero(np.append(np.ones(min(len(lives), 1), bool), lives[1:] != lives[:-1]))
-    ends = np.append(starts[1:], len(lives))
-    fails = np.flatnonzero(~np.isnan(left[starts])) if len(starts) else np.empty(0, np.int64)
+    ordered = order_lives(series, label, rule)
+    fails = np.flatnonzero(ordered.fails)
     # In the order of their lead times, so that the examples are from all over them.
     leads = first_alarms(series, label, rule)
     ranked = fails[np.argsort(-np.nan_to_num(leads, nan=-1.0), kind="stable")]
     chosen = np.unique(np.linspace(0, len(ranked) - 1, min(_EXAMPLES, len(ranked))).astype(int))
     found = []
     for life in ranked[chosen]:
-        rows = np.arange(starts[life], ends[life])
+        rows = np.arange(ordered.starts[life], ordered.ends[life])
         if len(rows) > _MOST_POINTS:
             rows = rows[np.linspace(0, len(rows) - 1, _MOST_POINTS).astype(np.int64)]
+        places = ordered.order[rows]
         found.append({
-            "unit": str(units[starts[life]]),
-            "left": (left[rows] / day).round(4).tolist(),
-            "probability": probability[order][rows].round(4).tolist(),
-            "alarm": on[rows].tolist(),
+            "unit": str(series.units[places[0]]),
+            "left": (ordered.left[rows] / day).round(4).tolist(),
+            "probability": probability[places].round(4).tolist(),
+            "alarm": ordered.on[rows].tolist(),
         })  # fmt: skip
     return found
