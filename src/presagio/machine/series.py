@@ -77,6 +77,11 @@ class TimeColumn(Column):
         return None if self.step is None else span(self.step) * (1 + self.tolerance)
 
     @property
+    def is_utc(self) -> bool:
+        """Whether times without an offset are of UTC."""
+        return self.zone == _UTC
+
+    @property
     def is_counter(self) -> bool:
         """Whether it counts, and is no timestamp."""
         return self.kind == "counter"

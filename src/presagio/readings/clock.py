@@ -6,7 +6,6 @@ same time there (a property test compares the two). To ask a table for twenty ta
 
 import re
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 _PLAIN = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.(?:\d{3}|\d{6}))?)?(Z|[+-]\d{2}:\d{2})?",
@@ -16,25 +15,25 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 _FIRST, _END = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def plain_instant(text: str, zone: ZoneInfo) -> int | None:
+def plain_instant(text: str, *, of_utc: bool) -> int | None:
     """Return the microseconds since 1970 of a timestamp; None where it is not plainly one.
 
     Parameters
     ----------
     text
         Stripped text.
-    zone
-        Of times without an offset.
+    of_utc
+        Whether times without an offset are of UTC. Those of other zones are left: Python and Polars
+        have tables of zones of their own, which differ in far years.
     """
     if (found := _PLAIN.fullmatch(text)) is None:
         return None
     try:
         time = datetime.fromisoformat(text)
         if found[1] is None:
-            time = time.replace(tzinfo=zone)
-            # An hour that stands twice, or not at all.
-            if time.utcoffset() != time.replace(fold=1).utcoffset():
+            if not of_utc:
                 return None
+            time = time.replace(tzinfo=UTC)
         instant = time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

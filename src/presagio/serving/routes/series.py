@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,8 +111,7 @@ def _numbers(
     if time is None or time.is_counter:
         return np.array(sent, dtype=np.float64), np.zeros(len(sent), dtype=bool)
     if time.format is None:
-        zone = ZoneInfo(time.zone)
-        plain = [plain_instant(str(text), zone) for text in sent]
+        plain = [plain_instant(str(text), of_utc=time.is_utc) for text in sent]
         if None not in plain:
             return np.array(plain, dtype=np.int64), np.zeros(len(sent), dtype=bool)
     # Polars takes a third of a second to import: for the first series of times that are not plain.
