@@ -7,6 +7,7 @@ import polars as pl
 
 from presagio.ingest.curated import processed_receipts, read_part
 from presagio.ingest.filing import Intake
+from presagio.ingest.readings_once import event_kind
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 from presagio.machine.spec import MachineSpec
 
@@ -68,15 +69,12 @@ def events_of(spec: MachineSpec, frames: list[tuple[int, pl.DataFrame]]) -> Logg
     Parameters
     ----------
     spec
-        The fleet's machine spec.
+        The fleet's machine spec, with unit and time.
     frames
-        Receipts and checked rows of files; none of a spec without unit and time.
+        Receipts and checked rows of files.
     """
-    unit, time = (
-        ("", "")
-        if not spec.is_series
-        else (column.name for column in (spec.unit, spec.time) if column is not None)
-    )
+    # Where there are both, they are the first.
+    unit, time = spec.needed_columns[:2]
     parts = [
         rows.select(
             pl.col(unit).alias(UNIT), pl.col(time).alias(TIME), IS_FAILURE, IS_REPAIR,
@@ -88,12 +86,10 @@ def events_of(spec: MachineSpec, frames: list[tuple[int, pl.DataFrame]]) -> Logg
     if not parts:
         return LoggedEvents(pl.DataFrame(), receipts, EventCounts())
     rows = pl.concat(parts)
-    is_error = ~pl.col(IS_FAILURE) & ~pl.col(IS_REPAIR)
-    key = [UNIT, TIME, IS_FAILURE, IS_REPAIR, "error"]
-    rows = rows.with_columns(pl.when(is_error).then(MODE).alias("error"))
+    key = [pl.col(UNIT), pl.col(TIME), *event_kind(rows)]
     first, mode = pl.int_range(pl.len()).over(key) == 0, pl.col(MODE)
     rows = rows.with_columns(first=first, same=mode.eq_missing(mode.first().over(key)))
-    # Within a file the order says nothing of when it was rows.
+    # Within a file the order says nothing of an event was logged.
     newest = rows.group_by(RECEIPT, UNIT).agg(pl.col(TIME).max().alias("newest")).sort(RECEIPT)
     newest = newest.with_columns(pl.col("newest").cum_max().shift().over(UNIT).alias("before"))
     rows = rows.join(newest, on=[RECEIPT, UNIT], how="left", maintain_order="left")

@@ -52,16 +52,19 @@ class ReadingsOnce:
 
 
 def _once_by(spec: MachineSpec, rows: pl.DataFrame) -> list[pl.Expr]:
-    """Return what a row stands once for: a unit at a time; of events, a kind of them.
-
-    Errors of several modes may come at once.
-    """
+    """Return what a row stands once for: a unit at a time; of events, a kind of them."""
     found = [pl.col(column.name) for column in (spec.unit, spec.time) if column is not None]
     if isinstance(spec, EventLog):
-        found += [pl.col(IS_FAILURE), pl.col(IS_REPAIR)]
-        if MODE in rows.columns:
-            is_error = ~pl.col(IS_FAILURE) & ~pl.col(IS_REPAIR)
-            found.append(pl.when(is_error).then(pl.col(MODE)))
+        found += event_kind(rows)
+    return found
+
+
+def event_kind(rows: pl.DataFrame) -> list[pl.Expr]:
+    """Return what events of one unit and time differ by; errors of several modes come at once."""
+    found = [pl.col(IS_FAILURE), pl.col(IS_REPAIR)]
+    if MODE in rows.columns:
+        is_error = ~pl.col(IS_FAILURE) & ~pl.col(IS_REPAIR)
+        found.append(pl.when(is_error).then(pl.col(MODE)))
     return found
 
 

@@ -12,7 +12,8 @@ _PLAIN = re.compile(
     re.ASCII,
 )
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-_FIRST, _END = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+# A year beyond these is a slip of the pen, and some are beyond what Python's times can be.
+FIRST, END = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def plain_instant(text: str, *, of_utc: bool) -> int | None:
@@ -37,6 +38,6 @@ def plain_instant(text: str, *, of_utc: bool) -> int | None:
         instant = time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    if not _FIRST <= instant < _END:
+    if not FIRST <= instant < END:
         return None
     return (instant - _EPOCH) // _MICROSECOND

@@ -1,13 +1,13 @@
 """When readings were taken, in cells of text: timestamps and counters, as Polars expressions."""
 
 import math
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import polars as pl
 from numpy.typing import NDArray
 
 from presagio.machine.series import TimeColumn
+from presagio.readings.clock import END, FIRST
 from presagio.readings.text_values import number_in
 
 # Which text is one is not left to a parser: 2026-1-5, or 31/01/2026, is none.
@@ -17,8 +17,6 @@ _OFFSET = r"(?:[Zz]|[+-]\d{2}:?\d{2})"
 _LOCAL = rf"^{_DATE}(?:[Tt ]{_CLOCK})?$"
 _ZONED = rf"^{_DATE}[Tt ]{_CLOCK}{_OFFSET}$"
 _UNIT: Literal["us"] = "us"
-# A year beyond these is a slip of the pen, and some are beyond what Python's times can be.
-_FIRST, _END = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def time_type(time: TimeColumn) -> pl.DataType:
@@ -51,7 +49,7 @@ def time_in(text: pl.Expr, time: TimeColumn, mark: str = ".") -> pl.Expr:
     if time.format is not None:
         found.insert(0, _formatted(text, time.format, time.zone))
     instant = pl.coalesce(found)
-    return pl.when(instant.is_between(_FIRST, _END, closed="left")).then(instant)
+    return pl.when(instant.is_between(FIRST, END, closed="left")).then(instant)
 
 
 def _plain(text: pl.Expr) -> pl.Expr:
