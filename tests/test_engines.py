@@ -284,3 +284,62 @@ def test_units_and_times_are_no_columns_of_a_log() -> None:
     text = MOTORS.read_text(encoding="utf-8") + '\n[events]\nsource = "log"\n'
     with pytest.raises(InvalidSpecError, match="failures of a log need"):
         parse_spec(text.encode(), "motors.toml")
+
+
+_EVENT_FEATURES = """
+[[features]]
+name = "errors"
+from_events = "errors"
+[[features]]
+name = "since_repair"
+from_events = "since_repair"
+"""
+
+
+def _with_events() -> MachineSpec:
+    before, after = _TEXT.split("[unit]", 1)
+    return parse_spec(f"{before}{_EVENT_FEATURES}[unit]{after}".encode(), "engines.toml")
+
+
+def test_errors_and_repairs_of_a_log_are_features(tmp_path: Path) -> None:
+    spec = _with_events()
+    readings, log = tmp_path / "readings.csv", tmp_path / "events.csv"
+    # Whatever a file of readings says of them, the log counts.
+    engine_rows(15).with_columns(errors=pl.lit(7)).write_csv(readings)
+    log.write_text(
+        "unit,cycle,kind\n1,3,error\n1,3.5,error\n1,2,repair\n1,4.5,error\n",
+        encoding="utf-8",
+    )
+    found = read_labelled_csv(readings, spec, events=log)
+    assert found.series is not None
+    unit = found.series.units == "1"
+    # The readings until the repair are left out: nobody knows how long that life would have been.
+    order = np.flatnonzero(unit)[np.argsort(found.series.times[unit])][:5]
+    named = dict(zip(spec.model_inputs, found.inputs[order].T, strict=True))
+    assert named["errors"].tolist() == [1, 1, 1, 0, 0]
+    # The repair began a life, whose windows know nothing of the one before.
+    assert named["errors_count_5"].tolist() == [1, 2, 3, 3, 3]
+    assert named["since_repair"].tolist() == [1, 2, 3, 4, 5]
+    assert not named["missing_since_repair"].any()
+    assert not found.inputs[found.series.units == "2"][:, spec.model_inputs.index("errors")].any()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('from_events = "errors"', 'from_events = "errors"\nmissing = "last"', "has no policy"),
+        ('kind = "horizon"\nwithin = 30', 'kind = "row"', "needs .label. kind"),
+        ("age = true", 'of = ["errors"]', "count events by themselves"),
+        ('kind = "counter"', "", "its unit is one of d, h, min, s"),
+    ],
+)
+def test_what_is_from_events_needs_them(old: str, new: str, why: str) -> None:
+    before, after = _TEXT.split("[unit]", 1)
+    text = f"{before}{_EVENT_FEATURES}[unit]{after}"
+    assert old in text
+    text = text.replace(old, new)
+    if "counter" in old:
+        text = text.replace("within = 30", 'within = "1h"').replace("most = 125", 'most = "9h"')
+        text = text.replace("age = true", "")
+    with pytest.raises(InvalidSpecError, match=why):
+        parse_spec(text.encode(), "engines.toml")

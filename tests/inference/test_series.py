@@ -35,6 +35,9 @@ first = 3
 age = true
 """
 _SPEC = parse_spec(_TEXT, "engines")
+# Errors are counted over windows, and stand in no other of their columns.
+_EVENTS = _TEXT.replace(b'name = "a"', b'name = "a"\nfrom_events = "errors"')
+_EVENTS += b'[label]\nkind = "horizon"\nwithin = 3\n'
 _NUMBER = st.one_of(st.just(np.nan), st.integers(0, 9).map(float))
 _ROWS = st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 9), _NUMBER, _NUMBER), max_size=30)
 Rows = list[tuple[str, int, float, float]]
@@ -110,12 +113,13 @@ def _growing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return inputs, times
 
 
-@given(_ROWS.filter(bool), st.sampled_from(["", "conditions", "alone", "last first"]))
+@given(_ROWS.filter(bool), st.sampled_from(["", "conditions", "alone", "last first", "events"]))
 def test_one_series_alone_gives_the_same(rows: Rows, kind: str) -> None:
     text = {
         "": _TEXT,
         "conditions": _TEXT.replace(b"age = true", b'age = true\nby_condition = ["a"]'),
         "alone": _TEXT.replace(b"first = 3", b'of = ["b"]'),
+        "events": _EVENTS,
         "last first": _TEXT.replace(b'"mean", "sd"', b'"sd", "mean"').replace(b"[2, 4]", b"[4, 2]"),
     }[kind]
     spec = parse_spec(text, "engines")
@@ -124,6 +128,23 @@ def test_one_series_alone_gives_the_same(rows: Rows, kind: str) -> None:
     whole = SeriesFeatures(spec, conditions).expand(inputs, np.zeros(len(inputs)), times)
     found = OneSeries(spec, conditions).last(inputs, times)
     np.testing.assert_allclose(found, whole[-1], rtol=0, atol=1e-9)
+
+
+def test_errors_are_counted_over_windows_and_none_is_none() -> None:
+    spec = parse_spec(_EVENTS, "engines")
+    assert [c.name for c in spec.window_columns if c.feature == "a"] == ["a_count_2", "a_count_4"]
+    rows = np.array([[2.0, 1.0], [np.nan, 1.0], [1.0, 1.0], [4.0, 1.0], [np.nan, 1.0]])
+    units = np.array(["x"] * 5, dtype=object)
+    found = SeriesFeatures(spec).expand(rows, units, np.arange(5))
+    named = dict(zip(spec.model_inputs, found.T, strict=True))
+    assert named["a"].tolist() == [2, 0, 1, 4, 0]
+    assert named["a_count_2"].tolist() == [2, 2, 1, 5, 4]
+    assert named["a_count_4"].tolist() == [2, 2, 3, 7, 5]
+    # It is no gap: a model never saw one in training, where the log is at hand.
+    assert not named["missing_a"].any()
+    alone = Imputation(spec, {"a": 9.0, "b": 1.0, "age": 0.0}).complete(rows[1:2])[0]
+    completed = dict(zip(spec.model_inputs, alone, strict=True))
+    assert (completed["a"], completed["missing_a"], completed["a_count_4"]) == (0, 0, 0)
 
 
 def test_more_units_than_can_be_remembered_are_refused() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from presagio.inference.conditions import Conditions
+from presagio.inference.event_features import without_event
 from presagio.inference.series import SeriesFeatures
 from presagio.machine.learning import AGE
 from presagio.machine.spec import MachineSpec
@@ -45,6 +46,10 @@ class Imputation:
         return [self.spec.input_names.index(name) for name in self.spec.optional_names]
 
     @cached_property
+    def _counted(self) -> list[int]:
+        return [self.spec.input_names.index(name) for name in self.spec.counted_names]
+
+    @cached_property
     def _values(self) -> Floats:
         return np.array([self.medians[name] for name in self.spec.optional_names])
 
@@ -62,6 +67,7 @@ class Imputation:
         ndarray
             Shape ``(n, m)``, the columns of ``spec.model_inputs``, without gaps.
         """
+        rows = without_event(rows, self._counted)
         if rows.shape[1] == len(self.spec.model_inputs):
             if not (self._places or self.spec.window_names) or not np.isnan(rows).any():
                 return rows

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from presagio.inference.conditions import Conditions
+from presagio.inference.event_features import without_event
 from presagio.inference.windows import of_windows
 from presagio.machine.spec import MachineSpec
 
@@ -30,6 +31,7 @@ class OneSeries:
     def __init__(self, spec: MachineSpec, conditions: Conditions | None = None) -> None:
         self._windows, self._conditions = spec.windows, conditions
         self._optional = [spec.input_names.index(name) for name in spec.optional_names]
+        self._counted = [spec.input_names.index(name) for name in spec.counted_names]
         self._carried = [spec.input_names.index(name) for name in spec.carried_names]
         places = [spec.input_names.index(name) for name in spec.windowed_names]
         # All of them in order, as they mostly are, need no copy.
@@ -51,6 +53,7 @@ class OneSeries:
         ndarray
             Shape ``(m,)``, the columns of ``spec.model_inputs``; NaN where nothing is known.
         """
+        rows = without_event(rows, self._counted)
         missing = np.isnan(rows[-1, self._optional])
         rows = self._with_last_known(rows)
         parts = [rows[-1], missing]
@@ -69,6 +72,9 @@ class OneSeries:
                     shortest = min(windows.rows)
                     recent = of_windows(newest[None, -shortest:], ("mean",), shortest)[0][0]
                 parts.append(recent - self._mean(self._values(rows[: windows.first])))
+            if self._counted:
+                counts = rows[:, self._counted]
+                parts += [counts[-length:].sum(axis=0) for length in windows.rows]
             if windows.age:
                 parts.append(times[-1:])
         return np.concatenate(parts, dtype=np.float64)

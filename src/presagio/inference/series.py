@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from presagio.errors import DataError
 from presagio.inference.conditions import Conditions
+from presagio.inference.event_features import without_event
 from presagio.inference.last_known import LastKnown
 from presagio.inference.unit_order import order_by_unit
 from presagio.inference.windows import window_statistics
@@ -44,6 +45,7 @@ class SeriesFeatures:
         self._spec = spec
         self._codes: dict[Any, int] = {}
         self._optional = [spec.input_names.index(name) for name in spec.optional_names]
+        self._counted = [spec.input_names.index(name) for name in spec.counted_names]
         self._last = LastKnown(spec) if spec.carried_names else None
         self._histories = None
         if spec.windows is not None:
@@ -72,7 +74,7 @@ class SeriesFeatures:
         codes, known = np.empty(len(units), dtype=np.int64), self._codes
         for i, unit in enumerate(units.tolist()):
             codes[i] = known.setdefault(unit, len(known))
-        units = codes
+        units, rows = codes, without_event(rows, self._counted)
         if self._last is not None:
             found = self._last.carry(rows, units, times)
         else:
@@ -97,8 +99,10 @@ class _Histories:
             raise ValueError("windows by condition need the conditions of a model")
         self._windows, self._conditions, self._most_kept = windows, conditions, most_kept
         self._places = [spec.input_names.index(name) for name in spec.windowed_names]
+        self._counted = [spec.input_names.index(name) for name in spec.counted_names]
         self._width = len(spec.window_columns)
-        self._values = np.empty((0, len(self._places)))
+        # Of the features that windows are of, then of those that are counted.
+        self._values = np.empty((0, len(self._places) + len(self._counted)))
         self._units: Positions = np.empty(0, dtype=np.int64)
         self._times: NDArray[Any] = np.empty(0)
         self._ordinals: Positions = np.empty(0, dtype=np.int64)
@@ -116,6 +120,8 @@ class _Histories:
         here = rows[:, self._places]
         if self._conditions is not None:
             here = self._conditions.standardise(rows)
+        if self._counted:
+            here = np.hstack([here, rows[:, self._counted]])
         values = np.concatenate([self._values, here])
         known = np.full(len(units), -1, dtype=np.int64)
         known[:before] = self._ordinals
@@ -126,20 +132,23 @@ class _Histories:
         sizes = np.diff(np.append(starts, len(groups)))
         start_of = np.repeat(starts, sizes)
         ordinals = _ordinals(known[kept], starts, sizes)
-        series, new = values[kept], np.flatnonzero(kept >= before)
-        codes = np.repeat(np.arange(len(starts)), sizes)
-        statistics = window_statistics(series, codes * _APART + ordinals, self._windows, new)
+        values, new = values[kept], np.flatnonzero(kept >= before)
+        series, counts = values[:, : len(self._places)], values[:, len(self._places) :]
+        keys = np.repeat(np.arange(len(starts)), sizes) * _APART + ordinals
+        lengths = self._windows.rows
+        columns = [window_statistics(series, keys, lengths, self._windows.statistics, new)]
         if self._conditions is not None:
-            statistics = np.hstack([statistics, series[new]])
+            columns.append(series[new])
         if self._windows.first:
-            change = self._change(series, ordinals, start_of, new, statistics)
-            statistics = np.hstack([statistics, change])
-        found[kept[new] - before] = statistics
+            columns.append(self._change(series, ordinals, start_of, new, columns[0]))
+        if self._counted:
+            columns.append(window_statistics(counts, keys, lengths, ("count",), new))
+        found[kept[new] - before] = np.hstack(columns)
         newest = ordinals[start_of + np.repeat(sizes, sizes) - 1]
         needed = ordinals > newest - self._windows.longest + 1
         needed |= (ordinals < self._windows.first) | (ordinals == newest)
         self._remember(
-            others, units[kept[needed]], times[kept[needed]], series[needed], ordinals[needed]
+            others, units[kept[needed]], times[kept[needed]], values[needed], ordinals[needed]
         )
         return found
 
@@ -164,12 +173,12 @@ class _Histories:
     ) -> Floats:  # fmt: skip
         """Return how far the shortest window's mean is from the mean of the unit's first rows."""
         windows, width = self._windows, len(self._places)
-        shortest = Windows(rows=(min(windows.rows),), statistics=("mean",))
-        if windows.rows[0] == shortest.rows[0] and windows.statistics[0] == "mean":
+        shortest = min(windows.rows)
+        if windows.rows[0] == shortest and windows.statistics[0] == "mean":
             recent = statistics[:, :width]
         else:
             keys = start_of * _APART + ordinals
-            recent = window_statistics(series, keys, shortest, new)
+            recent = window_statistics(series, keys, (shortest,), ("mean",), new)
         total, count = np.zeros((len(new), width)), np.zeros((len(new), width))
         for nth in range(windows.first):
             at = start_of[new] + nth

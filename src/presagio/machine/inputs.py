@@ -44,6 +44,10 @@ class Label(Column):
 # where there is none). A model is told which values were missing.
 MissingPolicy = Literal["refuse", "median", "last"]
 
+# What a log of events says at a reading: how many errors came since the unit's reading before, and
+# how long ago its last repair or failure was.
+EventFeature = Literal["errors", "since_repair"]
+
 
 class Feature(Column):
     """A numeric reading: its unit, and what a working sensor can say.
@@ -65,6 +69,11 @@ class Feature(Column):
         How much it grows in each minute of work; None for what does not wear.
     adjustable
         Whether it can be changed on the machine; the weather cannot.
+    from_events
+        What it is of the fleet's log of events, from which training takes it: ``errors`` since the
+        unit's reading before, or the time ``since_repair``, in ``unit`` (d, h, min, s) of
+        timestamps. Who asks for a prediction sends it; without it there were no errors, and it is
+        not known when the unit was repaired.
     """
 
     unit: str = ""
@@ -74,6 +83,12 @@ class Feature(Column):
     log: bool = False
     per_minute: Annotated[float, Field(gt=0)] | None = None
     adjustable: bool = True
+    from_events: EventFeature | None = None
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether it is how many events there were; where it is missing, there was none."""
+        return self.from_events == "errors"
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -108,6 +123,8 @@ class Feature(Column):
     @model_validator(mode="after")
     def _range_holds_example(self) -> Self:
         low, high = self.bounds
+        if self.from_events is not None and self.missing is not None:
+            raise ValueError(f"feature {self.name}: what is from_events has no policy of its own")
         if self.per_minute is not None and self.range is None:
             raise ValueError(f"feature {self.name}: what grows per_minute needs a range")
         if low >= high:

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from presagio.machine.spec_table import Name, SpecTable
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?) ?(d|h|min|s)$")
-_SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "s": 1.0}
+# Units in which spans are written, in seconds.
+SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "s": 1.0}
 # The input that is a unit's age, where the machine spec wants it.
 AGE = "age"
 # Columns of a log of events: the kind and the mode, and what is kept of the kind.
@@ -20,6 +21,8 @@ LOG_COLUMNS = frozenset({KIND, MODE, IS_FAILURE, IS_REPAIR})
 MICROSECONDS = 1e6
 
 Statistic = Literal["mean", "sd", "min", "max", "slope"]
+# Of features that count events.
+Count = Literal["count"]
 WindowRows = Annotated[int, Field(ge=2, le=500)]
 
 
@@ -44,7 +47,7 @@ def span(text: float | str) -> float:
     if not isinstance(text, str):
         return float(text)
     number, unit = _DURATION.fullmatch(text).groups()  # type: ignore[union-attr]
-    return float(number) * _SECONDS[unit] * MICROSECONDS
+    return float(number) * SECONDS[unit] * MICROSECONDS
 
 
 def check_span(name: str, text: float | str) -> None:
@@ -162,7 +165,7 @@ class WindowColumn(NamedTuple):
 
     name: str
     feature: str
-    statistic: Statistic | Literal["change", "relative"]
+    statistic: Statistic | Count | Literal["change", "relative"]
 
     @property
     def is_level(self) -> bool:
@@ -213,8 +216,10 @@ class Windows(SpecTable):
         """How many readings a whole window has."""
         return max(self.rows)
 
-    def columns(self, features: Sequence[str]) -> tuple[WindowColumn, ...]:
-        """Return the columns, of those of the features that windows are of, in order."""
+    def columns(
+        self, features: Sequence[str], counted: Sequence[str] = ()
+    ) -> tuple[WindowColumn, ...]:
+        """Return the columns, of the features that windows are of and those that count events."""
         found = [
             WindowColumn(f"{feature}_{statistic}_{length}", feature, statistic)
             for length in self.rows for statistic in self.statistics for feature in features
@@ -223,4 +228,8 @@ class Windows(SpecTable):
             found += [WindowColumn(f"{name}_relative", name, "relative") for name in features]
         if self.first:
             found += [WindowColumn(f"{name}_change", name, "change") for name in features]
+        found += [
+            WindowColumn(f"{name}_count_{length}", name, "count")
+            for length in self.rows for name in counted
+        ]  # fmt: skip
         return tuple(found)

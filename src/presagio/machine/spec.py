@@ -12,7 +12,7 @@ from pydantic import ValidationError, model_validator
 
 from presagio.errors import InvalidSpecError
 from presagio.machine.inputs import Category
-from presagio.machine.learning import LOG_COLUMNS
+from presagio.machine.learning import LOG_COLUMNS, SECONDS
 from presagio.machine.spec_columns import SpecColumns
 from presagio.machine.spec_faults import describe_faults
 
@@ -76,6 +76,7 @@ class MachineSpec(SpecColumns):
             "a label with a horizon": self.label.horizon,
             "a failure at the last row": self.events.source == "last_row",
             "a log of failures": self.events.source == "log",
+            "what is from_events": self.event_features,
         }
         lacking = [what for what, needed in wanted.items() if needed]
         if lacking and (self.unit is None or self.time is None):
@@ -99,6 +100,13 @@ class MachineSpec(SpecColumns):
         """Check that events can be told in a log: by unit and time, beside its own columns."""
         if self.events.source == "log" and self.label.horizon is None:
             raise ValueError('failures of a log need [label] kind = "horizon"')
+        is_counter = self.time is not None and self.time.is_counter
+        for feature in self.event_features:
+            in_time = feature.from_events == "since_repair" and not is_counter
+            if in_time and feature.unit not in SECONDS:
+                raise ValueError(f"feature {feature.name}: its unit is one of {', '.join(SECONDS)}")
+        if self.label.horizon is None and self.event_features:
+            raise ValueError('what is from_events needs [label] kind = "horizon"')
         series = {column.name for column in (self.unit, self.time) if column is not None}
         if self.label.horizon is not None and (taken := series & LOG_COLUMNS):
             raise ValueError(f"{min(taken)} is a column of the log of events; take another name")
@@ -114,6 +122,8 @@ class MachineSpec(SpecColumns):
             )
         if unknown := named - {*self.feature_names}:
             raise ValueError(f"windows are of features, and {min(unknown)} is none")
+        if events := named & {feature.name for feature in self.event_features}:
+            raise ValueError(f"windows count events by themselves: take {min(events)} out")
         if self.windows.age and self.time is not None and not self.time.is_counter:
             raise ValueError("age is a feature of a time that counts, and this is a timestamp")
 

@@ -11,6 +11,7 @@ from presagio.machine.inputs import Category, Column, Feature, Label, MissingPol
 from presagio.machine.learning import (
     AGE,
     MICROSECONDS,
+    SECONDS,
     AlarmRule,
     Division,
     Events,
@@ -96,7 +97,20 @@ class SpecColumns(SpecTable):
     @cached_property
     def missing_policies(self) -> dict[str, MissingPolicy]:
         """What is done with each feature where it is missing, by its name."""
-        return {feature.name: feature.missing or self.missing for feature in self.features}
+        return {
+            feature.name: "median" if feature.from_events else feature.missing or self.missing
+            for feature in self.features
+        }
+
+    @cached_property
+    def event_features(self) -> tuple[Feature, ...]:
+        """Features that come from the log of events, in order."""
+        return tuple(feature for feature in self.features if feature.from_events is not None)
+
+    @cached_property
+    def counted_names(self) -> tuple[str, ...]:
+        """Names of those that count events: windows add them up, and a missing one is 0."""
+        return tuple(feature.name for feature in self.features if feature.counts_events)
 
     @cached_property
     def optional_names(self) -> tuple[str, ...]:
@@ -115,6 +129,11 @@ class SpecColumns(SpecTable):
         if not needed or self.unit is None or self.time is None:
             return ()
         return (self.unit.name, self.time.name)
+
+    def span_of(self, feature: Feature) -> float:
+        """Return how long the unit of a time since an event is, as times are compared."""
+        counts = feature.counts_events or self.time is None or self.time.is_counter
+        return 1.0 if counts else SECONDS[feature.unit] * MICROSECONDS
 
     @property
     def day(self) -> float:
@@ -146,13 +165,15 @@ class SpecColumns(SpecTable):
         """Names of the features that windows are of, in order."""
         if self.windows is None:
             return ()
-        settings = {*self.windows.by_condition}
-        return self.windows.of or tuple(n for n in self.feature_names if n not in settings)
+        others = {*self.windows.by_condition, *(feature.name for feature in self.event_features)}
+        return self.windows.of or tuple(n for n in self.feature_names if n not in others)
 
     @cached_property
     def window_columns(self) -> tuple[WindowColumn, ...]:
         """What windows make of them, in order."""
-        return () if self.windows is None else self.windows.columns(self.windowed_names)
+        if self.windows is None:
+            return ()
+        return self.windows.columns(self.windowed_names, self.counted_names)
 
     @cached_property
     def window_names(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from presagio.errors import DataError
 from presagio.inference.conditions import Conditions
+from presagio.inference.event_features import EventTimes, event_columns
 from presagio.inference.imputation import input_columns
 from presagio.inference.series import SeriesFeatures
 from presagio.ingest.events import LoggedEvents
@@ -129,6 +130,7 @@ class DatasetBuilder:
         self._modes: list[dict[str, Bools]] = []
         self._unknown: Counter[str] = Counter()
         self._logged: LoggedEvents | None = None
+        self._known_events: pl.DataFrame | None = None
         self._events: dict[str, int] = {}
         self._series: dict[str, list[NDArray[Any]]] = {name: [] for name in series_columns(spec)}
 
@@ -196,8 +198,9 @@ class DatasetBuilder:
         target = np.concatenate(self._target) if self._target else np.zeros(0, dtype=bool)
         series = {name: np.concatenate(parts) for name, parts in self._series.items() if parts}
         labelled = self._by_horizon(target, series)
+        self._rows = self._with_event_features(series)
         by_condition = self._spec.windows is not None and self._spec.windows.by_condition
-        inputs = self._inputs.array() if by_condition else self._expanded(series, labelled)
+        inputs = self._rows if by_condition else self._expanded(series, labelled)
         whole = series
         censored = 0
         if labelled is not None:
@@ -274,19 +277,41 @@ class DatasetBuilder:
         if self._logged is None:
             return None
         rows = self._logged.rows
-        known = rows.filter(rows["unit"].is_in(np.unique(units).tolist()))
-        self._events = self._logged.found | {"of_unknown_units": len(rows) - len(known)}
-        ends = known.filter(pl.col(IS_FAILURE) | pl.col(IS_REPAIR))
+        self._known_events = rows.filter(rows["unit"].is_in(np.unique(units).tolist()))
+        unknown = len(rows) - len(self._known_events)
+        self._events = self._logged.found | {"of_unknown_units": unknown}
+        ends = self._known_events.filter(pl.col(IS_FAILURE) | pl.col(IS_REPAIR))
         return LifeEnds(
             ends["unit"].to_numpy(), time_numbers(ends["time"]), ends[IS_FAILURE].to_numpy()
         )
+
+    def _with_event_features(self, series: Mapping[str, NDArray[Any]]) -> Floats:
+        """Return the inputs; what logs say at readings is taken from there."""
+        inputs, events = self._inputs.array(), self._known_events
+        if not self._spec.event_features or events is None:
+            return inputs
+        log = EventTimes(
+            events["unit"].to_numpy(), time_numbers(events["time"]),
+            (events[IS_FAILURE] | events[IS_REPAIR]).to_numpy(),
+        )  # fmt: skip
+        units, times = (series[name] for name in self._spec.series_names)
+        columns = event_columns(self._spec, units, times, log)
+        filled = writable_rows(*inputs.shape)
+        for start in range(0, len(inputs), _EXPANDED_ROWS):
+            rows = slice(start, start + _EXPANDED_ROWS)
+            filled[rows] = inputs[rows]
+            for place, values in columns.items():
+                filled[rows, place] = values[rows]
+            release(inputs)
+            release(filled)
+        return filled
 
     def _expanded(
         self, series: Mapping[str, NDArray[Any]], labelled: HorizonLabels | None,
         conditions: Conditions | None = None,
     ) -> Floats:  # fmt: skip
         """Make what hangs on the unit's other rows, in order of time, where the spec wants it."""
-        spec, inputs = self._spec, self._inputs.array()
+        spec, inputs = self._spec, self._rows
         if not series or not spec.has_history:
             return inputs
         units, times = (series[name] for name in spec.series_names)
