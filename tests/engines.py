@@ -7,14 +7,32 @@ import numpy as np
 import polars as pl
 import pytest
 
-from presagio.machine.spec import MachineSpec, load_spec
+from presagio.machine.spec import MachineSpec, load_spec, parse_spec
 
 ENGINES = Path(__file__).with_name("engines.toml")
+_EVENT_FEATURES = """
+[[features]]
+name = "errors"
+from_events = "errors"
+[[features]]
+name = "since_repair"
+from_events = "since_repair"
+"""
 _FOLDER = "TEST_TURBOFAN"
 
 
 def engines() -> MachineSpec:
     return load_spec(ENGINES)
+
+
+def engines_with_events() -> MachineSpec:
+    """Return the machine spec with what a log of events says as features."""
+    return parse_spec(engines_with_events_text().encode(), "engines.toml")
+
+
+def engines_with_events_text() -> str:
+    before, after = ENGINES.read_text(encoding="utf-8").split("[unit]", 1)
+    return f"{before}{_EVENT_FEATURES}[unit]{after}"
 
 
 def turbofan(name: str) -> Path:

@@ -24,7 +24,14 @@ from presagio.training.export.parity import export_model
 from presagio.training.export.report import write_tables
 from presagio.training.search.grids import SMALL_GRID
 from presagio.training.train import TrainedModel, train_model
-from tests.engines import ENGINES, engine_rows, engines, turbofan
+from tests.engines import (
+    ENGINES,
+    engine_rows,
+    engines,
+    engines_with_events,
+    engines_with_events_text,
+    turbofan,
+)
 from tests.motors import MOTORS
 
 _TEXT = ENGINES.read_text(encoding="utf-8")
@@ -286,23 +293,8 @@ def test_units_and_times_are_no_columns_of_a_log() -> None:
         parse_spec(text.encode(), "motors.toml")
 
 
-_EVENT_FEATURES = """
-[[features]]
-name = "errors"
-from_events = "errors"
-[[features]]
-name = "since_repair"
-from_events = "since_repair"
-"""
-
-
-def _with_events() -> MachineSpec:
-    before, after = _TEXT.split("[unit]", 1)
-    return parse_spec(f"{before}{_EVENT_FEATURES}[unit]{after}".encode(), "engines.toml")
-
-
 def test_errors_and_repairs_of_a_log_are_features(tmp_path: Path) -> None:
-    spec = _with_events()
+    spec = engines_with_events()
     readings, log = tmp_path / "readings.csv", tmp_path / "events.csv"
     # Whatever a file of readings says of them, the log counts.
     engine_rows(15).with_columns(errors=pl.lit(7)).write_csv(readings)
@@ -334,8 +326,7 @@ def test_errors_and_repairs_of_a_log_are_features(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_from_events_needs_them(old: str, new: str, why: str) -> None:
-    before, after = _TEXT.split("[unit]", 1)
-    text = f"{before}{_EVENT_FEATURES}[unit]{after}"
+    text = engines_with_events_text()
     assert old in text
     text = text.replace(old, new)
     if "counter" in old:

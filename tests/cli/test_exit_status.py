@@ -251,7 +251,7 @@ _OF_A_FLEET = [
     ("train",), ("models",), ("drift",), ("data", "generate"), ("ingest", "upload", "FILE"),
     ("ingest", "check", "FILE"), ("ingest", "sweep"), ("ingest", "verify"), ("receipts",),
     ("rollback", "--why", "x"), ("feedback",), ("events",), ("card",), ("promote",),
-    ("ingest", "again"), ("ingest", "release", "1", "--why", "x"),
+    ("ingest", "again"), ("ingest", "release", "1", "--why", "x"), ("readings", "M1"),
 ]  # fmt: skip
 SHOWN.update(
     (name, ExitStatus.NOT_FOUND)

@@ -31,10 +31,10 @@ def _found(readings: list[tuple[str, int]], events: Events) -> list[tuple[float,
 def _by_hand(
     readings: list[tuple[str, int]], events: Events, unit: str, time: int
 ) -> tuple[float, float | None]:
-    earlier = [t for u, t in readings if u == unit and t < time]
-    before = max(earlier) if earlier else time - 1
-    errors = sum(u == unit and before < t <= time and not ended for u, t, ended in events)
     repairs = [t for u, t, ended in events if u == unit and t < time and ended]
+    earlier = [t for u, t in readings if u == unit and t < time]
+    before = max(earlier + repairs, default=time - 1)
+    errors = sum(u == unit and before < t <= time and not ended for u, t, ended in events)
     return float(errors), time - max(repairs) if repairs else None
 
 

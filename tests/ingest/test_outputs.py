@@ -1,10 +1,13 @@
 from pathlib import Path
 
 import polars as pl
+import pytest
 
+from presagio.ingest import outputs
 from presagio.ingest.checking import FileRows
 from presagio.ingest.outputs import OutputWriter, Written, curated_schema
 from presagio.machine.spec import MachineSpec
+from tests.engines import engine_rows, engines
 from tests.ingest.intake_state import BODY
 
 
@@ -48,3 +51,22 @@ def test_the_same_rows_give_the_same_bytes(spec: MachineSpec, tmp_path: Path) ->
         (one.clean, two.clean), (one.rejected, two.rejected), (one.curated[0], two.curated[0]),
     ):  # fmt: skip
         assert first.read_bytes() == second.read_bytes()
+
+
+def test_readings_of_units_lie_unit_by_unit_in_parts_that_say_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = engine_rows(3).filter(pl.col("cycle") <= 20).sort("cycle", descending=True)
+    body = rows.write_csv().encode()
+    monkeypatch.setattr(outputs, "_UNIT_PART_ROWS", 50)
+    written = _write(tmp_path, engines(), body)
+    parts = [pl.read_parquet(part) for part in written.curated]
+    assert [len(part) for part in parts] == [50, 50, 20]
+    assert pl.concat(parts)["unit"].is_sorted()
+    spans = written.spans
+    assert list(zip(spans.units, spans.parts, spans.oldest, spans.newest, strict=True)) == [
+        ("1", 0, 1.0, 20.0), ("2", 0, 1.0, 5.0), ("2", 1, 6.0, 20.0), ("3", 1, 1.0, 10.0),
+        ("3", 2, 11.0, 20.0),
+    ]  # fmt: skip
+    monkeypatch.setattr(outputs, "_LISTED_UNITS", 1)
+    assert _write(tmp_path, engines(), body).spans.units == ["", "", "3"]

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from presagio.errors import DataError
 from presagio.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -65,6 +66,22 @@ class Parts:
         from presagio.ingest.opening import open_intake
 
         return open_intake(self.fleet)
+
+    @property
+    def intake_of_units(self) -> "Intake":
+        """The intake of a fleet whose readings have units and times.
+
+        Raises
+        ------
+        DataError
+            If they have none.
+        """
+        if not self.spec.is_series:
+            raise DataError(
+                f"the machine spec of {self.spec.name} has no [unit] and [time], so nothing can be "
+                "said of a unit"
+            )
+        return self.intake
 
     @cached_property
     def database(self) -> "Engine":

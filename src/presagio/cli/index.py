@@ -50,6 +50,11 @@ COMMANDS: Mapping[str, Entry] = {
         "List what became of the files: dates, counts, reasons, hashes.",
         (ExitStatus.NOT_FOUND,),
     ),
+    "readings": Entry(
+        "readings:readings",
+        "Show a unit's newest readings, as the intake has filed them.",
+        (ExitStatus.NOT_FOUND,),
+    ),
     "train": Entry(
         "train:train",
         "Search, train, evaluate and register a model; it becomes champion if the gate lets it.",

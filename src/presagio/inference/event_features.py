@@ -73,9 +73,10 @@ def event_features(
     Returns
     -------
     dict
-        Shape ``(n,)`` each. ``errors`` since the unit's reading before; of its first one, at its
-        time. The time ``since_repair`` or failure, as times are; NaN where none is known of. A
-        reading at the time of one is of the life that it ends, as for labels.
+        Shape ``(n,)`` each. ``errors`` since the unit's reading before, or since the repair or
+        failure after it; of its first reading, at its time. The time ``since_repair`` or failure,
+        as times are; NaN where none is known of. A reading at the time of one is of the life that
+        it ends, as for labels.
     """
     codes = np.unique(np.concatenate([units, log.units]), return_inverse=True)[1].astype(np.int64)
     clock = np.concatenate([times, log.times]).astype(np.float64)
@@ -84,23 +85,24 @@ def event_features(
     keys = codes * len(instants) + ranks
     rows = len(units)
     here, events = keys[:rows], keys[rows:]
-    errors = np.sort(events[~log.ended])
     order = np.argsort(here, kind="stable")
-    known = np.searchsorted(errors, here[order], side="right")
-    before = np.roll(known, 1)
-    first = np.diff(codes[:rows][order], prepend=-1) != 0
-    before[first] = np.searchsorted(errors, here[order][first], side="left")
-    count = np.empty(rows)
-    count[order] = known - before
-    repairs = np.flatnonzero(log.ended)
-    repairs = repairs[np.argsort(events[repairs], kind="stable")]
-    last = np.searchsorted(events[repairs], here, side="left") - 1
+    here = here[order]
+    is_first = np.diff(codes[:rows][order], prepend=-1) != 0
+    errors, ends = np.sort(events[~log.ended]), np.sort(events[log.ended])
+    known = np.searchsorted(errors, here, side="right")
+    before = np.where(is_first, np.searchsorted(errors, here, side="left"), np.roll(known, 1))
     since = np.full(rows, np.nan)
-    if len(repairs):
-        event = rows + repairs[np.maximum(last, 0)]
-        same = (last >= 0) & (codes[event] == codes[:rows])
-        since[same] = (clock[:rows] - clock[event])[same]
-    return {"errors": count, "since_repair": since}
+    if len(ends):
+        last = np.searchsorted(ends, here, side="left") - 1
+        end = ends[np.maximum(last, 0)]
+        ended = (last >= 0) & (end // len(instants) == here // len(instants))
+        at_end = np.searchsorted(errors, end, side="right")
+        before = np.where(ended, np.where(is_first, at_end, np.maximum(before, at_end)), before)
+        apart = instants[here % len(instants)] - instants[end % len(instants)]
+        since = np.where(ended, apart, np.nan)
+    back = np.empty(rows, dtype=np.int64)
+    back[order] = np.arange(rows)
+    return {"errors": (known - before)[back].astype(np.float64), "since_repair": since[back]}
 
 
 def event_columns(

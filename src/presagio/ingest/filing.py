@@ -26,6 +26,7 @@ from presagio.storage.ledger import Ledger
 from presagio.storage.objects import ObjectStore
 from presagio.storage.receipt import FilingOutcome, ObjectIdentity, Receipt
 from presagio.storage.transaction import Filing
+from presagio.storage.unit_parts import UnitSpans
 
 _log = logging.getLogger(__name__)
 
@@ -172,8 +173,13 @@ def _require_same(
 
 def outcome_of(
     intake: Intake, source: ClaimedSource, *, expected: FilingOutcome | None = None
-) -> FilingOutcome:
+) -> tuple[FilingOutcome, UnitSpans]:
     """Archive, check and store the bytes of a claimed object; nothing of it is recorded yet.
+
+    Returns
+    -------
+    tuple
+        What became of it, and which units its curated parts hold.
 
     Raises
     ------
@@ -197,8 +203,21 @@ def outcome_of(
     intake.on_step("cleaned")
     if fault is not None or rows is None:
         refusal = fault or UnreadableFileError("malformed", "the file cannot be read")
-        return _store_refused(intake, outputs, source, rows, refusal, archive_key)
-    return _store_rows(intake, outputs, rows, written, archive_key)
+        return _store_refused(intake, outputs, source, rows, refusal, archive_key), UnitSpans()
+    return _store_rows(intake, outputs, rows, written, archive_key), written.spans
+
+
+def with_overlaps(filing: Filing, outcome: FilingOutcome, spans: UnitSpans) -> FilingOutcome:
+    """Note of how many units other files have readings among the times of this one's."""
+    if not (units := filing.overlapping_units(spans)):
+        return outcome
+    notes = dict(outcome.notes)
+    notes["series"] = {**notes.get("series", {}), "overlapping_units": units}
+    warning = (
+        f"of {units:,} units other files have readings from the same span of time; of two with the "
+        "same time the one that was filed first counts"
+    )
+    return replace(outcome, notes=notes, warnings=(*outcome.warnings, warning))
 
 
 def _file(intake: Intake, filing: Filing, source: ClaimedSource, run_id: str | None) -> Receipt:
@@ -207,12 +226,13 @@ def _file(intake: Intake, filing: Filing, source: ClaimedSource, run_id: str | N
         return receipt
     # What was refused for the end of its name is read under a better one.
     same = filing.same_bytes(but_refused_for="unknown_format" if source.suffix else None)
-    outcome = (
-        outcome_of(intake, source)
-        if same is None
-        else FilingOutcome("duplicate", archive_key=same.outcome.archive_key, duplicate_of=same.id)
-    )
-    receipt = filing.commit_receipt(outcome, run_id)
+    if same is None:
+        outcome, spans = outcome_of(intake, source)
+        outcome = with_overlaps(filing, outcome, spans)
+    else:
+        archived, spans = same.outcome.archive_key, UnitSpans()
+        outcome = FilingOutcome("duplicate", archive_key=archived, duplicate_of=same.id)
+    receipt = filing.commit_receipt(outcome, run_id, spans)
     intake.on_step("recorded")
     return receipt
 

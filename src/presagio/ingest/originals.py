@@ -6,7 +6,7 @@ from pathlib import Path
 
 from presagio.errors import DataError
 from presagio.ingest.checking import suffix_of
-from presagio.ingest.filing import Intake, outcome_of
+from presagio.ingest.filing import Intake, outcome_of, with_overlaps
 from presagio.ingest.naming import OutputKeys
 from presagio.ingest.spool import spool_folder
 from presagio.ingest.stored_outputs import ClaimedSource
@@ -52,7 +52,7 @@ def rewrite_outputs(intake: Intake, receipt: Receipt, original: Path) -> Receipt
     """
     source = _claimed(intake, receipt, original)
     with intake.ledger.filing(source.claim) as filing:
-        return filing.replace_outputs(outcome_of(intake, source, expected=receipt.outcome))
+        return filing.replace_outputs(*outcome_of(intake, source, expected=receipt.outcome))
 
 
 def file_again(intake: Intake, receipt: Receipt, original: Path) -> Receipt:
@@ -65,7 +65,8 @@ def file_again(intake: Intake, receipt: Receipt, original: Path) -> Receipt:
     """
     source = _claimed(intake, receipt, original)
     with intake.ledger.filing(source.claim) as filing:
-        after = filing.replace_outcome(outcome_of(intake, source))
+        outcome, spans = outcome_of(intake, source)
+        after = filing.replace_outcome(with_overlaps(filing, outcome, spans), spans)
     intake.on_step("committed")
     for stored in _former(intake, source.claim, after.outcome):
         intake.store.delete_unchanged(*stored)

@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from presagio.machine.event_log import EventLog
 from presagio.machine.spec import MachineSpec
-from presagio.readings.instants import time_type
+from presagio.readings.instants import time_numbers, time_type
 from presagio.readings.row_check import EXTRA
 from presagio.readings.rows import CheckedRows
+from presagio.storage.unit_parts import ANY_UNIT, UnitSpans
 
 # Rows in one file of the curated data set, and what is held of them in memory at once.
 _PART_ROWS = 500_000
 _PART_BYTES = 64 << 20
+# Rows in one part where they are of units: whoever wants one unit's reads no more than that.
+_UNIT_PART_ROWS = 50_000
+# Of a part with more units than these it is not listed which.
+_LISTED_UNITS = 20_000
 # Polars' own choice of 1,024 rows at a time is a third slower.
 _CSV_BATCH = 8192
 # A spreadsheet takes a cell that begins so for a formula, unless it is a number.
@@ -65,18 +72,26 @@ def digest(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Written:
-    """Files that wait to be stored; the clean rows as CSV, and as Parquet in parts."""
+    """Files that wait to be stored; the clean rows as CSV, and as Parquet in parts.
+
+    Attributes
+    ----------
+    spans
+        Which units the parts hold, and of what times.
+    """
 
     clean: Path
     rejected: Path
     curated: tuple[Path, ...]
+    spans: UnitSpans
 
 
 class OutputWriter:
     """Writes the rows of one object into a folder, chunk by chunk.
 
     A part of the curated rows ends with the chunk that brings it to ``part_rows``, or to
-    ``part_bytes`` in memory.
+    ``part_bytes`` in memory. Readings of units are in order of unit and time there, in parts of
+    their own size.
     """
 
     def __init__(
@@ -93,6 +108,8 @@ class OutputWriter:
         self._waiting: list[pl.DataFrame] = []
         self._waiting_bytes = 0
         self._parts: list[Path] = []
+        is_of_units = spec.is_series and not isinstance(spec, EventLog)
+        self._spans = SpansOfParts(spec) if is_of_units else None
 
     def add(self, rows: CheckedRows) -> None:
         """Write a chunk."""
@@ -127,21 +144,64 @@ class OutputWriter:
         rejected.write_csv(self._rejected, include_header=self._rejected.tell() == 0)
 
     def _write_part(self) -> None:
-        path = self._folder / f"part-{len(self._parts)}.parquet"
-        pl.concat(self._waiting).write_parquet(path)
-        self._parts.append(path)
+        rows = pl.concat(self._waiting)
         self._waiting, self._waiting_bytes = [], 0
+        if self._spans is None:
+            self._write(rows)
+            return
+        rows = self._spans.in_order(rows)
+        for part in rows.iter_slices(_UNIT_PART_ROWS):
+            self._spans.add(part, len(self._parts))
+            self._write(part)
+
+    def _write(self, rows: pl.DataFrame) -> None:
+        path = self._folder / f"part-{len(self._parts)}.parquet"
+        rows.write_parquet(path)
+        self._parts.append(path)
 
     def finish(self) -> Written:
         """Close the files."""
         if self._waiting:
             self._write_part()
         self.close()
-        return Written(Path(self._clean.name), Path(self._rejected.name), tuple(self._parts))
+        spans = UnitSpans() if self._spans is None else self._spans.found
+        return Written(Path(self._clean.name), Path(self._rejected.name), tuple(self._parts), spans)
 
     def close(self) -> None:
         """Close what is open, finished or not."""
         self._files.close()
+
+
+class SpansOfParts:
+    """Notes which units the parts of a file hold, and of what times."""
+
+    def __init__(self, spec: MachineSpec) -> None:
+        self._unit, self._time = spec.needed_columns[:2]
+        self._parts: list[pl.DataFrame] = []
+
+    def in_order(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return rows unit by unit and in order of time."""
+        return rows.sort(self._unit, self._time, maintain_order=True)
+
+    def add(self, rows: pl.DataFrame, part: int) -> None:
+        """Note a part."""
+        times = pl.Series("time", time_numbers(rows[self._time]).astype(np.float64))
+        series = pl.DataFrame([rows[self._unit].alias("unit"), times])
+        if series["unit"].n_unique() > _LISTED_UNITS:
+            series = series.with_columns(unit=pl.lit(ANY_UNIT))
+        spans = series.group_by("unit", maintain_order=True).agg(
+            pl.lit(part).first().alias("part"), pl.min("time").alias("oldest"),
+            pl.max("time").alias("newest"),
+        )  # fmt: skip
+        self._parts.append(spans)
+
+    @property
+    def found(self) -> UnitSpans:
+        """What was noted."""
+        if not self._parts:
+            return UnitSpans()
+        spans = pl.concat(self._parts)
+        return UnitSpans(*(spans[name].to_list() for name in ("unit", "part", "oldest", "newest")))
 
 
 def write_json(path: Path, value: dict[str, Any]) -> Path:

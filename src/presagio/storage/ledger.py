@@ -11,6 +11,7 @@ from presagio.storage.database import translated
 from presagio.storage.receipt import Claim, ObjectIdentity, Receipt, RecordedRelease, Totals
 from presagio.storage.schema import CLAIMS, RECEIPTS, RELEASES, claim_of, receipt_of
 from presagio.storage.transaction import Filing
+from presagio.storage.unit_parts import UnitPart, parts_of_unit
 
 
 def _is(table: sa.TableClause, identity: ObjectIdentity) -> list[sa.ColumnElement[bool]]:
@@ -111,6 +112,15 @@ class Ledger:
                 query = query.where(RECEIPTS.c[column] == wanted)
         with translated(), self._engine.connect() as connection:
             return [receipt_of(row) for row in connection.execute(query)]
+
+    def parts_of_unit(
+        self, bucket: str, unit: str, *, newest_first: bool = True
+    ) -> Iterator[UnitPart]:
+        """Yield the parts with readings of a unit: see :func:`.unit_parts.parts_of_unit`."""
+        with translated():
+            yield from parts_of_unit(
+                self._engine, bucket, self._fleet, unit, newest_first=newest_first
+            )
 
     def totals(self) -> Totals:
         """Sum up the receipts."""

@@ -55,6 +55,17 @@ RELEASES = sa.table(
     sa.column("created_at", sa.DateTime(timezone=True)),
 )
 
+UNIT_PARTS = sa.table(
+    "unit_parts",
+    sa.column("receipt_id", sa.BigInteger),
+    sa.column("part", sa.Integer),
+    sa.column("unit", sa.Text),
+    sa.column("fleet", sa.Text),
+    sa.column("bucket", sa.Text),
+    sa.column("oldest", sa.Double),
+    sa.column("newest", sa.Double),
+)
+
 PROMOTIONS = sa.table(
     "promotions",
     sa.column("id", sa.BigInteger),

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from presagio.storage.receipt import Claim, FilingOutcome, Receipt
 from presagio.storage.schema import RECEIPTS, receipt_of
+from presagio.storage.unit_parts import Filed, UnitSpans, overlapping_units, replace_spans
 
 
 def _columns(outcome: FilingOutcome) -> dict[str, Any]:
@@ -52,24 +53,37 @@ class Filing:
                 return receipt
         return None
 
-    def commit_receipt(self, outcome: FilingOutcome, run_id: str | None) -> Receipt:
-        """Write the receipt; it counts once the transaction is committed."""
+    @property
+    def _filed(self) -> Filed:
+        return Filed(self._claim.id, self._claim.identity.bucket, self._fleet)
+
+    def overlapping_units(self, spans: UnitSpans) -> int:
+        """Count the units of which other files have readings among the times of this one's."""
+        return overlapping_units(self._connection, self._filed, spans)
+
+    def commit_receipt(
+        self, outcome: FilingOutcome, run_id: str | None, spans: UnitSpans | None = None
+    ) -> Receipt:
+        """Write the receipt, and where units lie; it counts once the transaction is committed."""
         values = {**vars(self._claim.identity), **_columns(outcome)}
         values |= {"id": self._claim.id, "run_id": run_id, "fleet": self._fleet}
         statement = sa.insert(RECEIPTS).values(values).returning(*RECEIPTS.c)
-        return receipt_of(self._connection.execute(statement).one())
+        receipt = receipt_of(self._connection.execute(statement).one())
+        replace_spans(self._connection, self._filed, spans or UnitSpans())
+        return receipt
 
-    def replace_outcome(self, outcome: FilingOutcome) -> Receipt:
+    def replace_outcome(self, outcome: FilingOutcome, spans: UnitSpans) -> Receipt:
         """Put what came of the same bytes now in the place of what did; number and date stay."""
-        return self._update(_columns(outcome))
+        return self._update(_columns(outcome), spans)
 
-    def replace_outputs(self, outcome: FilingOutcome) -> Receipt:
+    def replace_outputs(self, outcome: FilingOutcome, spans: UnitSpans) -> Receipt:
         """Note where the outputs lie that were written again; counts and verdict stay."""
         places = ("curated_keys", "digests", "processed_key", "quarantine_key")
         values = _columns(outcome)
-        return self._update({name: values[name] for name in places})
+        return self._update({name: values[name] for name in places}, spans)
 
-    def _update(self, values: Mapping[str, Any]) -> Receipt:
+    def _update(self, values: Mapping[str, Any], spans: UnitSpans) -> Receipt:
+        replace_spans(self._connection, self._filed, spans)
         statement = (
             sa.update(RECEIPTS).where(RECEIPTS.c.id == self._claim.id).values(values)
         ).returning(*RECEIPTS.c)

@@ -10,6 +10,7 @@ from presagio.ingest.filing import Intake, file_object
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.curated import read_curated
+from tests.engines import engine_rows, engines
 from tests.filing import file_body
 
 pytestmark = pytest.mark.integration
@@ -156,3 +157,20 @@ def test_a_sensor_that_comes_later_leaves_earlier_rows_of_use(
     assert "without 1500 rows that lack an input" in strict.source
     # It went again: what is known of it is kept aside, and everything trains.
     assert len(read_curated(intake).target) == 3000
+
+
+def test_of_two_readings_of_one_time_the_earlier_file_counts(intake: Intake) -> None:
+    engines_intake, rows = replace(intake, spec=engines()), engine_rows(8)
+    first = rows.filter(pl.col("unit") != "8")
+    file_body(engines_intake, "first.csv", first.write_csv().encode())
+    # One unit more, of another the same again, and of a third other values.
+    again = rows.filter(pl.col("unit").is_in(["7", "8"]))
+    other = rows.filter(pl.col("unit") == "1").with_columns(sensor_2=pl.lit(7.0))
+    file_body(engines_intake, "second.csv", pl.concat([again, other]).write_csv().encode())
+    dataset = read_curated(engines_intake)
+    assert dataset.series is not None
+    assert len(dataset.target) == len(rows)
+    assert 7.0 not in dataset.inputs[:, 0]
+    repeated, contradicting = len(rows.filter(pl.col("unit") == "7")), len(other)
+    assert f"{repeated} rows that came twice" in dataset.source
+    assert f"{contradicting} readings of a time that an earlier file has too" in dataset.source

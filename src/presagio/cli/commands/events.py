@@ -11,7 +11,6 @@ from presagio.cli.index import first_of
 from presagio.cli.output import AsJson, FleetName, Home, print_json, print_table, say, warn
 from presagio.cli.sending import check_suffixes, send_files
 from presagio.cli.tables import Column
-from presagio.errors import DataError
 from presagio.ingest.events import LoggedEvents, read_events
 from presagio.machine.event_log import EVENTS
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
@@ -63,13 +62,7 @@ def events(
     They go through the intake like readings and have their receipts. The next training joins labels
     from them: a failure or a repair ends a life of its unit.
     """
-    parts = Parts(home, fleet)
-    if not parts.spec.is_series:
-        raise DataError(
-            f"the machine spec of {parts.spec.name} has no [unit] and [time], so nothing can be "
-            "said of a unit"
-        )
-    intake = parts.intake
+    intake = Parts(home, fleet).intake_of_units
     if not files:
         _print_events(read_events(intake), unit, as_json=as_json)
         return

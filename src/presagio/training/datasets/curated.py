@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from presagio.errors import NoDataError
 from presagio.ingest.curated import (
@@ -19,6 +20,7 @@ from presagio.training.datasets.dataset import Dataset, DatasetBuilder, series_c
 
 _BATCH_ROWS = 500_000
 _IDENTITY = "identity"
+_READING = "unit and time"
 
 
 def read_curated(
@@ -32,7 +34,7 @@ def read_curated(
     The ledger says which objects belong to it. Rows of one file that another file has too are taken
     once: the same row in training and test part would flatter the metrics. Rows are the same by
     their readings, labels and identifiers: the same reading of another unit, or at another time, is
-    another row.
+    another row. Of two that differ, of one unit and time, the one of the earlier file counts.
 
     Parameters
     ----------
@@ -61,12 +63,9 @@ def read_curated(
             receipts.append(receipt.id)
             yield rows
 
-    builder, once, lacking = DatasetBuilder(spec), _Once(), 0
+    builder, once = DatasetBuilder(spec), _Once(spec)
     for batch in _batches((_identified(rows, spec) for rows in frames()), batch_rows):
-        fresh = once.fresh(batch)
-        usable = without_required_gaps(fresh, spec)
-        lacking += len(fresh) - len(usable)
-        builder.add(usable)
+        builder.add(once.usable(batch))
     if not receipts:
         raise NoDataError(
             f"no row in {intake.prefixes.curated_bucket}/{intake.prefixes.curated} has "
@@ -79,11 +78,7 @@ def read_curated(
         source += f" and {len(logged.receipts)} of events"
     if base is not None:
         source = f"{base[1]} and {source}"
-    if once.repeated:
-        source += f", without {once.repeated} rows that came twice"
-    if lacking:
-        source += f", without {lacking} rows that lack an input which may not be missing"
-    return builder.finish(source, receipts=tuple(sorted({*receipts})))
+    return builder.finish(source + once.left_out, receipts=tuple(sorted({*receipts})))
 
 
 def _identified(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
@@ -101,26 +96,55 @@ def _identified(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
     digests = known.hash_rows(seed=0).to_frame(_IDENTITY)
     nth = pl.int_range(pl.len()).over(_IDENTITY).alias("nth")
     learned = {*spec.input_names, *spec.label_names, *series_columns(spec)}
-    return known.select(name for name in known.columns if name in learned).with_columns(
-        digests.with_columns(nth).hash_rows(seed=0).alias(_IDENTITY)
-    )
+    marks = [digests.with_columns(nth).hash_rows(seed=0).alias(_IDENTITY)]
+    if spec.is_series:
+        marks.append(known.select(spec.needed_columns[:2]).hash_rows(seed=0).alias(_READING))
+    return known.select(name for name in known.columns if name in learned).with_columns(marks)
 
 
-class _Once:
-    """Lets each row pass once, by its digest."""
+class _Digests:
+    """Tells which digests are there for the first time."""
 
     def __init__(self) -> None:
         self._seen = np.zeros(0, dtype=np.uint64)
-        self.repeated = 0
 
-    def fresh(self, rows: pl.DataFrame) -> pl.DataFrame:
-        digests = rows[_IDENTITY].to_numpy()
+    def first(self, digests: NDArray[np.uint64]) -> NDArray[np.bool_]:
         _, first = np.unique(digests, return_index=True)
-        new = np.zeros(len(rows), dtype=bool)
+        new = np.zeros(len(digests), dtype=bool)
         new[first] = ~np.isin(digests[first], self._seen)
         self._seen = np.concatenate([self._seen, digests[new]])
-        self.repeated += int((~new).sum())
-        return rows.filter(pl.Series(new))
+        return new
+
+
+class _Once:
+    """Lets each row pass once, and of the readings of one unit and time the first."""
+
+    def __init__(self, spec: MachineSpec) -> None:
+        self._spec = spec
+        self._rows, self._readings = _Digests(), _Digests()
+        self._repeated, self._contradicting, self._lacking = 0, 0, 0
+
+    def usable(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return those that are learned from, and count the others."""
+        new = rows.filter(pl.Series(self._rows.first(rows[_IDENTITY].to_numpy())))
+        self._repeated += len(rows) - len(new)
+        first = new
+        if _READING in new.columns:
+            first = new.filter(pl.Series(self._readings.first(new[_READING].to_numpy())))
+            self._contradicting += len(new) - len(first)
+        whole = without_required_gaps(first, self._spec)
+        self._lacking += len(first) - len(whole)
+        return whole
+
+    @property
+    def left_out(self) -> str:
+        """What was left out, in words."""
+        found = {
+            "rows that came twice": self._repeated,
+            "readings of a time that an earlier file has too": self._contradicting,
+            "rows that lack an input which may not be missing": self._lacking,
+        }
+        return "".join(f", without {count} {what}" for what, count in found.items() if count)
 
 
 def _batches(frames: Iterable[pl.DataFrame], batch_rows: int) -> Iterator[pl.DataFrame]:

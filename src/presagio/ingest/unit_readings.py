@@ -1,0 +1,149 @@
+"""One unit's readings, newest or oldest: from the parts that hold them, and from no others."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from presagio.errors import DataError
+from presagio.inference.event_features import EventTimes, event_columns
+from presagio.ingest.curated import read_part, training_schema
+from presagio.ingest.events import TIME, UNIT, LoggedEvents
+from presagio.ingest.filing import Intake
+from presagio.ingest.outputs import RECEIPT
+from presagio.machine.learning import IS_FAILURE, IS_REPAIR
+from presagio.machine.spec import MachineSpec
+from presagio.readings.instants import time_numbers
+from presagio.storage.unit_parts import UnitPart
+
+# So many readings back a value is looked for that stands in for a missing one.
+_CARRIED = 100
+
+
+def unit_readings(
+    intake: Intake, unit: str, count: int, *, newest: bool = True, since: float = -np.inf
+) -> pl.DataFrame:
+    """Return readings of a unit, in order of time, each time once.
+
+    Of two readings of one time the one of the earlier receipt counts.
+
+    Parameters
+    ----------
+    intake
+        Where they lie; of a machine with units and times.
+    unit
+        Its name.
+    count
+        How many.
+    newest
+        Whether the newest ones, else the oldest.
+    since
+        Only those after this time, as times are compared: of the unit's life since then.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns of :func:`.curated.training_schema` and ``receipt_id``; empty of a unit that is
+        not known.
+
+    Raises
+    ------
+    DataError
+        If the machine spec has no unit and time, or a part is gone.
+    StorageError
+        If store or ledger fail.
+    """
+    spec = intake.spec
+    if not spec.is_series:
+        raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
+    found = pl.DataFrame(schema={RECEIPT: pl.Int64(), **training_schema(spec)})
+    for part in _parts(intake, unit, newest=newest):
+        if len(found) >= count and not _may_change(part, spec, found, newest=newest):
+            break
+        if part.newest <= since:
+            if newest:
+                break
+            continue
+        found = _once(spec, pl.concat([found, _rows(intake, part, unit, since)]))
+        found = found.tail(count) if newest else found.head(count)
+    return found
+
+
+def life_so_far(intake: Intake, unit: str, logged: LoggedEvents) -> pl.DataFrame:
+    """Return what a model can use of a unit's life up to now: what ``POST /predict`` takes of it.
+
+    Parameters
+    ----------
+    intake
+        As of :func:`unit_readings`.
+    unit
+        Its name.
+    logged
+        The events of the fleet: a failure or a repair begins a life, and what they say at a reading
+        may be a feature.
+
+    Returns
+    -------
+    polars.DataFrame
+        As of :func:`unit_readings`: the newest readings, as many as the longest window has, and
+        before them the life's first ones, as many as the spec wants.
+    """
+    spec, log = intake.spec, _events_of(unit, logged)
+    since = float(log.times[log.ended].max(initial=-np.inf))
+    wanted, wanted_first = _CARRIED if spec.carried_names else 1, 0
+    if spec.windows is not None:
+        wanted, wanted_first = max(wanted, spec.windows.longest), spec.windows.first
+    # One more: an error counts since the reading before.
+    newest = unit_readings(intake, unit, wanted + 1, since=since)
+    first = newest.head(0)
+    if wanted_first and len(newest) > wanted:
+        first = unit_readings(intake, unit, wanted_first + 1, newest=False, since=since)
+    if spec.event_features and len(log.times):
+        first, newest = (_with_events(spec, rows, log) for rows in (first, newest))
+    return _once(spec, pl.concat([first.head(wanted_first), newest.tail(wanted)]))
+
+
+def _events_of(unit: str, logged: LoggedEvents) -> EventTimes:
+    rows = logged.rows
+    if not logged.receipts:
+        return EventTimes(np.empty(0, dtype=object), np.empty(0), np.empty(0, dtype=bool))
+    rows = rows.filter(rows[UNIT] == unit)
+    ended = (rows[IS_FAILURE] | rows[IS_REPAIR]).to_numpy()
+    return EventTimes(rows[UNIT].to_numpy(), time_numbers(rows[TIME]), ended)
+
+
+def _with_events(spec: MachineSpec, rows: pl.DataFrame, log: EventTimes) -> pl.DataFrame:
+    unit, time = spec.needed_columns[:2]
+    found = event_columns(spec, rows[unit].to_numpy(), time_numbers(rows[time]), log)
+    return rows.with_columns(
+        pl.Series(spec.input_names[place], values).fill_nan(None) for place, values in found.items()
+    )
+
+
+def _parts(intake: Intake, unit: str, *, newest: bool) -> Iterator[UnitPart]:
+    for part in intake.ledger.parts_of_unit(intake.prefixes.bucket, unit, newest_first=newest):
+        # Of logs that were filed before parts were listed.
+        if not intake.is_of_events(part.source_key):
+            yield part
+
+
+def _may_change(part: UnitPart, spec: MachineSpec, found: pl.DataFrame, *, newest: bool) -> bool:
+    """Tell whether a part, and those after it, may hold what belongs among what was found."""
+    times = time_numbers(found[spec.needed_columns[1]])
+    # Of the same time it may be of an earlier receipt.
+    return bool(part.newest >= times[0]) if newest else bool(part.oldest <= times[-1])
+
+
+def _rows(intake: Intake, part: UnitPart, unit: str, since: float) -> pl.DataFrame:
+    spec = intake.spec
+    columns = [RECEIPT, *training_schema(spec).names()]
+    rows = read_part(intake, part.key, part.receipt_id, columns)
+    unit_name, time_name = spec.needed_columns[:2]
+    rows = rows.filter(pl.col(unit_name) == unit)
+    return rows.filter(pl.Series(time_numbers(rows[time_name]) > since, dtype=pl.Boolean))
+
+
+def _once(spec: MachineSpec, rows: pl.DataFrame) -> pl.DataFrame:
+    time = spec.needed_columns[1]
+    ordered = rows.sort(time, RECEIPT, maintain_order=True)
+    return ordered.unique(subset=time, keep="first", maintain_order=True)
