@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,11 +21,13 @@ import psutil
 from bench.report import ROOT
 from presagio.inference.artifact import GRAPH
 from presagio.inference.predictor import fallback_folder, load_predictor
-from presagio.settings import load_settings
+from presagio.settings import Settings, load_settings
 from presagio.stack.credentials import load_credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
+from presagio.stack.postgres import create_cluster
 from presagio.stack.services import build_services
+from presagio.stack.supervisor import Supervisor
 
 BASELINES_CODE = ROOT / "bench" / "baselines"
 READING = {
@@ -33,6 +36,7 @@ READING = {
 }  # fmt: skip
 _TAIL_LINES = 30
 _START_LIMIT_S = 120.0
+_SERVICES = {"postgres", "s3", "databases", "buckets", "mlflow"}
 _LUA = """
 wrk.method = "POST"
 wrk.body = [==[{body}]==]
@@ -184,6 +188,30 @@ def object_store(home: Path, ports: Ports) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def services(home: Path, ports: Ports) -> Iterator[Settings]:
+    """Run PostgreSQL, the object store and MLflow; no Airflow, and no API."""
+    layout = Layout(home)
+    layout.create()
+    credentials = load_credentials(layout)
+    create_cluster(layout, credentials.postgres_password)
+    built = build_services(load_settings(home), layout, ports, credentials)
+    healthy = threading.Event()
+    supervisor = Supervisor(
+        [service for service in built if service.name in _SERVICES],
+        layout,
+        lambda status: healthy.set() if status.phase == "healthy" else None,
+    )
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    try:
+        assert healthy.wait(120), "the services are not healthy"
+        yield load_settings(home)
+    finally:
+        supervisor.request_stop()
+        thread.join()
 
 
 def presagio(home: Path, ports: Ports) -> Server:

@@ -8,11 +8,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,22 +18,16 @@ import mlflow
 import psutil
 
 from bench.report import table, write
-from bench.servers import READING, Server, running
+from bench.servers import READING, Server, running, services
 from bench.serving import first_answer_s
 from bench.sizes import Size
 from presagio.inference.artifact import GRAPH, MANIFEST
 from presagio.inference.predictor import fallback_folder
 from presagio.jobs.api_client import authorization
 from presagio.registry.versions import ARTIFACT, DIGEST_TAG
-from presagio.settings import Settings, load_settings
-from presagio.stack.credentials import load_credentials
-from presagio.stack.layout import Layout
+from presagio.settings import Settings
 from presagio.stack.ports import Ports, free_ports
-from presagio.stack.postgres import create_cluster
-from presagio.stack.services import build_services
-from presagio.stack.supervisor import Supervisor
 
-_SERVICES = {"postgres", "s3", "databases", "buckets", "mlflow"}
 # Ten connections that wait 18 ms after each answer ask some 500 times a second.
 _LUA = """
 wrk.method = "POST"
@@ -58,29 +49,6 @@ function done(summary, latency, requests)
   end
 end
 """
-
-
-@contextmanager
-def _services(home: Path, ports: Ports) -> Iterator[Settings]:
-    layout = Layout(home)
-    layout.create()
-    credentials = load_credentials(layout)
-    create_cluster(layout, credentials.postgres_password)
-    built = build_services(load_settings(home), layout, ports, credentials)
-    healthy = threading.Event()
-    supervisor = Supervisor(
-        [service for service in built if service.name in _SERVICES],
-        layout,
-        lambda status: healthy.set() if status.phase == "healthy" else None,
-    )
-    thread = threading.Thread(target=supervisor.run)
-    thread.start()
-    try:
-        assert healthy.wait(120), "the services are not healthy"
-        yield load_settings(home)
-    finally:
-        supervisor.request_stop()
-        thread.join()
 
 
 def _register(client: mlflow.MlflowClient, settings: Settings, *, broken: bool) -> str:
@@ -193,7 +161,7 @@ def run(size: Size) -> None:
     ports = free_ports()
     with tempfile.TemporaryDirectory(prefix="presagio-bench-") as folder:
         home = Path(folder) / "home"
-        with _services(home, ports) as settings:
+        with services(home, ports) as settings:
             client = mlflow.MlflowClient(settings.mlflow_url, settings.mlflow_url)
             client.create_registered_model(settings.model_name)
             broken = (False, False, True)

@@ -1,15 +1,16 @@
 """What the framework alone allows: our request and answer through FastAPI, and no model."""
 
+import os
 from typing import Any
 
 from fastapi import FastAPI
 
-from presagio.machine.spec import load_spec
+from presagio.machine.spec import DEFAULT_SPEC, load_spec
 from presagio.serving.http.answers import PredictResponse
 from presagio.serving.routes.requests import request_model
 
 app = FastAPI()
-Request: Any = request_model(load_spec())
+Request: Any = request_model(load_spec(os.environ.get("LIMIT_SPEC", DEFAULT_SPEC)))
 
 
 @app.post("/predict")

@@ -17,8 +17,13 @@ def test_the_interval_is_that_of_the_level_and_open_above_the_most() -> None:
     assert np.isnan(found.high[4])
 
 
-def test_an_answer_has_null_where_it_may_be_longer() -> None:
-    answer = as_answer(_TABLE, with_interval(_TABLE, np.array([95.0])))
+def test_an_answer_has_the_same_and_null_where_it_may_be_longer() -> None:
+    for value in (-1.0, 3.0, 20.0, 59.9, 60.0):
+        found, answer = with_interval(_TABLE, np.array([value])), as_answer(_TABLE, value)
+        assert [answer["value"], answer["low"], answer["high"]] == [
+            found.value[0], found.low[0], found.high[0],
+        ]  # fmt: skip
+    answer = as_answer(_TABLE, 95.0)
     assert answer == {"value": 95.0, "low": 65.0, "high": None, "unit": "cycle", "coverage": 0.9}
 
 

@@ -1,6 +1,7 @@
 """The API of a fleet whose failures are foreseen: series of readings, files, one reading."""
 
 import io
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,9 +11,13 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from presagio.ingest.checking import check_file
+from presagio.machine.spec import parse_spec
 from presagio.registry.writer import open_registry
+from presagio.serving.routes.requests import colons_of, request_model
 from presagio.training.datasets.dataset import dataset_from_frame
 from presagio.training.search.grids import SMALL_GRID
 from presagio.training.train import train_model
@@ -176,6 +181,43 @@ def test_a_key_that_stands_twice_in_a_reading_is_refused(
     answer = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "time"
+
+
+@given(
+    st.lists(st.sampled_from(_NAMES), max_size=3), st.integers(1, 4), st.text("ab: ", max_size=9)
+)
+def test_a_request_has_as_many_colons_as_keys_and_texts_have(
+    names: list[str], count: int, unit: str
+) -> None:
+    """Then no key stands there twice, and nobody has to look."""
+    text = ENGINES.read_text(encoding="utf-8").replace("title =", 'missing = "median"\ntitle =')
+    wanted = request_model(parse_spec(text.encode(), "engines.toml"))
+    features = dict.fromkeys(names, 1.5)
+    readings = [{"time": float(at), "features": features} for at in range(count)]
+    series = json.dumps({"request_id": 1, "unit": f"x{unit}x", "readings": readings})
+    assert colons_of(wanted.model_validate_json(series)) == series.count(":")
+    one = json.dumps({"request_id": 1, "features": features})
+    assert colons_of(wanted.model_validate_json(one)) == one.count(":")
+
+
+def test_an_escaped_colon_hides_no_key_that_stands_twice(
+    client: httpx.Client, engine: pl.DataFrame
+) -> None:
+    body = json.dumps({"request_id": 1, "unit": "a:b", "readings": _readings(engine.head(1))})
+    twice = body.replace("a:b", r"a\u003ab").replace('"time"', '"time": 0, "time"')
+    answer = client.post("/predict", content=twice)
+    assert (answer.status_code, answer.json()["errors"][0]["reason"]) == (422, "repeated_key")
+
+
+@pytest.mark.parametrize("rows", [1, 12, 45])
+def test_a_series_is_answered_at_once_as_in_the_usual_way(
+    client: httpx.Client, engine: pl.DataFrame, rows: int
+) -> None:
+    body = {"request_id": 1, "unit": "1", "readings": _readings(engine.head(rows))}
+    at_once = client.post("/predict", json=body).json()
+    usual = client.post("/predict", json=body, headers={"Content-Encoding": "identity"}).json()
+    assert at_once == usual
+    assert at_once["remaining_life"]["unit"] == "cycle"
 
 
 def test_the_document_says_what_is_taken_and_its_example_is(client: httpx.Client) -> None:

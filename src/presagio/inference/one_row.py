@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 
 class OneRow:
@@ -24,7 +25,7 @@ class OneRow:
         for name, array in self._outputs.items():
             self._binding.bind_output(name, "cpu", 0, np.float64, array.shape, array.ctypes.data)
 
-    def run(self, values: Sequence[float]) -> tuple[float, ...] | None:
+    def run(self, values: Sequence[float] | NDArray[np.float64]) -> tuple[float, ...] | None:
         """Return what it gives, each a number; None while another thread runs it."""
         if not self._lock.acquire(blocking=False):
             return None

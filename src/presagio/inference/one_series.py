@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from presagio.inference.conditions import Conditions
 from presagio.inference.event_features import without_event
-from presagio.inference.windows import of_windows
+from presagio.inference.windows import of_windows, weights
+from presagio.machine.learning import Windows
 from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
@@ -30,6 +31,8 @@ class OneSeries:
 
     def __init__(self, spec: MachineSpec, conditions: Conditions | None = None) -> None:
         self._windows, self._conditions = spec.windows, conditions
+        # By how many readings there are.
+        self._weights: dict[int, Floats | None] = {}
         self._optional = [spec.input_names.index(name) for name in spec.optional_names]
         self._counted = [spec.input_names.index(name) for name in spec.counted_names]
         self._carried = [spec.input_names.index(name) for name in spec.carried_names]
@@ -59,18 +62,11 @@ class OneSeries:
         parts = [rows[-1], missing]
         if (windows := self._windows) is not None:
             newest = self._values(rows[-windows.longest :])
-            recent = None
-            for length in windows.rows:
-                found = of_windows(newest[None, -length:], windows.statistics, length)
-                parts += [column[0] for column in found]
-                if length == min(windows.rows) and windows.statistics[0] == "mean":
-                    recent = found[0][0]
+            parts.append(self._statistics(windows, newest))
             if self._conditions is not None:
                 parts.append(newest[-1])
             if windows.first:
-                if recent is None:
-                    shortest = min(windows.rows)
-                    recent = of_windows(newest[None, -shortest:], ("mean",), shortest)[0][0]
+                recent = self._mean(newest[-min(windows.rows) :])
                 parts.append(recent - self._mean(self._values(rows[: windows.first])))
             if self._counted:
                 counts = rows[:, self._counted]
@@ -78,6 +74,23 @@ class OneSeries:
             if windows.age:
                 parts.append(times[-1:])
         return np.concatenate(parts, dtype=np.float64)
+
+    def _statistics(self, windows: Windows, newest: Floats) -> Floats:
+        """Return the statistics of all windows of readings, shape ``(n, k)``; in one product."""
+        count = len(newest)
+        if count not in self._weights:
+            self._weights[count] = weights(windows.rows, windows.statistics, count)
+        if (by := self._weights[count]) is not None:
+            product: Floats = by @ newest
+            # A gap makes a gap of every sum that it is in, so nothing was lost.
+            if not np.isnan(product).any():
+                return product.ravel()
+        parts = [
+            column[0]
+            for length in windows.rows
+            for column in of_windows(newest[None, -length:], windows.statistics, length)
+        ]
+        return np.concatenate(parts)
 
     def _with_last_known(self, rows: Floats) -> Floats:
         if not self._carried or not np.isnan(rows[:, self._carried]).any():
@@ -95,5 +108,7 @@ class OneSeries:
 
     @staticmethod
     def _mean(values: Floats) -> Floats:
-        found: Floats = of_windows(values[None], ("mean",), len(values))[0][0]
+        found: Floats = np.full(len(values), 1 / len(values)) @ values
+        if np.isnan(found).any():
+            found = of_windows(values[None], ("mean",), len(values))[0][0]
         return found

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class Predictor:
         self._session = session
         self._threshold = artifact.manifest.threshold
         self._names, self._optional = artifact.spec.input_names, {*artifact.spec.optional_names}
+        self._pick = itemgetter(*self._names)
         self._completes = len(artifact.spec.model_inputs) > len(self._names)
         self._conditions = read_conditions(artifact.spec, artifact.manifest.conditions)
         self._imputation = Imputation(artifact.spec, artifact.manifest.medians, self._conditions)
@@ -84,9 +86,12 @@ class Predictor:
         return self.foresee_one(values)[0]
 
     def foresee_one(
-        self, values: Sequence[float]
-    ) -> tuple[tuple[float, float, bool], RemainingLife | None]:
-        """Return what :meth:`predict_one` does, and how long the unit has left: in one run.
+        self, values: Sequence[float] | NDArray[np.float64]
+    ) -> tuple[tuple[float, float, bool], float | None]:
+        """Return what :meth:`predict_one` does, and how long the unit has left, in one run.
+
+        The latter is None of a model without that output; its interval is in
+        :func:`.remaining_life.as_answer`.
 
         Parameters
         ----------
@@ -94,14 +99,13 @@ class Predictor:
             As of :meth:`predict_one`.
         """
         if self._completes:
-            values = self.complete((values,))[0].tolist()
+            values = self.complete(np.asarray(values, dtype=np.float64)[None])[0]
         found = None if self._one is None else self._one.run(values)
         if found is None:
-            found = tuple(column.item() for column in self._run(self._outputs, (values,)))
+            row = np.asarray(values, dtype=np.float64)[None]
+            found = tuple(column.item() for column in self._run(self._outputs, row))
         score, probability, *left = found
-        table = self.artifact.manifest.remaining
-        life = None if table is None else with_interval(table, np.array(left))
-        return (score, probability, score >= self._threshold), life
+        return (score, probability, score >= self._threshold), left[0] if left else None
 
     def last_inputs(self, rows: NDArray[np.float64], times: NDArray[Any]) -> NDArray[np.float64]:
         """Return what the model takes of the last of one unit's readings; see :class:`.OneSeries`.
@@ -217,7 +221,10 @@ class Predictor:
 
     def arrange(self, readings: Sequence[Mapping[str, float | bool | None]]) -> NDArray[np.float64]:
         """Arrange readings, name → value, as the array of shape ``(n, k)`` that is predicted."""
-        return np.array([self.values(reading) for reading in readings])
+        if self._optional:
+            return np.array([self.values(reading) for reading in readings])
+        found = np.array([self._pick(reading) for reading in readings], dtype=np.float64)
+        return found.reshape(len(readings), -1)
 
     def check_rows(self, inputs: ArrayLike) -> Prediction:
         """Predict rows of shape ``(n, k)`` that nobody waits for; check the answer to each.

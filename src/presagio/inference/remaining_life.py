@@ -1,5 +1,6 @@
 """How long a unit has left: a value with an interval, from what a manifest says of its errors."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,20 +32,21 @@ class RemainingLife:
 
 def with_interval(table: RemainingTable, value: Floats) -> RemainingLife:
     """Put an interval around predicted times, shape ``(n,)``."""
-    width = np.array(table.widths)[np.searchsorted(np.array(table.levels), value, side="right")]
+    width = np.array(table.widths)[np.searchsorted(table.levels, value, side="right")]
     high = value + width
     return RemainingLife(
         value, np.maximum(value - width, 0.0), np.where(high >= table.most, np.nan, high)
     )
 
 
-def as_answer(table: RemainingTable, found: RemainingLife) -> dict[str, Any]:
-    """Return what is answered of one reading."""
-    high = float(found.high[0])
+def as_answer(table: RemainingTable, value: float) -> dict[str, Any]:
+    """Return what is answered of one reading: as :func:`with_interval`, without arrays of one."""
+    width = table.widths[bisect_right(table.levels, value)]
+    high = value + width
     return {
-        "value": float(found.value[0]),
-        "low": float(found.low[0]),
-        "high": None if np.isnan(high) else high,
+        "value": value,
+        "low": max(value - width, 0.0),
+        "high": None if high >= table.most else high,
         "unit": table.unit,
         "coverage": table.coverage,
     }

@@ -27,7 +27,8 @@ _MOST_PLAYERS = 14
 _MOST_ROWS = 200_000
 # Of rows that sampled values are made from: a fifth of a second for a large model.
 _SAMPLED_ROWS = 20_000
-_FEWEST_ORDERS = 8
+# Of pairs of orders: with the most the standard error is below two hundredths of a probability.
+_FEWEST_PAIRS, _MOST_PAIRS = 8, 240
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ def _sampled(
 ) -> Attribution:
     """Estimate the values by pairs of orders, each pair with one row of the background."""
     rng, number = np.random.default_rng(0), len(players)
-    pairs = max(_FEWEST_ORDERS, _SAMPLED_ROWS // (2 * (number + 1)))
+    within = _SAMPLED_ROWS // (2 * (number + 1))
+    pairs = min(max(within, _FEWEST_PAIRS), _MOST_PAIRS)
     start = background[rng.integers(len(background), size=pairs)]
     forwards = np.stack([rng.permutation(number) for _ in range(pairs)])
     orders = np.stack([forwards, forwards[:, ::-1]], axis=1)

@@ -104,6 +104,33 @@ def _without_gaps(values: Floats, statistics: Statistics, length: int) -> list[F
     return [found[name] for name in statistics]
 
 
+def weights(lengths: Sequence[int], statistics: Statistics, rows: int) -> Floats | None:
+    """Return by what a series is multiplied for its last reading's statistics.
+
+    Parameters
+    ----------
+    lengths, statistics
+        As of :func:`window_statistics`.
+    rows
+        How many readings there are.
+
+    Returns
+    -------
+    ndarray or None
+        Shape ``(lengths * statistics, rows)``; None where a statistic is no weighted sum.
+    """
+    found = np.zeros((len(lengths), len(statistics), rows))
+    for i, length in enumerate(lengths):
+        count = min(length, rows)
+        steps = np.arange(count) - (count - 1) / 2
+        known = {"mean": np.full(count, 1 / count), "slope": steps / _spread(length)}
+        if not known.keys() >= {*statistics}:
+            return None
+        for j, name in enumerate(statistics):
+            found[i, j, rows - count :] = known[name]
+    return found.reshape(-1, rows)
+
+
 def window_statistics(
     values: Floats, keys: Positions, lengths: Sequence[int], statistics: Statistics,
     wanted: Positions,

@@ -112,7 +112,7 @@ async def read_model(
     wanted: type[Body],
     spec: MachineSpec,
     most: int,
-    keys: int = 0,
+    colons: Callable[[Body], int] | None = None,
 ) -> Body:
     """Read a request's JSON.
 
@@ -125,8 +125,9 @@ async def read_model(
         The model, and the machine spec that it is made from.
     most
         How many bytes are taken.
-    keys
-        How many keys a request has that needs no look for keys that stand there twice.
+    colons
+        Of what was read, how many colons it is written with where no key stands there twice: then
+        it need not be looked at again for such keys.
 
     Raises
     ------
@@ -138,7 +139,8 @@ async def read_model(
         read = wanted.model_validate_json(raw)
     except ValidationError as err:
         raise invalid_request(err, spec) from err
-    if has_more_keys(raw, keys) and (key := repeated_key(raw, spec)) is not None:
+    looked_at = colons is not None and not may_repeat_keys(raw, colons(read))
+    if not looked_at and (key := repeated_key(raw, spec)) is not None:
         field = shown(key)[1:-1]
         raise invalid(
             [FieldFault(field=field, reason=Reason.REPEATED_KEY, got="two", allowed="one")]
@@ -146,6 +148,9 @@ async def read_model(
     return read
 
 
-def has_more_keys(raw: bytes | bytearray, keys: int) -> bool:
-    """Tell whether a JSON text may have more keys than these; colons within text count too."""
-    return raw.count(b":") > keys
+def may_repeat_keys(raw: bytes | bytearray, colons: int) -> bool:
+    """Tell whether a key may stand twice in a JSON text that would do with so many colons.
+
+    One that is written as an escape would make up for one too many.
+    """
+    return raw.count(b":") > colons or b"\\" in raw

@@ -30,14 +30,16 @@ from presagio.serving.http.answers import (
 )
 from presagio.serving.http.edge import Send
 from presagio.serving.http.openapi import schema_reference
-from presagio.serving.http.problems import invalid, problems, shown
+from presagio.serving.http.problems import RefusedError, invalid, problems, shown
 from presagio.serving.logs import request_id
-from presagio.serving.routes.requests import PredictRequest
+from presagio.serving.routes.requests import PredictRequest, colons_of
 from presagio.serving.routes.series import SentReading, largest_changes, read_sent, rehearse_times
 from presagio.settings import Settings
 
 _BOOLEANS = {"true": True, "false": False}
 _MOST_PARAMETERS = 20
+# Longer ones take milliseconds, and other connections wait meanwhile.
+_MOST_AT_ONCE = 64 << 10
 
 
 def _diagnosis(
@@ -113,7 +115,6 @@ class Predictions:
         self.path = f"{settings.fleet_route}/predict"
         self._champion, self._books = champion, books
         self._most, self._explanations = settings.api_max_body_bytes, explanations
-        self._keys = len(PredictRequest.model_fields) + len(spec.input_names)
         # What is said of each answer of a machine whose failures are foreseen.
         self._more = {} if spec.label.horizon is None else {"horizon": spec.label.within}
 
@@ -128,11 +129,11 @@ class Predictions:
         await self._guard.admit(scope, "predict")
         explained = _wants_explanation(scope["query_string"])
         read = await bodies.read_model(
-            scope, receive, self._wanted, self._spec, self._most, self._keys
+            scope, receive, self._wanted, self._spec, self._most, colons_of
         )
         served = self._champion.served
         sent = read_sent(self._spec, served.predictor, read)
-        answer, life = served.predictor.foresee_one(sent.inputs)
+        answer, left = served.predictor.foresee_one(sent.inputs)
         label, mode, diagnosis = answer[2], None, None
         if label or explained:
             # A millisecond: other requests do not wait for it.
@@ -142,13 +143,19 @@ class Predictions:
             mode, diagnosis = found.mode, _diagnosis(self._spec, found, sent)
         request = request_id.get() or ""
         self._books.one(request, read.request_id, sent.values, answer, served, mode)
+        more = self._said_besides(served, sent, left)
+        return _as_json(read.request_id, sent.values, answer, served, diagnosis, more)
+
+    def _said_besides(
+        self, served: Served, sent: SentReading, left: float | None
+    ) -> dict[str, object]:
         more: dict[str, object] = {**self._more}
         if sent.rows_used is not None:
-            more = more | {"rows_used": sent.rows_used, "complete": sent.complete}
+            more |= {"rows_used": sent.rows_used, "complete": sent.complete}
         table = served.predictor.artifact.manifest.remaining
-        if table is not None and life is not None:
-            more = more | {"remaining_life": as_answer(table, life)}
-        return _as_json(read.request_id, sent.values, answer, served, diagnosis, more)
+        if table is not None and left is not None:
+            more["remaining_life"] = as_answer(table, left)
+        return more
 
     def at_once(self, scope: bodies.Scope, body: bytes | bytearray, request: str) -> bytes | None:
         """Return the answer to a plain request that is no alarm; None for any other.
@@ -156,23 +163,24 @@ class Predictions:
         Those go through :meth:`answer`, which does all of it, and refuses what is to be refused.
         """
         if (
-            self._spec.has_history or self._spec.remaining_life is not None
-            or scope["query_string"] or len(body) > self._most or bodies.is_coded(scope)
-            or bodies.has_more_keys(body, self._keys)
-            or not self._guard.remembers(scope, "predict")
+            scope["query_string"] or len(body) > min(self._most, _MOST_AT_ONCE)
+            or bodies.is_coded(scope) or not self._guard.remembers(scope, "predict")
         ):  # fmt: skip
             return None
+        served = self._champion.served
         try:
             read = self._wanted.model_validate_json(body)
-        except ValidationError:
+            if bodies.may_repeat_keys(body, colons_of(read)):
+                return None
+            sent = read_sent(self._spec, served.predictor, read)
+        except (ValidationError, RefusedError):
             return None
-        served = self._champion.served
-        values = served.predictor.values(vars(read.features))
-        answer = served.predictor.predict_one(values)
+        answer, left = served.predictor.foresee_one(sent.inputs)
         if answer[2]:
             return None
-        found = _as_json(read.request_id, values, answer, served, None, self._more)
-        self._books.one(request, read.request_id, values, answer, served)
+        more = self._said_besides(served, sent, left)
+        found = _as_json(read.request_id, sent.values, answer, served, None, more)
+        self._books.one(request, read.request_id, sent.values, answer, served)
         return found
 
     def rehearse(self) -> None:

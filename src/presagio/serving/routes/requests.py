@@ -56,6 +56,21 @@ class FeedbackRequest(BaseModel):
     outcomes: Annotated[list[Any], Field(min_length=1, max_length=1000)]
 
 
+def colons_of(read: PredictRequest) -> int:
+    """Return how many colons a request is written with: one a key, and those in its texts."""
+    fields = vars(read)
+    readings = fields.get("readings")
+    if readings is None:
+        features = fields["features"]
+        within = 0 if features is None else len(features.model_fields_set)
+    else:
+        # Of each its time and its features, and what is in these.
+        within = sum(2 + len(reading.features.model_fields_set) for reading in readings)
+        within += sum(time.count(":") for r in readings if isinstance(time := r.time, str))
+    unit = fields.get("unit") or ""
+    return len(read.model_fields_set) + within + unit.count(":")
+
+
 def request_model(spec: MachineSpec) -> type[PredictRequest]:
     """Make the model of a request from the machine spec: one field an input, with its unit."""
     features = features_model(spec)

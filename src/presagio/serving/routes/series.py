@@ -1,6 +1,6 @@
 """One unit's newest readings, as they were sent, made into what a model takes of the last one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -42,7 +42,7 @@ class SentReading:
     """
 
     values: list[float]
-    inputs: list[float]
+    inputs: Sequence[float] | Floats
     rows_used: int | None = None
     complete: bool | None = None
     changes: Callable[[], list[FeatureChange]] = list
@@ -71,7 +71,7 @@ def read_sent(spec: MachineSpec, predictor: Predictor, read: Any) -> SentReading
     rows = predictor.arrange([vars(reading.features) for reading in read.readings])
     inputs = predictor.last_inputs(rows, times)
     return SentReading(
-        rows[-1].tolist(), inputs.tolist(), min(len(rows), _wanted(spec)),
+        rows[-1].tolist(), inputs, min(len(rows), _wanted(spec)),
         len(rows) >= _wanted(spec), partial(_changes, spec, rows, times),
     )  # fmt: skip
 
@@ -89,9 +89,11 @@ def _wanted(spec: MachineSpec) -> int:
 def _times(spec: MachineSpec, sent: list[float | str]) -> NDArray[Any]:
     """Return times as numbers, which have to grow."""
     times, none = _numbers(spec.time, sent)
+    if none is None and (times[1:] > times[:-1]).all():
+        return times
     for i, text in enumerate(sent):
         place = f"readings.{i}.time"
-        if none[i] and spec.time is not None:
+        if none is not None and none[i] and spec.time is not None:
             raise invalid([
                 FieldFault(
                     field=place, got=shown(text), allowed=spec.time.allowed,
@@ -106,14 +108,14 @@ def _times(spec: MachineSpec, sent: list[float | str]) -> NDArray[Any]:
 
 def _numbers(
     time: TimeColumn | None, sent: list[float | str]
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return times as numbers, and which of them are none."""
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return times as numbers, and which of them are none; None where all are times."""
     if time is None or time.is_counter:
-        return np.array(sent, dtype=np.float64), np.zeros(len(sent), dtype=bool)
+        return np.array(sent, dtype=np.float64), None
     if time.format is None:
         plain = [plain_instant(str(text), of_utc=time.is_utc) for text in sent]
         if None not in plain:
-            return np.array(plain, dtype=np.int64), np.zeros(len(sent), dtype=bool)
+            return np.array(plain, dtype=np.int64), None
     # Polars takes a third of a second to import: for the first series of times that are not plain.
     import polars as pl  # noqa: PLC0415
 
@@ -121,7 +123,7 @@ def _numbers(
 
     texts = pl.DataFrame({"time": sent}, schema={"time": pl.String})
     found = texts.select(time_in(pl.col("time"), time)).to_series()
-    return time_numbers(found), found.is_null().to_numpy()
+    return time_numbers(found), found.is_null().to_numpy() if found.null_count() else None
 
 
 def _changes(spec: MachineSpec, rows: Floats, times: NDArray[Any]) -> list[FeatureChange]:
