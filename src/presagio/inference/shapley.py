@@ -27,8 +27,9 @@ _MOST_PLAYERS = 14
 _MOST_ROWS = 200_000
 # Of rows that sampled values are made from: a fifth of a second for a large model.
 _SAMPLED_ROWS = 20_000
-# Of pairs of orders: with the most the standard error is below two hundredths of a probability.
-_FEWEST_PAIRS, _MOST_PAIRS = 8, 240
+_FEWEST_PAIRS, _PAIRS_AT_ONCE = 8, 30
+# The standard error of a contribution, a share of a probability.
+_EXACT_ENOUGH = 0.015
 
 
 @dataclass(frozen=True)
@@ -122,26 +123,58 @@ def attribute(predictor: Predictor, inputs: Floats) -> Attribution | None:
 def _sampled(
     predictor: Predictor, inputs: Floats, background: Floats, players: Mapping[str, list[int]]
 ) -> Attribution:
-    """Estimate the values by pairs of orders, each pair with one row of the background."""
+    """Estimate the values by pairs of orders, until they are exact enough."""
     rng, number = np.random.default_rng(0), len(players)
-    within = _SAMPLED_ROWS // (2 * (number + 1))
-    pairs = min(max(within, _FEWEST_PAIRS), _MOST_PAIRS)
-    start = background[rng.integers(len(background), size=pairs)]
-    forwards = np.stack([rng.permutation(number) for _ in range(pairs)])
-    orders = np.stack([forwards, forwards[:, ::-1]], axis=1)
-    # When each player is put in place, and so each of the columns, shape (pairs, 2, columns).
-    turns = np.argsort(orders, axis=2)
     owner = np.empty(len(inputs), dtype=np.int64)
     for i, columns in enumerate(players.values()):
         owner[columns] = i
-    moved = np.arange(number + 1)[:, None] > turns[:, :, None, owner]
-    rows = np.where(moved, inputs, start[:, None, None])
-    worth = predictor.predict(rows.reshape(-1, len(inputs))).probability
-    gains = np.diff(worth.reshape(pairs, 2, number + 1), axis=2)
-    values = np.take_along_axis(gains, turns, axis=2).mean(axis=1)
-    error = values.std(axis=0, ddof=1) / np.sqrt(pairs)
+    most = max(_SAMPLED_ROWS // (2 * (number + 1)), _FEWEST_PAIRS)
+    values, bases = np.empty((0, number)), np.empty(0)
+    while True:
+        pairs = min(_PAIRS_AT_ONCE, most - len(values))
+        start = background[rng.integers(len(background), size=pairs)]
+        orders = np.stack([rng.permutation(number) for _ in range(pairs)])
+        more, base = _gains(predictor, inputs, start, orders, owner)
+        values, bases = np.concatenate([values, more]), np.concatenate([bases, base])
+        error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+        if len(values) >= most or error.max() < _EXACT_ENOUGH:
+            break
     return Attribution(
-        float(worth.reshape(pairs, 2, number + 1)[:, 0, 0].mean()),
+        float(bases.mean()),
         dict(zip(players, values.mean(axis=0).tolist(), strict=True)),
         dict(zip(players, error.tolist(), strict=True)),
     )
+
+
+def _gains(
+    predictor: Predictor, inputs: Floats, start: Floats, forwards: NDArray[np.int64],
+    owner: NDArray[np.int64],
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Return what each player adds in pairs of orders, each pair with one row of the background.
+
+    Parameters
+    ----------
+    predictor, inputs
+        As of :func:`attribute`.
+    start
+        The rows of the background, shape ``(pairs, m)``.
+    forwards
+        The orders, shape ``(pairs, players)``; each goes backwards too.
+    owner
+        Whose each column is, shape ``(m,)``.
+
+    Returns
+    -------
+    tuple
+        What they add, shape ``(pairs, players)``, and the worth of the background rows.
+    """
+    pairs, number = forwards.shape
+    orders = np.stack([forwards, forwards[:, ::-1]], axis=1)
+    # When each player is put in place, and so each of the columns, shape (pairs, 2, columns).
+    turns = np.argsort(orders, axis=2)
+    moved = np.arange(number + 1)[:, None] > turns[:, :, None, owner]
+    rows = np.where(moved, inputs, start[:, None, None])
+    worth = predictor.predict(rows.reshape(-1, len(inputs))).probability
+    worth = worth.reshape(pairs, 2, number + 1)
+    values = np.take_along_axis(np.diff(worth, axis=2), turns, axis=2).mean(axis=1)
+    return values, worth[:, 0, 0]

@@ -16,7 +16,7 @@ from presagio.training.datasets.splitting import Part, Split, make_folds, split_
 from presagio.training.detectors.alarm import FailureAlarm
 from presagio.training.detectors.features import feature_sets
 from presagio.training.detectors.plans import DetectorPlan
-from presagio.training.export.onnx_graph import export_graph
+from presagio.training.export.onnx_graph import Precisions, export_graph
 from presagio.training.train import TrainedModel
 
 SETS = ("raw", "derived", "limits", "squashed_4", "beyond")
@@ -76,7 +76,7 @@ def test_single_precision_is_near_and_all_else_is_exact(spec: MachineSpec, split
     alarm = _fit(spec, split.train, (DetectorPlan("machine_failure", derived, rbf), linear))
     assert alarm.support_vectors > 50
     rows = split.test.inputs
-    session = ort.InferenceSession(export_graph(spec, alarm, precision="single"))
+    session = ort.InferenceSession(export_graph(spec, alarm, precisions=Precisions("single")))
     score, modes = session.run(("score", "modes"), {"inputs": rows})
     np.testing.assert_allclose(score, alarm.decision_function(rows), atol=3e-4)
     np.testing.assert_allclose(modes[:, 1], alarm.log_odds(rows)[:, 1], atol=1e-9)

@@ -1,6 +1,7 @@
 """From a trained model to one ONNX graph: raw inputs in, score and probability out."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -19,6 +20,16 @@ from presagio.training.search.remaining import RemainingModel
 Floats = NDArray[np.float64]
 _OPSET = 17
 _IR_VERSION = 8
+
+
+class Precisions(NamedTuple):
+    """Of the kernels' values in the alarm's detectors, and in the regression of the time left."""
+
+    alarm: Precision = "double"
+    remaining: Precision = "double"
+
+
+_DOUBLE = Precisions()
 
 
 def _products(graph: Graph, columns: Columns, quantities: Sequence[Quantity]) -> str:
@@ -125,7 +136,7 @@ def _write_odds(
 
 
 def _write(
-    graph: Graph, spec: MachineSpec, alarm: FailureAlarm, precision: Precision,
+    graph: Graph, spec: MachineSpec, alarm: FailureAlarm, precisions: Precisions,
     remaining: RemainingModel | None,
 ) -> None:  # fmt: skip
     columns, distances = _with_quantities(graph, spec), _distances(spec)
@@ -133,7 +144,7 @@ def _write(
     if any(name in distances for plan in alarm.plans for name in plan.features.columns):
         matrix = columns.sums(graph, list(distances.values()))
         sources.append(Columns(matrix, tuple(distances)))
-    odds = _write_odds(graph, sources, alarm, precision)
+    odds = _write_odds(graph, sources, alarm, precisions.alarm)
     if len(alarm.plans) > 1:
         score = graph.node("ReduceLogSumExp", odds, axes=[1], keepdims=0, output="score")
     else:
@@ -144,7 +155,7 @@ def _write(
     log_odds = graph.node("Add", log_odds, graph.constant(offset))
     graph.node("Sigmoid", log_odds, output="probability")
     if remaining is not None:
-        _write_remaining(graph, columns, remaining, precision)
+        _write_remaining(graph, columns, remaining, precisions.remaining)
 
 
 def _write_remaining(
@@ -161,7 +172,7 @@ def _write_remaining(
 
 
 def export_graph(
-    spec: MachineSpec, alarm: FailureAlarm, *, precision: Precision = "double",
+    spec: MachineSpec, alarm: FailureAlarm, *, precisions: Precisions = _DOUBLE,
     remaining: RemainingModel | None = None,
 ) -> bytes:  # fmt: skip
     """Write a trained model as an ONNX graph.
@@ -172,8 +183,8 @@ def export_graph(
         The machine spec; the graph takes complete inputs in order, shape ``(n, m)``, float64.
     alarm
         The trained model.
-    precision
-        Of the kernel's values. A sum of many is 3 times as fast in single precision, and off by
+    precisions
+        Of the kernels' values. A sum of many is 3 times as fast in single precision, and off by
         as much as its weights are large: whoever asks for it compares.
     remaining
         The trained regression of the time left, where there is one.
@@ -191,7 +202,7 @@ def export_graph(
         If a detector cannot be written.
     """
     graph = Graph()
-    _write(graph, spec, alarm, precision, remaining)
+    _write(graph, spec, alarm, precisions, remaining)
     width = len(spec.model_inputs)
     outputs: dict[str, list[str | int]] = {"score": ["n"], "probability": ["n"]}
     outputs["modes"] = ["n", len(alarm.plans)]

@@ -1,5 +1,6 @@
 """The serving artifact of a trained model, compared with scikit-learn before it counts."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from presagio.inference.predictor import Prediction, load_predictor, open_predic
 from presagio.training.detectors.detector import Precision
 from presagio.training.detectors.features import compute_features
 from presagio.training.evaluation.remaining import remaining_table
-from presagio.training.export.onnx_graph import export_graph
+from presagio.training.export.onnx_graph import Precisions, export_graph
 from presagio.training.train import TrainedModel
 
 Floats = NDArray[np.float64]
@@ -89,6 +90,17 @@ def _differences(
     return largest, flipped
 
 
+def _tried(model: TrainedModel) -> list[Precisions]:
+    """Return in which precisions a graph is written, the fastest first."""
+    life = model.remaining
+    vectors = (
+        model.result.alarm.support_vectors,
+        0 if life is None else len(life.regression.svr_.support_vectors_),
+    )
+    kinds = [_PRECISIONS if many > _SINGLE_FROM else _PRECISIONS[1:] for many in vectors]
+    return [Precisions(*each) for each in itertools.product(*kinds)]
+
+
 def export_model(model: TrainedModel, folder: Path) -> str:
     """Write the serving artifact, and compare it with scikit-learn on at least 10,000 rows.
 
@@ -108,11 +120,10 @@ def export_model(model: TrainedModel, folder: Path) -> str:
     alarm, rows = model.result.alarm, _parity_rows(model)
     conditions = model.imputation.conditions
     expected = alarm.decision_function(rows)
-    many = alarm.support_vectors > _SINGLE_FROM
-    for precision in _PRECISIONS if many else _PRECISIONS[1:]:
+    for precisions in _tried(model):
         digest = write_artifact(
             folder,
-            graph=export_graph(model.spec, alarm, precision=precision, remaining=model.remaining),
+            graph=export_graph(model.spec, alarm, precisions=precisions, remaining=model.remaining),
             spec=model.spec,
             card=model.card,
             threshold=alarm.threshold_,
@@ -124,7 +135,7 @@ def export_model(model: TrainedModel, folder: Path) -> str:
             remaining=remaining_table(model.spec, model.remaining),
         )
         difference, flipped = _differences(model, folder, rows, expected)
-        allowed = _SINGLE_PARITY if precision == "single" else _PARITY
+        allowed = _SINGLE_PARITY if "single" in precisions else _PARITY
         if difference <= allowed and not flipped:
             load_predictor(folder, digest=digest)
             return digest
