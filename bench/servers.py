@@ -103,7 +103,8 @@ def ask(server: Server, headers: Mapping[str, str], seconds: int) -> Load:
         ).stdout  # fmt: skip
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     found = {
-        name: _milliseconds(value) for name, value in re.findall(r"(?m)^ +(50|99)% +(\S+) *$", output)
+        name: _milliseconds(value)
+        for name, value in re.findall(r"(?m)^ +(50|99)% +(\S+) *$", output)
     }
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
     assert rate is not None, output

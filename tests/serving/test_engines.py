@@ -228,6 +228,17 @@ def test_the_document_says_what_is_taken_and_its_example_is(client: httpx.Client
     assert _predict(client, **body["example"])["rows_used"] >= 1
 
 
+def test_a_bad_row_of_a_file_keeps_its_unit(client: httpx.Client, engine: pl.DataFrame) -> None:
+    rows = engine.head(3).with_columns(
+        cycle=pl.Series(["1", "?", "3"]), unit=pl.Series(["A", "B", "C"]), note=pl.lit("x")
+    )
+    answer = _of_file(client, rows)
+    assert answer["unit"].to_list() == ["A", "B", "C"]
+    assert answer["time"].to_list() == [1.0, None, 3.0]
+    assert answer["reason"].to_list() == [None, "not_a_time", None]
+    assert answer["note"].unique().to_list() == ["x"]
+
+
 def test_many_units_of_a_file_have_their_own_histories(client: httpx.Client) -> None:
     units = engine_rows(3, seed=9)
     mixed = units.sort("cycle", maintain_order=True)

@@ -26,7 +26,13 @@ class OneRow:
             self._binding.bind_output(name, "cpu", 0, np.float64, array.shape, array.ctypes.data)
 
     def run(self, values: Sequence[float] | NDArray[np.float64]) -> tuple[float, ...] | None:
-        """Return what it gives, each a number; None while another thread runs it."""
+        """Return what it gives, each a number; None while another thread runs it.
+
+        Parameters
+        ----------
+        values
+            Shape ``(inputs,)``.
+        """
         if not self._lock.acquire(blocking=False):
             return None
         try:

@@ -96,7 +96,7 @@ class Predictor:
         Parameters
         ----------
         values
-            As of :meth:`predict_one`.
+            As of :meth:`predict_one`, shape ``(k,)`` or ``(m,)``.
         """
         if self._completes:
             values = self.complete(np.asarray(values, dtype=np.float64)[None])[0]

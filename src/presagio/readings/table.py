@@ -13,7 +13,7 @@ from presagio.machine.columns import ColumnMatch, match_columns
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from presagio.readings.formats.cells import FAULT, REASON, as_cells, as_text
-from presagio.readings.formats.kinds import is_text, misfits
+from presagio.readings.formats.kinds import is_plain, is_text, misfits
 from presagio.readings.plain import PlainRows
 from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import LINE, RAW, CheckedRows, check_cells
@@ -32,15 +32,19 @@ class CheckedReadings(NamedTuple):
         Shape ``(g, k)``: the rows that can be predicted, as a model takes them.
     faults
         What is wrong with each row, shape ``(n,)``: ``fault``, in words, and ``reason``, the codes
-        with a space between them; null for good rows. None if all are good.
+        with a space between them; null for good rows. Of a table with ``series`` also the
+        ``unit``, as it is written. None if all are good.
     series
         ``unit`` and ``time`` of the rows that can be predicted, where a reading hangs on
         those before it and the table has both columns; else None.
+    echoed
+        The columns that are no inputs, as text, of all rows; None where there is none.
     """
 
     inputs: NDArray[np.float64]
     faults: pl.DataFrame | None
     series: pl.DataFrame | None = None
+    echoed: pl.DataFrame | None = None
 
 
 class ReadingsTable:
@@ -53,6 +57,8 @@ class ReadingsTable:
     texts
         Those of the spec's names whose values are text by their nature: categories, and unit and
         timestamp where they are needed.
+    echoed
+        The columns that are no inputs: the file's names with those that they have in a table.
     """
 
     def __init__(
@@ -94,6 +100,8 @@ class ReadingsTable:
         wanted = {*spec.input_names, *self.texts, *self._series}
         needed = {i: n for i, n in match.names.items() if n in wanted}
         self.columns = {names[i]: name for i, name in needed.items()}
+        others = [n for n, kind in schema.items() if n not in self.columns and is_plain(kind)]
+        self.echoed = {name: f"@{i}" for i, name in enumerate(others)}
         faults += misfits(schema, self.columns, times=self._series)
         if faults:
             raise DataError("; ".join(faults[:_MOST_FAULTS]))
@@ -116,7 +124,7 @@ class ReadingsTable:
             clean &= rows[FAULT].is_null()
         taken = values.select(LINE, *self._series, pl.col(self._spec.input_names).cast(pl.Float64))
         if clean.all():
-            return self._checked(taken, None)
+            return self._checked(rows, taken, None)
         taken = taken.filter(clean)
         checked = self._slowly(rows.filter(~clean))
         more = checked.accepted.select(
@@ -124,18 +132,33 @@ class ReadingsTable:
         )
         taken = pl.concat([taken, more]).sort(LINE) if len(more) else taken
         faults = self._faults(rows, checked)
-        return self._checked(taken, faults if len(taken) < len(rows) else None)
+        if self._series:
+            faults = faults.with_columns(as_cells(rows.select(unit=self._series[0])))
+        return self._checked(rows, taken, faults if len(taken) < len(rows) else None)
 
-    def _checked(self, rows: pl.DataFrame, faults: pl.DataFrame | None) -> CheckedReadings:
-        values = rows.select(self._spec.input_names).to_numpy()
+    @property
+    def read(self) -> dict[str, str]:
+        """All columns that are read: the file's names with those that they have in a table."""
+        return self.columns | self.echoed
+
+    def _echoed(self, rows: pl.DataFrame) -> pl.DataFrame | None:
+        if not self.echoed:
+            return None
+        return as_cells(rows.select(pl.col(new).alias(name) for name, new in self.echoed.items()))
+
+    def _checked(
+        self, rows: pl.DataFrame, taken: pl.DataFrame, faults: pl.DataFrame | None
+    ) -> CheckedReadings:
+        values, echoed = taken.select(self._spec.input_names).to_numpy(), self._echoed(rows)
         inputs = np.ascontiguousarray(values, dtype=np.float64)
         if not self._series:
-            return CheckedReadings(inputs, faults)
+            return CheckedReadings(inputs, faults, None, echoed)
         unit, time = self._series
         owner = self._spec.unit
         if owner is not None and (name := one_name(owner)) is not None:
-            rows = rows.with_columns(name)
-        return CheckedReadings(inputs, faults, rows.select(unit=pl.col(unit), time=pl.col(time)))
+            taken = taken.with_columns(name)
+        series = taken.select(unit=pl.col(unit), time=pl.col(time))
+        return CheckedReadings(inputs, faults, series, echoed)
 
     def _slowly(self, rows: pl.DataFrame) -> CheckedRows:
         """Check rows that are not plainly good; those that could not be read are left out."""

@@ -115,6 +115,29 @@ def test_a_file_of_several_parts_is_answered_in_order(
     assert (said["label"].to_numpy() == own.label).all()
 
 
+@pytest.mark.parametrize("sent", [_PARQUET, _ARROW, _CSV, _NDJSON, _JSON])
+def test_columns_that_are_no_inputs_come_back(
+    client: httpx.Client, readings: pl.DataFrame, sent: str
+) -> None:
+    """Whoever sent them finds their rows by them, the bad ones too."""
+    rows = readings.head(3).with_columns(
+        pl.Series("UDI", [7, 8, 9]), pl.Series("Work order", ["A:1", None, "x" * 300]),
+        pl.Series("label", ["=1", "b", "ü"]), pl.Series("torque_nm", [38.0, -1e9, 40.0]),
+    )  # fmt: skip
+    answer = client.post(
+        "/predict/batch", content=_write(rows, sent),
+        headers={"Content-Type": sent, "Accept": _PARQUET},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    said = _read(answer.content, _PARQUET)
+    assert said["UDI"].to_list() == ["7", "8", "9"]
+    first, second, third = said["Work order"].to_list()
+    assert (first, second or None, third) == ("A:1", None, "x" * 256 + "…")
+    # An answer has a column of that name.
+    assert said["label (sent)"].to_list() == ["=1", "b", "ü"]
+    assert said["label"].is_null().to_list() == [False, True, False]
+
+
 def test_a_file_that_breaks_off_is_refused_where_the_answer_is_whole_before_it_is_sent(
     client: httpx.Client, readings: pl.DataFrame
 ) -> None:

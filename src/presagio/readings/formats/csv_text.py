@@ -70,8 +70,13 @@ class Csv:
         if len(set(self.names)) < len(self.names):
             raise DataError("a column stands in the header twice")
 
-    def frames(self, columns: Mapping[str, str]) -> Iterator[pl.DataFrame]:
-        """Yield the rows; ``columns`` maps names of the file to those that are wanted."""
+    def frames(
+        self, columns: Mapping[str, str], echoed: Mapping[str, str]
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the rows; both map names of the file to those that are wanted.
+
+        Quotes at an end of what is only echoed are no fault.
+        """
         # A line break within quotes would join rows. A row with too many fields has a rest.
         places = {name: f"@{i}" for i, name in enumerate(self.names)}
         found = pl.scan_csv(
@@ -99,6 +104,7 @@ class Csv:
             message = pl.when(is_odd).then(pl.lit(words)).otherwise(message)
         rows = found.select(
             *(pl.col(places[name]).alias(new) for name, new in columns.items()),
+            *(pl.col(places[name]).str.strip_chars('"').alias(new) for name, new in echoed.items()),
             message.alias(FAULT),
             reason.alias(REASON),
         )

@@ -30,14 +30,19 @@ _HEADER_LINES = 100
 
 
 def _table(
-    values: Sequence[Any], columns: Mapping[str, str], texts: Collection[str]
-) -> pl.DataFrame:
+    values: Sequence[Any], columns: Mapping[str, str], texts: Collection[str],
+    echoed: Mapping[str, str],
+) -> pl.DataFrame:  # fmt: skip
     """Make a table of decoded JSON values; what is no object is a fault of its row."""
     found = {
         new: [
             cell(v.get(name), is_text=new in texts) if isinstance(v, dict) else None for v in values
         ]
         for name, new in columns.items()
+    }
+    found |= {
+        new: [cell(v.get(name), is_text=True) if isinstance(v, dict) else None for v in values]
+        for name, new in echoed.items()
     }
     faults = [fault_of(value, columns) for value in values]
     found[FAULT] = [fault and fault.message for fault in faults]
@@ -80,7 +85,9 @@ class JsonList:
         self.is_empty = not found
         self.names = _keys(self._values, headers)
 
-    def frames(self, columns: Mapping[str, str], texts: Collection[str]) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, columns: Mapping[str, str], texts: Collection[str], echoed: Mapping[str, str]
+    ) -> Iterator[pl.DataFrame]:
         """Yield the readings.
 
         Parameters
@@ -89,9 +96,11 @@ class JsonList:
             Keys, and the names that are wanted for them.
         texts
             Those of the names whose values are text.
+        echoed
+            Keys besides whose values are no readings, and the names that are wanted for them.
         """
         if self._values:
-            yield _table(self._values, columns, texts)
+            yield _table(self._values, columns, texts, echoed)
 
 
 class _Block(NamedTuple):
@@ -154,19 +163,23 @@ class Ndjson:
             return NoReading(Reason.TOO_LONG, f"the line is longer than {self._most:,} bytes")
         return decode_line(line)
 
-    def frames(self, columns: Mapping[str, str], texts: Collection[str]) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, columns: Mapping[str, str], texts: Collection[str], echoed: Mapping[str, str]
+    ) -> Iterator[pl.DataFrame]:
         """Yield the readings; arguments as of :meth:`JsonList.frames`."""
         with self._path.open("rb") as file:
             for block in _blocks(file, self._most):
-                table = self._at_once(block, columns, texts)
+                table = self._at_once(block, columns, texts, echoed)
                 if table is None and (lines := block.lines(self._most)):
-                    table = _table([self._value(line) for line in lines], columns, texts)
+                    values = [self._value(line) for line in lines]
+                    table = _table(values, columns, texts, echoed)
                 if table is not None:
                     yield table
 
     def _at_once(
-        self, block: _Block, columns: Mapping[str, str], texts: Collection[str]
-    ) -> pl.DataFrame | None:
+        self, block: _Block, columns: Mapping[str, str], texts: Collection[str],
+        echoed: Mapping[str, str],
+    ) -> pl.DataFrame | None:  # fmt: skip
         """Read lines at once where each has each key once, with a number or a text as is wanted."""
         raw = block.raw
         lines = raw.count(b"\n") + (not raw.endswith(b"\n"))
@@ -176,15 +189,15 @@ class Ndjson:
         names = (json.dumps(name, ensure_ascii=False).encode() for name in columns)
         if any(raw.count(name) != lines for name in names):
             return None
-        kinds = self._types(raw, columns, texts)
+        kinds = self._types(raw, columns, texts) | dict.fromkeys(echoed, pl.String)
         try:
             table = pl.read_ndjson(raw, schema=kinds)
         except PolarsError:
             return None
         # Each key stands there as often as there are lines: once in each, if none is without it.
-        if table.height != lines or any(table.null_count().row(0)):
+        if table.height != lines or any(table.select(list(columns)).null_count().row(0)):
             return None
-        return table.rename(dict(columns)).with_columns(
+        return table.rename({**columns, **echoed}).with_columns(
             pl.lit(None, pl.String).alias(FAULT), pl.lit(None, pl.String).alias(REASON)
         )
 

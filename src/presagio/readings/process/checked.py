@@ -15,9 +15,12 @@ from presagio.readings.formats import arrow_stream, parquet
 from presagio.readings.formats.csv_text import Csv
 from presagio.readings.formats.json_text import JsonList, Ndjson
 from presagio.readings.formats.parquet import Parts, as_block
+from presagio.readings.rules import LONGEST_VALUE
 from presagio.readings.table import ReadingsTable
 
 _ROWS = 50_000
+# Of what is echoed at most, in one part.
+_ECHOED_BYTES = 16 << 20
 _NUMBER_BYTES = 8
 Frames = Callable[[ReadingsTable], Iterator[pl.DataFrame]]
 
@@ -40,7 +43,7 @@ def _open_text(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | 
     if form == "csv":
         rows = Csv(path, headers)
         schema = dict.fromkeys(rows.names, pl.String())
-        return Source(schema, lambda table: rows.frames(table.columns))
+        return Source(schema, lambda table: rows.frames(table.columns, table.echoed))
     found: JsonList | Ndjson
     if form == "json":
         found = JsonList(path, headers, arguments["most_rows"])
@@ -49,26 +52,34 @@ def _open_text(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | 
     if found.is_empty:
         return None
     schema = dict.fromkeys(found.names, pl.String())
-    return Source(schema, lambda table: found.frames(table.columns, table.texts), is_json=True)
+    return Source(
+        schema, lambda table: found.frames(table.columns, table.texts, table.echoed), is_json=True
+    )
 
 
 def _open(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | None:
     """Open a file; None for one without readings, whose columns nobody knows."""
     if form == "parquet":
         lazy = parquet.scan(path)
-        return Source(lazy.collect_schema(), lambda table: parquet.frames(lazy, table.columns))
+        return Source(lazy.collect_schema(), lambda table: parquet.frames(lazy, table.read))
     if form == "arrow":
         schema = arrow_stream.read_schema(path)
-        return Source(schema, lambda table: arrow_stream.read_frames(path, table.columns))
+        return Source(schema, lambda table: arrow_stream.read_frames(path, table.read))
     return _open_text(form, path, arguments)
+
+
+def _rows_at_once(table: ReadingsTable) -> int:
+    """Return how many rows go into a part: fewer where they have much that is echoed."""
+    texts = len(table.echoed) * LONGEST_VALUE
+    return max(min(_ROWS, _ECHOED_BYTES // texts), 1) if texts else _ROWS
 
 
 def read_checked(form: str, path: Path, arguments: Mapping[str, Any]) -> Parts:
     """Check a file, a part at a time; ``form`` is what kind it is.
 
     A part has the inputs of its good rows as float64, row by row; a table of their units and times
-    where inputs hang on other rows (``series``); and, where a row is bad, a table of what
-    is wrong with each (``faults``).
+    where inputs hang on other rows (``series``); where a row is bad, a table of what is wrong with
+    each (``faults``); and a table of the columns that are no inputs (``echoed``).
 
     Raises
     ------
@@ -85,9 +96,11 @@ def read_checked(form: str, path: Path, arguments: Mapping[str, Any]) -> Parts:
     for frame in source.frames(table):
         if (left := left - frame.height) < 0:
             raise DataError(f"it unpacks to more than {arguments['most_bytes']:,} bytes")
-        for part in frame.iter_slices(_ROWS):
+        for part in frame.iter_slices(_rows_at_once(table)):
             checked = table.check(part)
-            tables = {"series": checked.series, "faults": checked.faults}
+            tables = {
+                "series": checked.series, "faults": checked.faults, "echoed": checked.echoed,
+            }  # fmt: skip
             found = {name: table for name, table in tables.items() if table is not None}
             blocks = [checked.inputs.tobytes(), *map(as_block, found.values())]
             yield {"rows": part.height, "tables": [*found]}, blocks

@@ -16,7 +16,7 @@ from presagio.readings.instants import time_numbers
 from presagio.readings.process.pool import open_pool
 from presagio.readings.process.reader_limits import reader_limits
 from presagio.readings.process.reading import ReadPart
-from presagio.scoring.frames import as_frame
+from presagio.scoring.frames import SCHEMA, as_frame
 from presagio.serving.bookkeeping import Bookkeeping
 from presagio.serving.champion.holder import Served
 from presagio.serving.routes.formats import FORMATS
@@ -27,6 +27,11 @@ Floats = NDArray[np.float64]
 _BY_TYPE = {form.media_type: form for form in FORMATS}
 # So long a file waits for a reader; then its sender is told to come again.
 _WAIT_S = 30.0
+# The columns of an answer.
+_ANSWERED = frozenset({
+    "row", "unit", "time", *SCHEMA, "remaining_life", "remaining_low", "remaining_high", "imputed",
+    "carried", "version", "fault", "reason",
+})  # fmt: skip
 
 
 def _at_good(values: pl.Series, good: pl.Series | None) -> pl.Series:
@@ -35,6 +40,17 @@ def _at_good(values: pl.Series, good: pl.Series | None) -> pl.Series:
         return values
     full = pl.Series([None], dtype=values.dtype).new_from_index(0, len(good))
     return full.scatter(good.arg_true(), values)
+
+
+def _named_apart(sent: pl.DataFrame) -> dict[str, pl.Series]:
+    """Return columns of a file by their names, apart from those of an answer."""
+    found: dict[str, pl.Series] = {}
+    for column in sent:
+        name = column.name or "column"
+        while name in found or name in _ANSWERED:
+            name += " (sent)"
+        found[name] = column
+    return found
 
 
 @dataclass(frozen=True)
@@ -137,7 +153,8 @@ class FileScorer:
         empty = pl.Series([None], dtype=pl.String).new_from_index(0, rows)
         fault = reason = empty
         if "faults" in tables:
-            fault, reason = pl.read_ipc_stream(tables["faults"]).select("fault", "reason")
+            faults = pl.read_ipc_stream(tables["faults"])
+            fault, reason = faults.select("fault", "reason")
             good = fault.is_null()
         inputs = np.frombuffer(part.blocks[0], np.float64).reshape(-1, len(self.spec.input_names))
         expanded, series = None, dict[str, pl.Series]()
@@ -147,11 +164,18 @@ class FileScorer:
             if isinstance(time.dtype, pl.Datetime):
                 shown = time.dt.to_string("%Y-%m-%dT%H:%M:%S%.fZ")
             series = {"unit": _at_good(unit, good), "time": _at_good(shown, good)}
+            if good is not None:
+                # Of bad rows as it is written: whoever sent them has to find them.
+                series["unit"] = series["unit"].zip_with(good, faults["unit"])
             expanded = histories.expand(inputs, unit.to_numpy(), time_numbers(time))
+        echoed = {}
+        if "echoed" in tables:
+            echoed = _named_apart(pl.read_ipc_stream(tables["echoed"]))
         scores = as_frame(self.books.score(self.served, inputs, expanded))
         columns = {
             "row": pl.arange(first, first + rows, eager=True),
             **series,
+            **echoed,
             **{name: _at_good(scores[name], good) for name in scores.columns},
             **self._remaining(inputs if expanded is None else expanded, good),
             **self._imputed(inputs, expanded, good),
