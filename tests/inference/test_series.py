@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presagio.errors import DataError
+from presagio.errors import DataError, InvalidSpecError
 from presagio.inference.conditions import Conditions, read_conditions
 from presagio.inference.imputation import Imputation, as_read, fit_imputation
 from presagio.inference.one_series import OneSeries
@@ -38,6 +38,16 @@ _SPEC = parse_spec(_TEXT, "engines")
 # Errors are counted over windows, and stand in no other of their columns.
 _EVENTS = _TEXT.replace(b'name = "a"', b'name = "a"\nfrom_events = "errors"')
 _EVENTS += b'[label]\nkind = "horizon"\nwithin = 3\n'
+_DURATIONS = _TEXT.replace(b"rows = [2, 4]", b"rows = [2]\ndurations = [3, 6]")
+_DURATIONS = _DURATIONS.replace(b'kind = "counter"', b'kind = "counter"\nstep = 1')
+_KINDS = {
+    "conditions": _TEXT.replace(b"age = true", b'age = true\nby_condition = ["a"]'),
+    "alone": _TEXT.replace(b"first = 3", b'of = ["b"]'),
+    "events": _EVENTS,
+    "last first": _TEXT.replace(b'"mean", "sd"', b'"sd", "mean"').replace(b"[2, 4]", b"[4, 2]"),
+    "durations": _DURATIONS,
+    "weighted durations": _DURATIONS.replace(b', "sd", "min", "max"', b""),
+}
 _NUMBER = st.one_of(st.just(np.nan), st.integers(0, 9).map(float))
 _ROWS = st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 9), _NUMBER, _NUMBER), max_size=30)
 Rows = list[tuple[str, int, float, float]]
@@ -113,21 +123,48 @@ def _growing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return inputs, times
 
 
-@given(_ROWS.filter(bool), st.sampled_from(["", "conditions", "alone", "last first", "events"]))
+@given(_ROWS.filter(bool), st.sampled_from(["", *_KINDS]))
 def test_one_series_alone_gives_the_same(rows: Rows, kind: str) -> None:
-    text = {
-        "": _TEXT,
-        "conditions": _TEXT.replace(b"age = true", b'age = true\nby_condition = ["a"]'),
-        "alone": _TEXT.replace(b"first = 3", b'of = ["b"]'),
-        "events": _EVENTS,
-        "last first": _TEXT.replace(b'"mean", "sd"', b'"sd", "mean"').replace(b"[2, 4]", b"[4, 2]"),
-    }[kind]
+    text = _KINDS.get(kind, _TEXT)
     spec = parse_spec(text, "engines")
     conditions = _conditions(spec) if kind == "conditions" else None
     inputs, times = _growing(rows)
     whole = SeriesFeatures(spec, conditions).expand(inputs, np.zeros(len(inputs)), times)
     found = OneSeries(spec, conditions).last(inputs, times)
     np.testing.assert_allclose(found, whole[-1], rtol=0, atol=1e-9)
+
+
+@given(_ROWS.filter(bool))
+def test_a_duration_is_so_many_steps_and_nothing_older(rows: Rows) -> None:
+    spec = parse_spec(_DURATIONS, "engines")
+    assert [length.rows for length in spec.window_lengths] == [2, 3, 6]
+    inputs, times = _growing(rows)
+    found = SeriesFeatures(spec).expand(inputs, np.zeros(len(inputs)), times)
+    named = dict(zip(spec.model_inputs, found.T, strict=True))
+    for i, now in enumerate(times):
+        for duration in (3, 6):
+            within = inputs[: i + 1, 0][now - times[: i + 1] < duration]
+            known = within[~np.isnan(within)]
+            expected = [known.mean(), known.max()] if len(known) else [np.nan, np.nan]
+            made = [named[f"a_{name}_within_{duration}"][i] for name in ("mean", "max")]
+            np.testing.assert_allclose(made, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ((b"step = 1\n", b""), "2 to 500 steps"),
+        ((b"[3, 6]", b"[1, 6]"), "2 to 500 steps"),
+        ((b"[3, 6]", b"[3, 1e9]"), "2 to 500 steps"),
+        ((b"[3, 6]", b'["1h"]'), "has to be a number"),
+        ((b"rows = [2]\ndurations = [3, 6]", b""), "have rows, or durations"),
+    ],
+)
+def test_durations_are_of_steps(change: tuple[bytes, bytes], why: str) -> None:
+    text = _DURATIONS.replace(b'"counter"\nstep = 1', b'"counter"\nstep = 1\n')
+    assert change[0] in text
+    with pytest.raises(InvalidSpecError, match=why):
+        parse_spec(text.replace(*change), "engines")
 
 
 def test_errors_are_counted_over_windows_and_none_is_none() -> None:

@@ -17,6 +17,9 @@ from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
 
+# So many products of weights are remembered: readings that come irregularly have many.
+_MOST_WEIGHTS = 2000
+
 
 class OneSeries:
     """Makes a model's inputs of the last reading of a series.
@@ -31,8 +34,11 @@ class OneSeries:
 
     def __init__(self, spec: MachineSpec, conditions: Conditions | None = None) -> None:
         self._windows, self._conditions = spec.windows, conditions
-        # By how many readings there are.
-        self._weights: dict[int, Floats | None] = {}
+        self._lengths, self._longest = spec.window_lengths, spec.longest_window
+        spans = [length.span for length in self._lengths]
+        self._spans = None if np.isinf(spans).all() else np.array(spans)
+        # By how many readings there are, and each window has.
+        self._weights: dict[tuple[int, ...], Floats | None] = {}
         self._optional = [spec.input_names.index(name) for name in spec.optional_names]
         self._counted = [spec.input_names.index(name) for name in spec.counted_names]
         self._carried = [spec.input_names.index(name) for name in spec.carried_names]
@@ -61,34 +67,49 @@ class OneSeries:
         rows = self._with_last_known(rows)
         parts = [rows[-1], missing]
         if (windows := self._windows) is not None:
-            newest = self._values(rows[-windows.longest :])
-            parts.append(self._statistics(windows, newest))
+            newest = self._values(rows[-self._longest :])
+            counts = self._counts(times[-self._longest :])
+            parts.append(self._statistics(windows, newest, counts))
             if self._conditions is not None:
                 parts.append(newest[-1])
             if windows.first:
-                recent = self._mean(newest[-min(windows.rows) :])
+                shortest = min(zip(self._lengths, counts, strict=True), key=lambda one: one[0].rows)
+                recent = self._mean(newest[-shortest[1] :])
                 parts.append(recent - self._mean(self._values(rows[: windows.first])))
             if self._counted:
-                counts = rows[:, self._counted]
-                parts += [counts[-length:].sum(axis=0) for length in windows.rows]
+                events = rows[-self._longest :, self._counted]
+                parts += [events[-count:].sum(axis=0) for count in counts]
             if windows.age:
                 parts.append(times[-1:])
         return np.concatenate(parts, dtype=np.float64)
 
-    def _statistics(self, windows: Windows, newest: Floats) -> Floats:
+    def _counts(self, times: NDArray[Any]) -> tuple[int, ...]:
+        """Return of how many readings each window is; times have shape ``(n,)``."""
+        count = len(times)
+        if self._spans is None:
+            return tuple(min(length.rows, count) for length in self._lengths)
+        newer = (times[-1] - times[:, None] < self._spans).sum(axis=0).tolist()
+        return tuple(
+            min(length.rows, within) for length, within in zip(self._lengths, newer, strict=True)
+        )
+
+    def _statistics(self, windows: Windows, newest: Floats, counts: tuple[int, ...]) -> Floats:
         """Return the statistics of all windows of readings, shape ``(n, k)``; in one product."""
-        count = len(newest)
-        if count not in self._weights:
-            self._weights[count] = weights(windows.rows, windows.statistics, count)
-        if (by := self._weights[count]) is not None:
+        key = (len(newest), *counts)
+        if key not in self._weights:
+            if len(self._weights) >= _MOST_WEIGHTS:
+                self._weights.clear()
+            made = weights(self._lengths, windows.statistics, counts, len(newest))
+            self._weights[key] = made
+        if (by := self._weights[key]) is not None:
             product: Floats = by @ newest
             # A gap makes a gap of every sum that it is in, so nothing was lost.
             if not np.isnan(product).any():
                 return product.ravel()
         parts = [
             column[0]
-            for length in windows.rows
-            for column in of_windows(newest[None, -length:], windows.statistics, length)
+            for length, count in zip(self._lengths, counts, strict=True)
+            for column in of_windows(newest[None, -count:], windows.statistics, length.rows)
         ]
         return np.concatenate(parts)
 

@@ -98,6 +98,7 @@ class _Histories:
         if windows.by_condition and conditions is None:
             raise ValueError("windows by condition need the conditions of a model")
         self._windows, self._conditions, self._most_kept = windows, conditions, most_kept
+        self._lengths, self._longest = spec.window_lengths, spec.longest_window
         self._places = [spec.input_names.index(name) for name in spec.windowed_names]
         self._counted = [spec.input_names.index(name) for name in spec.counted_names]
         self._width = len(spec.window_columns)
@@ -135,17 +136,17 @@ class _Histories:
         values, new = values[kept], np.flatnonzero(kept >= before)
         series, counts = values[:, : len(self._places)], values[:, len(self._places) :]
         keys = np.repeat(np.arange(len(starts)), sizes) * _APART + ordinals
-        lengths = self._windows.rows
-        columns = [window_statistics(series, keys, lengths, self._windows.statistics, new)]
+        clock, lengths, statistics = times[kept], self._lengths, self._windows.statistics
+        columns = [window_statistics(series, keys, clock, lengths, statistics, new)]
         if self._conditions is not None:
             columns.append(series[new])
         if self._windows.first:
-            columns.append(self._change(series, ordinals, start_of, new, columns[0]))
+            columns.append(self._change(series, clock, ordinals, start_of, new, columns[0]))
         if self._counted:
-            columns.append(window_statistics(counts, keys, lengths, ("count",), new))
+            columns.append(window_statistics(counts, keys, clock, lengths, ("count",), new))
         found[kept[new] - before] = np.hstack(columns)
         newest = ordinals[start_of + np.repeat(sizes, sizes) - 1]
-        needed = ordinals > newest - self._windows.longest + 1
+        needed = ordinals > newest - self._longest + 1
         needed |= (ordinals < self._windows.first) | (ordinals == newest)
         self._remember(
             others, units[kept[needed]], times[kept[needed]], values[needed], ordinals[needed]
@@ -168,17 +169,17 @@ class _Histories:
             )
 
     def _change(
-        self, series: Floats, ordinals: Positions, start_of: Positions, new: Positions,
-        statistics: Floats,
+        self, series: Floats, times: NDArray[Any], ordinals: Positions, start_of: Positions,
+        new: Positions, statistics: Floats,
     ) -> Floats:  # fmt: skip
         """Return how far the shortest window's mean is from the mean of the unit's first rows."""
         windows, width = self._windows, len(self._places)
-        shortest = min(windows.rows)
-        if windows.rows[0] == shortest and windows.statistics[0] == "mean":
+        shortest = min(self._lengths, key=lambda length: length.rows)
+        if self._lengths[0] == shortest and windows.statistics[0] == "mean":
             recent = statistics[:, :width]
         else:
             keys = start_of * _APART + ordinals
-            recent = window_statistics(series, keys, (shortest,), ("mean",), new)
+            recent = window_statistics(series, keys, times, (shortest,), ("mean",), new)
         total, count = np.zeros((len(new), width)), np.zeros((len(new), width))
         for nth in range(windows.first):
             at = start_of[new] + nth

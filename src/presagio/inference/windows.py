@@ -15,12 +15,13 @@ A window is cut at the unit's first reading; its statistics are of what there is
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from presagio.machine.learning import Count, Statistic
+from presagio.machine.learning import Count, Statistic, WindowLength
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -104,13 +105,17 @@ def _without_gaps(values: Floats, statistics: Statistics, length: int) -> list[F
     return [found[name] for name in statistics]
 
 
-def weights(lengths: Sequence[int], statistics: Statistics, rows: int) -> Floats | None:
+def weights(
+    lengths: Sequence[WindowLength], statistics: Statistics, counts: Sequence[int], rows: int
+) -> Floats | None:
     """Return by what a series is multiplied for its last reading's statistics.
 
     Parameters
     ----------
     lengths, statistics
         As of :func:`window_statistics`.
+    counts
+        Of how many readings each window is.
     rows
         How many readings there are.
 
@@ -120,10 +125,9 @@ def weights(lengths: Sequence[int], statistics: Statistics, rows: int) -> Floats
         Shape ``(lengths * statistics, rows)``; None where a statistic is no weighted sum.
     """
     found = np.zeros((len(lengths), len(statistics), rows))
-    for i, length in enumerate(lengths):
-        count = min(length, rows)
+    for i, (length, count) in enumerate(zip(lengths, counts, strict=True)):
         steps = np.arange(count) - (count - 1) / 2
-        known = {"mean": np.full(count, 1 / count), "slope": steps / _spread(length)}
+        known = {"mean": np.full(count, 1 / count), "slope": steps / _spread(length.rows)}
         if not known.keys() >= {*statistics}:
             return None
         for j, name in enumerate(statistics):
@@ -132,8 +136,8 @@ def weights(lengths: Sequence[int], statistics: Statistics, rows: int) -> Floats
 
 
 def window_statistics(
-    values: Floats, keys: Positions, lengths: Sequence[int], statistics: Statistics,
-    wanted: Positions,
+    values: Floats, keys: Positions, times: NDArray[Any], lengths: Sequence[WindowLength],
+    statistics: Statistics, wanted: Positions,
 ) -> Floats:  # fmt: skip
     """Compute the statistics of some rows.
 
@@ -144,8 +148,10 @@ def window_statistics(
     keys
         Shape ``(n,)``: of two readings of one unit they differ by how many came between them; those
         of two units by more than a window.
+    times
+        When they were taken, shape ``(n,)``.
     lengths
-        Of windows, in rows.
+        Of windows.
     statistics
         What is computed of each.
     wanted
@@ -160,9 +166,12 @@ def window_statistics(
     width = values.shape[1] * len(statistics)
     found = np.empty((len(wanted), width * len(lengths)))
     unbroken = _unbroken(values, keys)
-    for place, length in enumerate(lengths):
+    for place, (_, length, span) in enumerate(lengths):
         here = found[:, place * width : (place + 1) * width]
         is_whole = unbroken[wanted] >= length
+        if np.isfinite(span):
+            oldest = np.maximum(wanted - length + 1, 0)
+            is_whole &= times[wanted] - times[oldest] < span
         if _is_dense(wanted[is_whole]):
             here[is_whole] = _by_sliding(values, wanted[is_whole], statistics, length)
             rest = np.flatnonzero(~is_whole)
@@ -174,6 +183,8 @@ def window_statistics(
             rows = wanted[rest[start : start + chunk]]
             before = np.maximum(rows[:, None] - steps, 0)
             inside = (keys[before] == keys[rows][:, None] - steps) & (rows[:, None] >= steps)
+            if np.isfinite(span):
+                inside &= times[rows][:, None] - times[before] < span
             gathered = np.where(inside[:, :, None], values[before], np.nan)
             columns = of_windows(gathered, statistics, length)
             here[rest[start : start + chunk]] = np.hstack(columns)

@@ -92,7 +92,7 @@ def life_so_far(intake: Intake, unit: str, logged: LoggedEvents) -> pl.DataFrame
     since = float(log.times[log.ended].max(initial=-np.inf))
     wanted, wanted_first = _CARRIED if spec.carried_names else 1, 0
     if spec.windows is not None:
-        wanted, wanted_first = max(wanted, spec.windows.longest), spec.windows.first
+        wanted, wanted_first = max(wanted, spec.longest_window), spec.windows.first
     # One more: an error counts since the reading before.
     newest = unit_readings(intake, unit, wanted + 1, since=since)
     first = newest.head(0)

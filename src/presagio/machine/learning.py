@@ -1,5 +1,6 @@
 """What is learned from rows: division, label, events and windows of a machine spec."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple, Self
@@ -23,7 +24,8 @@ MICROSECONDS = 1e6
 Statistic = Literal["mean", "sd", "min", "max", "slope"]
 # Of features that count events.
 Count = Literal["count"]
-WindowRows = Annotated[int, Field(ge=2, le=500)]
+_FEWEST, _MOST = 2, 500
+WindowRows = Annotated[int, Field(ge=_FEWEST, le=_MOST)]
 
 
 class Division(SpecTable):
@@ -173,6 +175,24 @@ class WindowColumn(NamedTuple):
         return self.statistic in ("mean", "min", "max")
 
 
+class WindowLength(NamedTuple):
+    """How far a window reaches back.
+
+    Attributes
+    ----------
+    name
+        As columns end.
+    rows
+        So many readings at most.
+    span
+        Only those that are newer than that, as times are compared; infinite without a duration.
+    """
+
+    name: str
+    rows: int
+    span: float = math.inf
+
+
 class Windows(SpecTable):
     """What a model sees of a unit's newest readings.
 
@@ -180,6 +200,9 @@ class Windows(SpecTable):
     ----------
     rows
         Lengths, in readings up to the one that is predicted.
+    durations
+        Lengths in time, as ``within`` of the label: so many steps of ``[time]``, and no reading
+        that is older.
     statistics
         What is computed of each feature over each length.
     first
@@ -196,7 +219,8 @@ class Windows(SpecTable):
         others in the same condition.
     """
 
-    rows: Annotated[tuple[WindowRows, ...], Field(min_length=1, max_length=5)]
+    rows: Annotated[tuple[WindowRows, ...], Field(max_length=5)] = ()
+    durations: Annotated[tuple[float | str, ...], Field(max_length=5)] = ()
     statistics: Annotated[tuple[Statistic, ...], Field(min_length=1)] = ("mean", "slope")
     first: Annotated[int, Field(ge=0, le=500)] = 0
     age: bool = False
@@ -206,30 +230,55 @@ class Windows(SpecTable):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        for what in (self.rows, self.statistics, self.of, self.by_condition):
+        for what in (self.rows, self.durations, self.statistics, self.of, self.by_condition):
             if len(set(what)) != len(what):
                 raise ValueError(f"{what} names one twice")
+        if not self.rows and not self.durations:
+            raise ValueError("windows have rows, or durations")
+        for duration in self.durations:
+            check_span("durations", duration)
         return self
 
-    @property
-    def longest(self) -> int:
-        """How many readings a whole window has."""
-        return max(self.rows)
+    def lengths(self, step: float | None) -> tuple[WindowLength, ...]:
+        """Return the lengths, those in rows first.
+
+        Parameters
+        ----------
+        step
+            How far a unit's readings are apart, as times are compared.
+
+        Raises
+        ------
+        ValueError
+            If a duration is no number of steps, or of too few or too many.
+        """
+        found = [WindowLength(str(rows), rows) for rows in self.rows]
+        for duration in self.durations:
+            rows = 0 if step is None else round(min(span(duration) / step, 2.0 * _MOST))
+            if not _FEWEST <= rows <= _MOST:
+                raise ValueError(
+                    f"a window of {duration} has to have {_FEWEST} to {_MOST} steps of [time], "
+                    "whose step says how far readings are apart"
+                )
+            text = duration if isinstance(duration, str) else f"{duration:g}"
+            name = f"within_{text.replace('.', '_').replace(' ', '')}"
+            found.append(WindowLength(name, rows, span(duration)))
+        return tuple(found)
 
     def columns(
-        self, features: Sequence[str], counted: Sequence[str] = ()
+        self, lengths: Sequence[WindowLength], features: Sequence[str], counted: Sequence[str] = ()
     ) -> tuple[WindowColumn, ...]:
         """Return the columns, of the features that windows are of and those that count events."""
         found = [
-            WindowColumn(f"{feature}_{statistic}_{length}", feature, statistic)
-            for length in self.rows for statistic in self.statistics for feature in features
+            WindowColumn(f"{feature}_{statistic}_{length.name}", feature, statistic)
+            for length in lengths for statistic in self.statistics for feature in features
         ]  # fmt: skip
         if self.by_condition:
             found += [WindowColumn(f"{name}_relative", name, "relative") for name in features]
         if self.first:
             found += [WindowColumn(f"{name}_change", name, "change") for name in features]
         found += [
-            WindowColumn(f"{name}_count_{length}", name, "count")
-            for length in self.rows for name in counted
+            WindowColumn(f"{name}_count_{length.name}", name, "count")
+            for length in lengths for name in counted
         ]  # fmt: skip
         return tuple(found)

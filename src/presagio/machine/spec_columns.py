@@ -18,7 +18,9 @@ from presagio.machine.learning import (
     LabelRule,
     RemainingLifeRule,
     WindowColumn,
+    WindowLength,
     Windows,
+    span,
 )
 from presagio.machine.recipe import SimulationRecipe
 from presagio.machine.series import MembersColumn, TimeColumn, UnitColumn
@@ -169,11 +171,34 @@ class SpecColumns(SpecTable):
         return self.windows.of or tuple(n for n in self.feature_names if n not in others)
 
     @cached_property
+    def window_lengths(self) -> tuple[WindowLength, ...]:
+        """How far windows reach back; none without windows.
+
+        Raises
+        ------
+        ValueError
+            If a duration is of another kind than the time, or of too few or too many steps.
+        """
+        if self.windows is None:
+            return ()
+        for duration in self.windows.durations:
+            if self.time and self.time.is_counter == isinstance(duration, str):
+                kind = "a number" if self.time.is_counter else "a text such as '7d'"
+                raise ValueError(f"durations: {duration!r} has to be {kind}, as the time is")
+        step = None if self.time is None or self.time.step is None else span(self.time.step)
+        return self.windows.lengths(step)
+
+    @property
+    def longest_window(self) -> int:
+        """How many readings a whole window has, at most."""
+        return max((length.rows for length in self.window_lengths), default=1)
+
+    @cached_property
     def window_columns(self) -> tuple[WindowColumn, ...]:
         """What windows make of them, in order."""
         if self.windows is None:
             return ()
-        return self.windows.columns(self.windowed_names, self.counted_names)
+        return self.windows.columns(self.window_lengths, self.windowed_names, self.counted_names)
 
     @cached_property
     def window_names(self) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def rehearse_times(spec: MachineSpec) -> None:
 
 def _wanted(spec: MachineSpec) -> int:
     """Return of how many readings more are of no use."""
-    return 1 if spec.windows is None else spec.windows.longest + spec.windows.first
+    return spec.longest_window + (0 if spec.windows is None else spec.windows.first)
 
 
 def _times(spec: MachineSpec, sent: list[float | str]) -> NDArray[Any]:
@@ -130,7 +130,7 @@ def _changes(spec: MachineSpec, rows: Floats, times: NDArray[Any]) -> list[Featu
     """Say how much the features of windows changed over the longest one."""
     if spec.windows is None or spec.time is None:
         return []
-    window, clock = rows[-spec.windows.longest :], times[-spec.windows.longest :]
+    window, clock = rows[-spec.longest_window :], times[-spec.longest_window :]
     counts = spec.time.is_counter
     found = []
     for feature in spec.features:

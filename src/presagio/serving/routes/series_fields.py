@@ -93,7 +93,7 @@ def readings_fields(spec: MachineSpec, features: type[BaseModel]) -> dict[str, A
     reading = create_model("Reading", time=(kind, ...), features=(features, ...))
     wanted = f"The unit's newest readings, in order of time, at most {MOST_READINGS:,}"
     if spec.windows is not None:
-        wanted += f"; a whole window has {spec.windows.longest}"
+        wanted += f"; a whole window has {spec.longest_window}"
         if spec.windows.first:
             wanted += f". The unit's first {spec.windows.first} go before them"
     limits = Field(min_length=1, max_length=MOST_READINGS, description=f"{wanted}.")
