@@ -70,11 +70,11 @@ def _forest(trees: int, **options: Any) -> Callable[[], Any]:
 
 def _foreseeing(spec: MachineSpec) -> MachineSpec:
     """Return the spec of who fails within seven days, by windows of a week; with a counter more."""
-    said = spec.model_dump(exclude_defaults=True)
-    said["features"] = (*said["features"], {"name": "smart_9_raw", "unit": "h"})
-    said["label"] = {"kind": "horizon", "within": "7d"}
-    said["windows"] = {"rows": [7], "statistics": ["mean", "max", "slope"], "first": 5}
-    return MachineSpec.model_validate(said)
+    tables = spec.model_dump(exclude_defaults=True)
+    tables["features"] = (*tables["features"], {"name": "smart_9_raw", "unit": "h"})
+    tables["label"] = {"kind": "horizon", "within": "7d"}
+    tables["windows"] = {"rows": [7], "statistics": ["mean", "max", "slope"], "first": 5}
+    return MachineSpec.model_validate(tables)
 
 
 def _presagio_foresees(spec: MachineSpec, grid: GridName) -> Learner:

@@ -97,7 +97,7 @@ class SeriesTally:
     def similar_names(self) -> list[str]:
         """Some names of units that differ from others by case or white space only."""
         by_fold: dict[str, list[str]] = {}
-        for name in self.newest:
+        for name in sorted(self.newest):
             by_fold.setdefault(fold(name), []).append(name)
         alike = [names for names in by_fold.values() if len(names) > 1]
         return [name for names in alike for name in names][:_SHOWN_NAMES]
