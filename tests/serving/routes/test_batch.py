@@ -122,7 +122,8 @@ def test_columns_that_are_no_inputs_come_back(
     """Whoever sent them finds their rows by them, the bad ones too."""
     rows = readings.head(3).with_columns(
         pl.Series("UDI", [7, 8, 9]), pl.Series("Work order", ["A:1", None, "x" * 300]),
-        pl.Series("label", ["=1", "b", "ü"]), pl.Series("torque_nm", [38.0, -1e9, 40.0]),
+        pl.Series("label", ["=1", "b", "ü"]), pl.Series("unit", ["A", "B", "C"]),
+        pl.Series("torque_nm", [38.0, -1e9, 40.0]),
     )  # fmt: skip
     answer = client.post(
         "/predict/batch", content=_write(rows, sent),
@@ -133,7 +134,8 @@ def test_columns_that_are_no_inputs_come_back(
     assert said["UDI"].to_list() == ["7", "8", "9"]
     first, second, third = said["Work order"].to_list()
     assert (first, second or None, third) == ("A:1", None, "x" * 256 + "…")
-    # An answer has a column of that name.
+    # An answer of this machine has no units, and so no column of that name; but labels.
+    assert said["unit"].to_list() == ["A", "B", "C"]
     assert said["label (sent)"].to_list() == ["=1", "b", "ü"]
     assert said["label"].is_null().to_list() == [False, True, False]
 

@@ -1,7 +1,7 @@
 """Predict a file of readings: read, checked, predicted and answered a part at a time."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from presagio.readings.instants import time_numbers
 from presagio.readings.process.pool import open_pool
 from presagio.readings.process.reader_limits import reader_limits
 from presagio.readings.process.reading import ReadPart
-from presagio.scoring.frames import SCHEMA, as_frame
+from presagio.scoring.frames import as_frame
 from presagio.serving.bookkeeping import Bookkeeping
 from presagio.serving.champion.holder import Served
 from presagio.serving.routes.formats import FORMATS
@@ -27,11 +27,6 @@ Floats = NDArray[np.float64]
 _BY_TYPE = {form.media_type: form for form in FORMATS}
 # So long a file waits for a reader; then its sender is told to come again.
 _WAIT_S = 30.0
-# The columns of an answer.
-_ANSWERED = frozenset({
-    "row", "unit", "time", *SCHEMA, "remaining_life", "remaining_low", "remaining_high", "imputed",
-    "carried", "version", "fault", "reason",
-})  # fmt: skip
 
 
 def _at_good(values: pl.Series, good: pl.Series | None) -> pl.Series:
@@ -42,12 +37,12 @@ def _at_good(values: pl.Series, good: pl.Series | None) -> pl.Series:
     return full.scatter(good.arg_true(), values)
 
 
-def _named_apart(sent: pl.DataFrame) -> dict[str, pl.Series]:
-    """Return columns of a file by their names, apart from those of an answer."""
+def _named_apart(sent: pl.DataFrame, answered: Collection[str]) -> dict[str, pl.Series]:
+    """Return columns of a file by their names, apart from those that an answer has."""
     found: dict[str, pl.Series] = {}
     for column in sent:
         name = column.name or "column"
-        while name in found or name in _ANSWERED:
+        while name in found or name in answered:
             name += " (sent)"
         found[name] = column
     return found
@@ -168,14 +163,9 @@ class FileScorer:
                 # Of bad rows as it is written: whoever sent them has to find them.
                 series["unit"] = series["unit"].zip_with(good, faults["unit"])
             expanded = histories.expand(inputs, unit.to_numpy(), time_numbers(time))
-        echoed = {}
-        if "echoed" in tables:
-            echoed = _named_apart(pl.read_ipc_stream(tables["echoed"]))
         scores = as_frame(self.books.score(self.served, inputs, expanded))
-        columns = {
-            "row": pl.arange(first, first + rows, eager=True),
-            **series,
-            **echoed,
+        place = {"row": pl.arange(first, first + rows, eager=True), **series}
+        answer = {
             **{name: _at_good(scores[name], good) for name in scores.columns},
             **self._remaining(inputs if expanded is None else expanded, good),
             **self._imputed(inputs, expanded, good),
@@ -183,4 +173,8 @@ class FileScorer:
             "fault": fault,
             "reason": reason,
         }
-        return pl.DataFrame(columns)
+        echoed = dict[str, pl.Series]()
+        if "echoed" in tables:
+            sent = pl.read_ipc_stream(tables["echoed"])
+            echoed = _named_apart(sent, {*place, *answer})
+        return pl.DataFrame(place | echoed | answer)
