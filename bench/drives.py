@@ -24,7 +24,7 @@ from presagio.inference.predictor import load_predictor
 from presagio.ingest.checking import check_file
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.scoring.frames import score_frame
-from presagio.training.datasets.dataset import dataset_from_frame
+from presagio.training.datasets.builder import dataset_from_frame
 from presagio.training.export.parity import export_model
 from presagio.training.search.grids import GRIDS, GridName
 from presagio.training.train import train_model

@@ -31,8 +31,9 @@ from presagio.ingest.checking import check_file
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.scoring.frames import inputs_of, score_frame
+from presagio.training.datasets.builder import DatasetBuilder, dataset_from_frame
 from presagio.training.datasets.conditions import fit_conditions
-from presagio.training.datasets.dataset import Dataset, DatasetBuilder, dataset_from_frame
+from presagio.training.datasets.dataset import Dataset
 from presagio.training.export.parity import export_model
 from presagio.training.search.grids import GRIDS
 from presagio.training.train import TrainedModel, train_model

@@ -23,7 +23,8 @@ from presagio.machine.spec import MachineSpec, parse_spec
 from presagio.readings.table import ReadingsTable
 from presagio.scoring.frames import score_frame
 from presagio.settings import load_settings
-from presagio.training.datasets.dataset import Dataset, dataset_from_frame
+from presagio.training.datasets.builder import dataset_from_frame
+from presagio.training.datasets.dataset import Dataset
 from presagio.training.datasets.sources import default_dataset, read_labelled_csv
 from presagio.training.datasets.splitting import Part
 from presagio.training.evaluation.leaks import find_leaks

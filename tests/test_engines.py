@@ -15,8 +15,9 @@ from presagio.ingest.checking import check_file
 from presagio.machine.spec import MachineSpec, parse_spec
 from presagio.pages.model_card import card_page
 from presagio.scoring.frames import inputs_of, score_frame
+from presagio.training.datasets.builder import dataset_from_frame
 from presagio.training.datasets.conditions import fit_conditions
-from presagio.training.datasets.dataset import Dataset, dataset_from_frame
+from presagio.training.datasets.dataset import Dataset
 from presagio.training.datasets.sources import read_labelled_csv
 from presagio.training.datasets.splitting import split_dataset
 from presagio.training.detectors.features import compute_features

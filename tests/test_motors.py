@@ -13,7 +13,8 @@ from presagio.lifecycle.gate import GateRules, compare
 from presagio.machine.spec import parse_spec
 from presagio.pages.model_card import card_page
 from presagio.scoring.frames import inputs_of, score_frame
-from presagio.training.datasets.dataset import Dataset, dataset_from_frame
+from presagio.training.datasets.builder import dataset_from_frame
+from presagio.training.datasets.dataset import Dataset
 from presagio.training.datasets.splitting import split_dataset
 from presagio.training.evaluation.leaks import find_leaks
 from presagio.training.export.parity import export_model

@@ -21,6 +21,7 @@ def _found(readings: list[tuple[str, int]], events: Events) -> list[tuple[float,
         EventTimes(
             np.array([unit for unit, _, _ in events], dtype=object),
             np.array([time for _, time, _ in events], dtype=np.int64),
+            np.zeros(len(events), dtype=bool),
             np.array([ended for _, _, ended in events], dtype=bool),
         ),
     )

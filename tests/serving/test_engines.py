@@ -18,7 +18,7 @@ from presagio.ingest.checking import check_file
 from presagio.machine.spec import parse_spec
 from presagio.registry.writer import open_registry
 from presagio.serving.routes.requests import colons_of, request_model
-from presagio.training.datasets.dataset import dataset_from_frame
+from presagio.training.datasets.builder import dataset_from_frame
 from presagio.training.search.grids import SMALL_GRID
 from presagio.training.train import train_model
 from tests.champions import register_champion

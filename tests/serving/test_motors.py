@@ -19,7 +19,7 @@ from presagio.registry.writer import open_registry
 from presagio.scoring.frames import score_frame
 from presagio.settings import Settings
 from presagio.storage.objects import open_store
-from presagio.training.datasets.dataset import dataset_from_frame
+from presagio.training.datasets.builder import dataset_from_frame
 from presagio.training.export.parity import export_model
 from presagio.training.search.grids import SMALL_GRID
 from presagio.training.train import train_model

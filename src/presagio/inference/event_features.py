@@ -27,12 +27,14 @@ class EventTimes:
         Shape ``(m,)``.
     times
         As numbers, shape ``(m,)``.
-    ended
-        Whether it is a failure or a repair, and no error: shape ``(m,)``.
+    failed, ended
+        Whether it is a failure, and whether it is that or a repair, which both end a life, and no
+        error: shape ``(m,)``.
     """
 
     units: NDArray[Any]
     times: NDArray[Any]
+    failed: Bools
     ended: Bools
 
 

@@ -4,6 +4,7 @@ The same values as :class:`.series.SeriesFeatures` makes of them, without what m
 of a file need: most of an answer's time would go into that.
 """
 
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,9 @@ class OneSeries:
         self._lengths, self._longest = spec.window_lengths, spec.longest_window
         spans = [length.span for length in self._lengths]
         self._spans = None if np.isinf(spans).all() else np.array(spans)
-        # By how many readings there are, and each window has.
-        self._weights: dict[tuple[int, ...], Floats | None] = {}
+        # By how many readings each window has, and how many there are.
+        statistics = () if spec.windows is None else spec.windows.statistics
+        self._weights = lru_cache(_MOST_WEIGHTS)(partial(weights, self._lengths, statistics))
         self._optional = [spec.input_names.index(name) for name in spec.optional_names]
         self._counted = [spec.input_names.index(name) for name in spec.counted_names]
         self._carried = [spec.input_names.index(name) for name in spec.carried_names]
@@ -95,13 +97,7 @@ class OneSeries:
 
     def _statistics(self, windows: Windows, newest: Floats, counts: tuple[int, ...]) -> Floats:
         """Return the statistics of all windows of readings, shape ``(n, k)``; in one product."""
-        key = (len(newest), *counts)
-        if key not in self._weights:
-            if len(self._weights) >= _MOST_WEIGHTS:
-                self._weights.clear()
-            made = weights(self._lengths, windows.statistics, counts, len(newest))
-            self._weights[key] = made
-        if (by := self._weights[key]) is not None:
+        if (by := self._weights(counts, len(newest))) is not None:
             product: Floats = by @ newest
             # A gap makes a gap of every sum that it is in, so nothing was lost.
             if not np.isnan(product).any():

@@ -5,11 +5,13 @@ from typing import Any
 
 import polars as pl
 
+from presagio.inference.event_features import EventTimes
 from presagio.ingest.curated import processed_receipts, read_part
 from presagio.ingest.filing import Intake
 from presagio.ingest.readings_once import event_kind
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 from presagio.machine.spec import MachineSpec
+from presagio.readings.instants import time_numbers, time_type
 
 UNIT, TIME = "unit", "time"
 RECEIPT = "receipt"
@@ -84,7 +86,7 @@ def events_of(spec: MachineSpec, frames: list[tuple[int, pl.DataFrame]]) -> Logg
     ]  # fmt: skip
     receipts = tuple(receipt for receipt, _ in frames)
     if not parts:
-        return LoggedEvents(pl.DataFrame(), receipts, EventCounts())
+        return _no_events(spec, receipts)
     rows = pl.concat(parts)
     key = [pl.col(UNIT), pl.col(TIME), *event_kind(rows)]
     first, mode = pl.int_range(pl.len()).over(key) == 0, pl.col(MODE)
@@ -112,6 +114,22 @@ def _mode(rows: pl.DataFrame) -> pl.Expr:
     return pl.when(pl.col(MODE).str.strip_chars() != "").then(MODE)
 
 
+def event_times(rows: pl.DataFrame) -> EventTimes:
+    """Return some of the events of :class:`LoggedEvents` as arrays."""
+    return EventTimes(
+        rows[UNIT].to_numpy(), time_numbers(rows[TIME]), rows[IS_FAILURE].to_numpy(),
+        (rows[IS_FAILURE] | rows[IS_REPAIR]).to_numpy(),
+    )  # fmt: skip
+
+
+def _no_events(spec: MachineSpec, receipts: tuple[int, ...] = ()) -> LoggedEvents:
+    schema = {
+        UNIT: pl.String(), TIME: pl.Float64() if spec.time is None else time_type(spec.time),
+        IS_FAILURE: pl.Boolean(), IS_REPAIR: pl.Boolean(), MODE: pl.String(), RECEIPT: pl.Int64(),
+    }  # fmt: skip
+    return LoggedEvents(pl.DataFrame(schema=schema), receipts, EventCounts())
+
+
 def read_events(intake: Intake) -> LoggedEvents:
     """Read the events that the fleet's logs tell of.
 
@@ -124,7 +142,7 @@ def read_events(intake: Intake) -> LoggedEvents:
     """
     spec = intake.spec
     if not spec.is_series:
-        return LoggedEvents(pl.DataFrame(), (), EventCounts())
+        return _no_events(spec)
     log, frames = intake.of_events, list[tuple[int, pl.DataFrame]]()
     wanted = [*(c.name for c in log.spec.kept_columns), IS_FAILURE, IS_REPAIR]
     for receipt in processed_receipts(intake, of_events=True):

@@ -13,6 +13,7 @@ from presagio.machine.columns import fold
 from presagio.machine.event_log import EventLog
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 from presagio.machine.spec import MachineSpec
+from presagio.readings.instants import written_time
 from presagio.readings.row_check import EXTRA
 from presagio.readings.rows import LINE, RAW
 
@@ -136,12 +137,9 @@ class SeriesTally:
         """What a receipt says of it; empty of a file without units and times."""
         if not self.newest:
             return {}
-        ends = [
-            end if isinstance(end, float) else end.isoformat() for end in (self.first, self.last)
-        ]
         found = {
-            "units": len(self.newest), "from": ends[0], "to": ends[1],
-            "out_of_order": self.out_of_order, **self.kinds,
+            "units": len(self.newest), "from": written_time(self.first),
+            "to": written_time(self.last), "out_of_order": self.out_of_order, **self.kinds,
         }  # fmt: skip
         if self.spec.time is not None and self.spec.time.step is not None:
             found["gaps"] = self.gaps

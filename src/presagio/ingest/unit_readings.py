@@ -8,10 +8,9 @@ import polars as pl
 from presagio.errors import DataError
 from presagio.inference.event_features import EventTimes, event_columns
 from presagio.ingest.curated import read_part, training_schema
-from presagio.ingest.events import TIME, UNIT, LoggedEvents
+from presagio.ingest.events import UNIT, LoggedEvents, event_times
 from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import RECEIPT
-from presagio.machine.learning import IS_FAILURE, IS_REPAIR
 from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import time_numbers
 from presagio.storage.unit_parts import UnitPart
@@ -88,7 +87,7 @@ def life_so_far(intake: Intake, unit: str, logged: LoggedEvents) -> pl.DataFrame
         As of :func:`unit_readings`: the newest readings, as many as the longest window has, and
         before them the life's first ones, as many as the spec wants.
     """
-    spec, log = intake.spec, _events_of(unit, logged)
+    spec, log = intake.spec, event_times(logged.rows.filter(logged.rows[UNIT] == unit))
     since = float(log.times[log.ended].max(initial=-np.inf))
     wanted, wanted_first = _CARRIED if spec.carried_names else 1, 0
     if spec.windows is not None:
@@ -101,15 +100,6 @@ def life_so_far(intake: Intake, unit: str, logged: LoggedEvents) -> pl.DataFrame
     if spec.event_features and len(log.times):
         first, newest = (_with_events(spec, rows, log) for rows in (first, newest))
     return _once(spec, pl.concat([first.head(wanted_first), newest.tail(wanted)]))
-
-
-def _events_of(unit: str, logged: LoggedEvents) -> EventTimes:
-    rows = logged.rows
-    if not logged.receipts:
-        return EventTimes(np.empty(0, dtype=object), np.empty(0), np.empty(0, dtype=bool))
-    rows = rows.filter(rows[UNIT] == unit)
-    ended = (rows[IS_FAILURE] | rows[IS_REPAIR]).to_numpy()
-    return EventTimes(rows[UNIT].to_numpy(), time_numbers(rows[TIME]), ended)
 
 
 def _with_events(spec: MachineSpec, rows: pl.DataFrame, log: EventTimes) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """When readings were taken, in cells of text: timestamps and counters, as Polars expressions."""
 
 import math
+from datetime import datetime
 from typing import Any, Literal
 
 import polars as pl
@@ -29,6 +30,11 @@ def time_numbers(times: pl.Series) -> NDArray[Any]:
     if isinstance(times.dtype, pl.Datetime):
         return times.to_physical().fill_null(-(2**63)).to_numpy()
     return times.fill_null(-math.inf).to_numpy()
+
+
+def written_time(time: float | datetime) -> float | str:
+    """Return a time as JSON and people have it: a count, or ISO 8601."""
+    return time.isoformat() if isinstance(time, datetime) else time
 
 
 def time_in(text: pl.Expr, time: TimeColumn, mark: str = ".") -> pl.Expr:

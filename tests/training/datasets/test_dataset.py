@@ -9,7 +9,7 @@ from presagio.inference.imputation import input_columns
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.settings import Settings
-from presagio.training.datasets.dataset import dataset_from_frame
+from presagio.training.datasets.builder import dataset_from_frame
 from presagio.training.datasets.sources import default_dataset, generate_dataset, read_labelled_csv
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presagio.training.datasets.lives import HorizonLabels, LifeEnds, label_by_horizon
+from presagio.inference.event_features import EventTimes
+from presagio.training.datasets.lives import HorizonLabels, label_by_horizon
 
 _ROWS = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 20), st.booleans()),
@@ -63,11 +64,12 @@ def test_no_rows(horizon: float) -> None:
     assert len(_labels([], horizon).target) == 0
 
 
-def _log(*rows: tuple[str, float, bool]) -> LifeEnds:
-    return LifeEnds(
+def _log(*rows: tuple[str, float, bool]) -> EventTimes:
+    return EventTimes(
         np.array([row[0] for row in rows], dtype=object),
         np.array([row[1] for row in rows], dtype=np.float64),
         np.array([row[2] for row in rows], dtype=bool),
+        np.ones(len(rows), dtype=bool),
     )
 
 

@@ -14,6 +14,7 @@ from presagio.cli.tables import Column
 from presagio.ingest.events import LoggedEvents, read_events
 from presagio.machine.event_log import EVENTS
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
+from presagio.readings.instants import written_time
 
 _EVENTS = (
     Column("Time"), Column("Unit", "middle", least=8), Column("Kind", styles={"failure": "red"}),
@@ -22,14 +23,11 @@ _EVENTS = (
 
 
 def _print_events(logged: LoggedEvents, unit: str | None, *, as_json: bool) -> None:
-    rows = logged.rows if unit is None or not logged.receipts else logged.rows.filter(
-        logged.rows["unit"] == unit
-    )  # fmt: skip
+    rows = logged.rows if unit is None else logged.rows.filter(logged.rows["unit"] == unit)
     found = []
     for row in rows.iter_rows(named=True):
         kind = "failure" if row[IS_FAILURE] else "repair" if row[IS_REPAIR] else "error"
-        time = row["time"] if isinstance(row["time"], float) else row["time"].isoformat()
-        found.append((time, row["unit"], kind, row[MODE], row["receipt"]))
+        found.append((written_time(row["time"]), row["unit"], kind, row[MODE], row["receipt"]))
     if as_json:
         for event in found:
             print_json(dict(zip(("time", "unit", "kind", "mode", "receipt"), event, strict=True)))

@@ -13,13 +13,10 @@ from presagio.ingest.events import read_events
 from presagio.ingest.outputs import RECEIPT
 from presagio.ingest.unit_readings import life_so_far, unit_readings
 from presagio.machine.spec import MachineSpec
+from presagio.readings.instants import written_time
 
 # A terminal holds no more beside time and receipt; --json has them all.
 _SHOWN_FEATURES = 6
-
-
-def _time(value: Any) -> Any:
-    return value if isinstance(value, float) else value.isoformat()
 
 
 def _request(spec: MachineSpec, unit: str, rows: pl.DataFrame) -> dict[str, Any]:
@@ -27,7 +24,7 @@ def _request(spec: MachineSpec, unit: str, rows: pl.DataFrame) -> dict[str, Any]
     time = spec.needed_columns[1]
     readings = [
         {
-            "time": _time(row[time]),
+            "time": written_time(row[time]),
             "features": {name: row[name] for name in spec.input_names if row[name] is not None},
         }
         for row in rows.iter_rows(named=True)
@@ -46,8 +43,8 @@ def _print_rows(spec: MachineSpec, rows: pl.DataFrame) -> None:
         columns,
         [
             (
-                _time(row[time]), *("" if row[f] is None else f"{row[f]:g}" for f in features),
-                row[RECEIPT],
+                written_time(row[time]),
+                *("" if row[f] is None else f"{row[f]:g}" for f in features), row[RECEIPT],
             )
             for row in rows.iter_rows(named=True)
         ],

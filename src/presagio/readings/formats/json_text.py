@@ -36,13 +36,12 @@ def _table(
     """Make a table of decoded JSON values; what is no object is a fault of its row."""
     found = {
         new: [
-            cell(v.get(name), is_text=new in texts) if isinstance(v, dict) else None for v in values
+            cell(v.get(name), is_text=new in texts or name in echoed)
+            if isinstance(v, dict)
+            else None
+            for v in values
         ]
-        for name, new in columns.items()
-    }
-    found |= {
-        new: [cell(v.get(name), is_text=True) if isinstance(v, dict) else None for v in values]
-        for name, new in echoed.items()
+        for name, new in {**columns, **echoed}.items()
     }
     faults = [fault_of(value, columns) for value in values]
     found[FAULT] = [fault and fault.message for fault in faults]

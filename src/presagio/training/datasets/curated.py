@@ -16,7 +16,8 @@ from presagio.ingest.curated import (
 from presagio.ingest.events import read_events
 from presagio.ingest.filing import Intake
 from presagio.machine.spec import MachineSpec
-from presagio.training.datasets.dataset import Dataset, DatasetBuilder, series_columns
+from presagio.training.datasets.builder import DatasetBuilder, series_columns
+from presagio.training.datasets.dataset import Dataset
 
 _BATCH_ROWS = 500_000
 _IDENTITY = "identity"

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.inference.event_features import EventTimes
+
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -50,25 +52,6 @@ class Series:
 
 
 @dataclass(frozen=True)
-class LifeEnds:
-    """Failures and repairs that a log tells of.
-
-    Attributes
-    ----------
-    units
-        Shape ``(m,)``.
-    times
-        As numbers, shape ``(m,)``.
-    failed
-        Whether it is a failure, and no repair: shape ``(m,)``.
-    """
-
-    units: NDArray[Any]
-    times: NDArray[Any]
-    failed: Bools
-
-
-@dataclass(frozen=True)
 class HorizonLabels:
     """What is known of rows.
 
@@ -89,7 +72,7 @@ class HorizonLabels:
 
 def label_by_horizon(
     units: NDArray[Any], times: NDArray[Any], failed: Bools | None, horizon: float,
-    log: LifeEnds | None = None,
+    log: EventTimes | None = None,
 ) -> HorizonLabels:  # fmt: skip
     """Label rows by what became of their units.
 
@@ -103,15 +86,17 @@ def label_by_horizon(
         How far ahead a failure counts, in the unit of the times; the row of a failure itself counts
         too.
     log
-        Failures and repairs besides. A reading at the time of one is of the life that it ends.
+        Failures and repairs besides; errors end no life. A reading at the time of one is of the
+        life that it ends.
     """
     rows = len(units)
     marks = np.zeros(rows, dtype=np.int64)
     everyone, clock = units, times.astype(np.float64)
     if log is not None:
-        everyone = np.concatenate([units, log.units])
-        clock = np.concatenate([clock, log.times.astype(np.float64)])
-        marks = np.concatenate([marks, np.where(log.failed, _FAILURE, _REPAIR)])
+        ended = log.ended
+        everyone = np.concatenate([units, log.units[ended]])
+        clock = np.concatenate([clock, log.times[ended].astype(np.float64)])
+        marks = np.concatenate([marks, np.where(log.failed[ended], _FAILURE, _REPAIR)])
     codes = np.unique(everyone, return_inverse=True)[1].astype(np.int64)
     order = np.lexsort((marks, clock, codes))
     codes, clock, marks = codes[order], clock[order], marks[order]

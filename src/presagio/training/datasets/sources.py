@@ -12,7 +12,8 @@ from presagio.machine.event_log import event_log
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import DEFAULT_SPEC, MachineSpec
 from presagio.settings import Settings
-from presagio.training.datasets.dataset import Dataset, DatasetBuilder, dataset_from_frame
+from presagio.training.datasets.builder import DatasetBuilder, dataset_from_frame
+from presagio.training.datasets.dataset import Dataset
 
 FETCHED_FILE = "ai4i2020.csv"
 _GENERATED_ROWS = 10_000
