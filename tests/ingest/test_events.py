@@ -13,8 +13,9 @@ from presagio.ingest.events import EventCounts, events_of, read_events
 from presagio.ingest.filing import Intake
 from presagio.ingest.verify import verify
 from presagio.machine.event_log import event_log
+from presagio.machine.spec import parse_spec
 from tests.filing import file_body
-from tests.motors import motor_csv, motor_rows, motors
+from tests.motors import MOTORS, motor_csv, motor_rows, motors
 
 _HEADER = "Motor no.,Taken at,Event,mode\n"
 
@@ -106,3 +107,9 @@ def test_logs_are_filed_beside_readings_and_are_none(intake: Intake) -> None:
     assert (logged.counts.failures, logged.counts.contradicting) == (1, 1)
     assert verify(intake, deep=True).is_clean
     assert outdated(intake) == []
+
+
+def test_between_events_any_time_may_pass() -> None:
+    spec = parse_spec(MOTORS.read_bytes().replace(b"[time]", b'[time]\nstep = "1h"'), "motors")
+    log = _log("M1,2026-01-31 08:30,error,E5", "M1,2026-03-31 08:30,error,E5")
+    assert "gaps" not in check_file(log, event_log(spec)).notes["events"]

@@ -14,6 +14,7 @@ from presagio.ingest.checking import CheckedFile, Limits, check_file
 from presagio.ingest.curated import labelled_rows, read_part
 from presagio.ingest.filing import Intake, file_object
 from presagio.machine.spec import MachineSpec, parse_spec
+from tests.engines import engine_rows, engines_with_events
 from tests.motors import MOTORS, motor_csv, motor_rows, motors
 from tests.workbooks import workbook
 
@@ -290,3 +291,10 @@ def test_steps_that_are_missing_are_counted() -> None:
 def test_a_step_is_a_span(step: str) -> None:
     with pytest.raises(InvalidSpecError, match="step"):
         _spec("[time]", f"[time]\nstep = {step}")
+
+
+def test_what_comes_from_events_is_not_missed_in_readings() -> None:
+    body = engine_rows(1).write_csv().encode()
+    checked = check_file(body, engines_with_events())
+    assert checked.warnings == []
+    assert "missing" not in checked.notes

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -16,13 +17,19 @@ from presagio.ingest.events import read_events
 from presagio.ingest.filing import Intake
 from presagio.ingest.unit_readings import life_so_far, unit_readings
 from presagio.ingest.verify import verify
+from presagio.machine.spec import parse_spec
 from presagio.readings.instants import time_numbers
 from presagio.storage.database import open_database
 from presagio.storage.schema import UNIT_PARTS
 from presagio.storage.unit_parts import ANY_UNIT
 from presagio.training.datasets.curated import read_curated
 from tests.conftest import RunningServices
-from tests.engines import engine_rows, engines, engines_with_events
+from tests.engines import (
+    engine_rows,
+    engines,
+    engines_with_events,
+    engines_with_events_text,
+)
 from tests.filing import file_body
 
 pytestmark = pytest.mark.integration
@@ -158,3 +165,21 @@ def test_a_life_so_far_gives_what_a_training_would_make_of_its_last_reading(
         np.testing.assert_allclose(made, dataset.inputs[row][0], rtol=0, atol=1e-9)
         named = dict(zip(spec.model_inputs, made, strict=True))
         assert (named["since_repair"], named["errors_count_5"]) == (50.5, 1.0)
+
+
+def test_a_life_by_timestamps_begins_after_the_last_repair(intake: Intake) -> None:
+    text = engines_with_events_text().replace('kind = "counter"', "").replace("age = true", "")
+    text = text.replace("within = 30", 'within = "30h"').replace("most = 125", 'most = "125h"')
+    text = text.replace('from_events = "since_repair"', 'from_events = "since_repair"\nunit = "h"')
+    intake = replace(intake, spec=parse_spec(text.encode(), "engines.toml"))
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = engine_rows(1).head(20).with_columns(
+        cycle=pl.Series([(first + timedelta(hours=i)).isoformat() for i in range(20)])
+    )  # fmt: skip
+    file_body(intake, "a.csv", _csv(rows))
+    assert len(life_so_far(intake, "1", read_events(intake))) == 20
+    log = b"unit,cycle,kind\n1,2026-01-01T12:30:00Z,repair\n1,2026-01-01T14:10:00Z,error\n"
+    file_body(intake, "events/log.csv", log)
+    known = life_so_far(intake, "1", read_events(intake))
+    assert known["since_repair"].to_list() == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5]
+    assert known["errors"].to_list() == [0, 0, 1, 0, 0, 0, 0]

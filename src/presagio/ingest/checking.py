@@ -168,7 +168,7 @@ class FileRows:
             for chunk in chunks:
                 checked = self._with_one_name(chunk)
                 once = self._without_duplicates(checked)
-                self.tally.add(once, self._spec.optional_names)
+                self.tally.add(once, self._spec.optional_readings)
                 yield replace(once, accepted=once.accepted.drop(LINE, RAW, strict=False))
 
     def _with_one_name(self, checked: CheckedRows) -> CheckedRows:

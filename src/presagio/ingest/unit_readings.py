@@ -88,7 +88,7 @@ def life_so_far(intake: Intake, unit: str, logged: LoggedEvents) -> pl.DataFrame
         before them the life's first ones, as many as the spec wants.
     """
     spec, log = intake.spec, event_times(logged.rows.filter(logged.rows[UNIT] == unit))
-    since = float(log.times[log.ended].max(initial=-np.inf))
+    since = float(log.times[log.ended].astype(np.float64).max(initial=-np.inf))
     wanted, wanted_first = _CARRIED if spec.carried_names else 1, 0
     if spec.windows is not None:
         wanted, wanted_first = max(wanted, spec.longest_window), spec.windows.first

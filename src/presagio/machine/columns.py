@@ -178,7 +178,7 @@ def match_columns(
     return ColumnMatch(
         names, tuple(missing), tuple(sorted(duplicated)), _extras(header, names),
         columns.units, columns.misfits,
-        tuple(name for name in spec.optional_names if name not in found),
+        tuple(name for name in spec.optional_readings if name not in found),
     )  # fmt: skip
 
 

@@ -33,9 +33,11 @@ def event_log(spec: MachineSpec) -> EventLog:
         values=EVENT_KINDS, indicators={"failure": IS_FAILURE, "repair": IS_REPAIR},
         example="failure",
     )  # fmt: skip
+    # Between events any time may pass.
+    time = None if spec.time is None else spec.time.model_copy(update={"step": None})
     mode = Column(name=MODE, columns=("failure mode", "failure_mode", "code", "error code"))
     return EventLog(
         name=spec.name, title=f"events of {spec.title or spec.name}", unit=spec.unit,
-        time=spec.time, missing_values=spec.missing_values, categories=(kind,),
+        time=time, missing_values=spec.missing_values, categories=(kind,),
         identifiers=(mode,), target=Label(name=_NO_TARGET),
     )  # fmt: skip

@@ -120,6 +120,12 @@ class SpecColumns(SpecTable):
         return tuple(name for name, policy in self.missing_policies.items() if policy != "refuse")
 
     @cached_property
+    def optional_readings(self) -> tuple[str, ...]:
+        """Names of those that a file is expected to have: not those that come from events."""
+        of_events = {feature.name for feature in self.event_features}
+        return tuple(name for name in self.optional_names if name not in of_events)
+
+    @cached_property
     def carried_names(self) -> tuple[str, ...]:
         """Names of those for which the unit's last known value stands in, in order."""
         return tuple(name for name, policy in self.missing_policies.items() if policy == "last")

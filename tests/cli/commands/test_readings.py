@@ -26,9 +26,11 @@ def test_the_newest_readings_of_a_unit(tmp_path: Path, monkeypatch: pytest.Monke
     asked = request_model(engines()).model_validate(body | {"request_id": 1})
     times = [reading.time for reading in asked.readings]  # type: ignore[attr-defined]
     assert times == [*range(1, 11), *range(31, 61)]
-    unknown = run_command("readings", "3")
-    assert (unknown.returncode, unknown.stdout) == (9, "")
-    assert "no reading of unit 3 is known" in unknown.stderr
+    for last in ((), ("--last", 5)):
+        unknown = run_command("readings", "3", *last)
+        assert (unknown.returncode, unknown.stdout) == (9, "")
+        assert "no reading of unit 3 is known" in unknown.stderr
+        assert ("since its last failure or repair" in unknown.stderr) == (not last)
 
 
 def test_a_machine_without_units_has_none(tmp_path: Path) -> None:

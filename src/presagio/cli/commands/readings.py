@@ -73,7 +73,12 @@ def readings(
     else:
         rows = unit_readings(intake, unit, last)
     if rows.is_empty():
-        raise NotFoundError(f"no reading of unit {unit} is known; see: presagio receipts")
+        raise NotFoundError(
+            f"no reading of unit {unit} is known; see: presagio receipts"
+            if last is not None
+            else f"no reading of unit {unit} is known since its last failure or repair; earlier ones are "
+            "shown with --last N"
+        )
     if as_json:
         print_json(_request(intake.spec, unit, rows))
         return
