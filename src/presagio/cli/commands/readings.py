@@ -73,12 +73,10 @@ def readings(
     else:
         rows = unit_readings(intake, unit, last)
     if rows.is_empty():
-        raise NotFoundError(
-            f"no reading of unit {unit} is known; see: presagio receipts"
-            if last is not None
-            else f"no reading of unit {unit} is known since its last failure or repair; earlier ones are "
-            "shown with --last N"
-        )
+        hint = "; see: presagio receipts"
+        if last is None:
+            hint = " since its last failure or repair; --last N shows earlier ones"
+        raise NotFoundError(f"no reading of unit {unit} is known{hint}")
     if as_json:
         print_json(_request(intake.spec, unit, rows))
         return
