@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -295,12 +296,14 @@ def file_object(intake: Intake, key: str, *, run_id: str | None = None) -> Recei
         If the store or the ledger fails; the object then stays where it is, to be tried again.
     ResourceError
         If the operating system refuses what is needed; the object stays too.
+    UnreadableFileError
+        If the object is larger than a file may be; it stays, and nothing of it is read.
     """
-    bucket = intake.prefixes.bucket
+    bucket, check_size = intake.prefixes.bucket, partial(intake.limits.require_size, key)
     with _resources(key), spool_folder() as folder:
         path = folder / f"source{suffix_of(key) or ''}"
         with path.open("w+b") as file:
-            stored = intake.store.download(bucket, key, file)
+            stored = intake.store.download(bucket, key, file, check_size=check_size)
         if stored is None:
             return None
         version = stored.version_id or stored.etag

@@ -111,22 +111,36 @@ def sweep(
         If store or ledger fail; what was not filed yet waits for the next round.
     """
     done = Filed()
-    for batch in plan_batches(intake, workers=1):
-        done += file_keys(
-            intake, batch.keys, run_id=run_id, threads=_threads(batch), on_filed=on_filed
-        )
+    # A plan is bounded; what cannot be filed stays and would be in each of them.
+    while batches := plan_batches(intake):
+        before = done.files
+        for batch in batches:
+            done += file_keys(
+                intake, batch.keys, run_id=run_id, threads=_threads(batch), on_filed=on_filed
+            )
+        if done.files == before:
+            break
     return done
 
 
-def begin_round(intake: Intake, *, run_id: str | None) -> list[dict[str, object]]:
+def begin_round(intake: Intake, *, run_id: str | None, slots: int) -> list[dict[str, object]]:
     """Plan a round, and file a small one right away: handing it over would take longer.
+
+    Parameters
+    ----------
+    intake
+        Where files wait.
+    run_id
+        The DAG run, for the receipts.
+    slots
+        How many batches can be filed at once.
 
     Returns
     -------
     list of dict
         The batches that are left to file, as JSON for the DAG.
     """
-    batches = plan_batches(intake)
+    batches = plan_batches(intake, slots=slots)
     if len(batches) == 1 and batches[0].is_small:
         file_keys(intake, batches[0].keys, run_id=run_id)
         return []

@@ -67,15 +67,16 @@ def check(
     spec, limits = parts.spec, intake_limits(parts.settings)
     for path in files:
         try:
+            limits.require_size(str(path), path.stat().st_size)
             with path.open("rb") as file:
                 suffix = suffix_of(path.name) or ""
                 checked = check_file(file, spec, suffix=suffix, limits=limits)
-        except UnreadableFileError as fault:
+        except UnreadableFileError as err:
             refused = True
             if as_json:
-                print_json({"file": path, "refused": fault.reason, "message": str(fault)})
+                print_json({"file": path, "refused": err.reason, "message": str(err)})
             else:
-                say(f"{path}: refused whole ({fault.reason}): {fault}")
+                say(f"{path}: refused whole ({err.reason}): {err}")
             continue
         refused |= checked.fault is not None
         if not as_json:
