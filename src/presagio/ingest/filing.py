@@ -74,9 +74,14 @@ class Intake:
     on_step: Callable[[Step], None] = _ignore
     on_progress: Callable[[Progress], None] = _ignore
 
+    @property
+    def events_prefix(self) -> str | None:
+        """Below which logs of events are; None where readings have no unit and time."""
+        return f"{self.prefixes.incoming}{EVENTS}" if self.spec.is_series else None
+
     def is_of_events(self, key: str) -> bool:
         """Tell whether an object is a log of events, and no file of readings."""
-        return self.spec.is_series and key.startswith(self.prefixes.incoming + EVENTS)
+        return self.events_prefix is not None and key.startswith(self.events_prefix)
 
     def of(self, key: str) -> "Intake":
         """Return the intake of an object: that of events where it is a log of them."""

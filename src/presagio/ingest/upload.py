@@ -75,7 +75,8 @@ def wait_for_receipt(
     """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        for receipt in intake.ledger.receipts(key=uploaded.key):
+        bucket = intake.prefixes.bucket
+        for receipt in intake.ledger.receipts(bucket=bucket, key=uploaded.key):
             gone = intake.store.head(intake.prefixes.bucket, uploaded.key) is None
             if receipt.identity.sha256 == uploaded.sha256 and gone:
                 return receipt

@@ -155,5 +155,13 @@ def file_batch(intake: Intake, batch: dict[str, Any], *, run_id: str | None) -> 
 
 def sum_up(intake: Intake, *, run_id: str) -> dict[str, int]:
     """Sum up a round by its receipts, which also know what a task filed before it died."""
-    receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, run_id=run_id, limit=None)
-    return asdict(sum(map(_counted, receipts), Filed()))
+    found = intake.ledger.filed_in(intake.prefixes.bucket, run_id)
+    return asdict(
+        Filed(
+            sum(found.files.values()),
+            found.files.get("quarantined", 0),
+            found.files.get("duplicate", 0),
+            found.rows_processed,
+            found.rows_quarantined,
+        )
+    )

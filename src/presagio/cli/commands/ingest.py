@@ -16,7 +16,7 @@ from presagio.cli.receipt_view import describe_receipt, in_words, receipt_status
 from presagio.cli.sending import check_suffixes, send_files
 from presagio.errors import DataError, UnreadableFileError
 from presagio.ingest import releasing
-from presagio.ingest.again import check_again, outdated, receipts_of
+from presagio.ingest.again import check_again, outdated, require_receipts
 from presagio.ingest.checking import CheckedFile, check_file, suffix_of
 from presagio.ingest.filing import Progress
 from presagio.ingest.opening import intake_limits
@@ -168,7 +168,9 @@ def again(
     the place of what did. Without numbers it takes every file that was checked under another one.
     """
     intake, met, failed = Parts(home, fleet).intake, set[ExitStatus](), False
-    chosen = receipts_of(intake, receipts) if receipts else outdated(intake)
+    if receipts:
+        require_receipts(intake, receipts)
+    chosen = receipts or outdated(intake)
     with progress(as_json=as_json) as bar:
         task = bar.add_task("Checking", total=len(chosen))
         for done in check_again(intake, chosen):
