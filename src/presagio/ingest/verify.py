@@ -6,6 +6,7 @@ Nothing is ever deleted here but a source whose receipt is committed.
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -91,7 +92,7 @@ class _Comparison:
     def __init__(self, intake: Intake, contents: Contents, *, deep: bool, repair: bool) -> None:
         self._intake, self._deep, self._repair = intake, deep, repair
         self._contents = contents
-        self._receipts, self._rows = 0, [0, 0, 0]
+        self._receipts, self._rows = 0, Counter[str]()
 
     def _is_there(self, bucket: str, key: str) -> bool:
         # What was not there when it was listed may have been written since.
@@ -246,8 +247,9 @@ class _Comparison:
         ledger, bucket = self._intake.ledger, self._intake.prefixes.bucket
         for receipt in ledger.each_receipt(bucket=bucket, newest_first=True):
             done = receipt.outcome
-            rows = (done.rows_in, done.rows_processed, done.rows_quarantined)
-            self._rows = [sum(pair) for pair in zip(self._rows, rows, strict=True)]
+            self._rows["in"] += done.rows_in
+            self._rows["processed"] += done.rows_processed
+            self._rows["quarantined"] += done.rows_quarantined
             self._receipts += 1
             yield from self._receipt(receipt)
         yield from self._incoming()
@@ -262,7 +264,8 @@ class _Comparison:
     def report(self) -> Report:
         """Compare, and sum up."""
         differences = tuple(self.differences())
-        return Report(self._receipts, len(self._contents), *self._rows, differences)
+        rows = (self._rows[fate] for fate in ("in", "processed", "quarantined"))
+        return Report(self._receipts, len(self._contents), *rows, differences=differences)
 
 
 def verify(intake: Intake, *, deep: bool = False, repair: bool = False) -> Report:

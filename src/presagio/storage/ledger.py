@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from presagio.errors import StorageError
+from presagio.storage.blocking import blocking_query
 from presagio.storage.database import translated
 from presagio.storage.filed_receipts import FiledReceipts
 from presagio.storage.receipt import (
@@ -15,6 +16,7 @@ from presagio.storage.receipt import (
     Receipt,
     RecordedRelease,
 )
+from presagio.storage.receipt_pages import receipts_by_number
 from presagio.storage.schema import CLAIMS, RECEIPTS, RELEASES, claim_of, receipt_of
 from presagio.storage.transaction import Filing
 from presagio.storage.unit_parts import UnitPart, parts_of_unit
@@ -132,32 +134,11 @@ class Ledger(FiledReceipts):
         limit
             How many to return at most.
         """
-        refused = RECEIPTS.c.notes["refused"].astext
-        later = RECEIPTS.alias("later")
-        replaced = sa.exists().where(
-            later.c.bucket == RECEIPTS.c.bucket,
-            later.c.key == RECEIPTS.c.key,
-            later.c.id > RECEIPTS.c.id,
-            later.c.verdict == "processed",
-        )
-        query = (
-            sa.select(RECEIPTS)
-            .outerjoin(RELEASES, RELEASES.c.receipt_id == RECEIPTS.c.id)
-            .where(
-                RECEIPTS.c.bucket == bucket,
-                RECEIPTS.c.fleet == self._fleet,
-                refused.is_not(None),
-                refused.in_(list(reasons)),
-                RELEASES.c.receipt_id.is_(None),
-                ~replaced,
-            )
-            .order_by(RECEIPTS.c.id)
-            .limit(limit)
-        )
-        if number is not None:
-            query = query.where(RECEIPTS.c.id == number)
         with translated(), self._engine.connect() as connection:
-            return [receipt_of(row) for row in connection.execute(query)]
+            query = blocking_query(bucket, self._fleet, reasons, number=number, limit=limit)
+            numbers = connection.scalars(query).all()
+        with translated():
+            return list(receipts_by_number(self._engine, numbers))
 
     def released(self, receipt_id: int) -> RecordedRelease | None:
         """Return who has released a file; None where nobody has."""
