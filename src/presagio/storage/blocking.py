@@ -45,7 +45,7 @@ def _replaced_by(refused: sa.CTE) -> sa.ScalarSelect[int]:
 def blocking_query(
     bucket: str, fleet: str, reasons: Iterable[str], *, number: int | None, limit: int | None
 ) -> sa.Select[tuple[int]]:
-    """Return a query for the numbers of the files that block; see :meth:`.ledger.Ledger.blocking`."""
+    """Return a query for the numbers of files that block: :meth:`.ledger.Ledger.blocking`."""
     refused = _refused(bucket, fleet, number)
     return (
         sa.select(refused.c.id)

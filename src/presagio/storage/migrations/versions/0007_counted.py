@@ -98,7 +98,7 @@ def upgrade() -> None:
         sa.Column("share", sa.SmallInteger, primary_key=True, comment="-1: of removed receipts."),
         sa.Column("number", sa.BigInteger, nullable=False),
         sa.Column("newest", sa.DateTime(timezone=True), nullable=False),
-        # Rows change all the time; what they were finds room beside them.
+        # Rows change all the time; their former versions find a place beside them.
         postgresql_with={"fillfactor": 50},
     )
     op.execute(_add(_counts("receipts", "", "0")))
