@@ -77,6 +77,12 @@ QUESTIONS: Mapping[str, Callable[[Ledger], object]] = {
             ledger.each_receipt(bucket=BUCKET, verdict="processed", newest_first=True), _PAGE
         )
     ),
+    "a unit's readings: its 100 newest parts": lambda ledger: _seen(
+        islice(ledger.parts_of_unit(BUCKET, "unit-7"), 100)
+    ),
+    "a unit's readings: its 100 oldest parts": lambda ledger: _seen(
+        islice(ledger.parts_of_unit(BUCKET, "unit-7", newest_first=False), 100)
+    ),
     f"feedback: the first {_PAGE:,} files of outcomes": lambda ledger: _seen(
         islice(ledger.receipts_below(BUCKET, "incoming/feedback/", "processed"), _PAGE)
     ),

@@ -60,6 +60,11 @@ FROM (
     FROM ({_KINDS}) AS made
 ) AS filed
 """  # noqa: S608 - constants
+_UNIT_PARTS = """
+INSERT INTO unit_parts (receipt_id, part, unit, fleet, bucket, oldest, newest)
+SELECT id, 0, 'unit-' || id % 20, fleet, bucket, id * 15.0, id * 15.0 + 3600
+FROM receipts WHERE verdict = 'processed' AND id BETWEEN :first AND :last
+"""
 _OPEN = f"""
 INSERT INTO claims (bucket, key, version, sha256, size_bytes, name)
 SELECT '{BUCKET}', 'incoming/open/' || i || '.csv', 'e', md5(i::text), 1, 'open/' || i || '.csv'
@@ -77,6 +82,7 @@ def make_receipts(engine: sa.Engine, first: int, last: int) -> None:
         with engine.begin() as connection:
             connection.execute(sa.text(_CLAIMS), block)
             connection.execute(sa.text(_RECEIPTS), block)
+            connection.execute(sa.text(_UNIT_PARTS), block)
     with engine.begin() as connection:
         connection.execute(
             sa.text("SELECT setval(pg_get_serial_sequence('claims', 'id'), max(id)) FROM claims")
@@ -85,4 +91,4 @@ def make_receipts(engine: sa.Engine, first: int, last: int) -> None:
             connection.execute(sa.text(_OPEN))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         # As autovacuum does in the minutes after.
-        connection.execute(sa.text("VACUUM (ANALYZE) claims, receipts, receipt_totals"))
+        connection.execute(sa.text("VACUUM (ANALYZE) claims, receipts, receipt_totals, unit_parts"))

@@ -113,6 +113,7 @@ def upgrade() -> None:
         "receipts_refused", "receipts", ["fleet", "bucket", "id"],
         postgresql_where=sa.text("(notes ->> 'refused') IS NOT NULL"),
     )  # fmt: skip
+    op.create_index("unit_parts_by_oldest", "unit_parts", ["bucket", "fleet", "unit", "oldest"])
     op.drop_index("receipts_by_bytes", "receipts")
     op.create_index(
         "receipts_of_bytes", "receipts", ["bucket", "sha256"],
@@ -132,6 +133,7 @@ def downgrade() -> None:
     ):  # fmt: skip
         op.drop_index(name, "receipts")
     op.create_index("receipts_by_bytes", "receipts", ["bucket", "sha256"])
+    op.drop_index("unit_parts_by_oldest", "unit_parts")
     op.drop_table("receipt_totals")
     op.drop_index("claims_open", "claims")
     op.drop_column("claims", "filed")
