@@ -110,16 +110,14 @@ def sweep(
     StorageError
         If store or ledger fail; what was not filed yet waits for the next round.
     """
-    done = Filed()
-    # A plan is bounded; what cannot be filed stays and would be in each of them.
-    while batches := plan_batches(intake):
-        before = done.files
+    done, before = Filed(), list[Batch]()
+    # A plan is bounded; what stays in spite of it would be in the next one too.
+    while (batches := plan_batches(intake)) and batches != before:
+        before = batches
         for batch in batches:
             done += file_keys(
                 intake, batch.keys, run_id=run_id, threads=_threads(batch), on_filed=on_filed
             )
-        if done.files == before:
-            break
     return done
 
 
