@@ -7,19 +7,21 @@ import sqlalchemy as sa
 from presagio.storage.schema import RECEIPTS, RELEASES
 
 
-def _refused(bucket: str, fleet: str, number: int | None) -> sa.CTE:
+def _refused(bucket: str, fleet: str, reasons: Iterable[str], number: int | None) -> sa.CTE:
     """Return the files that were refused whole, found before anything else is looked at.
 
-    PostgreSQL cannot know that they are few: with a limit it would go through all receipts.
+    PostgreSQL knows that they are few, but not how many of them were replaced: with a limit it
+    would go through all receipts by their numbers.
     """
     reason = RECEIPTS.c.notes["refused"].astext
     conditions = [
         RECEIPTS.c.bucket == bucket, RECEIPTS.c.fleet == fleet, reason.is_not(None),
+        reason.in_(list(reasons)),
     ]  # fmt: skip
     if number is not None:
         conditions.append(RECEIPTS.c.id == number)
     return (
-        sa.select(RECEIPTS.c.id, RECEIPTS.c.bucket, RECEIPTS.c.key, reason.label("reason"))
+        sa.select(RECEIPTS.c.id, RECEIPTS.c.bucket, RECEIPTS.c.key)
         .where(*conditions)
         .cte("refused")
         .prefix_with("MATERIALIZED")
@@ -46,12 +48,11 @@ def blocking_query(
     bucket: str, fleet: str, reasons: Iterable[str], *, number: int | None, limit: int | None
 ) -> sa.Select[tuple[int]]:
     """Return a query for the numbers of files that block: :meth:`.ledger.Ledger.blocking`."""
-    refused = _refused(bucket, fleet, number)
+    refused = _refused(bucket, fleet, reasons, number)
     return (
         sa.select(refused.c.id)
         .outerjoin(RELEASES, RELEASES.c.receipt_id == refused.c.id)
         .where(
-            refused.c.reason.in_(list(reasons)),
             RELEASES.c.receipt_id.is_(None),
             _replaced_by(refused).is_(None),
         )
