@@ -97,7 +97,9 @@ PASSES: Mapping[str, Callable[[Ledger], object]] = {
         BUCKET, "another", of_events=None
     ),
 }
-_BEFORE = "before, drift and feedback: all receipts at once"
+_BEFORE: Mapping[str, Callable[[Ledger], object]] = {
+    "before, drift and feedback: all receipts at once": lambda ledger: ledger.receipts(limit=None)
+}
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _cost(url: str, name: str, repeats: int) -> Cost:
     # From here on the most is counted anew.
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before, seconds = _memory_mb("VmRSS"), []
-    ask = {**QUESTIONS, **PASSES, _BEFORE: lambda it: it.receipts(limit=None)}[name]
+    ask = {**QUESTIONS, **PASSES, **_BEFORE}[name]
     for _ in range(repeats):
         began = time.perf_counter()
         ask(ledger)
@@ -188,7 +190,7 @@ def run(size: Size) -> None:
             made = number
             found = _costs(url, QUESTIONS, repeats) | _costs(url, PASSES, 1)
             if len(costs) == 0:
-                found |= _costs(url, [_BEFORE], 1)
+                found |= _costs(url, _BEFORE, 1)
             costs.append(found)
             print(found, flush=True)
         filings = _filings_a_second(url, threads, size.pick(500, 200, 5))
@@ -197,7 +199,7 @@ def run(size: Size) -> None:
     heads = tuple(head for n in sizes for head in (f"{n:,} receipts", "memory"))
     asked = table((f"question, median of {repeats}; bar 100 ms and 200 MB", *heads),
                   _rows(sizes, costs, QUESTIONS))  # fmt: skip
-    passed = table(("pass over everything", *heads), _rows(sizes, costs, (*PASSES, _BEFORE)))
+    passed = table(("pass over everything", *heads), _rows(sizes, costs, (*PASSES, *_BEFORE)))
     many = f"{threads} connections file {filings:,.0f} receipts a second, sums included."
     note = f"With `BENCH_RECEIPTS={sizes[-1]}`.\n\n" if len(sizes) > 1 else ""
     write("ledger", f"{note}{asked}\n\n{passed}\n\n{many}", size, after="intake")

@@ -264,8 +264,15 @@ class _Comparison:
     def report(self) -> Report:
         """Compare, and sum up."""
         differences = tuple(self.differences())
-        rows = (self._rows[fate] for fate in ("in", "processed", "quarantined"))
-        return Report(self._receipts, len(self._contents), *rows, differences=differences)
+        rows = self._rows
+        return Report(
+            self._receipts,
+            len(self._contents),
+            rows["in"],
+            rows["processed"],
+            rows["quarantined"],
+            differences,
+        )
 
 
 def verify(intake: Intake, *, deep: bool = False, repair: bool = False) -> Report:

@@ -46,7 +46,7 @@ def _replaced_by(refused: sa.CTE) -> sa.ScalarSelect[int]:
 
 def blocking_query(
     bucket: str, fleet: str, reasons: Iterable[str], *, number: int | None, limit: int | None
-) -> sa.Select[tuple[int]]:
+) -> sa.Select[int]:
     """Return a query for the numbers of files that block: :meth:`.ledger.Ledger.blocking`."""
     refused = _refused(bucket, fleet, reasons, number)
     return (

@@ -136,7 +136,7 @@ class Ledger(FiledReceipts):
         """
         with translated(), self._engine.connect() as connection:
             query = blocking_query(bucket, self._fleet, reasons, number=number, limit=limit)
-            numbers = connection.scalars(query).all()
+            numbers = list(connection.scalars(query))
         with translated():
             return list(receipts_by_number(self._engine, numbers))
 
