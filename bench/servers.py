@@ -36,7 +36,7 @@ READING = {
 }  # fmt: skip
 _TAIL_LINES = 30
 _START_LIMIT_S = 120.0
-_SERVICES = {"postgres", "s3", "databases", "buckets", "mlflow"}
+_SERVICES = frozenset({"postgres", "s3", "databases", "buckets", "mlflow"})
 _LUA = """
 wrk.method = "POST"
 wrk.body = [==[{body}]==]
@@ -192,8 +192,8 @@ def object_store(home: Path, ports: Ports) -> Iterator[None]:
 
 
 @contextmanager
-def services(home: Path, ports: Ports) -> Iterator[Settings]:
-    """Run PostgreSQL, the object store and MLflow; no Airflow, and no API."""
+def services(home: Path, ports: Ports, names: frozenset[str] = _SERVICES) -> Iterator[Settings]:
+    """Run PostgreSQL, the object store and MLflow, or some of them; no Airflow, and no API."""
     layout = Layout(home)
     layout.create()
     credentials = load_credentials(layout)
@@ -201,7 +201,7 @@ def services(home: Path, ports: Ports) -> Iterator[Settings]:
     built = build_services(load_settings(home), layout, ports, credentials)
     healthy = threading.Event()
     supervisor = Supervisor(
-        [service for service in built if service.name in _SERVICES],
+        [service for service in built if service.name in names],
         layout,
         lambda status: healthy.set() if status.phase == "healthy" else None,
     )

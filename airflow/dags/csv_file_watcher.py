@@ -43,6 +43,8 @@ def make_dag(settings: Settings) -> Any:
         schedule="@continuous",
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         max_active_runs=1,
+        # Airflow's default, or as many as there are slots for.
+        max_active_tasks=max(16, settings.intake_slots),
         catchup=False,
         params=_params(settings.prefixes),
         default_args={"retries": 5, "retry_delay": timedelta(seconds=10)},

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from presagio.settings import load_settings
+from presagio.settings.ingest import IngestSettings
 from presagio.stack.credentials import Credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
@@ -30,10 +31,11 @@ SAME = {
     "airflow-dag-processor": "airflow-dag-processor",
     "airflow-triggerer": "airflow-triggerer",
 }
-# Where compose has another value: it is an address, a path or a secret, or it has real accounts.
+# Where compose has another value: it is an address, a path or a secret, it has real accounts, or it
+# takes a setting out of .env.
 OTHERWISE = re.compile(
     r"AIRFLOW_HOME|AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_.*|AIRFLOW__API__(HOST|PORT|BASE_URL)"
-    r"|AIRFLOW__CORE__(DAGS_FOLDER|EXECUTION_API_SERVER_URL|FERNET_KEY)"
+    r"|AIRFLOW__CORE__(DAGS_FOLDER|EXECUTION_API_SERVER_URL|FERNET_KEY|PARALLELISM)"
     r"|AIRFLOW__API__SECRET_KEY|AIRFLOW__API_AUTH__JWT_SECRET|.*_CONN|.*_STORE_URI"
     r"|AIRFLOW__LOGGING__BASE_LOG_FOLDER|MLFLOW_S3_ENDPOINT_URL|.*_ENCRYPTION_KEY|AWS_.*KEY.*"
 )
@@ -59,6 +61,17 @@ def test_both_worlds_give_a_service_the_same_settings(name: str, local: dict[str
     }  # fmt: skip
     assert len(wanted) >= 8
     assert {key: there.get(key) for key in wanted} == wanted
+
+
+def test_airflow_runs_as_many_tasks_as_the_intake_has_slots(local: dict[str, Service]) -> None:
+    usual = IngestSettings.model_fields["intake_slots"].default
+    assert local["airflow-scheduler"].env["AIRFLOW__CORE__PARALLELISM"] == str(usual)
+    there = SERVICES["airflow-scheduler"]["environment"]
+    for variable in ("AIRFLOW__CORE__PARALLELISM", "PRESAGIO_INTAKE_SLOTS"):
+        assert there[variable] == f"${{PRESAGIO_INTAKE_SLOTS:-{usual}}}"
+    limit = IngestSettings.model_fields["intake_max_file_bytes"].default
+    name = "PRESAGIO_INTAKE_MAX_FILE_BYTES"
+    assert there[name] == f"${{{name}:-{limit}}}"
 
 
 @pytest.mark.parametrize("name", [name for name in SAME if name != "mlflow"])

@@ -106,7 +106,7 @@ def test_late_files_belong_where_their_times_are(intake: Intake) -> None:
 def test_what_is_checked_or_written_again_is_listed_anew(intake: Intake) -> None:
     receipt = file_body(intake, "a.csv", _csv(engine_rows(2).filter(pl.col("cycle") <= 5)))
     before = unit_readings(intake, "1", 9)
-    (again,) = check_again(intake, [receipt])
+    (again,) = check_again(intake, [receipt.id])
     assert again.after is not None
     assert unit_readings(intake, "1", 9).equals(before)
     assert "overlapping_units" not in again.after.outcome.notes["series"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from presagio.ingest.checking import Limits
 from presagio.ingest.filing import Intake, Step, file_object
 from presagio.ingest.verify import Report, verify
 from presagio.storage.receipt import ObjectIdentity, Receipt
@@ -177,3 +178,13 @@ def test_what_another_spec_would_judge_otherwise_is_not_repaired(
     report = verify(replace(intake, spec=spec), repair=True)
     assert not report.is_clean
     assert "not repaired" in report.differences[0].message
+
+
+def test_a_file_that_is_too_large_is_named_and_stays(intake: Intake) -> None:
+    drop(intake, "incoming/large.csv", b"x" * 2000)
+    assert verify(intake).differences == ()
+    small = replace(intake, limits=Limits(max_file_bytes=1000))
+    (found,) = verify(small, repair=True).differences
+    assert (found.kind, found.repaired) == ("too_large", False)
+    assert "it stays where it is" in found.message
+    assert intake.store.head(intake.prefixes.bucket, "incoming/large.csv") is not None

@@ -55,7 +55,7 @@ def test_the_dags_tasks_plan_file_and_sum_up(intake: Intake, services: RunningSe
     bucket = intake.prefixes.bucket
     prefixes = Prefixes(bucket=bucket, incoming="in/", processed="out/", curated_bucket=bucket)
     opened = open_intake(find_fleet(services.settings), prefixes)
-    batches = begin_round(opened, run_id="manual")
+    batches = begin_round(opened, run_id="manual", slots=2)
     assert [len(batch["keys"]) for batch in batches] == [23, 23]  # type: ignore[arg-type]
     for batch in batches:
         assert file_batch(opened, batch, run_id="manual")["files"] == 23
@@ -66,14 +66,14 @@ def test_the_dags_tasks_plan_file_and_sum_up(intake: Intake, services: RunningSe
     assert intake.store.head(bucket, "out/00.csv") is not None
     (receipt,) = intake.ledger.receipts(bucket=bucket, key="in/00.csv")
     assert receipt.run_id == "manual"
-    assert begin_round(opened, run_id="manual") == []
+    assert begin_round(opened, run_id="manual", slots=2) == []
     opened.ledger.close()
 
 
 def test_a_small_round_is_filed_as_it_is_planned(intake: Intake) -> None:
     for i in range(3):
         _drop(intake, f"incoming/{i}.csv", HEADER + ROW % i)
-    assert begin_round(intake, run_id="small") == []
+    assert begin_round(intake, run_id="small", slots=2) == []
     assert sum_up(intake, run_id="small")["rows_processed"] == 3
     assert sum_up(intake, run_id="another")["files"] == 0
 

@@ -92,6 +92,7 @@ def test_what_waits_grows_older_and_other_files_do_not_count(
     assert scrape()["presagio_incoming_files", ""] == 1
     time.sleep(0.2)
     assert scrape()["presagio_incoming_oldest_seconds", ""] >= 0.2
+    assert scrape()["presagio_incoming_too_large_files", ""] == 0
 
 
 def test_one_thing_away_does_not_hide_the_others(

@@ -10,7 +10,7 @@ from presagio.cli.output import print_json, say, warn
 from presagio.cli.receipt_view import describe_receipt, in_words, receipt_status
 from presagio.ingest.checking import SUFFIXES, suffix_of
 from presagio.ingest.filing import Intake
-from presagio.ingest.upload import upload, wait_for_receipt
+from presagio.ingest.upload import refuse_too_large, upload, wait_for_receipt
 
 
 def check_suffixes(files: Sequence[Path]) -> None:
@@ -43,8 +43,15 @@ def send_files(
     -------
     set of ExitStatus
         What was met; empty where receipts are not waited for.
+
+    Raises
+    ------
+    UnreadableFileError
+        If one is larger than a file may be; none is sent then.
     """
     met = set[ExitStatus]()
+    for path in files:
+        refuse_too_large(intake, path)
     sent = [(path, upload(intake, path, name=f"{below}{path.name}")) for path in files]
     for path, uploaded in sent:
         receipt = None

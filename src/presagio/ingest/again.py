@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from presagio.errors import DataError, NotFoundError
 from presagio.ingest.filing import Intake
@@ -18,39 +19,34 @@ class CheckedAgain:
     message: str | None = None
 
 
-def outdated(intake: Intake) -> list[Receipt]:
+def outdated(intake: Intake) -> Sequence[int]:
     """Return the receipts of files that were checked under another machine spec, oldest first."""
-    receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
-    digests = {False: intake.spec.digest}
-    if intake.spec.is_series:
-        digests[True] = intake.of_events.spec.digest
-    return [
-        receipt
-        for receipt in reversed(receipts)
-        if receipt.outcome.verdict != "duplicate"
-        and receipt.outcome.notes.get("spec_sha256")
-        != digests[intake.is_of_events(receipt.identity.key)]
-    ]
+    prefix = intake.events_prefix
+    of_events = None if prefix is None else (prefix, intake.of_events.spec.digest)
+    bucket = intake.prefixes.bucket
+    return intake.ledger.outdated(bucket, intake.spec.digest, of_events=of_events)
 
 
-def receipts_of(intake: Intake, numbers: Sequence[int]) -> list[Receipt]:
-    """Return receipts by their numbers.
+def require_receipts(intake: Intake, numbers: Sequence[int]) -> None:
+    """Refuse numbers of which one is no receipt's.
 
     Raises
     ------
     NotFoundError
         If there is no such receipt in this bucket.
     """
-    found = []
     for number in numbers:
-        receipts = intake.ledger.receipts(number=number, bucket=intake.prefixes.bucket)
-        if not receipts:
-            raise NotFoundError(f"there is no receipt {number}; see: presagio receipts")
-        found += receipts
-    return found
+        _receipt(intake, number)
 
 
-def check_again(intake: Intake, receipts: Sequence[Receipt]) -> Iterator[CheckedAgain]:
+def _receipt(intake: Intake, number: int) -> Receipt:
+    found = intake.ledger.receipts(number=number, bucket=intake.prefixes.bucket)
+    if not found:
+        raise NotFoundError(f"there is no receipt {number}; see: presagio receipts")
+    return found[0]
+
+
+def check_again(intake: Intake, numbers: Sequence[int]) -> Iterator[CheckedAgain]:
     """Check the original bytes of files anew, and put what comes of it in place of what did.
 
     A kill at any moment leaves a receipt as it was, or as it is now; to check again once more ends
@@ -60,8 +56,8 @@ def check_again(intake: Intake, receipts: Sequence[Receipt]) -> Iterator[Checked
     ----------
     intake
         Where originals and ledger are, and the machine spec of today.
-    receipts
-        Of the files.
+    numbers
+        Of the files' receipts.
 
     Yields
     ------
@@ -70,10 +66,12 @@ def check_again(intake: Intake, receipts: Sequence[Receipt]) -> Iterator[Checked
 
     Raises
     ------
+    NotFoundError
+        If there is no such receipt.
     StorageError
         If store or ledger fail.
     """
-    for receipt in receipts:
+    for receipt in map(partial(_receipt, intake), numbers):
         if receipt.outcome.verdict == "duplicate":
             same = f"it has the bytes of receipt {receipt.outcome.duplicate_of}"
             yield CheckedAgain(receipt, None, same)

@@ -49,6 +49,8 @@ class Limits:
         How many files are read so at a time.
     sheet
         The sheet of a workbook that is read; the first one where it is None.
+    max_file_bytes
+        A larger file is not read at all.
     """
 
     max_bad_share: float = 0.2
@@ -57,6 +59,27 @@ class Limits:
     reader: ReaderLimits = field(default_factory=ReaderLimits)
     readers: int = 2
     sheet: str | None = None
+    max_file_bytes: int = 16 << 30
+
+    def size_fault(self, name: str, size: int) -> str | None:
+        """Say why a file of a size in bytes is not filed; None for one that is."""
+        if size <= self.max_file_bytes:
+            return None
+        return (
+            f"{name} has {size:,} bytes, and a file may have {self.max_file_bytes:,}: divide it "
+            "into smaller files, each with the header, or raise PRESAGIO_INTAKE_MAX_FILE_BYTES"
+        )
+
+    def require_size(self, name: str, size: int) -> None:
+        """Refuse a file of a size in bytes that is not filed.
+
+        Raises
+        ------
+        UnreadableFileError
+            If it is too large.
+        """
+        if (fault := self.size_fault(name, size)) is not None:
+            raise UnreadableFileError("too_large", fault)
 
 
 def suffix_of(name: str) -> str | None:

@@ -13,6 +13,9 @@ from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import time_in
 from presagio.storage.receipt import Receipt
 
+# Of files that keep training from starting, so many are named.
+_NAMED = 20
+
 
 def refuse_blocked(intake: Intake) -> None:
     """Refuse to train while a file that was refused whole has not been looked at.
@@ -20,15 +23,17 @@ def refuse_blocked(intake: Intake) -> None:
     Raises
     ------
     DataError
-        If there is one; the message names each and says what to do.
+        If there is one; the message names the first ones and says what to do.
     """
-    blocking = intake.ledger.blocking(intake.prefixes.bucket, BLOCKING)
+    blocking = intake.ledger.blocking(intake.prefixes.bucket, BLOCKING, limit=_NAMED + 1)
     if not blocking:
         return
     files = "; ".join(
         f"receipt {receipt.id} ({receipt.identity.key}): {receipt.outcome.message}"
-        for receipt in blocking
+        for receipt in blocking[:_NAMED]
     )
+    if len(blocking) > _NAMED:
+        files += "; and more"
     raise DataError(
         f"files that were refused whole keep training from starting: {files}. Send each again, "
         "corrected, under its name, or train without it: presagio ingest release RECEIPT --why TEXT"
@@ -84,8 +89,12 @@ def without_required_gaps(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame
     return rows.drop_nulls(required)
 
 
-def processed_receipts(intake: Intake, *, after: int = 0, of_events: bool = False) -> list[Receipt]:
-    """Return the receipts of files whose rows were taken, oldest first.
+def processed_receipts(
+    intake: Intake, *, after: int = 0, of_events: bool = False, newest_first: bool = False
+) -> Iterator[Receipt]:
+    """Yield the receipts of files whose rows were taken, oldest first unless asked otherwise.
+
+    A page of them is held at a time: they may be millions.
 
     Parameters
     ----------
@@ -94,11 +103,19 @@ def processed_receipts(intake: Intake, *, after: int = 0, of_events: bool = Fals
     after
         Only those with a higher id.
     of_events
-        Whether they are of logs of events, and not of readings.
+        Whether they are of logs of events, and not of readings; always oldest first.
+    newest_first
+        Whether the newest come first.
     """
-    bucket = intake.prefixes.bucket
-    filed = intake.ledger.receipts(bucket=bucket, verdict="processed", after=after, limit=None)
-    return [r for r in reversed(filed) if intake.is_of_events(r.identity.key) == of_events]
+    ledger, bucket, events = intake.ledger, intake.prefixes.bucket, intake.events_prefix
+    if of_events:
+        if events is not None:
+            yield from ledger.receipts_below(bucket, events, "processed", after=after)
+        return
+    filed = ledger.each_receipt(
+        bucket=bucket, verdict="processed", after=after, newest_first=newest_first
+    )
+    yield from (receipt for receipt in filed if not intake.is_of_events(receipt.identity.key))
 
 
 def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, pl.DataFrame]]:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -73,9 +74,14 @@ class Intake:
     on_step: Callable[[Step], None] = _ignore
     on_progress: Callable[[Progress], None] = _ignore
 
+    @property
+    def events_prefix(self) -> str | None:
+        """Below which logs of events are; None where readings have no unit and time."""
+        return f"{self.prefixes.incoming}{EVENTS}" if self.spec.is_series else None
+
     def is_of_events(self, key: str) -> bool:
         """Tell whether an object is a log of events, and no file of readings."""
-        return self.spec.is_series and key.startswith(self.prefixes.incoming + EVENTS)
+        return self.events_prefix is not None and key.startswith(self.events_prefix)
 
     def of(self, key: str) -> "Intake":
         """Return the intake of an object: that of events where it is a log of them."""
@@ -295,12 +301,14 @@ def file_object(intake: Intake, key: str, *, run_id: str | None = None) -> Recei
         If the store or the ledger fails; the object then stays where it is, to be tried again.
     ResourceError
         If the operating system refuses what is needed; the object stays too.
+    UnreadableFileError
+        If the object is larger than a file may be; it stays, and nothing of it is read.
     """
-    bucket = intake.prefixes.bucket
+    bucket, check_size = intake.prefixes.bucket, partial(intake.limits.require_size, key)
     with _resources(key), spool_folder() as folder:
         path = folder / f"source{suffix_of(key) or ''}"
         with path.open("w+b") as file:
-            stored = intake.store.download(bucket, key, file)
+            stored = intake.store.download(bucket, key, file, check_size=check_size)
         if stored is None:
             return None
         version = stored.version_id or stored.etag

@@ -42,7 +42,8 @@ def intake_limits(settings: Settings) -> Limits:
     headers = HeaderLimits(settings.max_columns, settings.max_name_length)
     share = settings.intake_max_bad_share
     reader, sheet = reader_limits(settings), settings.intake_sheet
-    return Limits(share, caps, headers, reader, settings.readers, sheet)
+    largest = settings.intake_max_file_bytes
+    return Limits(share, caps, headers, reader, settings.readers, sheet, largest)
 
 
 def open_intake(fleet: Fleet, prefixes: Prefixes | None = None) -> Intake:

@@ -69,7 +69,7 @@ def release(intake: Intake, number: int, *, who: str, why: str) -> Release:
         raise NotFoundError(f"there is no receipt {number}; see: presagio receipts")
     (receipt,) = found
     name = f"receipt {number} ({receipt.identity.key})"
-    if number in {blocking.id for blocking in ledger.blocking(bucket, BLOCKING)}:
+    if ledger.blocking(bucket, BLOCKING, number=number):
         ledger.release(number, who=who, why=why)
         return Release(
             receipt, released=True, blocked=True, note=f"{name} no longer blocks training"

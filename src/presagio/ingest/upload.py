@@ -17,6 +17,19 @@ class Uploaded:
     sha256: str
 
 
+def refuse_too_large(intake: Intake, path: Path) -> None:
+    """Refuse a file that the intake would not read.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    UnreadableFileError
+        If it is larger than a file may be.
+    """
+    intake.limits.require_size(str(path), path.stat().st_size)
+
+
 def upload(intake: Intake, path: Path, *, name: str | None = None) -> Uploaded:
     """Put a file below the incoming prefix.
 
@@ -38,9 +51,12 @@ def upload(intake: Intake, path: Path, *, name: str | None = None) -> Uploaded:
     ------
     OSError
         If the file cannot be read.
+    UnreadableFileError
+        If it is larger than a file may be; it is not sent then.
     StorageError
         If the store cannot be reached.
     """
+    refuse_too_large(intake, path)
     key = intake.prefixes.incoming + (name or path.name)
     sha256 = digest(path)
     intake.store.upload(intake.prefixes.bucket, key, path)
@@ -59,7 +75,8 @@ def wait_for_receipt(
     """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        for receipt in intake.ledger.receipts(key=uploaded.key):
+        bucket = intake.prefixes.bucket
+        for receipt in intake.ledger.receipts(bucket=bucket, key=uploaded.key):
             gone = intake.store.head(intake.prefixes.bucket, uploaded.key) is None
             if receipt.identity.sha256 == uploaded.sha256 and gone:
                 return receipt

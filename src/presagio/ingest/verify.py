@@ -6,13 +6,16 @@ Nothing is ever deleted here but a source whose receipt is committed.
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from presagio.errors import PresagioError
+from presagio.ingest.contents import Contents, listed_contents
 from presagio.ingest.filing import Intake, file_bytes, file_object
 from presagio.ingest.incoming import incoming_files, is_of_others
 from presagio.ingest.naming import OutputKeys
@@ -23,8 +26,9 @@ from presagio.storage.receipt import Claim, Receipt
 
 Kind = Literal[
     "original_missing", "output_missing", "output_altered", "never_curated", "not_removed",
-    "unfinished", "withdrawn", "unknown_object",
+    "unfinished", "withdrawn", "unknown_object", "too_large", "totals_differ",
 ]  # fmt: skip
+_PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -69,33 +73,6 @@ class Report:
         return all(difference.repaired for difference in self.differences)
 
 
-@dataclass(frozen=True)
-class _Contents:
-    """What lies in the buckets below the prefixes, by bucket and key."""
-
-    objects: dict[tuple[str, str], StoredObject]
-
-    def has(self, bucket: str, key: str) -> bool:
-        return (bucket, key) in self.objects
-
-
-def _listed(intake: Intake) -> _Contents:
-    prefixes = intake.prefixes
-    places = [
-        (prefixes.bucket, prefixes.processed),
-        (prefixes.bucket, prefixes.quarantine),
-        (prefixes.bucket, prefixes.archive),
-        (prefixes.curated_bucket, prefixes.curated),
-    ]
-    return _Contents(
-        {
-            (bucket, stored.key): stored
-            for bucket, prefix in places
-            for stored in intake.store.list(bucket, prefix)
-        }
-    )
-
-
 def _bucket_of(intake: Intake, key: str) -> str:
     prefixes = intake.prefixes
     return prefixes.curated_bucket if key.startswith(prefixes.curated) else prefixes.bucket
@@ -112,14 +89,14 @@ def _sha256(intake: Intake, bucket: str, key: str) -> str | None:
 class _Comparison:
     """Goes through receipts, claims and buckets once."""
 
-    def __init__(self, intake: Intake, *, deep: bool, repair: bool) -> None:
+    def __init__(self, intake: Intake, contents: Contents, *, deep: bool, repair: bool) -> None:
         self._intake, self._deep, self._repair = intake, deep, repair
-        # Outputs are older than their receipt, so that what is filed meanwhile is no difference.
-        self._receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
-        self._contents = _listed(intake)
-        self._claims = intake.ledger.open_claims(intake.prefixes.bucket)
-        waiting = incoming_files(intake.store, intake.prefixes, intake.other_fleets())
-        self._waiting = list(waiting)
+        self._contents = contents
+        self._receipts, self._rows = 0, Counter[str]()
+
+    def _is_there(self, bucket: str, key: str) -> bool:
+        # What was not there when it was listed may have been written since.
+        return self._contents.has(bucket, key) or self._intake.store.head(bucket, key) is not None
 
     def _repaired(self, difference: Difference, action: Callable[[], object]) -> Difference:
         if not self._repair:
@@ -132,7 +109,7 @@ class _Comparison:
 
     def _has_original(self, receipt: Receipt) -> bool:
         bucket, key = self._intake.prefixes.bucket, receipt.outcome.archive_key
-        if not self._contents.has(bucket, key):
+        if not self._is_there(bucket, key):
             return False
         return not self._deep or _sha256(self._intake, bucket, key) == receipt.identity.sha256
 
@@ -141,7 +118,7 @@ class _Comparison:
         keys = [done.processed_key, done.quarantine_key, *done.curated_keys, *done.digests]
         for key in dict.fromkeys(key for key in keys if key and key != done.archive_key):
             bucket = _bucket_of(self._intake, key)
-            if not self._contents.has(bucket, key):
+            if not self._is_there(bucket, key):
                 yield "output_missing", bucket, key
             elif self._deep and _sha256(self._intake, bucket, key) != done.digests.get(key):
                 yield "output_altered", bucket, key
@@ -186,23 +163,37 @@ class _Comparison:
         )
 
     def _incoming(self) -> Iterator[Difference]:
-        filed = {(r.identity.key, r.identity.version): r for r in self._receipts}
-        bucket = self._intake.prefixes.bucket
-        for stored in self._waiting:
-            receipt = filed.get((stored.key, stored.etag))
-            if receipt is not None:
-                found = Difference(
-                    "not_removed", f"{bucket}/{stored.key}",
-                    "this file has its receipt and waits to be removed", receipt.id,
-                )  # fmt: skip
-                yield self._repaired(found, partial(file_object, self._intake, stored.key))
+        intake = self._intake
+        waiting = incoming_files(intake.store, intake.prefixes, intake.other_fleets())
+        while page := list(islice(waiting, _PAGE)):
+            bucket = intake.prefixes.bucket
+            filed = {
+                (receipt.identity.key, receipt.identity.version): receipt.id
+                for receipt in intake.ledger.receipts_of(bucket, [stored.key for stored in page])
+            }
+            for stored in page:
+                yield from self._waiting(stored, filed.get((stored.key, stored.etag)))
 
-    def _open_claim(self, claim: Claim, waiting: set[str]) -> Difference | None:
-        identity = claim.identity
-        if identity.key in waiting:
+    def _waiting(self, stored: StoredObject, receipt: int | None) -> Iterator[Difference]:
+        intake, where = self._intake, f"{self._intake.prefixes.bucket}/{stored.key}"
+        if receipt is not None:
+            # It may have been filed, and removed, since it was listed.
+            if intake.store.head(intake.prefixes.bucket, stored.key) is not None:
+                text = "this file has its receipt and waits to be removed"
+                found = Difference("not_removed", where, text, receipt)
+                yield self._repaired(found, partial(file_object, intake, stored.key))
+        elif (fault := intake.limits.size_fault(stored.key, stored.size)) is not None:
+            yield Difference("too_large", where, f"{fault}; it stays where it is")
+
+    def _open_claim(self, claim: Claim) -> Difference | None:
+        identity, intake = claim.identity, self._intake
+        if intake.store.head(identity.bucket, identity.key) is not None:
             return None
-        archived = OutputKeys(claim, self._intake.prefixes).archive
-        if not self._contents.has(identity.bucket, archived):
+        if intake.ledger.receipts(number=claim.id):
+            # Filed since the claims were read.
+            return None
+        archived = OutputKeys(claim, intake.prefixes).archive
+        if not self._is_there(identity.bucket, archived):
             return Difference(
                 "withdrawn", f"{identity.bucket}/{identity.key}",
                 "filing this file was begun, and it was taken away before its bytes were archived",
@@ -228,21 +219,21 @@ class _Comparison:
     def _unknown(self) -> Iterator[Difference]:
         # Intakes of several buckets and fleets may share one curated data set.
         ledger, curated = self._intake.ledger, self._intake.prefixes.curated_bucket
-        known: set[tuple[str, str]] = set()
-        for receipt in ledger.receipts(limit=None, every_fleet=True):
-            done = receipt.outcome
-            known |= {(curated, key) for key in done.curated_keys}
-            written = {done.processed_key, done.quarantine_key, done.archive_key, *done.digests}
-            known |= {
-                (receipt.identity.bucket, key) for key in written - {*done.curated_keys} if key
-            }
         intake = self._intake
+        # Before the receipts: what is filed meanwhile is among the ones or the others.
         begun = [
             OutputKeys(claim, intake.of(claim.identity.key).prefixes)
             for claim in ledger.open_claims()
         ]
+        for receipt in ledger.each_receipt(every_fleet=True):
+            done = receipt.outcome
+            written = {done.processed_key, done.quarantine_key, done.archive_key, *done.digests}
+            self._contents.know((curated, key) for key in done.curated_keys)
+            self._contents.know(
+                (receipt.identity.bucket, key) for key in written - {*done.curated_keys} if key
+            )
         others = self._intake.other_fleets()
-        for where, key in sorted(self._contents.objects.keys() - known):
+        for where, key in self._contents.unknown():
             if not self._is_of_others(key, others) and not any(
                 keys.has(where, key) for keys in begun
             ):
@@ -253,25 +244,34 @@ class _Comparison:
 
     def differences(self) -> Iterator[Difference]:
         """Yield all differences, repaired as far as was asked."""
-        for receipt in self._receipts:
+        ledger, bucket = self._intake.ledger, self._intake.prefixes.bucket
+        for receipt in ledger.each_receipt(bucket=bucket, newest_first=True):
+            done = receipt.outcome
+            self._rows["in"] += done.rows_in
+            self._rows["processed"] += done.rows_processed
+            self._rows["quarantined"] += done.rows_quarantined
+            self._receipts += 1
             yield from self._receipt(receipt)
         yield from self._incoming()
-        waiting = {stored.key for stored in self._waiting}
-        for claim in self._claims:
-            if (found := self._open_claim(claim, waiting)) is not None:
+        for claim in ledger.open_claims(bucket):
+            if (found := self._open_claim(claim)) is not None:
                 yield found
         yield from self._unknown()
+        for text in ledger.wrong_totals():
+            found = Difference("totals_differ", "receipt_totals", text)
+            yield self._repaired(found, ledger.recount)
 
     def report(self) -> Report:
         """Compare, and sum up."""
-        done = [receipt.outcome for receipt in self._receipts]
+        differences = tuple(self.differences())
+        rows = self._rows
         return Report(
-            len(done),
-            len(self._contents.objects),
-            sum(outcome.rows_in for outcome in done),
-            sum(outcome.rows_processed for outcome in done),
-            sum(outcome.rows_quarantined for outcome in done),
-            tuple(self.differences()),
+            self._receipts,
+            len(self._contents),
+            rows["in"],
+            rows["processed"],
+            rows["quarantined"],
+            differences,
         )
 
 
@@ -298,4 +298,5 @@ def verify(intake: Intake, *, deep: bool = False, repair: bool = False) -> Repor
     StorageError
         If store or ledger cannot be reached.
     """
-    return _Comparison(intake, deep=deep, repair=repair).report()
+    with listed_contents(intake) as contents:
+        return _Comparison(intake, contents, deep=deep, repair=repair).report()

@@ -8,7 +8,7 @@ import polars as pl
 
 from presagio.errors import DataError, NotFoundError
 from presagio.ingest.checking import check_file, suffix_of
-from presagio.ingest.curated import kept_text, processed_receipts, read_part
+from presagio.ingest.curated import kept_text, read_part
 from presagio.ingest.filing import Intake
 from presagio.ingest.upload import Uploaded, upload
 from presagio.lifecycle.outcomes import (
@@ -64,6 +64,13 @@ class AlarmMetrics:
     alarms: int
     right: int
 
+    def __add__(self, other: "AlarmMetrics") -> "AlarmMetrics":
+        """Add what came of other outcomes to it."""
+        return AlarmMetrics(
+            self.version, self.outcomes + other.outcomes, self.failures + other.failures,
+            self.alarms + other.alarms, self.right + other.right,
+        )  # fmt: skip
+
     @property
     def precision(self) -> float | None:
         """Share of its alarms that were right; None where there was no alarm."""
@@ -97,8 +104,10 @@ def _outcomes_of_receipt(path: Path, intake: Intake, receipt_id: int) -> pl.Data
         *(kept_text(name, spec) for name in keys),
         *(flag_in(label).alias(label.name) for label in labels),
     )
-    found = [receipt for receipt in processed_receipts(intake) if receipt.id == receipt_id]
-    if not found:
+    found = intake.ledger.receipts(
+        number=receipt_id, bucket=intake.prefixes.bucket, verdict="processed"
+    )
+    if not found or intake.is_of_events(found[0].identity.key):
         raise NotFoundError(
             f"there is no receipt {receipt_id} of a file whose rows were taken; see: "
             "presagio receipts"
@@ -217,16 +226,22 @@ def alarm_metrics(intake: Intake) -> list[AlarmMetrics]:
     StorageError
         If store or ledger fail.
     """
-    target, prefix = intake.spec.target.name, intake.prefixes.incoming + FEEDBACK
-    parts = [
-        read_part(intake, key, receipt.id, (target, EXTRA))
-        for receipt in processed_receipts(intake)
-        if receipt.identity.key.startswith(prefix)
-        for key in receipt.outcome.curated_keys
-    ]
-    if not parts:
-        return []
-    alarms = pl.concat(parts).select(
+    target, prefixes = intake.spec.target.name, intake.prefixes
+    counted: dict[str, AlarmMetrics] = {}
+    sent = intake.ledger.receipts_below(
+        prefixes.bucket, f"{prefixes.incoming}{FEEDBACK}", "processed"
+    )
+    for receipt in sent:
+        for key in receipt.outcome.curated_keys:
+            for found in _counted(read_part(intake, key, receipt.id, (target, EXTRA)), target):
+                before = counted.get(found.version)
+                counted[found.version] = found if before is None else before + found
+    return [counted[version] for version in sorted(counted)]
+
+
+def _counted(outcomes: pl.DataFrame, target: str) -> list[AlarmMetrics]:
+    """Count the outcomes of one part, version by version."""
+    alarms = outcomes.select(
         pl.col(target).alias("failure"),
         (pl.col(EXTRA).str.json_path_match(f"$.{SAID_ALARM}") == "true").alias("alarm"),
         pl.col(EXTRA).str.json_path_match(f"$.{SAID_VERSION}").fill_null("unknown").alias("by"),
@@ -234,7 +249,7 @@ def alarm_metrics(intake: Intake) -> list[AlarmMetrics]:
     counted = alarms.group_by("by").agg(
         pl.len().alias("outcomes"), pl.col("failure").sum(), pl.col("alarm").sum(),
         (pl.col("failure") & pl.col("alarm")).sum().alias("right"),
-    ).sort("by")  # fmt: skip
+    )  # fmt: skip
     return [
         AlarmMetrics(row["by"], row["outcomes"], row["failure"], row["alarm"], row["right"])
         for row in counted.iter_rows(named=True)

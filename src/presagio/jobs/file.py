@@ -110,23 +110,35 @@ def sweep(
     StorageError
         If store or ledger fail; what was not filed yet waits for the next round.
     """
-    done = Filed()
-    for batch in plan_batches(intake, workers=1):
-        done += file_keys(
-            intake, batch.keys, run_id=run_id, threads=_threads(batch), on_filed=on_filed
-        )
+    done, before = Filed(), list[Batch]()
+    # A plan is bounded; what stays in spite of it would be in the next one too.
+    while (batches := plan_batches(intake)) and batches != before:
+        before = batches
+        for batch in batches:
+            done += file_keys(
+                intake, batch.keys, run_id=run_id, threads=_threads(batch), on_filed=on_filed
+            )
     return done
 
 
-def begin_round(intake: Intake, *, run_id: str | None) -> list[dict[str, object]]:
+def begin_round(intake: Intake, *, run_id: str | None, slots: int) -> list[dict[str, object]]:
     """Plan a round, and file a small one right away: handing it over would take longer.
+
+    Parameters
+    ----------
+    intake
+        Where files wait.
+    run_id
+        The DAG run, for the receipts.
+    slots
+        How many batches can be filed at once.
 
     Returns
     -------
     list of dict
         The batches that are left to file, as JSON for the DAG.
     """
-    batches = plan_batches(intake)
+    batches = plan_batches(intake, slots=slots)
     if len(batches) == 1 and batches[0].is_small:
         file_keys(intake, batches[0].keys, run_id=run_id)
         return []
@@ -141,5 +153,13 @@ def file_batch(intake: Intake, batch: dict[str, Any], *, run_id: str | None) -> 
 
 def sum_up(intake: Intake, *, run_id: str) -> dict[str, int]:
     """Sum up a round by its receipts, which also know what a task filed before it died."""
-    receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, run_id=run_id, limit=None)
-    return asdict(sum(map(_counted, receipts), Filed()))
+    found = intake.ledger.filed_in(intake.prefixes.bucket, run_id)
+    return asdict(
+        Filed(
+            sum(found.files.values()),
+            found.files.get("quarantined", 0),
+            found.files.get("duplicate", 0),
+            found.rows_processed,
+            found.rows_quarantined,
+        )
+    )

@@ -59,17 +59,18 @@ class Watched:
 
 def _newest(intake: Intake, rows: int) -> pl.DataFrame:
     """Return the newest readings, labelled or not, in the order in which they came."""
-    parts: list[pl.DataFrame] = []
+    parts, found = list[pl.DataFrame](), 0
     spec = intake.spec
     kept = () if spec.unit is None else (spec.unit.name,)
     columns = tuple(dict.fromkeys((*kept, *spec.series_names, *spec.input_names)))
-    for receipt in reversed(processed_receipts(intake)):
+    for receipt in processed_receipts(intake, newest_first=True):
         for key in reversed(receipt.outcome.curated_keys):
             part = read_part(intake, key, receipt.id, columns)
-            parts.insert(0, without_required_gaps(part, intake.spec))
-            if sum(map(len, parts)) >= rows:
-                return pl.concat(parts).tail(rows)
-    return pl.concat(parts) if parts else pl.DataFrame()
+            parts.append(without_required_gaps(part, intake.spec))
+            found += len(parts[-1])
+            if found >= rows:
+                return pl.concat(reversed(parts)).tail(rows)
+    return pl.concat(reversed(parts)) if parts else pl.DataFrame()
 
 
 def _reference(registry: Registry, champion: RegisteredVersion) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Whether there is enough to learn from: the labelled rows that no version has been trained on."""
 
-from presagio.ingest.curated import labelled_rows, processed_receipts, refuse_blocked
+from presagio.ingest.curated import labelled_rows, refuse_blocked
 from presagio.ingest.filing import Intake
 from presagio.storage.promotions import Promotions
 
@@ -37,7 +37,9 @@ def count_new_rows(
     """
     refuse_blocked(intake)
     after = promotions.newest_receipt(model_name)
-    rows = sum(r.outcome.rows_processed for r in processed_receipts(intake, after=after))
+    rows = intake.ledger.rows_after(
+        intake.prefixes.bucket, after, wanted=wanted, but_below=intake.events_prefix
+    )
     if rows >= wanted:
         rows = sum(len(found) for _, found in labelled_rows(intake, after=after))
     return {"new_rows": rows, "wanted": wanted, "after": after}

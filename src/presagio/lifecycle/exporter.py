@@ -161,7 +161,8 @@ class Exporter(Collector):
     def _waiting(self, fleet: Fleet) -> Iterable[Metric]:
         made, prefixes = _Samples(fleet.name), fleet.settings.prefixes
         others = self._fleets.other_names if fleet.is_default else frozenset[str]()
-        files = islice(incoming_files(self._store, prefixes, others), _MOST_WAITING)
+        files = [*islice(incoming_files(self._store, prefixes, others), _MOST_WAITING)]
+        largest = fleet.settings.intake_max_file_bytes
         now, before = datetime.now(UTC), self._first_seen
         seen = {(fleet.name, one.key): before.get((fleet.name, one.key), now) for one in files}
         kept = {place: at for place, at in before.items() if place[0] != fleet.name}
@@ -169,6 +170,9 @@ class Exporter(Collector):
         text = f"Files below the incoming prefix; {_MOST_WAITING:,} are counted at most."
         yield made.gauge("presagio_incoming_files", text, len(seen))
         oldest = (now - min(seen.values(), default=now)).total_seconds()
+        text = "Those of them that are larger than a file may be, and are not filed."
+        too_large = sum(one.size > largest for one in files)
+        yield made.gauge("presagio_incoming_too_large_files", text, too_large)
         text = "Since when the longest of them has been seen there."
         yield made.gauge("presagio_incoming_oldest_seconds", text, oldest)
 

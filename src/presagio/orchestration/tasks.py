@@ -95,15 +95,20 @@ def look_for_files(
     settings = load_settings()
     store, prefixes = open_store(settings), Prefixes(bucket=bucket, incoming=incoming)
     others = frozenset() if fleet else other_names(settings, store)
-    return lambda: is_waiting(store, prefixes, others), settings.watch_poll_s
+    largest = settings.intake_max_file_bytes
+    return (
+        lambda: is_waiting(store, prefixes, others, most_bytes=largest),
+        settings.watch_poll_s,
+    )
 
 
 def begin_round(params: Params, run_id: str | None, fleet: str = "") -> list[dict[str, object]]:
     """Plan a round of the intake: :func:`presagio.jobs.file.begin_round`."""
     from presagio.jobs import file
 
+    slots = load_settings().intake_slots
     with _intake_of(params, fleet) as intake:
-        return file.begin_round(intake, run_id=run_id)
+        return file.begin_round(intake, run_id=run_id, slots=slots)
 
 
 def file_batch(

@@ -41,6 +41,23 @@ class IngestSettings(BaseSettings):
     intake_sheet: Annotated[
         str | None, Field(description="Sheet of a workbook that is read; none: the first one.")
     ] = None
+    intake_slots: Annotated[
+        int,
+        Field(
+            description="Batches of files that are filed at once: tasks that Airflow runs at a "
+            "time, of all workers together.",
+            ge=1,
+            le=1000,
+        ),
+    ] = 2
+    intake_max_file_bytes: Annotated[
+        int,
+        Field(
+            description="Bytes that a file may have; a larger one is not read and stays below the "
+            "incoming prefix.",
+            ge=1 << 20,
+        ),
+    ] = 16 << 30
     intake_max_bytes: Annotated[
         int, Field(description="Bytes that a compressed file may unpack to.", gt=0)
     ] = 8 << 30

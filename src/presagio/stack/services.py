@@ -81,7 +81,7 @@ def _airflow_env(
     values = {
         "CORE__EXECUTOR": "LocalExecutor",
         # Each idle worker of the LocalExecutor holds 140 MB.
-        "CORE__PARALLELISM": "2",
+        "CORE__PARALLELISM": str(settings.intake_slots),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__DAGS_FOLDER": str(_dags_folder(settings)),
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",

@@ -7,8 +7,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from presagio.errors import StorageError
+from presagio.storage.blocking import blocking_query
 from presagio.storage.database import translated
-from presagio.storage.receipt import Claim, ObjectIdentity, Receipt, RecordedRelease, Totals
+from presagio.storage.filed_receipts import FiledReceipts
+from presagio.storage.receipt import (
+    Claim,
+    ObjectIdentity,
+    Receipt,
+    RecordedRelease,
+)
+from presagio.storage.receipt_pages import receipts_by_number
 from presagio.storage.schema import CLAIMS, RECEIPTS, RELEASES, claim_of, receipt_of
 from presagio.storage.transaction import Filing
 from presagio.storage.unit_parts import UnitPart, parts_of_unit
@@ -19,7 +27,7 @@ def _is(table: sa.TableClause, identity: ObjectIdentity) -> list[sa.ColumnElemen
     return [table.c[name] == getattr(identity, name) for name in names]
 
 
-class Ledger:
+class Ledger(FiledReceipts):
     """Claims and receipts of a fleet in PostgreSQL; failures are :class:`StorageError`.
 
     Parameters
@@ -29,9 +37,6 @@ class Ledger:
     fleet
         Whose they are: a fleet's name, empty for the default fleet.
     """
-
-    def __init__(self, engine: sa.Engine, fleet: str = "") -> None:
-        self._engine, self._fleet = engine, fleet
 
     def of_fleet(self, fleet: str) -> "Ledger":
         """Return the ledger of another fleet, in the same database."""
@@ -86,33 +91,6 @@ class Ledger:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
             yield Filing(connection, claim, self._fleet)
 
-    def receipts(
-        self,
-        *,
-        number: int | None = None,
-        bucket: str | None = None,
-        key: str | None = None,
-        verdict: str | None = None,
-        run_id: str | None = None,
-        after: int = 0,
-        limit: int | None = 100,
-        every_fleet: bool = False,
-    ) -> list[Receipt]:
-        """Return receipts, newest first: all, or those with what is given and after a number."""
-        query = sa.select(RECEIPTS).order_by(RECEIPTS.c.id.desc()).limit(limit)
-        if not every_fleet:
-            query = query.where(RECEIPTS.c.fleet == self._fleet)
-        if after:
-            query = query.where(RECEIPTS.c.id > after)
-        asked = {
-            "id": number, "bucket": bucket, "key": key, "verdict": verdict, "run_id": run_id,
-        }  # fmt: skip
-        for column, wanted in asked.items():
-            if wanted is not None:
-                query = query.where(RECEIPTS.c[column] == wanted)
-        with translated(), self._engine.connect() as connection:
-            return [receipt_of(row) for row in connection.execute(query)]
-
     def parts_of_unit(
         self, bucket: str, unit: str, *, newest_first: bool = True
     ) -> Iterator[UnitPart]:
@@ -122,41 +100,11 @@ class Ledger:
                 self._engine, bucket, self._fleet, unit, newest_first=newest_first
             )
 
-    def totals(self) -> Totals:
-        """Sum up the receipts."""
-        counted = sa.select(
-            RECEIPTS.c.verdict,
-            sa.func.count().label("files"),
-            sa.func.sum(RECEIPTS.c.rows_processed).label("processed"),
-            sa.func.sum(RECEIPTS.c.rows_quarantined).label("quarantined"),
-            sa.func.max(RECEIPTS.c.created_at).label("last"),
-        )
-        counted = counted.where(RECEIPTS.c.fleet == self._fleet).group_by(RECEIPTS.c.verdict)
-        each = sa.func.jsonb_each_text(RECEIPTS.c.reasons).table_valued("key", "value")
-        times = sa.func.sum(sa.cast(each.c.value, sa.BigInteger))
-        faults = (
-            sa.select(each.c.key, times)
-            .select_from(RECEIPTS.join(each, sa.true()))
-            .where(RECEIPTS.c.fleet == self._fleet)
-            .group_by(each.c.key)
-        )
-        with translated(), self._engine.connect() as connection:
-            found = connection.execute(counted).all()
-            reasons = {key: int(number) for key, number in connection.execute(faults)}
-        return Totals(
-            files={row.verdict: row.files for row in found},
-            rows_processed=sum(int(row.processed or 0) for row in found),
-            rows_quarantined=sum(int(row.quarantined or 0) for row in found),
-            reasons=reasons,
-            last=max((row.last for row in found), default=None),
-        )
-
     def open_claims(self, bucket: str | None = None) -> list[Claim]:
         """Return the claims without a receipt: being filed just now, or left by a run that died."""
         query = (
             sa.select(CLAIMS)
-            .outerjoin(RECEIPTS, RECEIPTS.c.id == CLAIMS.c.id)
-            .where(RECEIPTS.c.id.is_(None), CLAIMS.c.fleet == self._fleet)
+            .where(~CLAIMS.c.filed, CLAIMS.c.fleet == self._fleet)
             .order_by(CLAIMS.c.id)
         )
         if bucket is not None:
@@ -164,33 +112,33 @@ class Ledger:
         with translated(), self._engine.connect() as connection:
             return [claim_of(row) for row in connection.execute(query)]
 
-    def blocking(self, bucket: str, reasons: Iterable[str]) -> list[Receipt]:
+    def blocking(
+        self,
+        bucket: str,
+        reasons: Iterable[str],
+        *,
+        number: int | None = None,
+        limit: int | None = None,
+    ) -> list[Receipt]:
         """Return the quarantined files that keep training from starting, oldest first.
 
         A file blocks when one of ``reasons`` refused it whole, nobody has released it, and no
         later file of the same name has been taken in its place.
+
+        Parameters
+        ----------
+        bucket, reasons
+            Of which.
+        number
+            Only the receipt with this number, if it blocks.
+        limit
+            How many to return at most.
         """
-        later = RECEIPTS.alias("later")
-        replaced = sa.exists().where(
-            later.c.bucket == RECEIPTS.c.bucket,
-            later.c.key == RECEIPTS.c.key,
-            later.c.id > RECEIPTS.c.id,
-            later.c.verdict == "processed",
-        )
-        query = (
-            sa.select(RECEIPTS)
-            .outerjoin(RELEASES, RELEASES.c.receipt_id == RECEIPTS.c.id)
-            .where(
-                RECEIPTS.c.bucket == bucket,
-                RECEIPTS.c.fleet == self._fleet,
-                RECEIPTS.c.notes["refused"].astext.in_(list(reasons)),
-                RELEASES.c.receipt_id.is_(None),
-                ~replaced,
-            )
-            .order_by(RECEIPTS.c.id)
-        )
         with translated(), self._engine.connect() as connection:
-            return [receipt_of(row) for row in connection.execute(query)]
+            query = blocking_query(bucket, self._fleet, reasons, number=number, limit=limit)
+            numbers = list(connection.scalars(query))
+        with translated():
+            return list(receipts_by_number(self._engine, numbers))
 
     def released(self, receipt_id: int) -> RecordedRelease | None:
         """Return who has released a file; None where nobody has."""

@@ -1,6 +1,7 @@
 """Objects in S3: the only module that speaks to the object store."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -31,6 +32,9 @@ _BLOCK = 1 << 20
 _PARTS = TransferConfig(
     multipart_threshold=64 << 20, multipart_chunksize=32 << 20, max_concurrency=2
 )
+
+
+def _any_size(_: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -108,12 +112,28 @@ class ObjectStore:
                 raise
         return body, StoredObject(key, len(body), answer["ETag"].strip('"'))
 
-    def download(self, bucket: str, key: str, file: IO[bytes]) -> StoredObject | None:
+    def download(
+        self,
+        bucket: str,
+        key: str,
+        file: IO[bytes],
+        *,
+        check_size: Callable[[int], None] = _any_size,
+    ) -> StoredObject | None:
         """Bring an object into a file, block by block; None when there is no such object.
 
         A transfer that breaks off, or brings other bytes than the store has, is begun again. The
         file then holds the object that the last answer was about, and nothing else; it must be open
         for reading too.
+
+        Parameters
+        ----------
+        bucket, key
+            Which object.
+        file
+            Where its bytes go.
+        check_size
+            Called with its size in bytes before any is read; what it raises ends the transfer.
 
         Raises
         ------
@@ -126,8 +146,10 @@ class ObjectStore:
             with translated(f"read {bucket}/{key}"):
                 try:
                     answer = self._client.get_object(Bucket=bucket, Key=key)
-                    for block in answer["Body"].iter_chunks(_BLOCK):
-                        file.write(block)
+                    with closing(answer["Body"]) as body:
+                        check_size(answer["ContentLength"])
+                        for block in body.iter_chunks(_BLOCK):
+                            file.write(block)
                 except ClientError as err:
                     if code_of(err) in GONE:
                         return None

@@ -22,6 +22,7 @@ CLAIMS = sa.table(
     sa.column("fleet", sa.Text),
     sa.column("name", sa.Text),
     sa.column("attempts", sa.Integer),
+    sa.column("filed", sa.Boolean),
     sa.column("created_at", sa.DateTime(timezone=True)),
 )
 
@@ -45,6 +46,16 @@ RECEIPTS = sa.table(
     sa.column("duplicate_of", sa.BigInteger),
     sa.column("run_id", sa.Text),
     sa.column("created_at", sa.DateTime(timezone=True)),
+)
+
+RECEIPT_TOTALS = sa.table(
+    "receipt_totals",
+    sa.column("fleet", sa.Text),
+    sa.column("kind", sa.Text),
+    sa.column("name", sa.Text),
+    sa.column("share", sa.SmallInteger),
+    sa.column("number", sa.BigInteger),
+    sa.column("newest", sa.DateTime(timezone=True)),
 )
 
 RELEASES = sa.table(

@@ -104,6 +104,25 @@ def overlapping_units(connection: sa.Connection, filed: Filed, spans: UnitSpans)
     return int(connection.execute(query).scalar_one())
 
 
+def _page_of(
+    owner: Sequence[sa.ColumnElement[bool]], unit: str, after: Sequence[object] | None,
+    *, newest_first: bool,
+) -> sa.Select[Any]:  # fmt: skip
+    """Return a query for the next parts of one unit, in the order of an index."""
+    columns = UNIT_PARTS.c
+    place = [columns.newest if newest_first else columns.oldest, columns.receipt_id, columns.part]
+    query = (
+        sa.select(columns.receipt_id, columns.part, columns.oldest, columns.newest)
+        .where(*owner, columns.unit == unit)
+        .order_by(*(p.desc() if newest_first else p for p in place))
+        .limit(_PAGE)
+    )
+    if after is None:
+        return query
+    here, there = sa.tuple_(*place), sa.tuple_(*after)
+    return query.where(here < there if newest_first else here > there)
+
+
 def parts_of_unit(
     engine: sa.Engine, bucket: str, fleet: str, unit: str, *, newest_first: bool
 ) -> Iterator[UnitPart]:
@@ -120,25 +139,24 @@ def parts_of_unit(
     newest_first
         By ``newest``, falling; else by ``oldest``, growing.
     """
-    columns = UNIT_PARTS.c
-    by = columns.newest if newest_first else columns.oldest
-    place = [by, columns.receipt_id, columns.part]
-    key = RECEIPTS.c.curated_keys[columns.part].astext
-    query = (
-        sa.select(columns.receipt_id, RECEIPTS.c.key, key, columns.oldest, columns.newest, *place)
-        .join(RECEIPTS, RECEIPTS.c.id == columns.receipt_id)
-        .where(columns.bucket == bucket, columns.fleet == fleet, columns.unit.in_([unit, ANY_UNIT]))
-        .order_by(*(p.desc() if newest_first else p for p in place))
-        .limit(_PAGE)
-    )
+    owner = [UNIT_PARTS.c.bucket == bucket, UNIT_PARTS.c.fleet == fleet]
     after: Sequence[object] | None = None
     while True:
-        page = query
-        if after is not None:
-            here, there = sa.tuple_(*place), sa.tuple_(*after)
-            page = query.where(here < there if newest_first else here > there)
+        # One page each: of both together PostgreSQL would sort all parts.
+        pages = [_page_of(owner, u, after, newest_first=newest_first) for u in (unit, ANY_UNIT)]
+        found = sa.union_all(*pages).subquery()
+        place = [found.c.newest if newest_first else found.c.oldest]
+        place += [found.c.receipt_id, found.c.part]
+        key = RECEIPTS.c.curated_keys[found.c.part].astext
+        query = (
+            sa.select(found.c.receipt_id, RECEIPTS.c.key, key, found.c.oldest, found.c.newest)
+            .add_columns(*(one.label(f"place_{i}") for i, one in enumerate(place)))
+            .join(RECEIPTS, RECEIPTS.c.id == found.c.receipt_id)
+            .order_by(*(p.desc() if newest_first else p for p in place))
+            .limit(_PAGE)
+        )
         with engine.connect() as connection:
-            rows = connection.execute(page).all()
+            rows = connection.execute(query).all()
         for row in rows:
             yield UnitPart(*row[:5])
         if len(rows) < _PAGE:

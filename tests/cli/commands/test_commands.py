@@ -218,6 +218,24 @@ def test_what_the_intake_does_not_take_is_not_uploaded(tmp_path: Path) -> None:
     assert ".csv.gz" in done.stderr
 
 
+def test_a_file_that_is_too_large_is_not_uploaded(tmp_path: Path) -> None:
+    small, large = tmp_path / "small.csv", tmp_path / "large.csv"
+    small.write_text("x", encoding="utf-8")
+    with large.open("wb") as file:
+        file.truncate(2 << 20)
+    limit = {"PRESAGIO_INTAKE_MAX_FILE_BYTES": str(1 << 20)}
+    # Nothing is sent, and so nothing has to be there.
+    nowhere = limit | {
+        "PRESAGIO_S3_ENDPOINT": "http://127.0.0.1:9", "PRESAGIO_S3_ACCESS_KEY": "x",
+        "PRESAGIO_S3_SECRET_KEY": "x", "PRESAGIO_DATABASE_URL": "postgresql+psycopg://127.0.0.1:9/x",
+    }  # fmt: skip
+    done = presagio("ingest", small, large, home=tmp_path, **nowhere)
+    assert done.returncode == 1
+    assert "has 2,097,152 bytes, and a file may have 1,048,576: divide it" in done.stderr
+    done = presagio("ingest", "check", large, "--json", home=tmp_path, **limit)
+    assert (done.returncode, json.loads(done.stdout)["refused"]) == (6, "too_large")
+
+
 @pytest.mark.integration
 def test_receipts_are_empty_at_first(settings: Settings) -> None:
     done = presagio("receipts", home=settings.home)

@@ -16,7 +16,7 @@ from presagio.cli.receipt_view import describe_receipt, in_words, receipt_status
 from presagio.cli.sending import check_suffixes, send_files
 from presagio.errors import DataError, UnreadableFileError
 from presagio.ingest import releasing
-from presagio.ingest.again import check_again, outdated, receipts_of
+from presagio.ingest.again import check_again, outdated, require_receipts
 from presagio.ingest.checking import CheckedFile, check_file, suffix_of
 from presagio.ingest.filing import Progress
 from presagio.ingest.opening import intake_limits
@@ -67,15 +67,16 @@ def check(
     spec, limits = parts.spec, intake_limits(parts.settings)
     for path in files:
         try:
+            limits.require_size(str(path), path.stat().st_size)
             with path.open("rb") as file:
                 suffix = suffix_of(path.name) or ""
                 checked = check_file(file, spec, suffix=suffix, limits=limits)
-        except UnreadableFileError as fault:
+        except UnreadableFileError as err:
             refused = True
             if as_json:
-                print_json({"file": path, "refused": fault.reason, "message": str(fault)})
+                print_json({"file": path, "refused": err.reason, "message": str(err)})
             else:
-                say(f"{path}: refused whole ({fault.reason}): {fault}")
+                say(f"{path}: refused whole ({err.reason}): {err}")
             continue
         refused |= checked.fault is not None
         if not as_json:
@@ -167,7 +168,9 @@ def again(
     the place of what did. Without numbers it takes every file that was checked under another one.
     """
     intake, met, failed = Parts(home, fleet).intake, set[ExitStatus](), False
-    chosen = receipts_of(intake, receipts) if receipts else outdated(intake)
+    if receipts:
+        require_receipts(intake, receipts)
+    chosen = receipts or outdated(intake)
     with progress(as_json=as_json) as bar:
         task = bar.add_task("Checking", total=len(chosen))
         for done in check_again(intake, chosen):
