@@ -30,6 +30,8 @@ _CSV_BATCH = 8192
 _FORMULA = r"^[=+\-@\t\r]"
 _NUMBER = r"^[+-]?[0-9]*[.,]?[0-9]*([eE][+-]?[0-9]+)?$"
 RECEIPT = "receipt_id"
+# In an object of many files: the number of the part; begins as no name does.
+PART = "@part"
 # ISO 8601; all times are of UTC.
 _TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
 

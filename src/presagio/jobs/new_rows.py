@@ -39,5 +39,5 @@ def count_new_rows(
     after = promotions.newest_receipt(model_name)
     rows = sum(r.outcome.rows_processed for r in processed_receipts(intake, after=after))
     if rows >= wanted:
-        rows = sum(len(found) for _, found in labelled_rows(intake, after=after))
+        rows = sum(len(found) for found in labelled_rows(intake, after=after))
     return {"new_rows": rows, "wanted": wanted, "after": after}

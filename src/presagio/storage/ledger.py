@@ -7,7 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from presagio.errors import StorageError
+from presagio.storage.compactions import Compactions
 from presagio.storage.database import translated
+from presagio.storage.filed_rows import FiledRows, filed_rows
 from presagio.storage.receipt import Claim, ObjectIdentity, Receipt, RecordedRelease, Totals
 from presagio.storage.schema import CLAIMS, RECEIPTS, RELEASES, claim_of, receipt_of
 from presagio.storage.transaction import Filing
@@ -121,6 +123,15 @@ class Ledger:
             yield from parts_of_unit(
                 self._engine, bucket, self._fleet, unit, newest_first=newest_first
             )
+
+    def filed_rows(self, bucket: str, *, after: int = 0) -> Iterator[FiledRows]:
+        """Yield where the rows of files lie: see :func:`.filed_rows.filed_rows`."""
+        with translated():
+            yield from filed_rows(self._engine, bucket, self._fleet, after=after)
+
+    def compactions(self, bucket: str) -> Compactions:
+        """Return the compactions of the curated rows that came through a bucket."""
+        return Compactions(self._engine, "curated", self._fleet, bucket)
 
     def totals(self) -> Totals:
         """Sum up the receipts."""

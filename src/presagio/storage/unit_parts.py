@@ -1,13 +1,19 @@
 """Where the readings of a unit lie: in which parts of the curated data set, and of what times."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from presagio.storage.schema import RECEIPTS, UNIT_PARTS
+from presagio.storage.schema import (
+    COMPACTED_RECEIPTS,
+    COMPACTED_SPANS,
+    COMPACTIONS,
+    RECEIPTS,
+    UNIT_PARTS,
+)
 
 # A part that may hold readings of any unit.
 ANY_UNIT = ""
@@ -42,13 +48,15 @@ class UnitPart:
     Attributes
     ----------
     receipt_id
-        Of the file that they came in.
+        Of the file that they came in; of a compaction its number.
     source_key
-        The key of that file.
+        The key of that file; empty for a compaction.
     key
         The part's key in the curated data set.
     oldest, newest
         Times, as they are compared.
+    is_compacted
+        Whether it holds rows of many files.
     """
 
     receipt_id: int
@@ -56,6 +64,7 @@ class UnitPart:
     key: str
     oldest: float
     newest: float
+    is_compacted: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,38 +85,116 @@ def _listed(spans: UnitSpans) -> sa.TableValuedAlias:
     return sa.func.unnest(*arrays).table_valued(*_COLUMNS).render_derived(name="spans")
 
 
-def replace_spans(connection: sa.Connection, filed: Filed, spans: UnitSpans) -> None:
-    """Put the spans of a file in the place of those that it had."""
-    connection.execute(sa.delete(UNIT_PARTS).where(UNIT_PARTS.c.receipt_id == filed.receipt_id))
+def insert_spans(
+    connection: sa.Connection, table: sa.TableClause, of_all: Mapping[str, Any], spans: UnitSpans
+) -> None:
+    """Write spans into a table, each with the values that are the same of all."""
     if not spans.units:
         return
-    of_file = {name: sa.literal(value) for name, value in vars(filed).items()}
-    rows = sa.select(*_listed(spans).c, *of_file.values())
-    connection.execute(sa.insert(UNIT_PARTS).from_select([*_COLUMNS, *of_file], rows))
+    values = {name: sa.literal(value) for name, value in of_all.items()}
+    rows = sa.select(*_listed(spans).c, *values.values())
+    connection.execute(sa.insert(table).from_select([*_COLUMNS, *values], rows))
+
+
+def replace_spans(connection: sa.Connection, filed: Filed, spans: UnitSpans) -> None:
+    """Put the spans of a file in the place of those that it had.
+
+    Its rows are in no compaction any more: what that holds of them is of before.
+    """
+    for table in (UNIT_PARTS, COMPACTED_RECEIPTS):
+        connection.execute(sa.delete(table).where(table.c.receipt_id == filed.receipt_id))
+    insert_spans(connection, UNIT_PARTS, vars(filed), spans)
 
 
 def overlapping_units(connection: sa.Connection, filed: Filed, spans: UnitSpans) -> int:
-    """Count the units of which other files have readings among the times of this one's."""
+    """Count the units of which other files have readings among the times of this one's.
+
+    Files that were put together count as one.
+    """
     if not spans.units:
         return 0
-    here, known = _listed(spans), UNIT_PARTS.c
-    other = sa.select(known.receipt_id).where(
-        known.bucket == filed.bucket, known.fleet == filed.fleet,
-        known.receipt_id != filed.receipt_id, known.unit == here.c.unit, here.c.unit != ANY_UNIT,
-        known.newest >= here.c.oldest, known.oldest <= here.c.newest,
-    )  # fmt: skip
-    # With a limit PostgreSQL looks each unit up in the index, whatever it knows of the table.
-    any_other = other.limit(1).correlate(here).lateral("other")
+    here = _listed(spans)
+    own = (
+        sa.select(COMPACTED_RECEIPTS.c.compaction_id)
+        .where(COMPACTED_RECEIPTS.c.receipt_id == filed.receipt_id)
+        .scalar_subquery()
+    )
+
+    def among(known: Any, another: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        query = sa.select(known.part).where(
+            known.bucket == filed.bucket, known.fleet == filed.fleet, another,
+            known.unit == here.c.unit, here.c.unit != ANY_UNIT,
+            known.newest >= here.c.oldest, known.oldest <= here.c.newest,
+        )  # fmt: skip
+        # With a limit PostgreSQL looks each unit up in the index, whatever it knows of the table.
+        return query.limit(1).correlate(here)
+
+    of_files = among(UNIT_PARTS.c, UNIT_PARTS.c.receipt_id != filed.receipt_id)
+    of_many = among(COMPACTED_SPANS.c, COMPACTED_SPANS.c.compaction_id.is_distinct_from(own))
+    any_other = sa.union_all(of_files, of_many).limit(1).lateral("other")
     query = sa.select(sa.func.count(here.c.unit.distinct())).select_from(
         here.join(any_other, sa.true())
     )
     return int(connection.execute(query).scalar_one())
 
 
+def _spans_of(
+    table: sa.TableClause, number: str, bucket: str, fleet: str, unit: str
+) -> sa.Select[Any]:
+    """Return where a table has a unit; the columns of :class:`UnitPart` without the keys."""
+    columns, is_many = table.c, table is COMPACTED_SPANS
+    return sa.select(
+        columns[number].label("number"), columns.part, columns.oldest, columns.newest,
+        sa.literal(is_many).label("is_many"),
+    ).where(
+        columns.bucket == bucket, columns.fleet == fleet, columns.unit.in_([unit, ANY_UNIT])
+    )  # fmt: skip
+
+
+def _page(
+    bucket: str, fleet: str, unit: str, after: Sequence[object] | None, *, newest_first: bool
+) -> sa.Select[Any]:
+    """Return the query of one page, the place of each row behind the fields of its part."""
+
+    def ordered(query: sa.Select[Any], columns: Any) -> sa.Select[Any]:
+        by = columns.newest if newest_first else columns.oldest
+        place = [by, columns.is_many, columns.number, columns.part]
+        if after is not None:
+            here, there = sa.tuple_(*place), sa.tuple_(*after)
+            query = query.where(here < there if newest_first else here > there)
+        query = query.order_by(*(p.desc() if newest_first else p for p in place))
+        return query.add_columns(*place).limit(_PAGE)
+
+    each = [
+        _spans_of(table, number, bucket, fleet, unit).subquery()
+        for table, number in ((UNIT_PARTS, "receipt_id"), (COMPACTED_SPANS, "compaction_id"))
+    ]
+    pages = [ordered(sa.select(*one.c), one.c).with_only_columns(*one.c) for one in each]
+    both = sa.union_all(*pages).subquery()
+    found, part = both.c, both.c.part
+    fields = [
+        found.number, sa.func.coalesce(RECEIPTS.c.key, ""),
+        sa.func.coalesce(
+            RECEIPTS.c.curated_keys[part].astext, COMPACTIONS.c["keys"][part].astext
+        ),
+        found.oldest, found.newest, found.is_many,
+    ]  # fmt: skip
+    query = (
+        sa.select(*fields)
+        .select_from(both)
+        .outerjoin(RECEIPTS, sa.and_(~found.is_many, RECEIPTS.c.id == found.number))
+        .outerjoin(COMPACTIONS, sa.and_(found.is_many, COMPACTIONS.c.id == found.number))
+    )
+    return ordered(query, found)
+
+
 def parts_of_unit(
     engine: sa.Engine, bucket: str, fleet: str, unit: str, *, newest_first: bool
 ) -> Iterator[UnitPart]:
     """Yield the parts that hold readings of a unit, those with its newest or oldest time first.
+
+    All are of one moment, also where files are put together meanwhile: as long as the iterator
+    lives it keeps a connection with its snapshot.
 
     Parameters
     ----------
@@ -120,27 +207,13 @@ def parts_of_unit(
     newest_first
         By ``newest``, falling; else by ``oldest``, growing.
     """
-    columns = UNIT_PARTS.c
-    by = columns.newest if newest_first else columns.oldest
-    place = [by, columns.receipt_id, columns.part]
-    key = RECEIPTS.c.curated_keys[columns.part].astext
-    query = (
-        sa.select(columns.receipt_id, RECEIPTS.c.key, key, columns.oldest, columns.newest, *place)
-        .join(RECEIPTS, RECEIPTS.c.id == columns.receipt_id)
-        .where(columns.bucket == bucket, columns.fleet == fleet, columns.unit.in_([unit, ANY_UNIT]))
-        .order_by(*(p.desc() if newest_first else p for p in place))
-        .limit(_PAGE)
-    )
     after: Sequence[object] | None = None
-    while True:
-        page = query
-        if after is not None:
-            here, there = sa.tuple_(*place), sa.tuple_(*after)
-            page = query.where(here < there if newest_first else here > there)
-        with engine.connect() as connection:
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        while True:
+            page = _page(bucket, fleet, unit, after, newest_first=newest_first)
             rows = connection.execute(page).all()
-        for row in rows:
-            yield UnitPart(*row[:5])
-        if len(rows) < _PAGE:
-            return
-        after = rows[-1][5:]
+            for row in rows:
+                yield UnitPart(*row[:6])
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][6:]
