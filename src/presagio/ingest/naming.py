@@ -16,6 +16,7 @@ _LONGEST_PART = 200
 _DIGEST = 12
 _SAME_NAMES = 1000
 _PART = re.compile(r"-part-(\d+)\.parquet$")
+_COMPACTION = re.compile(r"(?:^|/)compaction=(\d{1,18})/part-\d+\.parquet$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -70,6 +71,12 @@ def part_of(key: str) -> int:
     """Return the number of a part of the curated data set, by its key; 0 where that has none."""
     found = _PART.search(key)
     return int(found[1]) if found else 0
+
+
+def compaction_of(key: str) -> int | None:
+    """Return the compaction that an object is of, by its key; None where it is of none."""
+    found = _COMPACTION.search(key)
+    return int(found[1]) if found else None
 
 
 def compaction_key(curated: str, number: int, part: int) -> str:

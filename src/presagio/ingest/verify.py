@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from presagio.errors import PresagioError
+from presagio.errors import DataError, PresagioError
 from presagio.ingest.filing import Intake, file_bytes, file_object
 from presagio.ingest.incoming import incoming_files, is_of_others
-from presagio.ingest.naming import OutputKeys
+from presagio.ingest.naming import OutputKeys, compaction_of
 from presagio.ingest.originals import original, rewrite_outputs
 from presagio.settings import AREAS
+from presagio.storage.compactions import Compaction
 from presagio.storage.objects import StoredObject
 from presagio.storage.receipt import Claim, Receipt
 
@@ -116,7 +117,11 @@ class _Comparison:
         self._intake, self._deep, self._repair = intake, deep, repair
         # Outputs are older than their receipt, so that what is filed meanwhile is no difference.
         self._receipts = intake.ledger.receipts(bucket=intake.prefixes.bucket, limit=None)
+        # So are objects of a compaction; and what it has replaced is removed after it.
+        self._compactions = intake.ledger.compactions(intake.prefixes.bucket)
+        self._committed = self._compactions.committed()
         self._contents = _listed(intake)
+        self._compacted = self._compactions.all_receipts()
         self._claims = intake.ledger.open_claims(intake.prefixes.bucket)
         waiting = incoming_files(intake.store, intake.prefixes, intake.other_fleets())
         self._waiting = list(waiting)
@@ -139,18 +144,47 @@ class _Comparison:
     def _faulty_outputs(self, receipt: Receipt) -> Iterator[tuple[Kind, str, str]]:
         done = receipt.outcome
         keys = [done.processed_key, done.quarantine_key, *done.curated_keys, *done.digests]
-        for key in dict.fromkeys(key for key in keys if key and key != done.archive_key):
+        elsewhere = {done.archive_key}
+        if receipt.id in self._compacted:
+            elsewhere |= {*done.curated_keys}
+        for key in dict.fromkeys(key for key in keys if key and key not in elsewhere):
             bucket = _bucket_of(self._intake, key)
-            if not self._contents.has(bucket, key):
-                yield "output_missing", bucket, key
-            elif self._deep and _sha256(self._intake, bucket, key) != done.digests.get(key):
-                yield "output_altered", bucket, key
+            if (kind := self._fault(bucket, key, done.digests.get(key))) is not None:
+                yield kind, bucket, key
         if done.verdict == "processed" and done.rows_processed and not done.curated_keys:
             yield (
                 "never_curated",
                 self._intake.prefixes.curated_bucket,
                 self._intake.prefixes.curated,
             )
+
+    def _fault(self, bucket: str, key: str, sha256: str | None) -> Kind | None:
+        if not self._contents.has(bucket, key):
+            return "output_missing"
+        if self._deep and _sha256(self._intake, bucket, key) != sha256:
+            return "output_altered"
+        return None
+
+    def _compaction(self, compaction: Compaction) -> Iterator[Difference]:
+        bucket = self._intake.prefixes.curated_bucket
+        for key in compaction.keys:
+            kind = self._fault(bucket, key, compaction.digests[key])
+            if kind is None or not self._compactions.receipts(compaction.id):
+                continue
+            found = Difference(
+                kind, f"{bucket}/{key}",
+                f"{kind.replace('_', ' ')}, of {compaction.files} small files that were put "
+                "together; they can be made again from their originals",
+            )  # fmt: skip
+            yield self._repaired(found, partial(self._take_apart, compaction))
+
+    def _take_apart(self, compaction: Compaction) -> None:
+        members = {*self._compactions.receipts(compaction.id)}
+        for receipt in self._receipts:
+            if receipt.id in members:
+                self._write_again(receipt)
+        if self._compactions.receipts(compaction.id):
+            raise DataError("some of its files could not be made again")
 
     def _receipt(self, receipt: Receipt) -> Iterator[Difference]:
         bucket = self._intake.prefixes.bucket
@@ -241,8 +275,10 @@ class _Comparison:
             OutputKeys(claim, intake.of(claim.identity.key).prefixes)
             for claim in ledger.open_claims()
         ]
-        others = self._intake.other_fleets()
+        others, numbers = self._intake.other_fleets(), self._compactions.numbers()
         for where, key in sorted(self._contents.objects.keys() - known):
+            if where == curated and compaction_of(key) in numbers:
+                continue
             if not self._is_of_others(key, others) and not any(
                 keys.has(where, key) for keys in begun
             ):
@@ -255,6 +291,8 @@ class _Comparison:
         """Yield all differences, repaired as far as was asked."""
         for receipt in self._receipts:
             yield from self._receipt(receipt)
+        for compaction in self._committed:
+            yield from self._compaction(compaction)
         yield from self._incoming()
         waiting = {stored.key for stored in self._waiting}
         for claim in self._claims:

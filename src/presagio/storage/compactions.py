@@ -7,13 +7,14 @@ is begun, with which the next run goes on.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from presagio.storage.compaction_turn import Removal, Turn
 from presagio.storage.database import translated
 from presagio.storage.schema import (
     COMPACTED_ANSWERS,
@@ -21,9 +22,8 @@ from presagio.storage.schema import (
     COMPACTED_SPANS,
     COMPACTIONS,
     RECEIPTS,
-    UNIT_PARTS,
 )
-from presagio.storage.unit_parts import UnitSpans, insert_spans
+from presagio.storage.transaction import filing_lock
 
 Kind = Literal["curated", "answers"]
 _NUMBERS = ARRAY(sa.BigInteger)
@@ -51,41 +51,6 @@ class Compaction:
     files: int
     rows: int
     place: str = ""
-
-
-@dataclass(frozen=True)
-class SmallFile:
-    """A filed object whose rows may be put together with those of others.
-
-    Attributes
-    ----------
-    keys
-        Of its parts in the curated data set.
-    digests
-        Their SHA-256, by key; of all that was written of it.
-    """
-
-    receipt_id: int
-    key: str
-    keys: Sequence[str]
-    digests: Mapping[str, str]
-    rows: int
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a compaction came to.
-
-    Attributes
-    ----------
-    spans
-        Which units its objects hold, and of what times.
-    """
-
-    keys: Sequence[str]
-    digests: Mapping[str, str]
-    rows: int
-    spans: UnitSpans = field(default_factory=UnitSpans)
 
 
 def _compaction(row: sa.Row[Any]) -> Compaction:
@@ -116,12 +81,18 @@ class Compactions:
         )
 
     @contextmanager
-    def turn(self) -> Iterator["Turn"]:
+    def turn(self) -> Iterator[Turn]:
         """Open the transaction in which files are put together; of two runs one waits here."""
         with translated(), self._engine.begin() as connection:
             name = f"compaction/{self._kind}/{self._fleet}/{self._bucket}"
             lock = sa.func.hashtextextended(name, 0)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+            yield Turn(connection, self._fleet, self._bucket)
+
+    @contextmanager
+    def looking(self) -> Iterator[Turn]:
+        """Look at what would be put together, beside whoever does so now."""
+        with translated(), self._engine.connect() as connection:
             yield Turn(connection, self._fleet, self._bucket)
 
     def begin(self, place: str = "") -> int:
@@ -138,17 +109,33 @@ class Compactions:
             found = found or connection.execute(new).scalar_one_or_none()
             return int(found or connection.execute(begun).scalar_one())
 
-    def begun(self) -> list[int]:
-        """Return the numbers of those that are not committed: under way, or left by a kill."""
-        query = sa.select(COMPACTIONS.c.id).where(self._ours, COMPACTIONS.c.committed_at.is_(None))
+    def numbers(self) -> set[int]:
+        """Return the numbers of all of this kind, of other fleets and buckets too, begun or not."""
+        query = sa.select(COMPACTIONS.c.id).where(COMPACTIONS.c.kind == self._kind)
         with translated(), self._engine.connect() as connection:
-            return list(connection.execute(query).scalars())
+            return set(connection.execute(query).scalars())
 
-    def committed(self, *, before: datetime | None = None) -> list[Compaction]:
-        """Return those that count, the oldest first; of those committed ``before`` only."""
+    def committed(
+        self, *, before: datetime | None = None, with_originals: bool = False
+    ) -> list[Compaction]:
+        """Return those that count, the oldest first.
+
+        Parameters
+        ----------
+        before
+            Only those committed before.
+        with_originals
+            Only those whose files' own parts have not all been removed.
+        """
         query = sa.select(COMPACTIONS).where(self._ours, COMPACTIONS.c.committed_at.is_not(None))
         if before is not None:
             query = query.where(COMPACTIONS.c.committed_at < before)
+        if with_originals:
+            here = COMPACTED_RECEIPTS.c
+            is_left = sa.exists().where(
+                here.compaction_id == COMPACTIONS.c.id, here.removed_at.is_(None)
+            )
+            query = query.where(is_left)
         with translated(), self._engine.connect() as connection:
             rows = connection.execute(query.order_by(COMPACTIONS.c.id)).all()
         return [_compaction(row) for row in rows]
@@ -190,6 +177,43 @@ class Compactions:
         with translated(), self._engine.connect() as connection:
             return set(connection.execute(query).scalars())
 
+    @contextmanager
+    def removing(self, number: int, *, after: int, limit: int) -> Iterator[Removal]:
+        """Open the transaction in which parts of files are removed that a compaction replaces.
+
+        Nobody checks or writes these files again meanwhile: a file that is being worked on is left
+        for another time.
+        """
+        here, listed = COMPACTED_RECEIPTS.c, sa.select(RECEIPTS.c.id, RECEIPTS.c.sha256)
+        some = (
+            listed.join(COMPACTED_RECEIPTS, here.receipt_id == RECEIPTS.c.id)
+            .where(here.compaction_id == number, here.removed_at.is_(None), here.receipt_id > after)
+            .order_by(here.receipt_id)
+            .limit(limit)
+            .cte("some")
+            .prefix_with("MATERIALIZED", dialect="postgresql")
+        )
+        lock = sa.func.pg_try_advisory_xact_lock(filing_lock(self._bucket, some.c.sha256))
+        with translated(), self._engine.begin() as connection:
+            found = connection.execute(sa.select(some.c.id, lock)).all()
+            locked = [number for number, is_locked in found if is_locked]
+            yield Removal(connection, number, locked, max((n for n, _ in found), default=None))
+
+    def unused(self, *, before: datetime) -> list[Compaction]:
+        """Return compactions of which no row counts any more, of those committed before."""
+        counted = sa.exists().where(COMPACTED_RECEIPTS.c.compaction_id == COMPACTIONS.c.id)
+        query = sa.select(COMPACTIONS).where(
+            self._ours, COMPACTIONS.c.committed_at < before, ~counted
+        )
+        with translated(), self._engine.connect() as connection:
+            return [_compaction(row) for row in connection.execute(query)]
+
+    def forget(self, number: int) -> None:
+        """Remove a compaction of which no row counts any more, and whose objects are gone."""
+        with translated(), self._engine.begin() as connection:
+            for table, column in ((COMPACTED_SPANS, "compaction_id"), (COMPACTIONS, "id")):
+                connection.execute(sa.delete(table).where(table.c[column] == number))
+
     def answers(self, place: str) -> set[str]:
         """Return the keys of the files of answers whose rows are in a compaction of a folder."""
         query = (
@@ -199,82 +223,3 @@ class Compactions:
         )
         with translated(), self._engine.connect() as connection:
             return set(connection.execute(query).scalars())
-
-
-class Turn:
-    """Whoever may put files together now."""
-
-    def __init__(self, connection: sa.Connection, fleet: str, bucket: str) -> None:
-        self._connection, self._fleet, self._bucket = connection, fleet, bucket
-
-    def waiting(self, *, before: datetime, after: int, limit: int) -> list[SmallFile]:
-        """Return files whose rows are in no compaction, oldest first.
-
-        Parameters
-        ----------
-        before
-            Only those that were filed before.
-        after
-            Only those with a higher receipt.
-        limit
-            The most of them.
-        """
-        here, done = RECEIPTS.c, COMPACTED_RECEIPTS.c
-        query = (
-            sa.select(here.id, here.key, here.curated_keys, here.digests, here.rows_processed)
-            .outerjoin_from(RECEIPTS, COMPACTED_RECEIPTS, done.receipt_id == here.id)
-            .where(
-                here.bucket == self._bucket, here.fleet == self._fleet,
-                here.verdict == "processed", here.rows_processed > 0, here.id > after,
-                here.created_at < before, done.receipt_id.is_(None),
-            )
-            .order_by(here.id)
-            .limit(limit)
-        )  # fmt: skip
-        return [SmallFile(*row) for row in self._connection.execute(query)]
-
-    def unchanged(self, files: Sequence[SmallFile]) -> list[int]:
-        """Return the receipts of those files that nobody has checked or written again meanwhile.
-
-        Until the transaction ends nobody can.
-        """
-        listed = sa.select(RECEIPTS.c.id, RECEIPTS.c.digests, RECEIPTS.c.curated_keys).where(
-            RECEIPTS.c.id == sa.any_(sa.literal([file.receipt_id for file in files], _NUMBERS))
-        )
-        now = {row.id: row for row in self._connection.execute(listed.with_for_update(read=True))}
-        return [
-            file.receipt_id
-            for file in files
-            if (row := now.get(file.receipt_id)) is not None
-            and (row.digests, row.curated_keys) == (file.digests, file.keys)
-        ]
-
-    def commit(self, number: int, result: Result, receipts: Sequence[int]) -> None:
-        """Have the objects of a compaction take the place of the parts of files."""
-        ids = sa.select(sa.func.unnest(sa.cast(list(receipts), _NUMBERS)), sa.literal(number))
-        self._finish(number, result, len(receipts))
-        self._connection.execute(
-            sa.insert(COMPACTED_RECEIPTS).from_select(["receipt_id", "compaction_id"], ids)
-        )
-        theirs = UNIT_PARTS.c.receipt_id == sa.any_(sa.literal(list(receipts), _NUMBERS))
-        self._connection.execute(sa.delete(UNIT_PARTS).where(theirs))
-        of_all = {"compaction_id": number, "bucket": self._bucket, "fleet": self._fleet}
-        insert_spans(self._connection, COMPACTED_SPANS, of_all, result.spans)
-
-    def commit_answers(self, number: int, result: Result, keys: Sequence[str]) -> None:
-        """Have the object of a compaction take the place of files of answers."""
-        self._finish(number, result, len(keys))
-        listed = sa.func.unnest(sa.cast(list(keys), ARRAY(sa.Text)))
-        rows = sa.select(sa.literal(self._bucket), listed, sa.literal(number))
-        self._connection.execute(
-            sa.insert(COMPACTED_ANSWERS).from_select(["bucket", "key", "compaction_id"], rows)
-        )
-
-    def _finish(self, number: int, result: Result, files: int) -> None:
-        values = {
-            "keys": list(result.keys), "digests": dict(result.digests), "rows": result.rows,
-            "files": files, "committed_at": sa.func.now(),
-        }  # fmt: skip
-        self._connection.execute(
-            sa.update(COMPACTIONS).where(COMPACTIONS.c.id == number).values(values)
-        )

@@ -12,7 +12,7 @@ from presagio.storage.database import translated
 from presagio.storage.filed_rows import FiledRows, filed_rows
 from presagio.storage.receipt import Claim, ObjectIdentity, Receipt, RecordedRelease, Totals
 from presagio.storage.schema import CLAIMS, RECEIPTS, RELEASES, claim_of, receipt_of
-from presagio.storage.transaction import Filing
+from presagio.storage.transaction import Filing, filing_lock
 from presagio.storage.unit_parts import UnitPart, parts_of_unit
 
 
@@ -84,7 +84,7 @@ class Ledger:
         with translated(), self._engine.begin() as connection:
             # Held until the end of the transaction; unlike a row it needs no clean-up after a kill.
             identity = claim.identity
-            lock = sa.func.hashtextextended(f"{identity.bucket}/{identity.sha256}", 0)
+            lock = filing_lock(identity.bucket, identity.sha256)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
             yield Filing(connection, claim, self._fleet)
 

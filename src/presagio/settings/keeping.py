@@ -1,0 +1,32 @@
+"""Settings of what is kept: small files that are put together, and for how long things stay."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+
+class KeepingSettings(BaseSettings):
+    """Compaction and retention."""
+
+    compact_schedule: Annotated[
+        str, Field(description="Cron expression (UTC) by which the DAG puts small files together.")
+    ] = "47 2 * * *"
+    compact_after_h: Annotated[
+        float, Field(description="Hours after which a filed object may be put together.", ge=0)
+    ] = 1.0
+    compact_min_files: Annotated[
+        int, Field(description="With fewer small files nothing is put together.", ge=2)
+    ] = 100
+    compact_bytes: Annotated[
+        int,
+        Field(
+            description="Bytes in memory of the rows that are put together at a time; what is "
+            "larger than an eighth of that is no small file.",
+            ge=1 << 16, le=1 << 32,
+        ),
+    ] = 128 << 20  # fmt: skip
+    compact_keep_originals_h: Annotated[
+        float,
+        Field(description="Hours that small files stay after they were put together.", ge=0),
+    ] = 24.0
