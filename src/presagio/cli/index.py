@@ -107,6 +107,11 @@ COMMANDS: Mapping[str, Entry] = {
         "Compare the newest readings with what the champion was trained on.",
         (ExitStatus.DRIFTED, ExitStatus.NOT_FOUND),
     ),
+    "compact": Entry(
+        "keeping:compact",
+        "Put small files together: curated rows, recorded answers; each row counts once.",
+        (ExitStatus.NOT_FOUND,),
+    ),
     "exporter": Entry(
         "exporter:exporter",
         "Serve metrics of intake, champion and drift to Prometheus, on /metrics, until Ctrl-C.",

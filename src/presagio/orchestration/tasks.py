@@ -132,6 +132,15 @@ def reconcile(fleet: str = "", *, deep: bool, repair: bool) -> dict[str, int]:
         return reconcile.reconcile(intake, deep=deep, repair=repair)
 
 
+def compact(fleet: str = "") -> dict[str, Any]:
+    """Put small files together: :func:`presagio.jobs.compact.compact`."""
+    from presagio.jobs import compact
+
+    found = _fleet(fleet)
+    with _opened_intake(found) as intake:
+        return compact.compact(found.settings, intake)
+
+
 def count_new_rows(at_least: int | None = None, fleet: str = "") -> dict[str, int]:
     """Count what is new to train on: :func:`presagio.jobs.new_rows.count_new_rows`."""
     from presagio.jobs import new_rows

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from presagio.errors import StorageError
-from presagio.storage.compactions import Compactions
+from presagio.storage.compactions import Compactions, Kind
 from presagio.storage.database import translated
 from presagio.storage.filed_rows import FiledRows, filed_rows
 from presagio.storage.receipt import Claim, ObjectIdentity, Receipt, RecordedRelease, Totals
@@ -129,9 +129,9 @@ class Ledger:
         with translated():
             yield from filed_rows(self._engine, bucket, self._fleet, after=after)
 
-    def compactions(self, bucket: str) -> Compactions:
-        """Return the compactions of the curated rows that came through a bucket."""
-        return Compactions(self._engine, "curated", self._fleet, bucket)
+    def compactions(self, bucket: str, kind: Kind = "curated") -> Compactions:
+        """Return the compactions of the curated rows that came through a bucket, or of answers."""
+        return Compactions(self._engine, kind, self._fleet, bucket)
 
     def totals(self) -> Totals:
         """Sum up the receipts."""

@@ -1,0 +1,63 @@
+"""Commands on what is kept: small files are put together."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+from presagio.cli.composition import Parts
+from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say
+from presagio.jobs import compact as compaction
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    curated, answers = found["curated"], found["answers"]
+    if found["dry_run"]:
+        return (
+            f"Curated rows: {curated['files']:,} small files with {curated['rows']:,} rows would "
+            f"become {curated['compactions']:,} compactions.\nRecorded answers: "
+            f"{answers['files']:,} files of {answers['days']:,} days would be put together."
+        )
+    return (
+        f"Curated rows: {curated['files']:,} small files with {curated['rows']:,} rows are "
+        f"{curated['objects']:,} objects now, {curated['skipped']:,} left as they are; "
+        f"{found['removed']:,} parts of files put together earlier removed.\nRecorded answers: "
+        f"{answers['files']:,} files with {answers['rows']:,} rows are {answers['objects']:,} "
+        f"objects now, {answers['skipped']:,} left as they are."
+    )
+
+
+def compact(
+    dry_run: DryRun = False,
+    fleet: FleetName = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put small files together: curated rows, recorded answers; each row counts once.
+
+    A training reads many rows from a few objects much faster than from many small ones. Receipts
+    stay: each row is still known by the file that it came in. Small files are removed
+    PRESAGIO_COMPACT_KEEP_ORIGINALS_H hours later; of answers, those of days that are over, at once.
+    The DAG compact does the same by its schedule.
+    """
+    parts = Parts(home, fleet)
+    planned = compaction.plan(parts.settings, parts.intake)
+    if dry_run:
+        found = planned
+    else:
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )  # fmt: skip
+        with progress(*columns, as_json=as_json) as bar:
+            files = planned["curated"]["files"] + planned["answers"]["files"]
+            task = bar.add_task("Files", total=files)
+            found = compaction.compact(
+                parts.settings, parts.intake, on_read=lambda read: bar.advance(task, read)
+            )
+    if as_json:
+        print_json(found)
+    else:
+        say(_in_words(found))
