@@ -11,6 +11,7 @@ from collections.abc import Callable
 from bench import (
     attack,
     cleaning,
+    compaction,
     drives,
     engines,
     files,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Size], None]] = {
     "cleaning": cleaning.run,
     "watching": watching.run,
     "intake": intake.run,
+    "compaction": compaction.run,
     "models": models.run,
     "training": training.run,
     "wide": wide.run,
