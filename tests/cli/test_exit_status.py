@@ -253,7 +253,7 @@ _OF_A_FLEET = [
     ("ingest", "check", "FILE"), ("ingest", "sweep"), ("ingest", "verify"), ("receipts",),
     ("rollback", "--why", "x"), ("feedback",), ("events",), ("card",), ("promote",),
     ("ingest", "again"), ("ingest", "release", "1", "--why", "x"), ("readings", "M1"),
-    ("compact",),
+    ("compact",), ("retention",),
 ]  # fmt: skip
 SHOWN.update(
     (name, ExitStatus.NOT_FOUND)

@@ -66,7 +66,8 @@ print(json.dumps({
 def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     home = tmp_path_factory.mktemp("airflow")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PARSE, str(DAGS), *NAMES], check=False, capture_output=True,
+        [sys.executable, "-W", "ignore", "-c", PARSE, str(DAGS), *NAMES],
+        check=False, capture_output=True,
         env=os.environ | {
             "AIRFLOW_HOME": str(home), "PRESAGIO_FLEETS": str(PUMPS),
             # No store answers here: the fleets that the settings name have their DAGs all the same.

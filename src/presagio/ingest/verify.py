@@ -122,6 +122,7 @@ class _Comparison:
         self._committed = self._compactions.committed()
         self._contents = _listed(intake)
         self._compacted = self._compactions.all_receipts()
+        self._removed = intake.ledger.retention(intake.prefixes.bucket).removed()
         self._claims = intake.ledger.open_claims(intake.prefixes.bucket)
         waiting = incoming_files(intake.store, intake.prefixes, intake.other_fleets())
         self._waiting = list(waiting)
@@ -189,7 +190,11 @@ class _Comparison:
     def _receipt(self, receipt: Receipt) -> Iterator[Difference]:
         bucket = self._intake.prefixes.bucket
         has_original = self._has_original(receipt)
-        if not has_original:
+        is_removed = receipt.outcome.archive_key in self._removed
+        if is_removed and receipt.outcome.verdict == "quarantined":
+            # It may be on its way out, as a whole.
+            return
+        if not has_original and not is_removed:
             yield Difference(
                 "original_missing", f"{bucket}/{receipt.outcome.archive_key}",
                 f"the original of {receipt.identity.key} is gone or altered; put back a copy with "

@@ -141,6 +141,17 @@ def compact(fleet: str = "") -> dict[str, Any]:
         return compact.compact(found.settings, intake)
 
 
+def retain(fleet: str = "", *, dry_run: bool = False) -> dict[str, Any]:
+    """Remove what is old: :func:`presagio.jobs.retention.retain`."""
+    from presagio.jobs import retention
+    from presagio.registry.reader import open_reader
+
+    found = _fleet(fleet)
+    with _opened_intake(found) as intake:
+        reader = open_reader(found.settings)
+        return retention.retain(found.settings, intake, reader, dry_run=dry_run)
+
+
 def count_new_rows(at_least: int | None = None, fleet: str = "") -> dict[str, int]:
     """Count what is new to train on: :func:`presagio.jobs.new_rows.count_new_rows`."""
     from presagio.jobs import new_rows

@@ -30,3 +30,28 @@ class KeepingSettings(BaseSettings):
         float,
         Field(description="Hours that small files stay after they were put together.", ge=0),
     ] = 24.0
+    retention_schedule: Annotated[
+        str, Field(description="Cron expression (UTC) by which the DAG removes what is old.")
+    ] = "23 3 * * *"
+    retain_archive_days: Annotated[
+        int | None,
+        Field(
+            description="Days that original files stay in the archive; none: for ever. Those that "
+            "a model in use was trained on stay longer.",
+            ge=1,
+        ),
+    ] = None
+    retain_receipts_days: Annotated[
+        int | None,
+        Field(
+            description="Days that receipts stay of which no row counts, duplicates and files that "
+            "were refused whole; none: for ever.",
+            ge=1,
+        ),
+    ] = None
+    retain_predictions_days: Annotated[
+        int | None, Field(description="Days that recorded answers stay; none: for ever.", ge=1)
+    ] = None
+    retain_reports_days: Annotated[
+        int | None, Field(description="Days that pages on drift stay; none: for ever.", ge=1)
+    ] = None

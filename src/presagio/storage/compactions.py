@@ -223,3 +223,10 @@ class Compactions:
         )
         with translated(), self._engine.connect() as connection:
             return set(connection.execute(query).scalars())
+
+    def forget_answers(self, *, before: str) -> None:
+        """Remove what is known of folders of answers that are gone, those before a name."""
+        gone = sa.select(COMPACTIONS.c.id).where(self._ours, COMPACTIONS.c.place < before)
+        with translated(), self._engine.begin() as connection:
+            for table, column in ((COMPACTED_ANSWERS, "compaction_id"), (COMPACTIONS, "id")):
+                connection.execute(sa.delete(table).where(table.c[column].in_(gone)))

@@ -11,6 +11,7 @@ from presagio.storage.compactions import Compactions, Kind
 from presagio.storage.database import translated
 from presagio.storage.filed_rows import FiledRows, filed_rows
 from presagio.storage.receipt import Claim, ObjectIdentity, Receipt, RecordedRelease, Totals
+from presagio.storage.retention import Retention
 from presagio.storage.schema import CLAIMS, RECEIPTS, RELEASES, claim_of, receipt_of
 from presagio.storage.transaction import Filing, filing_lock
 from presagio.storage.unit_parts import UnitPart, parts_of_unit
@@ -132,6 +133,10 @@ class Ledger:
     def compactions(self, bucket: str, kind: Kind = "curated") -> Compactions:
         """Return the compactions of the curated rows that came through a bucket, or of answers."""
         return Compactions(self._engine, kind, self._fleet, bucket)
+
+    def retention(self, bucket: str) -> Retention:
+        """Return what may be removed of the files that came through a bucket."""
+        return Retention(self._engine, self._fleet, bucket)
 
     def totals(self) -> Totals:
         """Sum up the receipts."""

@@ -105,6 +105,13 @@ COMPACTED_ANSWERS = sa.table(
     sa.column("compaction_id", sa.BigInteger),
 )
 
+REMOVED_ORIGINALS = sa.table(
+    "removed_originals",
+    sa.column("bucket", sa.Text),
+    sa.column("key", sa.Text),
+    sa.column("removed_at", sa.DateTime(timezone=True)),
+)
+
 PROMOTIONS = sa.table(
     "promotions",
     sa.column("id", sa.BigInteger),

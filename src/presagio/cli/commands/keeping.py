@@ -1,4 +1,4 @@
-"""Commands on what is kept: small files are put together."""
+"""Commands on what is kept: small files are put together, what is old is removed."""
 
 from typing import Annotated, Any
 
@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from presagio.cli.composition import Parts
 from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say
 from presagio.jobs import compact as compaction
+from presagio.jobs.retention import retain
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 
@@ -61,3 +62,28 @@ def compact(
         print_json(found)
     else:
         say(_in_words(found))
+
+
+def retention(
+    dry_run: DryRun = False,
+    fleet: FleetName = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what is older than the settings say; nothing that a model in use stands on.
+
+    PRESAGIO_RETAIN_ARCHIVE_DAYS, _RECEIPTS_DAYS, _PREDICTIONS_DAYS and _REPORTS_DAYS say for how
+    long; without them everything stays. Originals stay that a model with an alias was trained on,
+    that keep training from starting, or that are being filed. The DAG retention does the same by
+    its schedule.
+    """
+    parts = Parts(home, fleet)
+    found = retain(parts.settings, parts.intake, parts.reader, dry_run=dry_run)
+    if as_json:
+        print_json(found)
+        return
+    verb = "would be removed" if dry_run else "removed"
+    for name, removed in found.items():
+        if name != "dry_run":
+            setting = f"kept for ever (PRESAGIO_RETAIN_{name.upper()}_DAYS is not set)"
+            say(f"{name}: {setting if removed is None else f'{removed:,} {verb}'}")

@@ -1,4 +1,4 @@
-"""Small files that were put together: which larger objects hold their rows now."""
+"""Which larger objects hold the rows of small files, and which originals are kept no more."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -66,16 +66,23 @@ def upgrade() -> None:
             index=True,
         ),
     )  # fmt: skip
+    op.create_table(
+        "removed_originals",
+        sa.Column("bucket", sa.Text, primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("removed_at", sa.DateTime(timezone=True), comment="Until then it may be there."),
+    )
 
 
 def downgrade() -> None:
-    """Drop the tables.
+    """Drop the tables; which originals are kept no more is not known then.
 
     Raises
     ------
     RuntimeError
         If there is a compaction: its rows lie nowhere else.
     """
+    op.drop_table("removed_originals")
     found = op.get_bind().execute(sa.text("SELECT count(*) FROM compactions")).scalar_one()
     if found:
         raise RuntimeError(f"{found} compactions hold rows whose small files are removed")
