@@ -109,7 +109,9 @@ def test_originals_go_and_ledger_and_bucket_still_agree(old: Old) -> None:
 
 
 def test_what_is_not_old_enough_stays(old: Old) -> None:
-    assert old.retain(**dict.fromkeys(DAYS, 101)) == {"dry_run": False} | dict.fromkeys(
+    settings = old.settings.model_copy(update=dict.fromkeys(DAYS, 101))
+    found = retain(settings, old.intake, old.registry)
+    assert found == {"dry_run": False} | dict.fromkeys(
         ("predictions", "reports", "archive", "receipts"), 0
     )
 

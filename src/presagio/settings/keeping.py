@@ -55,3 +55,19 @@ class KeepingSettings(BaseSettings):
     retain_reports_days: Annotated[
         int | None, Field(description="Days that pages on drift stay; none: for ever.", ge=1)
     ] = None
+    retain_airflow_days: Annotated[
+        int | None,
+        Field(
+            description="Days that runs, tasks and logs stay in Airflow's database; none: for "
+            "ever. Of the stack without Docker; `presagio retention` cleans it.",
+            ge=1,
+        ),
+    ] = None
+    retain_mlflow_days: Annotated[
+        int | None,
+        Field(
+            description="Days after which a run that somebody has deleted in MLflow is gone for "
+            "good, with its files; none: never. Of the stack without Docker, as above.",
+            ge=1,
+        ),
+    ] = None

@@ -114,7 +114,7 @@ def overlapping_units(connection: sa.Connection, filed: Filed, spans: UnitSpans)
     if not spans.units:
         return 0
     here = _listed(spans)
-    own = (
+    its_compaction = (
         sa.select(COMPACTED_RECEIPTS.c.compaction_id)
         .where(COMPACTED_RECEIPTS.c.receipt_id == filed.receipt_id)
         .scalar_subquery()
@@ -130,7 +130,9 @@ def overlapping_units(connection: sa.Connection, filed: Filed, spans: UnitSpans)
         return query.limit(1).correlate(here)
 
     of_files = among(UNIT_PARTS.c, UNIT_PARTS.c.receipt_id != filed.receipt_id)
-    of_many = among(COMPACTED_SPANS.c, COMPACTED_SPANS.c.compaction_id.is_distinct_from(own))
+    of_many = among(
+        COMPACTED_SPANS.c, COMPACTED_SPANS.c.compaction_id.is_distinct_from(its_compaction)
+    )
     any_other = sa.union_all(of_files, of_many).limit(1).lateral("other")
     query = sa.select(sa.func.count(here.c.unit.distinct())).select_from(
         here.join(any_other, sa.true())

@@ -9,6 +9,10 @@ from presagio.cli.composition import Parts
 from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say
 from presagio.jobs import compact as compaction
 from presagio.jobs.retention import retain
+from presagio.settings import Settings
+from presagio.stack.cleaning import clean, cleanings
+from presagio.stack.layout import Layout
+from presagio.stack.state import is_running
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 
@@ -75,15 +79,30 @@ def retention(
     PRESAGIO_RETAIN_ARCHIVE_DAYS, _RECEIPTS_DAYS, _PREDICTIONS_DAYS and _REPORTS_DAYS say for how
     long; without them everything stays. Originals stay that a model with an alias was trained on,
     that keep training from starting, or that are being filed. The DAG retention does the same by
-    its schedule.
+    its schedule. Where a stack without Docker runs here, Airflow's and MLflow's databases are
+    cleaned too: PRESAGIO_RETAIN_AIRFLOW_DAYS, PRESAGIO_RETAIN_MLFLOW_DAYS.
     """
     parts = Parts(home, fleet)
     found = retain(parts.settings, parts.intake, parts.reader, dry_run=dry_run)
+    databases = _clean_databases(parts.settings, dry_run=dry_run) if fleet is None else []
     if as_json:
-        print_json(found)
+        print_json(found | {"databases": databases})
         return
     verb = "would be removed" if dry_run else "removed"
     for name, removed in found.items():
         if name != "dry_run":
             setting = f"kept for ever (PRESAGIO_RETAIN_{name.upper()}_DAYS is not set)"
             say(f"{name}: {setting if removed is None else f'{removed:,} {verb}'}")
+    for name in databases:
+        say(f"database of {name}: {'can be cleaned' if dry_run else 'cleaned'}")
+
+
+def _clean_databases(settings: Settings, *, dry_run: bool) -> list[str]:
+    """Clean the databases of a stack that runs here; return whose."""
+    layout = Layout(settings.home)
+    if not is_running(layout):
+        return []
+    found = cleanings(settings, layout, dry_run=dry_run)
+    for one in found:
+        clean(one)
+    return [one.name for one in found]
