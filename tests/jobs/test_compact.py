@@ -1,27 +1,24 @@
 """The job as command and DAG call it."""
 
 import io
-import json
 
 import polars as pl
 import pytest
 
 from presagio.ingest.filing import Intake
+from presagio.jobs.compact import plan
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.orchestration import tasks
-from presagio.settings import Settings
+from presagio.settings import Settings, load_settings
 from tests.filing import file_body
 
 pytestmark = pytest.mark.integration
 
 
 def test_small_files_are_planned_put_together_and_removed(
-    plant: Settings, plant_intake: Intake, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    from presagio.cli.commands.keeping import compact
-
+    plant: Settings, plant_intake: Intake, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable in ("AFTER_H", "KEEP_ORIGINALS_H"):
         monkeypatch.setenv(f"PRESAGIO_COMPACT_{variable}", "0")
     monkeypatch.setenv("PRESAGIO_COMPACT_MIN_FILES", "2")
@@ -33,14 +30,10 @@ def test_small_files_are_planned_put_together_and_removed(
     for name in "ab":
         key = f"predictions/date=2026-01-01/{name}.parquet"
         plant_intake.store.write(plant.data_bucket, key, answer.getvalue())
-    compact(dry_run=True, home=plant.home, as_json=True)
-    planned = json.loads(capsys.readouterr().out)
+    planned = plan(load_settings(), plant_intake)
     assert planned["curated"] == {"files": 2, "rows": 80, "compactions": 1}
     assert planned["answers"] == {"files": 2, "days": 1}
-    compact(dry_run=True, home=plant.home)
-    assert "2 small files with 80 rows would become 1 compactions" in capsys.readouterr().out
     done = tasks.compact()
     assert done["curated"] == {"files": 2, "rows": 80, "objects": 1, "skipped": 0}
     assert (done["removed"], done["answers"]["files"]) == (2, 2)
-    compact(home=plant.home)
-    assert "0 small files with 0 rows are 0 objects now" in capsys.readouterr().out
+    assert plan(load_settings(), plant_intake)["curated"]["files"] == 0

@@ -7,11 +7,12 @@ import pytest
 import sqlalchemy as sa
 from mlflow import MlflowClient
 
+from presagio.errors import DataError
 from presagio.ingest.curated import labelled_rows
 from presagio.ingest.filing import Intake
 from presagio.ingest.releasing import release
 from presagio.ingest.verify import verify
-from presagio.jobs.retention import retain
+from presagio.jobs.retention import refuse_deleted_runs, retain
 from presagio.orchestration import tasks
 from presagio.registry.reader import RegistryReader, open_reader
 from presagio.registry.versions import NEWEST_RECEIPT_TAG
@@ -75,8 +76,8 @@ def old(plant: Settings, plant_intake: Intake) -> Old:
     return Old(plant, plant_intake, open_reader(plant), taken, late, copy, refused)
 
 
-def _in_use(old: Old, newest: int | None, alias: str) -> None:
-    """Register a version that was trained on files up to a receipt."""
+def _in_use(old: Old, newest: int | None, alias: str) -> str:
+    """Register a version that was trained on files up to a receipt; return its run."""
     client, name = MlflowClient(old.settings.mlflow_url), old.settings.model_name
     run = client.create_run(client.create_experiment(name)).info.run_id
     if newest is not None:
@@ -84,6 +85,7 @@ def _in_use(old: Old, newest: int | None, alias: str) -> None:
     client.create_registered_model(name)
     version = client.create_model_version(name, f"runs:/{run}/x", run_id=run).version
     client.set_registered_model_alias(name, alias, version)
+    return str(run)
 
 
 def test_everything_stays_by_default(old: Old) -> None:
@@ -124,9 +126,13 @@ def test_what_a_model_in_use_was_trained_on_stays(old: Old, alias: str) -> None:
 
 
 def test_of_a_model_that_does_not_say_what_it_was_trained_on_everything_stays(old: Old) -> None:
-    _in_use(old, None, "champion")
+    run = _in_use(old, None, "champion")
     assert old.retain()["archive"] == 0
     assert old.has(old.taken)
+    refuse_deleted_runs(old.registry)
+    MlflowClient(old.settings.mlflow_url).delete_run(run)
+    with pytest.raises(DataError, match="which an alias names, is deleted in MLflow"):
+        refuse_deleted_runs(old.registry)
 
 
 def test_a_file_that_keeps_training_from_starting_stays_until_it_is_released(old: Old) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from presagio.errors import DataError
 from presagio.ingest.filing import Intake
 from presagio.ingest.verdict import BLOCKING
 from presagio.registry.reader import RegistryReader
@@ -33,6 +34,24 @@ def newest_receipt_in_use(registry: RegistryReader) -> int:
             return _EVERYTHING
         newest = max(newest, int(tags[NEWEST_RECEIPT_TAG] or 0))
     return newest
+
+
+def refuse_deleted_runs(registry: RegistryReader) -> None:
+    """Refuse to go on where somebody has deleted the run that a model in use was made by.
+
+    Raises
+    ------
+    DataError
+        If there is one: `mlflow gc` would remove what the model is made of.
+    RegistryError
+        If MLflow does not answer.
+    """
+    for version in registry.in_use():
+        if registry.has_deleted_run(version):
+            raise DataError(
+                f"the run of {version.name} version {version.version}, which an alias names, is "
+                f"deleted in MLflow; restore run {version.run_id}, or take the alias from it"
+            )
 
 
 class _Removal:

@@ -185,6 +185,13 @@ class RegistryReader:
         # A version may be registered without a run, from files that lie somewhere.
         return self._run(version).data if version.run_id else schemas.RunData()
 
+    def has_deleted_run(self, version: RegisteredVersion) -> bool:
+        """Tell whether somebody has deleted the run that made a version."""
+        if not version.run_id:
+            return False
+        with translated(f"read the run of {version.name} version {version.version}"):
+            return self._run(version).info.lifecycle_stage == "deleted"
+
     def tags(self, version: RegisteredVersion) -> dict[str, str]:
         """Return the tags of the run that made a version: its data, its receipts."""
         with translated(f"read the run of {version.name} version {version.version}"):

@@ -8,11 +8,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from presagio.cli.composition import Parts
 from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say
 from presagio.jobs import compact as compaction
-from presagio.jobs.retention import retain
-from presagio.settings import Settings
+from presagio.jobs.retention import refuse_deleted_runs, retain
+from presagio.registry.reader import open_reader
 from presagio.stack.cleaning import clean, cleanings
 from presagio.stack.layout import Layout
 from presagio.stack.state import is_running
+from presagio.storage.fleets import read_fleets
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 
@@ -84,7 +85,7 @@ def retention(
     """
     parts = Parts(home, fleet)
     found = retain(parts.settings, parts.intake, parts.reader, dry_run=dry_run)
-    databases = _clean_databases(parts.settings, dry_run=dry_run) if fleet is None else []
+    databases = _clean_databases(parts, dry_run=dry_run) if fleet is None else []
     if as_json:
         print_json(found | {"databases": databases})
         return
@@ -97,12 +98,21 @@ def retention(
         say(f"database of {name}: {'can be cleaned' if dry_run else 'cleaned'}")
 
 
-def _clean_databases(settings: Settings, *, dry_run: bool) -> list[str]:
-    """Clean the databases of a stack that runs here; return whose."""
-    layout = Layout(settings.home)
+def _clean_databases(parts: Parts, *, dry_run: bool) -> list[str]:
+    """Clean the databases of a stack that runs here; return whose.
+
+    Raises
+    ------
+    DataError
+        If somebody has deleted the run of a model in use: it would be gone for good.
+    """
+    layout = Layout(parts.settings.home)
     if not is_running(layout):
         return []
-    found = cleanings(settings, layout, dry_run=dry_run)
+    found = cleanings(parts.settings, layout, dry_run=dry_run)
     for one in found:
+        if one.name == "mlflow":
+            for fleet in read_fleets(parts.settings, parts.intake.store).by_name.values():
+                refuse_deleted_runs(open_reader(fleet.settings))
         clean(one)
     return [one.name for one in found]
