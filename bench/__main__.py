@@ -11,6 +11,7 @@ from collections.abc import Callable
 from bench import (
     attack,
     cleaning,
+    compaction,
     drives,
     engines,
     files,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Size], None]] = {
     "watching": watching.run,
     "intake": intake.run,
     "ledger": ledger.run,
+    "compaction": compaction.run,
     "models": models.run,
     "training": training.run,
     "wide": wide.run,

@@ -89,7 +89,8 @@ def test_an_unknown_option_is_wrong_usage(command: str, cli: Cli, tmp_path: Path
         ("receipts",), ("models",), ("models", "--history"), ("card",), ("promote",),
         ("token",), ("serve",),
         ("rollback", "--why", "x"), ("train", "--unless-champion"), ("drift",), ("feedback",),
-        ("demo",), ("ingest", "upload", "FILE"), ("ingest", "sweep"), ("ingest", "verify"),
+        ("compact",), ("compact", "--dry-run"), ("demo",), ("ingest", "upload", "FILE"),
+        ("ingest", "sweep"), ("ingest", "verify"),
         ("ingest", "release", "1", "--why", "x"), ("data", "generate", "-o", "FILE/x.csv"),
         ("export-fallback", "FILE/x"),
     ],
@@ -252,6 +253,7 @@ _OF_A_FLEET = [
     ("ingest", "check", "FILE"), ("ingest", "sweep"), ("ingest", "verify"), ("receipts",),
     ("rollback", "--why", "x"), ("feedback",), ("events",), ("card",), ("promote",),
     ("ingest", "again"), ("ingest", "release", "1", "--why", "x"), ("readings", "M1"),
+    ("compact",), ("retention",),
 ]  # fmt: skip
 SHOWN.update(
     (name, ExitStatus.NOT_FOUND)

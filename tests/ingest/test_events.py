@@ -101,7 +101,7 @@ def test_logs_are_filed_beside_readings_and_are_none(intake: Intake) -> None:
     (curated,) = log.outcome.curated_keys
     assert curated.startswith(f"{intake.prefixes.curated}events/day=")
     assert [r.id for r in processed_receipts(intake)] == [readings.id]
-    assert [r.id for r, _ in labelled_rows(intake)] == [readings.id]
+    assert [rows["receipt_id"][0] for rows in labelled_rows(intake)] == [readings.id]
     logged = read_events(intake)
     assert logged.receipts == (log.id, again.id)
     assert (logged.counts.failures, logged.counts.contradicting) == (1, 1)

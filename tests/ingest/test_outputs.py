@@ -58,7 +58,7 @@ def test_readings_of_units_lie_unit_by_unit_in_parts_that_say_which(
 ) -> None:
     rows = engine_rows(3).filter(pl.col("cycle") <= 20).sort("cycle", descending=True)
     body = rows.write_csv().encode()
-    monkeypatch.setattr(outputs, "_UNIT_PART_ROWS", 50)
+    monkeypatch.setattr(outputs, "UNIT_PART_ROWS", 50)
     written = _write(tmp_path, engines(), body)
     parts = [pl.read_parquet(part) for part in written.curated]
     assert [len(part) for part in parts] == [50, 50, 20]

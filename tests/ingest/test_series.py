@@ -11,7 +11,8 @@ from polars.testing import assert_frame_equal
 
 from presagio.errors import InvalidSpecError
 from presagio.ingest.checking import CheckedFile, Limits, check_file
-from presagio.ingest.curated import labelled_rows, read_part
+from presagio.ingest.curated import labelled_rows, processed_receipts
+from presagio.ingest.curated_parts import read_part
 from presagio.ingest.filing import Intake, file_object
 from presagio.machine.spec import MachineSpec, parse_spec
 from tests.engines import engine_rows, engines_with_events
@@ -219,9 +220,11 @@ def _file(intake: Intake, body: bytes, name: str) -> int:
 def test_processed_files_are_understood_again(motor_intake: Intake) -> None:
     rows = motor_rows(3, 40)
     receipt = _file(motor_intake, motor_csv(rows), "a.csv")
-    ((filed, curated),) = labelled_rows(motor_intake)
-    assert filed.id == receipt
+    (labelled,) = labelled_rows(motor_intake)
+    assert labelled["receipt_id"].unique().to_list() == [receipt]
+    curated = labelled.drop("receipt_id")
     assert curated["taken_at"].dtype == pl.Datetime("us", "UTC")
+    (filed,) = processed_receipts(motor_intake)
     key = filed.outcome.processed_key or ""
     processed = motor_intake.store.read(motor_intake.prefixes.bucket, key)
     assert processed is not None
@@ -241,13 +244,13 @@ def test_what_was_kept_as_text_before_is_a_time_now(motor_intake: Intake) -> Non
     )  # fmt: skip
     rows = motor_rows(1, 3)
     _file(old, motor_csv(rows), "a.csv")
-    ((receipt, then),) = labelled_rows(old)
+    (then,), (receipt,) = labelled_rows(old), processed_receipts(old)
     assert then["taken_at"].to_list()[0] == "2026-01-01 00:00"
     (key,) = receipt.outcome.curated_keys
     now = read_part(motor_intake, key, receipt.id, ["taken_at", "motor"])
     assert now["taken_at"].to_list()[0] == datetime(2025, 12, 31, 23, tzinfo=UTC)
     _file(motor_intake, motor_csv(rows), "b.csv")
-    newest = [r for r, _ in labelled_rows(motor_intake)][-1]
+    newest = [*processed_receipts(motor_intake)][-1]
     back = read_part(old, newest.outcome.curated_keys[0], newest.id, ["taken_at"])
     assert back["taken_at"].dtype == pl.String
 

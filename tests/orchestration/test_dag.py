@@ -15,6 +15,9 @@ import pytest
 from tests.conftest import free_ports
 from tests.pumps import PUMPS
 
+NAMES = (
+    "csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify", "compact", "retention",
+)  # fmt: skip
 DAGS = Path(__file__).parents[2] / "airflow" / "dags"
 PARSE = """
 import json, os, runpy, sys
@@ -51,7 +54,7 @@ from presagio.settings import load_settings
 DagContext.current_autoregister_module_name = "__main__"
 print(json.dumps({
     name: parse(name)
-    for name in ("csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify")
+    for name in sys.argv[2:]
 } | {
     "scheduled": parse("train_champion", PRESAGIO_TRAIN_SCHEDULE="30 5 * * *"),
     "of pumps": parse("csv_file_watcher", "pumps"),
@@ -63,7 +66,8 @@ print(json.dumps({
 def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     home = tmp_path_factory.mktemp("airflow")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PARSE, str(DAGS)], check=False, capture_output=True,
+        [sys.executable, "-W", "ignore", "-c", PARSE, str(DAGS), *NAMES],
+        check=False, capture_output=True,
         env=os.environ | {
             "AIRFLOW_HOME": str(home), "PRESAGIO_FLEETS": str(PUMPS),
             # No store answers here: the fleets that the settings name have their DAGs all the same.
@@ -81,16 +85,12 @@ def dag(dags: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return dags["csv_file_watcher"]
 
 
-@pytest.mark.parametrize(
-    "name", ["csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify"]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_parsing_imports_nothing_heavy(dags: dict[str, dict[str, Any]], name: str) -> None:
     assert dags[name]["heavy"] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify"]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_each_fleet_has_a_dag_of_its_own(dags: dict[str, dict[str, Any]], name: str) -> None:
     assert dags[name]["registered"] == [name, f"{name}_pumps"]
 
@@ -160,3 +160,11 @@ def test_drift_is_looked_for_by_a_schedule(dags: dict[str, dict[str, Any]]) -> N
     dag = dags["monitor_drift"]
     assert "CronTriggerTimetable" in dag["schedule"]
     assert dag["tasks"] == {"watch": []}
+
+
+@pytest.mark.parametrize("name", ["compact", "retention"])
+def test_what_is_kept_is_looked_after_by_a_schedule(
+    dags: dict[str, dict[str, Any]], name: str
+) -> None:
+    assert "CronTriggerTimetable" in dags[name]["schedule"]
+    assert dags[name]["max_active_runs"] == 1

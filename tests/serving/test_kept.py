@@ -16,9 +16,9 @@ from presagio.ingest.checking import check_file
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.registry.writer import open_registry
 from presagio.serving.prometheus import ApiMetrics
-from presagio.serving.recording import PREFIX, Recorder
-from presagio.serving.routes.feedback import PREFIX as PREDICTED
-from presagio.settings import Settings
+from presagio.serving.recording import Recorder
+from presagio.serving.routes.feedback import ANSWERS as PREDICTED
+from presagio.settings import ANSWERS, Settings
 from presagio.storage.objects import ObjectStore, open_store
 from presagio.training.train import TrainedModel
 from tests.champions import register_champion
@@ -53,7 +53,7 @@ def store(settings: Settings) -> ObjectStore:
 
 def _kept(store: ObjectStore, settings: Settings) -> pl.DataFrame:
     frames = []
-    for found in store.list(settings.data_bucket, PREFIX):
+    for found in store.list(settings.data_bucket, ANSWERS):
         read = store.read(settings.data_bucket, found.key)
         assert read is not None
         frames.append(pl.read_parquet(io.BytesIO(read[0])))
@@ -199,7 +199,7 @@ def test_a_file_sent_twice_under_one_key_gets_the_same_answer(
     assert first.content == again.content
     # Nothing of it is kept but what was predicted.
     assert {found.key.split("/")[0] for found in store.list(settings.data_bucket, "")} == {
-        PREFIX.split("/")[0]
+        ANSWERS.split("/")[0]
     }
 
 

@@ -107,6 +107,16 @@ COMMANDS: Mapping[str, Entry] = {
         "Compare the newest readings with what the champion was trained on.",
         (ExitStatus.DRIFTED, ExitStatus.NOT_FOUND),
     ),
+    "compact": Entry(
+        "keeping:compact",
+        "Put small files together: curated rows, recorded answers; each row counts once.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "retention": Entry(
+        "keeping:retention",
+        "Remove what is older than the settings say; nothing that a model in use stands on.",
+        (ExitStatus.NOT_FOUND,),
+    ),
     "exporter": Entry(
         "exporter:exporter",
         "Serve metrics of intake, champion and drift to Prometheus, on /metrics, until Ctrl-C.",

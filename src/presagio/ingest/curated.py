@@ -1,16 +1,16 @@
 """Read the curated data set: the ledger says which objects belong to it."""
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import polars as pl
 
 from presagio.errors import DataError
+from presagio.ingest.curated_parts import CuratedParts
 from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import curated_schema
 from presagio.ingest.verdict import BLOCKING
 from presagio.machine.spec import MachineSpec
-from presagio.readings.instants import time_in
+from presagio.storage.filed_rows import FiledRows
 from presagio.storage.receipt import Receipt
 
 # Of files that keep training from starting, so many are named.
@@ -38,49 +38,6 @@ def refuse_blocked(intake: Intake) -> None:
         f"files that were refused whole keep training from starting: {files}. Send each again, "
         "corrected, under its name, or train without it: presagio ingest release RECEIPT --why TEXT"
     )
-
-
-def read_part(intake: Intake, key: str, receipt_id: int, columns: Sequence[str]) -> pl.DataFrame:
-    """Read some columns of one object of the curated data set; null where it has no such column.
-
-    Raises
-    ------
-    DataError
-        If it is gone.
-    """
-    read = intake.store.read(intake.prefixes.curated_bucket, key)
-    if read is None:
-        raise DataError(
-            f"{key} of receipt {receipt_id} is gone from {intake.prefixes.curated_bucket}; "
-            "make it again with: presagio ingest verify --repair"
-        )
-    file, known = io.BytesIO(read[0]), curated_schema(intake.spec)
-    there = pl.read_parquet_schema(file)
-    part = pl.read_parquet(file, columns=[name for name in columns if name in there])
-    return part.select(
-        _as_known(name, there.get(name), known[name], intake.spec) for name in columns
-    )
-
-
-def _as_known(
-    name: str, there: pl.DataType | None, known: pl.DataType, spec: MachineSpec
-) -> pl.Expr:
-    """Return a column as the machine spec has it now, whichever version it was written under."""
-    if there is None:
-        # A sensor that was added later.
-        return pl.lit(None, known).alias(name)
-    if there == known:
-        return pl.col(name)
-    # What was kept as text is a time now, or the other way about.
-    return kept_text(name, spec).cast(known, strict=False)
-
-
-def kept_text(name: str, spec: MachineSpec) -> pl.Expr:
-    """Return a column that was kept as text, typed as the machine spec says."""
-    text = pl.col(name).cast(pl.String).str.strip_chars()
-    if (time := spec.time) is not None and name == time.name:
-        text = time_in(text, time)
-    return text.alias(name)
 
 
 def without_required_gaps(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
@@ -118,10 +75,21 @@ def processed_receipts(
     yield from (receipt for receipt in filed if not intake.is_of_events(receipt.identity.key))
 
 
-def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, pl.DataFrame]]:
-    """Yield the labelled rows of each file, oldest first; files without such not.
+def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[pl.DataFrame]:
+    """Yield the labelled rows of all files, oldest first, many files at a time.
 
-    Of each row it holds what training needs: see :func:`training_schema`.
+    Parameters
+    ----------
+    intake
+        Where they lie.
+    after
+        Only those of files with a higher receipt.
+
+    Yields
+    ------
+    polars.DataFrame
+        Of each row ``receipt_id`` and what training needs: see :func:`training_schema`. The rows of
+        a file stand together.
 
     Raises
     ------
@@ -129,18 +97,26 @@ def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[tuple[Receipt, 
         If an object is gone.
     """
     spec = intake.spec
-    columns = training_schema(spec).names()
-    for receipt in processed_receipts(intake, after=after):
-        if receipt.outcome.rows_processed and not receipt.outcome.curated_keys:
-            raise DataError(
-                f"receipt {receipt.id} is older than the curated data set; take its rows in with: "
-                "presagio ingest verify --repair"
-            )
-        parts = [read_part(intake, k, receipt.id, columns) for k in receipt.outcome.curated_keys]
+    for rows in CuratedParts(intake, training_schema(spec).names()).blocks(
+        _files_of_readings(intake, after)
+    ):
+        labelled = rows
         if spec.needs_target:
-            parts = [part.filter(pl.col(spec.target.name).is_not_null()) for part in parts]
-        if any(map(len, parts)):
-            yield receipt, pl.concat(parts)
+            labelled = rows.filter(pl.col(spec.target.name).is_not_null())
+        if len(labelled):
+            yield labelled
+
+
+def _files_of_readings(intake: Intake, after: int) -> Iterator[FiledRows]:
+    for file in intake.ledger.filed_rows(intake.prefixes.bucket, after=after):
+        if intake.is_of_events(file.key):
+            continue
+        if file.rows and not file.keys:
+            raise DataError(
+                f"receipt {file.receipt_id} is older than the curated data set; take its rows in "
+                "with: presagio ingest verify --repair"
+            )
+        yield file
 
 
 def training_schema(spec: MachineSpec) -> pl.Schema:

@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from presagio.inference.event_features import EventTimes
-from presagio.ingest.curated import processed_receipts, read_part
+from presagio.ingest.curated import processed_receipts
+from presagio.ingest.curated_parts import read_part
 from presagio.ingest.filing import Intake
 from presagio.ingest.readings_once import event_kind
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE

@@ -15,6 +15,8 @@ _LONGEST_NAME = 900
 _LONGEST_PART = 200
 _DIGEST = 12
 _SAME_NAMES = 1000
+_PART = re.compile(r"-part-(\d+)\.parquet$")
+_COMPACTION = re.compile(r"(?:^|/)compaction=(\d{1,18})/part-\d+\.parquet$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -63,6 +65,38 @@ def output_names(name: str, sha256: str) -> Iterator[str]:
         yield f"{stem}.csv"
     for number in range(1, _SAME_NAMES):
         yield f"{stem}.{digest}{f'-{number}' if number > 1 else ''}.csv"
+
+
+def part_of(key: str) -> int:
+    """Return the number of a part of the curated data set, by its key; 0 where that has none."""
+    found = _PART.search(key)
+    return int(found[1]) if found else 0
+
+
+def compaction_of(key: str) -> int | None:
+    """Return the compaction that an object is of, by its key; None where it is of none."""
+    found = _COMPACTION.search(key)
+    return int(found[1]) if found else None
+
+
+def compaction_key(curated: str, number: int, part: int) -> str:
+    """Return the key of an object of a compaction.
+
+    Parameters
+    ----------
+    curated
+        The prefix of the curated data set.
+    number
+        The compaction.
+    part
+        The object's place in it.
+    """
+    return f"{compaction_start(curated, number)}{part:04d}.parquet"
+
+
+def compaction_start(curated: str, number: int) -> str:
+    """Return what the keys of a compaction begin with; no fleet can be called so."""
+    return f"{curated}compaction={number}/part-"
 
 
 @dataclass(frozen=True)

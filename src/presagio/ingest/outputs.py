@@ -21,7 +21,7 @@ from presagio.storage.unit_parts import ANY_UNIT, UnitSpans
 _PART_ROWS = 500_000
 _PART_BYTES = 64 << 20
 # Rows in one part where they are of units: whoever wants one unit's reads no more than that.
-_UNIT_PART_ROWS = 50_000
+UNIT_PART_ROWS = 50_000
 # Of a part with more units than these it is not listed which.
 _LISTED_UNITS = 20_000
 # Polars' own choice of 1,024 rows at a time is a third slower.
@@ -30,6 +30,8 @@ _CSV_BATCH = 8192
 _FORMULA = r"^[=+\-@\t\r]"
 _NUMBER = r"^[+-]?[0-9]*[.,]?[0-9]*([eE][+-]?[0-9]+)?$"
 RECEIPT = "receipt_id"
+# In an object of many files: the number of the part; begins as no name does.
+PART = "@part"
 # ISO 8601; all times are of UTC.
 _TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
 
@@ -150,7 +152,7 @@ class OutputWriter:
             self._write(rows)
             return
         rows = self._spans.in_order(rows)
-        for part in rows.iter_slices(_UNIT_PART_ROWS):
+        for part in rows.iter_slices(UNIT_PART_ROWS):
             self._spans.add(part, len(self._parts))
             self._write(part)
 

@@ -7,7 +7,8 @@ import polars as pl
 
 from presagio.errors import DataError
 from presagio.inference.event_features import EventTimes, event_columns
-from presagio.ingest.curated import read_part, training_schema
+from presagio.ingest.curated import training_schema
+from presagio.ingest.curated_parts import CuratedParts
 from presagio.ingest.events import UNIT, LoggedEvents, event_times
 from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import RECEIPT
@@ -56,6 +57,7 @@ def unit_readings(
     if not spec.is_series:
         raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
     found = pl.DataFrame(schema={RECEIPT: pl.Int64(), **training_schema(spec)})
+    curated = CuratedParts(intake, found.columns)
     for part in _parts(intake, unit, newest=newest):
         if len(found) >= count and not _may_change(part, spec, found, newest=newest):
             break
@@ -63,7 +65,7 @@ def unit_readings(
             if newest:
                 break
             continue
-        found = _once(spec, pl.concat([found, _rows(intake, part, unit, since)]))
+        found = _once(spec, pl.concat([found, _rows(curated, part, unit, since)]))
         found = found.tail(count) if newest else found.head(count)
     return found
 
@@ -124,12 +126,13 @@ def _may_change(part: UnitPart, spec: MachineSpec, found: pl.DataFrame, *, newes
     return bool(part.newest >= times[0]) if newest else bool(part.oldest <= times[-1])
 
 
-def _rows(intake: Intake, part: UnitPart, unit: str, since: float) -> pl.DataFrame:
-    spec = intake.spec
-    columns = [RECEIPT, *training_schema(spec).names()]
-    rows = read_part(intake, part.key, part.receipt_id, columns)
+def _rows(curated: CuratedParts, part: UnitPart, unit: str, since: float) -> pl.DataFrame:
+    spec = curated.spec
     unit_name, time_name = spec.needed_columns[:2]
-    rows = rows.filter(pl.col(unit_name) == unit)
+    if part.is_compacted:
+        rows = curated.compacted(part.key, part.receipt_id, pl.col(unit_name) == unit)
+    else:
+        rows = curated.read(part.key, part.receipt_id).filter(pl.col(unit_name) == unit)
     return rows.filter(pl.Series(time_numbers(rows[time_name]) > since, dtype=pl.Boolean))
 
 

@@ -14,13 +14,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from presagio.errors import PresagioError
+from presagio.errors import DataError, PresagioError
 from presagio.ingest.contents import Contents, listed_contents
 from presagio.ingest.filing import Intake, file_bytes, file_object
 from presagio.ingest.incoming import incoming_files, is_of_others
-from presagio.ingest.naming import OutputKeys
+from presagio.ingest.naming import OutputKeys, compaction_of
 from presagio.ingest.originals import original, rewrite_outputs
 from presagio.settings import AREAS
+from presagio.storage.compactions import Compaction
 from presagio.storage.objects import StoredObject
 from presagio.storage.receipt import Claim, Receipt
 
@@ -93,6 +94,10 @@ class _Comparison:
         self._intake, self._deep, self._repair = intake, deep, repair
         self._contents = contents
         self._receipts, self._rows = 0, Counter[str]()
+        self._compactions = intake.ledger.compactions(intake.prefixes.bucket)
+        # What a compaction has replaced is removed long after it, so these are known by now.
+        self._compacted = self._compactions.all_receipts()
+        self._removed = intake.ledger.retention(intake.prefixes.bucket).removed()
 
     def _is_there(self, bucket: str, key: str) -> bool:
         # What was not there when it was listed may have been written since.
@@ -116,12 +121,13 @@ class _Comparison:
     def _faulty_outputs(self, receipt: Receipt) -> Iterator[tuple[Kind, str, str]]:
         done = receipt.outcome
         keys = [done.processed_key, done.quarantine_key, *done.curated_keys, *done.digests]
-        for key in dict.fromkeys(key for key in keys if key and key != done.archive_key):
+        elsewhere = {done.archive_key}
+        if receipt.id in self._compacted:
+            elsewhere |= {*done.curated_keys}
+        for key in dict.fromkeys(key for key in keys if key and key not in elsewhere):
             bucket = _bucket_of(self._intake, key)
-            if not self._is_there(bucket, key):
-                yield "output_missing", bucket, key
-            elif self._deep and _sha256(self._intake, bucket, key) != done.digests.get(key):
-                yield "output_altered", bucket, key
+            if (kind := self._fault(bucket, key, done.digests.get(key))) is not None:
+                yield kind, bucket, key
         if done.verdict == "processed" and done.rows_processed and not done.curated_keys:
             yield (
                 "never_curated",
@@ -129,10 +135,41 @@ class _Comparison:
                 self._intake.prefixes.curated,
             )
 
+    def _fault(self, bucket: str, key: str, sha256: str | None) -> Kind | None:
+        if not self._is_there(bucket, key):
+            return "output_missing"
+        if self._deep and _sha256(self._intake, bucket, key) != sha256:
+            return "output_altered"
+        return None
+
+    def _compaction(self, compaction: Compaction) -> Iterator[Difference]:
+        bucket = self._intake.prefixes.curated_bucket
+        for key in compaction.keys:
+            kind = self._fault(bucket, key, compaction.digests[key])
+            if kind is None or not self._compactions.receipts(compaction.id):
+                continue
+            found = Difference(
+                kind, f"{bucket}/{key}",
+                f"{kind.replace('_', ' ')}, of {compaction.files} small files that were put "
+                "together; they can be made again from their originals",
+            )  # fmt: skip
+            yield self._repaired(found, partial(self._take_apart, compaction))
+
+    def _take_apart(self, compaction: Compaction) -> None:
+        for number in self._compactions.receipts(compaction.id):
+            for receipt in self._intake.ledger.receipts(number=number):
+                self._write_again(receipt)
+        if self._compactions.receipts(compaction.id):
+            raise DataError("some of its files could not be made again")
+
     def _receipt(self, receipt: Receipt) -> Iterator[Difference]:
         bucket = self._intake.prefixes.bucket
         has_original = self._has_original(receipt)
-        if not has_original:
+        is_removed = receipt.outcome.archive_key in self._removed
+        if is_removed and receipt.outcome.verdict == "quarantined":
+            # It may be on its way out, as a whole.
+            return
+        if not has_original and not is_removed:
             yield Difference(
                 "original_missing", f"{bucket}/{receipt.outcome.archive_key}",
                 f"the original of {receipt.identity.key} is gone or altered; put back a copy with "
@@ -232,8 +269,10 @@ class _Comparison:
             self._contents.know(
                 (receipt.identity.bucket, key) for key in written - {*done.curated_keys} if key
             )
-        others = self._intake.other_fleets()
+        others, numbers = self._intake.other_fleets(), self._compactions.numbers()
         for where, key in self._contents.unknown():
+            if where == curated and compaction_of(key) in numbers:
+                continue
             if not self._is_of_others(key, others) and not any(
                 keys.has(where, key) for keys in begun
             ):
@@ -252,6 +291,8 @@ class _Comparison:
             self._rows["quarantined"] += done.rows_quarantined
             self._receipts += 1
             yield from self._receipt(receipt)
+        for compaction in self._compactions.committed():
+            yield from self._compaction(compaction)
         yield from self._incoming()
         for claim in ledger.open_claims(bucket):
             if (found := self._open_claim(claim)) is not None:

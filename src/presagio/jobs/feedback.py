@@ -8,7 +8,7 @@ import polars as pl
 
 from presagio.errors import DataError, NotFoundError
 from presagio.ingest.checking import check_file, suffix_of
-from presagio.ingest.curated import kept_text, read_part
+from presagio.ingest.curated_parts import CuratedParts, kept_text
 from presagio.ingest.filing import Intake
 from presagio.ingest.upload import Uploaded, upload
 from presagio.lifecycle.outcomes import (
@@ -114,7 +114,8 @@ def _outcomes_of_receipt(path: Path, intake: Intake, receipt_id: int) -> pl.Data
         )
     columns = dict.fromkeys((*keys, *spec.needed_columns, *spec.input_names))
     keys_of_parts = found[0].outcome.curated_keys
-    readings = pl.concat(read_part(intake, key, receipt_id, [*columns]) for key in keys_of_parts)
+    curated = CuratedParts(intake, [*columns])
+    readings = pl.concat(curated.read(key, receipt_id) for key in keys_of_parts)
     marked = readings.with_columns(pl.lit(value=True).alias(_FOUND))
     joined = outcomes.join(marked, on=keys, how="left", maintain_order="left")
     lost = joined.filter(pl.col(_FOUND).is_null() | pl.col(spec.target.name).is_null())
@@ -231,9 +232,10 @@ def alarm_metrics(intake: Intake) -> list[AlarmMetrics]:
     sent = intake.ledger.receipts_below(
         prefixes.bucket, f"{prefixes.incoming}{FEEDBACK}", "processed"
     )
+    curated = CuratedParts(intake, (target, EXTRA))
     for receipt in sent:
         for key in receipt.outcome.curated_keys:
-            for found in _counted(read_part(intake, key, receipt.id, (target, EXTRA)), target):
+            for found in _counted(curated.read(key, receipt.id), target):
                 before = counted.get(found.version)
                 counted[found.version] = found if before is None else before + found
     return [counted[version] for version in sorted(counted)]

@@ -12,7 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from presagio.errors import NoChampionError, RegistryError
-from presagio.ingest.curated import processed_receipts, read_part, without_required_gaps
+from presagio.ingest.curated import processed_receipts, without_required_gaps
+from presagio.ingest.curated_parts import CuratedParts
 from presagio.ingest.filing import Intake
 from presagio.jobs.feedback import alarm_metrics
 from presagio.lifecycle.alerts import Alert, Alerts
@@ -63,9 +64,10 @@ def _newest(intake: Intake, rows: int) -> pl.DataFrame:
     spec = intake.spec
     kept = () if spec.unit is None else (spec.unit.name,)
     columns = tuple(dict.fromkeys((*kept, *spec.series_names, *spec.input_names)))
+    curated = CuratedParts(intake, columns)
     for receipt in processed_receipts(intake, newest_first=True):
         for key in reversed(receipt.outcome.curated_keys):
-            part = read_part(intake, key, receipt.id, columns)
+            part = curated.read(key, receipt.id)
             parts.append(without_required_gaps(part, intake.spec))
             found += len(parts[-1])
             if found >= rows:

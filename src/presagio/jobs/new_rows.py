@@ -41,5 +41,5 @@ def count_new_rows(
         intake.prefixes.bucket, after, wanted=wanted, but_below=intake.events_prefix
     )
     if rows >= wanted:
-        rows = sum(len(found) for _, found in labelled_rows(intake, after=after))
+        rows = sum(len(found) for found in labelled_rows(intake, after=after))
     return {"new_rows": rows, "wanted": wanted, "after": after}

@@ -137,6 +137,26 @@ def reconcile(fleet: str = "", *, deep: bool, repair: bool) -> dict[str, int]:
         return reconcile.reconcile(intake, deep=deep, repair=repair)
 
 
+def compact(fleet: str = "") -> dict[str, Any]:
+    """Put small files together: :func:`presagio.jobs.compact.compact`."""
+    from presagio.jobs import compact
+
+    found = _fleet(fleet)
+    with _opened_intake(found) as intake:
+        return compact.compact(found.settings, intake)
+
+
+def retain(fleet: str = "", *, dry_run: bool = False) -> dict[str, Any]:
+    """Remove what is old: :func:`presagio.jobs.retention.retain`."""
+    from presagio.jobs import retention
+    from presagio.registry.reader import open_reader
+
+    found = _fleet(fleet)
+    with _opened_intake(found) as intake:
+        reader = open_reader(found.settings)
+        return retention.retain(found.settings, intake, reader, dry_run=dry_run)
+
+
 def count_new_rows(at_least: int | None = None, fleet: str = "") -> dict[str, int]:
     """Count what is new to train on: :func:`presagio.jobs.new_rows.count_new_rows`."""
     from presagio.jobs import new_rows

@@ -129,6 +129,24 @@ class RegistryReader:
             "model-versions/get", f"{self._name} version {number}", missing, version=number
         )
 
+    def in_use(self) -> list[RegisteredVersion]:
+        """Return the versions that an alias names, whichever it is.
+
+        Raises
+        ------
+        RegistryError
+            If MLflow does not answer.
+        """
+        with translated(f"read {self._name}"):
+            try:
+                model = self._server.get(schemas.OneModel, "registered-models/get", name=self._name)
+            except MlflowRefusalError as err:
+                if err.code == NOT_FOUND:
+                    return []
+                raise
+        numbers = {alias.version for alias in model.registered_model.aliases}
+        return [self.version(number) for number in sorted(numbers)]
+
     def listing(self, *, limit: int = 20) -> list[ListedVersion]:
         """Return the newest versions with their aliases and metrics."""
         with translated(f"list the versions of {self._name}"):
@@ -166,6 +184,13 @@ class RegistryReader:
     def _run_data(self, version: RegisteredVersion) -> schemas.RunData:
         # A version may be registered without a run, from files that lie somewhere.
         return self._run(version).data if version.run_id else schemas.RunData()
+
+    def has_deleted_run(self, version: RegisteredVersion) -> bool:
+        """Tell whether somebody has deleted the run that made a version."""
+        if not version.run_id:
+            return False
+        with translated(f"read the run of {version.name} version {version.version}"):
+            return self._run(version).info.lifecycle_stage == "deleted"
 
     def tags(self, version: RegisteredVersion) -> dict[str, str]:
         """Return the tags of the run that made a version: its data, its receipts."""

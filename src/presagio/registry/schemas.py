@@ -99,9 +99,10 @@ class OneModel(_Answer):
 
 
 class RunInfo(_Answer):
-    """Where the artifacts of a run are."""
+    """Where the artifacts of a run are, and whether somebody has deleted it."""
 
     artifact_uri: _Text
+    lifecycle_stage: _Text = "active"
 
 
 class RunData(_Answer):

@@ -21,14 +21,13 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving.answer_block import BLOCK_ROWS, AnswerBlock, RowLayout, table_of
 from presagio.serving.champion.holder import Served
 from presagio.serving.prometheus import FleetMetrics
-from presagio.settings import Settings
+from presagio.settings import ANSWERS, Settings
 
 if TYPE_CHECKING:
     from presagio.storage.objects import ObjectStore
 
 _log = logging.getLogger(__name__)
 
-PREFIX = "predictions/"
 _CLOSE_LIMIT_S = 10.0
 
 
@@ -37,7 +36,7 @@ class Recorder:
 
     def __init__(self, settings: Settings, spec: MachineSpec, metrics: FleetMetrics) -> None:
         self._settings, self._spec, self._metrics = settings, spec, metrics
-        self._prefix = settings.place(PREFIX)
+        self._prefix = settings.place(ANSWERS)
         self._on, self._most = settings.record_predictions, settings.record_queue_rows
         self._layout = RowLayout(len(spec.input_names))
         self._block, self._full = AnswerBlock(self._layout), deque[AnswerBlock]()

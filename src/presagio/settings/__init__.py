@@ -18,6 +18,7 @@ from presagio.errors import SettingsError
 from presagio.settings.addresses import AddressSettings
 from presagio.settings.faults import describe_faults
 from presagio.settings.ingest import IngestSettings
+from presagio.settings.keeping import KeepingSettings
 from presagio.settings.lifecycle import LifecycleSettings
 from presagio.settings.serving import ServingSettings
 
@@ -26,6 +27,8 @@ ADDRESSES_FILE = "stack.env"
 _REPOSITORY = Path(__file__).parents[3]
 # Prefix, in the data bucket, of what looks for drift leave.
 MONITORING = "monitoring/"
+# Prefix, in the data bucket, of recorded answers.
+ANSWERS = "predictions/"
 # What the paths of a fleet's routes begin with, before its name.
 FLEET_ROUTES = "/fleets/"
 # Prefixes of the intake that each fleet has one of its own below.
@@ -53,7 +56,9 @@ class Prefixes(BaseModel):
     curated: str = "curated/"
 
 
-class Settings(LifecycleSettings, IngestSettings, AddressSettings, ServingSettings):
+class Settings(
+    KeepingSettings, LifecycleSettings, IngestSettings, AddressSettings, ServingSettings
+):
     """Everything that can be configured; each field is the variable ``PRESAGIO_<FIELD>``.
 
     The environment comes first, then what ``presagio up`` wrote into the home folder: generated

@@ -8,8 +8,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from presagio.errors import StorageError
 from presagio.storage.blocking import blocking_query
+from presagio.storage.compactions import Compactions, Kind
 from presagio.storage.database import translated
 from presagio.storage.filed_receipts import FiledReceipts
+from presagio.storage.filed_rows import FiledRows, filed_rows
 from presagio.storage.receipt import (
     Claim,
     ObjectIdentity,
@@ -17,8 +19,9 @@ from presagio.storage.receipt import (
     RecordedRelease,
 )
 from presagio.storage.receipt_pages import receipts_by_number
+from presagio.storage.retention import Retention
 from presagio.storage.schema import CLAIMS, RECEIPTS, RELEASES, claim_of, receipt_of
-from presagio.storage.transaction import Filing
+from presagio.storage.transaction import Filing, filing_lock
 from presagio.storage.unit_parts import UnitPart, parts_of_unit
 
 
@@ -87,7 +90,7 @@ class Ledger(FiledReceipts):
         with translated(), self._engine.begin() as connection:
             # Held until the end of the transaction; unlike a row it needs no clean-up after a kill.
             identity = claim.identity
-            lock = sa.func.hashtextextended(f"{identity.bucket}/{identity.sha256}", 0)
+            lock = filing_lock(identity.bucket, identity.sha256)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
             yield Filing(connection, claim, self._fleet)
 
@@ -99,6 +102,19 @@ class Ledger(FiledReceipts):
             yield from parts_of_unit(
                 self._engine, bucket, self._fleet, unit, newest_first=newest_first
             )
+
+    def filed_rows(self, bucket: str, *, after: int = 0) -> Iterator[FiledRows]:
+        """Yield where the rows of files lie: see :func:`.filed_rows.filed_rows`."""
+        with translated():
+            yield from filed_rows(self._engine, bucket, self._fleet, after=after)
+
+    def compactions(self, bucket: str, kind: Kind = "curated") -> Compactions:
+        """Return the compactions of the curated rows that came through a bucket, or of answers."""
+        return Compactions(self._engine, kind, self._fleet, bucket)
+
+    def retention(self, bucket: str) -> Retention:
+        """Return what may be removed of the files that came through a bucket."""
+        return Retention(self._engine, self._fleet, bucket)
 
     def open_claims(self, bucket: str | None = None) -> list[Claim]:
         """Return the claims without a receipt: being filed just now, or left by a run that died."""

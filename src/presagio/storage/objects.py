@@ -1,6 +1,6 @@
 """Objects in S3: the only module that speaks to the object store."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 3
 _BLOCK = 1 << 20
+# The most that S3 takes in one request.
+_REMOVED_AT_ONCE = 1000
 # What is larger goes up in parts; fewer and larger parts than boto3's own, to hold less at once.
 _PARTS = TransferConfig(
     multipart_threshold=64 << 20, multipart_chunksize=32 << 20, max_concurrency=2
@@ -234,6 +236,27 @@ class ObjectStore:
             if current.etag != stored.etag:
                 return False
             return self._delete_if(bucket, stored)
+
+    def remove(self, bucket: str, keys: Sequence[str]) -> None:
+        """Delete objects, whatever they are by now; what is gone is gone.
+
+        Raises
+        ------
+        StorageError
+            If one of them cannot be deleted; others may have been.
+        """
+        for start in range(0, len(keys), _REMOVED_AT_ONCE):
+            some = keys[start : start + _REMOVED_AT_ONCE]
+            with translated(f"delete {len(some)} objects, {bucket}/{some[0]} first"):
+                answer = self._client.delete_objects(
+                    Bucket=bucket,
+                    Delete={"Objects": [{"Key": key} for key in some], "Quiet": True},
+                )
+            for error in answer.get("Errors", []):
+                if error.get("Code") not in GONE:
+                    raise StorageError(
+                        f"S3 cannot delete {bucket}/{error.get('Key')}: {error.get('Code')}"
+                    )
 
     def _delete_if(self, bucket: str, stored: StoredObject) -> bool:
         try:

@@ -77,6 +77,52 @@ UNIT_PARTS = sa.table(
     sa.column("newest", sa.Double),
 )
 
+COMPACTIONS = sa.table(
+    "compactions",
+    sa.column("id", sa.BigInteger),
+    sa.column("kind", sa.Text),
+    sa.column("fleet", sa.Text),
+    sa.column("bucket", sa.Text),
+    sa.column("place", sa.Text),
+    sa.column("keys", JSONB),
+    sa.column("digests", JSONB),
+    sa.column("files", sa.BigInteger),
+    sa.column("rows", sa.BigInteger),
+    sa.column("committed_at", sa.DateTime(timezone=True)),
+)
+
+COMPACTED_RECEIPTS = sa.table(
+    "compacted_receipts",
+    sa.column("receipt_id", sa.BigInteger),
+    sa.column("compaction_id", sa.BigInteger),
+    sa.column("removed_at", sa.DateTime(timezone=True)),
+)
+
+COMPACTED_SPANS = sa.table(
+    "compacted_spans",
+    sa.column("compaction_id", sa.BigInteger),
+    sa.column("part", sa.Integer),
+    sa.column("unit", sa.Text),
+    sa.column("fleet", sa.Text),
+    sa.column("bucket", sa.Text),
+    sa.column("oldest", sa.Double),
+    sa.column("newest", sa.Double),
+)
+
+COMPACTED_ANSWERS = sa.table(
+    "compacted_answers",
+    sa.column("bucket", sa.Text),
+    sa.column("key", sa.Text),
+    sa.column("compaction_id", sa.BigInteger),
+)
+
+REMOVED_ORIGINALS = sa.table(
+    "removed_originals",
+    sa.column("bucket", sa.Text),
+    sa.column("key", sa.Text),
+    sa.column("removed_at", sa.DateTime(timezone=True)),
+)
+
 PROMOTIONS = sa.table(
     "promotions",
     sa.column("id", sa.BigInteger),

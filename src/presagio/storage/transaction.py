@@ -20,6 +20,11 @@ def _columns(outcome: FilingOutcome) -> dict[str, Any]:
     return values
 
 
+def filing_lock(bucket: str, sha256: str | sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+    """Return the number of the lock that is held while bytes are filed, or checked again."""
+    return sa.func.hashtextextended(sa.literal(f"{bucket}/") + sha256, 0)
+
+
 class Filing:
     """The open transaction in which one object is filed."""
 

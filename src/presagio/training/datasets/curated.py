@@ -15,6 +15,7 @@ from presagio.ingest.curated import (
 )
 from presagio.ingest.events import read_events
 from presagio.ingest.filing import Intake
+from presagio.ingest.outputs import RECEIPT
 from presagio.machine.spec import MachineSpec
 from presagio.training.datasets.builder import DatasetBuilder, series_columns
 from presagio.training.datasets.dataset import Dataset
@@ -60,8 +61,8 @@ def read_curated(
     def frames() -> Iterator[pl.DataFrame]:
         if base is not None:
             yield base[0]
-        for receipt, rows in labelled_rows(intake):
-            receipts.append(receipt.id)
+        for rows in labelled_rows(intake):
+            receipts.extend(rows[RECEIPT].unique(maintain_order=True).to_list())
             yield rows
 
     builder, once = DatasetBuilder(spec), _Once(spec)
@@ -83,7 +84,7 @@ def read_curated(
 
 
 def _identified(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
-    """Return what is learned from the rows of one file, each with a digest of all that it says.
+    """Return what is learned from the rows of files, each with a digest of all that it says.
 
     A row that stands in its file for the third time is another one than for the second time: the
     intake has kept it, since a machine that runs steadily may well send it again.
@@ -95,9 +96,11 @@ def _identified(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
     # 8 bytes a row. That two rows of ten million share a digest by chance happens once in
     # 400,000 trainings, and then one of them is missing.
     digests = known.hash_rows(seed=0).to_frame(_IDENTITY)
-    nth = pl.int_range(pl.len()).over(_IDENTITY).alias("nth")
+    file = rows[RECEIPT] if RECEIPT in rows.columns else pl.lit(0).alias(RECEIPT)
+    nth = pl.int_range(pl.len()).over(_IDENTITY, RECEIPT).alias("nth")
+    counted = digests.with_columns(file).select(_IDENTITY, nth)
     learned = {*spec.input_names, *spec.label_names, *series_columns(spec)}
-    marks = [digests.with_columns(nth).hash_rows(seed=0).alias(_IDENTITY)]
+    marks = [counted.hash_rows(seed=0).alias(_IDENTITY)]
     if spec.is_series:
         marks.append(known.select(spec.needed_columns[:2]).hash_rows(seed=0).alias(_READING))
     return known.select(name for name in known.columns if name in learned).with_columns(marks)
