@@ -104,7 +104,7 @@ _BEFORE: Mapping[str, Callable[[Ledger], object]] = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Median time of a question, in seconds, and how much memory the process took more, in MB."""
+    """Median time of a question in seconds, and how much memory was taken till its end, in MB."""
 
     seconds: float
     growth_mb: float
@@ -116,25 +116,27 @@ def _memory_mb(name: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
-def _cost(url: str, name: str, repeats: int) -> Cost:
-    """Measure one question; runs in a process of its own, whose memory it is."""
-    ledger = Ledger(sa.create_engine(url))
+def _ask(url: str, names: list[str], repeats: int) -> dict[str, Cost]:
+    """Measure questions in a process of their own, whose memory it is."""
+    ledger, found = Ledger(sa.create_engine(url)), dict[str, Cost]()
     ledger.receipts(number=1)
     # From here on the most is counted anew.
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    before, seconds = _memory_mb("VmRSS"), []
-    ask = {**QUESTIONS, **PASSES, **_BEFORE}[name]
-    for _ in range(repeats):
-        began = time.perf_counter()
-        ask(ledger)
-        seconds.append(time.perf_counter() - began)
-    return Cost(statistics.median(seconds), _memory_mb("VmHWM") - before)
+    before = _memory_mb("VmRSS")
+    for name in names:
+        ask, seconds = {**QUESTIONS, **PASSES, **_BEFORE}[name], []
+        for _ in range(repeats):
+            began = time.perf_counter()
+            ask(ledger)
+            seconds.append(time.perf_counter() - began)
+        found[name] = Cost(statistics.median(seconds), _memory_mb("VmHWM") - before)
+    return found
 
 
 def _costs(url: str, names: Iterable[str], repeats: int) -> dict[str, Cost]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
-        return {name: pool.submit(_cost, url, name, repeats).result() for name in names}
+    """Measure in a new process, which shares no memory with this one."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_ask, url, list(names), repeats).result()
 
 
 def _filings_a_second(url: str, threads: int, number: int) -> float:
@@ -188,9 +190,9 @@ def run(size: Size) -> None:
             make_receipts(engine, made + 1, number)
             print(f"{number:,} receipts: {time.monotonic() - began:.0f} s", flush=True)
             made = number
-            found = _costs(url, QUESTIONS, repeats) | _costs(url, PASSES, 1)
-            if len(costs) == 0:
-                found |= _costs(url, _BEFORE, 1)
+            found = _costs(url, QUESTIONS, repeats)
+            for one in (*PASSES, *(_BEFORE if not costs else ())):
+                found |= _costs(url, [one], 1)
             costs.append(found)
             print(found, flush=True)
         filings = _filings_a_second(url, threads, size.pick(500, 200, 5))
@@ -202,4 +204,4 @@ def run(size: Size) -> None:
     passed = table(("pass over everything", *heads), _rows(sizes, costs, (*PASSES, *_BEFORE)))
     many = f"{threads} connections file {filings:,.0f} receipts a second, sums included."
     note = f"With `BENCH_RECEIPTS={sizes[-1]}`.\n\n" if len(sizes) > 1 else ""
-    write("ledger", f"{note}{asked}\n\n{passed}\n\n{many}", size, after="intake")
+    write("ledger", f"{note}{asked}\n\n{passed}\n\n{many}", size)

@@ -141,7 +141,7 @@ def test_a_file_that_is_checked_again_has_its_own_part_again(intake: Intake) -> 
     before, receipt = _rows(intake), [*processed_receipts(intake)][4]
     narrow = intake.spec.features[4].model_copy(update={"range": (0.0, 9.0), "example": 1.0})
     spec = intake.spec.model_copy(update={"features": (*intake.spec.features[:4], narrow)})
-    (again,) = check_again(replace(intake, spec=spec), [receipt])
+    (again,) = check_again(replace(intake, spec=spec), [receipt.id])
     assert again.after is not None
     assert again.after.outcome.rows_processed == EACH - 2
     left = before.filter((pl.col("receipt_id") != receipt.id) | (pl.col("tool_wear_min") <= 9))
