@@ -39,6 +39,7 @@ from presagio.serving.routes.models import model_router
 from presagio.serving.routes.predictions import Predictions, predict_router
 from presagio.serving.routes.protocol_v2 import Inference
 from presagio.serving.routes.requests import feedback_model, request_model
+from presagio.serving.shared.database import Database
 from presagio.serving.warmup import Warmup
 from presagio.settings import Settings
 
@@ -58,6 +59,8 @@ class Shared:
         The route that gives tokens out; None where none are asked for.
     owns_process
         Whether nothing but the API runs in the process.
+    database
+        What replicas share is there; None where there is one replica.
     """
 
     settings: Settings
@@ -66,6 +69,7 @@ class Shared:
     executors: Executors
     tokens: APIRouter | None
     owns_process: bool
+    database: Database | None = None
 
 
 def make_app(

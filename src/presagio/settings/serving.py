@@ -75,6 +75,13 @@ class ServingSettings(BaseSettings):
         str, Field(description="Audience that an outside issuer's tokens must name.")
     ] = "presagio"
 
+    api_database_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="PostgreSQL database that replicas of the API share: accounts, wrong "
+            "passwords, what was taken; empty: one replica, which keeps them for itself."
+        ),
+    ] = None
     api_workers: Annotated[int, Field(description="Processes of the API.", ge=1, le=64)] = 1
     api_max_body_bytes: Annotated[
         int, Field(description="Largest body of a JSON request, in bytes.", ge=1024)
