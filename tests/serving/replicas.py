@@ -26,9 +26,11 @@ def as_api(services: RunningServices) -> SecretStr:
 
 
 @contextlib.contextmanager
-def as_owner(services: RunningServices) -> Iterator[psycopg.Connection[Any]]:
-    url = services.credentials.database_url(services.ports, "presagio")
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+def as_superuser(services: RunningServices) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(
+        host="127.0.0.1", port=services.ports.postgres, dbname="presagio", user="postgres",
+        password=services.credentials.postgres_password, autocommit=True,
+    ) as connection:  # fmt: skip
         yield connection
 
 
@@ -47,7 +49,7 @@ def replica_settings(services: RunningServices, home: Path) -> Settings:
     }  # fmt: skip
     settings = services.settings.model_copy(update=own)
     open_store(settings).create_bucket(bucket)
-    with as_owner(services) as connection:
+    with as_superuser(services) as connection:
         for table in ("accounts", "account_files", "attempts", "known_networks", "requests"):
             connection.execute(f"TRUNCATE api_{table}")
     return settings

@@ -1,114 +1,150 @@
 """What replicas of the API agree on: accounts, wrong passwords, what was taken."""
 
-import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
-from presagio.serving.auth.accounts import make_account, write_accounts
-from presagio.serving.auth.shared_accounts import added_accounts
+from presagio.machine.spec import MachineSpec
+from presagio.serving.auth.accounts import make_account
+from presagio.serving.auth.shared_accounts import opened_accounts
 from presagio.settings import Settings
+from presagio.storage.objects import ObjectStore, open_store
 from tests.conftest import RunningServices
-from tests.serving.replicas import as_owner, at_once, replica_settings, replicas
+from tests.serving.replicas import as_superuser, at_once, replica_settings, replicas
 
 pytestmark = pytest.mark.integration
 
-
-@pytest.fixture
-def settings(services: RunningServices, tmp_path: Path) -> Settings:
-    return replica_settings(services, tmp_path)
+# Behind a balancer, so that each test asks from addresses of its own.
+_LIMITS = {"trusted_proxies": ("127.0.0.0/8",), "token_attempts": 6, "token_account_attempts": 12}
 
 
-@pytest.fixture
-def homes(tmp_path: Path) -> list[Path]:
-    return [tmp_path / name for name in ("one", "two", "three")]
+@pytest.fixture(scope="module")
+def settings(services: RunningServices, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    made = replica_settings(services, tmp_path_factory.mktemp("replicas"))
+    return Settings.model_validate(made.model_dump() | _LIMITS)
 
 
-def _sign_in(
-    client: httpx.Client, name: str, secret: str, kind: str = "client", **headers: str
-) -> httpx.Response:
+@pytest.fixture(scope="module")
+def three(settings: Settings) -> Iterator[list[httpx.Client]]:
+    homes = [settings.home / name for name in ("one", "two", "three")]
+    with replicas(settings, homes) as clients:
+        yield clients
+
+
+def _sign_in(client: httpx.Client, name: str, secret: str, address: str) -> httpx.Response:
     form = {"grant_type": "client_credentials", "client_id": name, "client_secret": secret}
-    if kind == "user":
-        form = {"username": name, "password": secret}
-    return client.post("/token", data=form, headers=headers)
+    return client.post("/token", data=form, headers={"X-Forwarded-For": address})
 
 
-def test_an_account_is_known_to_every_replica_within_a_second_and_gone_from_every_one(
-    settings: Settings, homes: list[Path]
+def _sign_ins(clients: list[httpx.Client], *who: str) -> list[httpx.Response]:
+    return at_once([partial(_sign_in, one, *who) for one in clients])
+
+
+def test_an_account_is_known_to_every_replica_when_it_was_added_and_to_none_when_removed(
+    settings: Settings, three: list[httpx.Client]
 ) -> None:
-    accounts = added_accounts(settings)
-    with replicas(settings, homes) as clients:
-        assert {_sign_in(one, "line-4", "its secret").status_code for one in clients} == {401}
-        accounts.put(make_account("line-4", "client", "its secret", ("predict",)))
-        added = time.monotonic()
-        answers = at_once([lambda c=one: _sign_in(c, "line-4", "its secret") for one in clients])
-        assert time.monotonic() - added < 1.0
-        assert [answer.status_code for answer in answers] == [200] * 3
-        assert {answer.json()["scope"] for answer in answers} == {"predict"}
-        assert accounts.remove("line-4")
-        assert {_sign_in(one, "line-4", "its secret").status_code for one in clients} == {401}
-        # What it was given before holds until it expires, as without a database.
-        token = {"Authorization": f"Bearer {answers[0].json()['access_token']}"}
-        assert {one.get("/model", headers=token).status_code for one in clients} == {200}
+    name, who = f"line-{uuid4().hex[:6]}", "192.0.2.1"
+    assert {one.status_code for one in _sign_ins(three, name, "its secret", who)} == {401}
+    with opened_accounts(settings) as accounts:
+        accounts.put(make_account(name, "client", "its secret", ("predict",)))
+    # Asked for at once, not a second later.
+    answers = _sign_ins(three, name, "its secret", who)
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert {answer.json()["scope"] for answer in answers} == {"predict"}
+    with opened_accounts(settings) as accounts:
+        assert accounts.remove(name)
+    assert {one.status_code for one in _sign_ins(three, name, "its secret", who)} == {401}
+    # What it was given before holds until it expires, as without a database.
+    token = {"Authorization": f"Bearer {answers[0].json()['access_token']}"}
+    assert {one.get("/model", headers=token).status_code for one in three} == {200}
 
 
-def test_the_file_of_accounts_is_imported_once(settings: Settings, homes: list[Path]) -> None:
-    file = homes[0] / "accounts.json"
-    write_accounts(file, (make_account("line-1", "client", "from the file", ("predict",)),))
-    kept = file.read_bytes()
-    with replicas(settings, homes) as clients:
-        assert [_sign_in(one, "line-1", "from the file").status_code for one in clients] == [
-            200
-        ] * 3
-    assert added_accounts(settings).remove("line-1")
-    with replicas(settings, homes) as clients:
-        # The file is where it was, and what was removed since does not come back with it.
-        assert [_sign_in(one, "line-1", "from the file").status_code for one in clients] == [
-            401
-        ] * 3
-    assert file.read_bytes() == kept
+def test_wrong_passwords_at_once_are_counted_over_all_replicas(three: list[httpx.Client]) -> None:
+    who = "192.0.2.2"
+    answers = _sign_ins(three * 7, "presagio", "wrong", who)
+    assert Counter(answer.status_code for answer in answers) == {401: 6, 429: 15}
+    right = _sign_in(three[0], "presagio", "the client's secret", who)
+    assert right.status_code == 429
+    assert 1 <= int(right.headers["retry-after"]) <= 60
+    # Others behind the same balancer are not held up.
+    assert _sign_in(three[1], "presagio", "the client's secret", "192.0.2.3").status_code == 200
 
 
-def test_wrong_passwords_are_counted_over_all_replicas(
-    settings: Settings, homes: list[Path]
+def test_a_header_that_the_client_wrote_itself_does_not_make_it_another_one(
+    three: list[httpx.Client],
 ) -> None:
-    settings = settings.model_copy(update={"token_attempts": 6})
-    with replicas(settings, homes) as clients:
-        calls = [lambda c=one: _sign_in(c, "admin", "wrong", "user") for one in clients * 10]
-        answers = at_once(calls)
-        assert Counter(answer.status_code for answer in answers) == {400: 6, 429: 24}
-        right = _sign_in(clients[0], "admin", "the admin's password", "user")
-        assert right.status_code == 429
-        assert 1 <= int(right.headers["retry-after"]) <= 60
+    # As the balancer hands it on: what came, and then whom it came from.
+    answers = [
+        _sign_in(three[i % 3], f"name-{i}", "wrong", f"203.0.113.{i}, 192.0.2.4") for i in range(9)
+    ]
+    assert Counter(answer.status_code for answer in answers) == {401: 6, 429: 3}
 
 
-def test_without_the_database_passwords_stay_limited_and_predictions_go_on(
-    services: RunningServices, settings: Settings, homes: list[Path]
+def test_the_same_outcomes_at_once_at_every_replica_are_taken_once(
+    settings: Settings, three: list[httpx.Client], spec: MachineSpec,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    written: list[str] = []
+    write: Callable[..., Any] = ObjectStore.write
+
+    def counted(store: ObjectStore, bucket: str, key: str, *rest: Any) -> Any:
+        written.append(key)
+        return write(store, bucket, key, *rest)
+
+    monkeypatch.setattr(ObjectStore, "write", counted)
+    outcome = {"request_id": 20, "features": spec.example, "failure": True, "mode": "osf"}
+    ask = [
+        partial(
+            three[i % 3].post, "/feedback", json={"outcomes": [outcome]},
+            headers={"Idempotency-Key": "the same"},
+        )
+        for i in range(20)
+    ]  # fmt: skip
+    answers = at_once(ask)
+    assert Counter(answer.status_code for answer in answers) == {202: 20}
+    (keys,) = {tuple(answer.json()["keys"]) for answer in answers}
+    # Once what was predicted, and once the file for the intake.
+    assert len(written) == 2
+    assert [found.key for found in open_store(settings).list(settings.s3_bucket, "incoming/")] == [
+        *keys
+    ]
+    # Another body under the key is other content, as before.
+    other = three[0].post(
+        "/feedback", json={"outcomes": [outcome | {"failure": False, "mode": None}]},
+        headers={"Idempotency-Key": "the same"},
+    )  # fmt: skip
+    assert other.status_code == 202
+    assert other.json()["keys"] != list(keys)
+
+
+def test_without_the_database_passwords_stay_limited_and_the_rest_goes_on(
+    services: RunningServices, settings: Settings, three: list[httpx.Client], spec: MachineSpec
 ) -> None:
-    settings = settings.model_copy(update={"token_attempts": 4, "token_account_attempts": 8})
-    added_accounts(settings).put(make_account("line-4", "client", "its secret", ("predict",)))
-    with replicas(settings, homes[:2]) as clients, as_owner(services) as connection:
-        assert _sign_in(clients[0], "line-4", "its secret").status_code == 200
+    name = f"line-{uuid4().hex[:6]}"
+    with opened_accounts(settings) as accounts:
+        accounts.put(make_account(name, "client", "its secret", ("predict",)))
+    assert _sign_in(three[0], name, "its secret", "192.0.2.5").status_code == 200
+    with as_superuser(services) as connection:
+        connection.execute("ALTER ROLE presagio_api NOLOGIN")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'presagio_api'"
+        )
         try:
-            connection.execute("ALTER TABLE api_attempts RENAME TO hidden_attempts")
-            connection.execute("ALTER TABLE api_accounts RENAME TO hidden_accounts")
-            # Seen before by this replica; the other one cannot know it, and says so.
-            assert _sign_in(clients[0], "line-4", "its secret").status_code == 200
-            unknown = _sign_in(clients[1], "line-4", "its secret")
+            # It was seen here before; the other replica cannot know it, and says so.
+            assert _sign_in(three[0], name, "its secret", "192.0.2.5").status_code == 200
+            unknown = _sign_in(three[1], name, "its secret", "192.0.2.5")
             assert unknown.status_code == 503
             assert unknown.json()["type"] == "urn:presagio:problem:accounts-unavailable"
-            codes = [_sign_in(clients[1], "admin", "no", "user").status_code for _ in range(8)]
-            assert codes == [400] * 4 + [429] * 4
-            assert clients[1].get("/model").status_code == 200
+            guesses = [_sign_in(three[1], "presagio", "no", "192.0.2.6") for _ in range(8)]
+            assert [answer.status_code for answer in guesses] == [401] * 6 + [429] * 2
+            outcome = {"features": spec.example, "failure": False, "request_id": 21}
+            assert three[1].post("/feedback", json={"outcomes": [outcome]}).status_code == 202
+            body = {"request_id": 1, "features": dict(spec.example)}
+            assert three[1].post("/predict", json=body).status_code == 200
         finally:
-            connection.execute("ALTER TABLE hidden_attempts RENAME TO api_attempts")
-            connection.execute("ALTER TABLE hidden_accounts RENAME TO api_accounts")
-        # It is asked again by itself.
-        until = time.monotonic() + 10.0
-        while (answer := _sign_in(clients[1], "line-4", "its secret")).status_code == 503:
-            assert time.monotonic() < until
-            time.sleep(0.2)
-        # The wrong passwords before came from the same address.
-        assert answer.status_code == 429
+            connection.execute("ALTER ROLE presagio_api LOGIN")

@@ -21,6 +21,14 @@ class ServingSettings(BaseSettings):
                 return json.loads(value)
         return value
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        """Take a list with commas, as people write it, besides a JSON list."""
+        if isinstance(value, str) and not value.lstrip().startswith("["):
+            return tuple(network.strip() for network in value.split(",") if network.strip())
+        return value
+
     auth: Annotated[
         Literal["on", "off"],
         Field(description="`off`: everybody may ask everything; the log and health say so."),
@@ -128,8 +136,8 @@ class ServingSettings(BaseSettings):
     trusted_proxies: Annotated[
         tuple[IPvAnyNetwork, ...],
         Field(
-            description="Addresses or networks (JSON list) of proxies whose `X-Forwarded-For` and "
-            "`X-Forwarded-Proto` are believed."
+            description="Addresses or networks, with commas between or as a JSON list, of proxies "
+            "whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; empty: nobody's."
         ),
     ] = ()
     api_access_log: Annotated[

@@ -11,7 +11,7 @@ from presagio.cli.output import AsJson, Home, ScopeName, print_json, print_table
 from presagio.cli.tables import Column
 from presagio.errors import NotFoundError, SettingsError
 from presagio.serving.auth.accounts import make_account
-from presagio.serving.auth.shared_accounts import added_accounts
+from presagio.serving.auth.shared_accounts import opened_accounts
 
 _SECRET_BYTES = 24
 
@@ -49,7 +49,8 @@ def add_account(
         raise SettingsError(f"{name} is a built-in account of the API; choose another name")
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     account = make_account(name, kind.value, secret, tuple(one.value for one in scope))
-    added_accounts(settings).put(account)
+    with opened_accounts(settings) as added:
+        added.put(account)
     if as_json:
         print_json({"name": name, "kind": kind, "secret": secret, "scopes": account.scopes})
     else:
@@ -59,7 +60,8 @@ def add_account(
 
 def list_accounts(home: Home = None, as_json: AsJson = False) -> None:
     """List the accounts that were added."""
-    known = added_accounts(Parts(home).settings).all()
+    with opened_accounts(Parts(home).settings) as added:
+        known = added.all()
     if as_json:
         for account in known:
             print_json({"name": account.name, "kind": account.kind, "scopes": account.scopes})
@@ -74,8 +76,9 @@ def remove_account(
     as_json: AsJson = False,
 ) -> None:
     """Remove an account; tokens that it has stay valid until they expire."""
-    if not added_accounts(Parts(home).settings).remove(name):
-        raise NotFoundError(f"there is no account {name}; see: presagio account list")
+    with opened_accounts(Parts(home).settings) as added:
+        if not added.remove(name):
+            raise NotFoundError(f"there is no account {name}; see: presagio account list")
     if as_json:
         print_json({"name": name, "removed": True})
     else:

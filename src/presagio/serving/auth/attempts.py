@@ -122,7 +122,8 @@ class Attempts:
         TooManyAttemptsError
             If there were too many.
         """
-        account = account.replace("\0", "\ufffd")
+        # What PostgreSQL takes for text, whatever was sent.
+        account = account.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
         pair = account, _network(address)
         # By its own failures only, or by those of the whole address and of the account.
         keys: tuple[_Key, ...] = (("address", pair[1]), ("account", account))

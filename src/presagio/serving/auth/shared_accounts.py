@@ -7,6 +7,7 @@ before go on with the secret that they had; others have to wait.
 import contextlib
 import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,8 @@ class SharedAccounts:
         SharedStateError
             If the database is unavailable, and the account was not seen before.
         """
-        if "\0" in name:
-            # No text of PostgreSQL's.
+        if "\0" in name or not name.isprintable():
+            # No account is called so, and some of it is no text to PostgreSQL.
             return None
         try:
             self.take_file()
@@ -172,20 +173,36 @@ class SharedAccounts:
             _log.warning("of these the database had others, which stay: %s", ", ".join(kept))
 
 
-def added_accounts(settings: Settings, database: Database | None = None) -> AddedAccounts:
-    """Return where accounts that were added are kept: the database, if the settings name one.
+def added_accounts(settings: Settings, database: Database | None) -> AddedAccounts:
+    """Return where accounts that were added are kept: the database, or a file where there is none.
 
     Parameters
     ----------
     settings
-        Name the database and the file.
+        Name the file.
     database
-        It, where it is open already.
+        What replicas share.
     """
-    database = database or open_shared_database(settings)
     if database is None:
         return AccountsFile(settings.accounts_file)
     return SharedAccounts(database, settings.accounts_file)
+
+
+@contextlib.contextmanager
+def opened_accounts(settings: Settings) -> Iterator[AddedAccounts]:
+    """Open the accounts where the settings say that they are kept, for a program that ends soon.
+
+    Raises
+    ------
+    SettingsError
+        If the setting of the database is no address.
+    """
+    database = open_shared_database(settings)
+    try:
+        yield added_accounts(settings, database)
+    finally:
+        if database is not None:
+            database.close()
 
 
 def import_accounts(settings: Settings, database: Database) -> None:

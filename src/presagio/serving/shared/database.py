@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     Rows = Connection[Any]
 
 _log = logging.getLogger(__name__)
-_MOST = 6
+# Work of four requests at a time, and sign-ins beside it.
+_MOST = 8
 _MOST_WAITING = 16
 # To get a connection; to have a statement answered; until it is tried again after a failure.
 _CONNECT_S = 1.0
@@ -44,6 +45,10 @@ _SESSION = (
 
 class SharedStateError(StorageError):
     """The database that replicas share cannot be used now."""
+
+
+class HeldError(SharedStateError):
+    """Somebody else has held a lock for too long; the database itself is well."""
 
 
 def database_address(settings: Settings) -> str | None:
@@ -109,7 +114,7 @@ class Database:
                 yield connection
         except psycopg.Error as err:
             if isinstance(err, psycopg.errors.LockNotAvailable):
-                raise SharedStateError("somebody else has held a lock for too long") from err
+                raise HeldError("somebody else has held a lock for too long") from err
             if not isinstance(err, psycopg.DataError):
                 # Also where a table is missing: whoever asks next need not find that out again.
                 self._failed_at = time.monotonic()
