@@ -152,11 +152,16 @@ class ServingSettings(BaseSettings):
         bool, Field(description="Whether answers are kept in the data bucket, as Parquet.")
     ] = True
     record_seconds: Annotated[
-        float, Field(description="Seconds between two files of recorded answers.", gt=0)
-    ] = 30.0
+        float,
+        Field(
+            description="Seconds between two files of recorded answers; until then they lie in the "
+            "home folder, or where that takes none, they are stored each second.",
+            gt=0,
+        ),
+    ] = 300.0
     record_queue_rows: Annotated[
         int, Field(description="Recorded answers that may wait; more are dropped, counted.", ge=1)
-    ] = 100_000
+    ] = 200_000
     model_trial_s: Annotated[
         float,
         Field(

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 _MOST = 8
 _MOST_WAITING = 16
 # To get a connection; to have a statement answered; until it is tried again after a failure.
-_CONNECT_S = 1.0
+_CONNECT_S = 2.0
 ANSWER_S = 2.0
 _QUIET_S = 3.0
 _IDLE_S = 120.0
