@@ -204,9 +204,9 @@ def test_a_scope_that_the_account_lacks_is_refused(serve: Serve, settings: Setti
 
 
 def test_a_damaged_file_of_accounts_is_said_and_keeps_the_built_in_ones_in(
-    serve: Serve, settings: Settings, caplog: pytest.LogCaptureFixture
+    serve: Serve, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.accounts_file.parent.mkdir(parents=True, exist_ok=True)
+    settings = settings.model_copy(update={"home": tmp_path})
     settings.accounts_file.write_bytes(b'[{"name": "line-4", "hash": "$argon2id$of-somebody"}')
     client_form = {"grant_type": "client_credentials", "client_id": "line-4"}
     with serve(settings) as client:

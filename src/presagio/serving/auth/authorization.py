@@ -2,8 +2,6 @@
 
 import base64
 import binascii
-import logging
-import math
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import parse_qs, unquote_plus
@@ -14,23 +12,16 @@ from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2, SecurityScopes
 from pydantic import BaseModel, Field
 
-from presagio.errors import SettingsError, StorageError
-from presagio.serving.auth.accounts import Account, Accounts, Kind
-from presagio.serving.auth.attempts import Attempts, Elsewhere, TooManyAttemptsError
-from presagio.serving.auth.shared_accounts import added_accounts
-from presagio.serving.auth.shared_attempts import SharedAttempts
+from presagio.serving.auth.accounts import Account, Kind
+from presagio.serving.auth.passwords import Passwords
 from presagio.serving.auth.tokens import SCOPES, Authority, Principal, Scope, invalid_token
-from presagio.serving.executors import Executor, Executors
+from presagio.serving.executors import Executors
 from presagio.serving.http import bodies
 from presagio.serving.http.problems import RefusedError, problems
 from presagio.serving.shared.database import Database
 from presagio.settings import Settings
 
-_log = logging.getLogger(__name__)
 _MOST_FIELDS = 20
-_LONGEST_NAME = 200
-_BUSY_S = 1.0
-_RETRY_S = 5
 _EVERYBODY = Principal("everybody", frozenset(SCOPES), float("inf"))
 _GRANTS: dict[str, Kind] = {"password": "user", "client_credentials": "client"}
 
@@ -138,64 +129,12 @@ def _wanted(account: Account, asked: str) -> list[Scope] | None:
     return granted or None
 
 
-def _too_many(wait_s: float) -> RefusedError:
-    return RefusedError(
-        HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts",
-        "wrong passwords are limited; try again later",
-        headers={"Retry-After": str(math.ceil(wait_s))},
-    )  # fmt: skip
-
-
-def _unknown_now(err: SettingsError | StorageError) -> RefusedError:
-    # What is wrong with file or database is the operator's to know.
-    _log.error("accounts that were added cannot sign in now: %s", err)
-    return RefusedError(
-        HTTPStatus.SERVICE_UNAVAILABLE, "accounts-unavailable", "Accounts cannot be read now",
-        "accounts that were added are not known at the moment; the log of the API says why",
-        headers={"Retry-After": str(_RETRY_S)},
-    )  # fmt: skip
-
-
-class _Passwords:
-    """Verifies passwords and secrets, so many a minute and no more."""
-
-    def __init__(self, settings: Settings, executors: Executors, database: Database | None) -> None:
-        self._accounts = Accounts(settings, added_accounts(settings, database))
-        elsewhere = None
-        if database is not None:
-            limits = settings.token_attempts, settings.token_account_attempts
-            elsewhere = Elsewhere(SharedAttempts(database, *limits), executors.sign_ins)
-        self._attempts = Attempts(settings, elsewhere=elsewhere)
-        self._executor: Executor = executors.passwords
-
-    async def verify(self, kind: Kind, name: str, secret: str, address: str) -> Account | None:
-        """Return the account whose secret this is.
-
-        Raises
-        ------
-        RefusedError
-            429, if there were too many wrong ones, or too many are being verified; 503, if accounts
-            that were added are not known now.
-        """
-        if self._executor.full:
-            raise _too_many(_BUSY_S)
-        try:
-            async with self._attempts.attempt(f"{kind} {name[:_LONGEST_NAME]}", address) as attempt:
-                account = await self._executor.run(self._accounts.verify, kind, name, secret)
-                attempt.right = account is not None
-        except TooManyAttemptsError as err:
-            raise _too_many(err.wait_s) from err
-        except (SettingsError, StorageError) as err:
-            raise _unknown_now(err) from err
-        return account
-
-
 def token_router(
     settings: Settings, authority: Authority, executors: Executors, database: Database | None
 ) -> APIRouter:
     """Make the route that gives tokens out."""
     router = APIRouter(tags=["token"])
-    passwords = _Passwords(settings, executors, database)
+    passwords = Passwords(settings, executors, database)
 
     async def read_form(request: Request) -> dict[str, str] | None:
         most = settings.api_open_body_bytes
