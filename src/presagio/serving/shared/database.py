@@ -101,6 +101,8 @@ class Database:
         ------
         SharedStateError
             If the database cannot be used now.
+        HeldError
+            If somebody else has held a lock for too long.
         """
         import psycopg  # noqa: PLC0415 - only where there is a database
 
