@@ -21,7 +21,7 @@ import numpy as np
 from presagio.errors import UnreadableFileError
 from presagio.serving.answer_block import BLOCK_ROWS, AnswerBlock, AnsweredBy, Columns, RowLayout
 
-_SUFFIX, _DAMAGED = ".answers", ".damaged"
+_SUFFIX, _NEW, _DAMAGED = ".answers", ".new", ".damaged"
 _FORMAT = 1
 # Length of the frame's JSON, and of its rows, and a checksum of both.
 _FRAME = struct.Struct("<III")
@@ -75,12 +75,19 @@ class Journal:
     def _opened(self, layout: RowLayout) -> IO[bytes]:
         if self._file is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+            scratch = self._path.with_suffix(_NEW)
+            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
             # Not buffered: a write is with the operating system when it returns.
-            file = os.fdopen(os.open(self._path, flags, 0o600), "wb", buffering=0)
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            header = {"format": _FORMAT, **asdict(layout.columns)}
-            file.write(json.dumps(header).encode() + b"\n")
+            file = os.fdopen(os.open(scratch, flags, 0o600), "wb", buffering=0)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                header = {"format": _FORMAT, **asdict(layout.columns)}
+                file.write(json.dumps(header).encode() + b"\n")
+                # Found by others from here on, and locked by now.
+                scratch.rename(self._path)
+            except OSError:
+                file.close()
+                raise
             self._file = file
         return self._file
 

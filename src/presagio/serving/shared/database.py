@@ -32,6 +32,7 @@ _CONNECT_S = 2.0
 ANSWER_S = 2.0
 _QUIET_S = 3.0
 _IDLE_S = 120.0
+_SELDOM_S = 60.0
 # A server that is gone without a word holds a connection no longer than so.
 _NETWORK = {
     "connect_timeout": 2, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
@@ -41,6 +42,22 @@ _NETWORK = {
 _SESSION = (
     "-c statement_timeout={0} -c idle_in_transaction_session_timeout=30000 -c lock_timeout={0}"
 )
+
+
+class _Seldom(logging.Filter):
+    """Lets a line through once a minute: the pool says each attempt that failed, and why."""
+
+    _last = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether a line is logged."""
+        if record.levelno < logging.WARNING or time.monotonic() - self._last < _SELDOM_S:
+            return False
+        self._last = time.monotonic()
+        return True
+
+
+_SELDOM = _Seldom()
 
 
 class SharedStateError(StorageError):
@@ -136,6 +153,7 @@ class Database:
             if self._pool is None:
                 from psycopg_pool import ConnectionPool  # noqa: PLC0415 - see above
 
+                logging.getLogger("psycopg.pool").addFilter(_SELDOM)
                 kwargs: dict[str, Any] = _NETWORK | {
                     "options": _SESSION.format(int(ANSWER_S * 1000)),
                     "application_name": "presagio-api",
