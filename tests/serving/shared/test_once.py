@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_of_many_at_once_one_works_and_all_get_its_answer(settings: Settings) ->
         return [f"by {len(ran)}"]
 
     digest = content_digest("test", {"a": 1})
-    answers = at_once([lambda i=i: Once(everyone[i % 3]).run(digest, work) for i in range(15)])
+    answers = at_once([partial(Once(everyone[i % 3]).run, digest, work) for i in range(15)])
     assert answers == [["by 1"]] * 15
     assert len(ran) == 1
     for database in everyone:
