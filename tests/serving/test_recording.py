@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -133,6 +134,28 @@ def test_a_living_process_keeps_its_answers_to_itself(
     ((_, kept),) = _files(settings).items()
     assert kept["request_id"].to_list() == [1, 2, 3]
     assert _journals(settings) == []
+
+
+def test_a_store_that_hangs_keeps_no_answer_from_the_journal(
+    settings: Settings, spec: MachineSpec
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hangs = settings.model_copy(
+            update={
+                "s3_endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}", "s3_timeout_s": 5.0,
+                "record_seconds": 0.1,
+            }
+        )  # fmt: skip
+        recorder = _recorder(hangs, spec)
+        _answer(recorder, spec, 1)
+        # It is being stored by now, for as long as the time limit.
+        taken, _ = silent.accept()
+        with taken:
+            before = len(_journals(settings))
+            _answer(recorder, spec, 2)
+            _until(lambda: len(_journals(settings)) > before, 3.0)
+    recorder.close()
+    assert len(_journals(settings)) == 2
 
 
 def test_what_cannot_be_stored_at_the_end_is_stored_by_the_next_start(

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -42,7 +43,7 @@ class Journal:
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._path = folder, folder / f"{name}{_SUFFIX}"
         self._file: IO[bytes] | None = None
-        self._rows = 0
+        self._rows, self._ended, self._lock = 0, False, threading.Lock()
 
     def append(self, block: AnswerBlock, rows: int) -> None:
         """Write the rows of a block that are not written yet, up to a number of them.
@@ -54,8 +55,11 @@ class Journal:
         OSError
             If the disk does not take them; they are written by the next call.
         """
-        if rows <= self._rows:
-            return
+        with self._lock:
+            if rows > self._rows and not self._ended:
+                self._append(block, rows)
+
+    def _append(self, block: AnswerBlock, rows: int) -> None:
         file = self._opened(block.layout)
         served = [asdict(AnsweredBy.of(one)) for one in list(block.served)]
         about = json.dumps([block.requests[self._rows : rows], served]).encode()
@@ -92,15 +96,21 @@ class Journal:
         return self._file
 
     def remove(self) -> None:
-        """Remove it: its answers are stored."""
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._path.unlink(missing_ok=True)
-        self.release()
+        """End it: its answers are stored."""
+        self._end(remove=True)
 
     def release(self) -> None:
         """Leave it to whoever comes next."""
-        if self._file is not None:
+        self._end(remove=False)
+
+    def _end(self, *, remove: bool) -> None:
+        with self._lock:
+            self._ended = True
+            if self._file is None:
+                return
+            if remove:
+                with contextlib.suppress(OSError):
+                    self._path.unlink(missing_ok=True)
             self._file.close()
             self._file = None
 

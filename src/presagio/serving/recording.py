@@ -59,12 +59,16 @@ class Recorder:
         self._current, self._full = self._begin(), deque[_Waiting]()
         self._block, self._full_rows = self._current.block, 0
         self._lock, self._opening = threading.Lock(), threading.Lock()
-        # Something is not in the journal; something is not to be waited with.
-        self._wake, self._urgent, self._unsaved = threading.Event(), threading.Event(), False
+        self._unsaved, self._wake, self._stopping = (threading.Event() for _ in range(3))
         self._ending, self._held, self._journals = False, False, True
         self._store: ObjectStore | None = None
-        self._thread = threading.Thread(target=self._run, name="record-predictions", daemon=True)
+        # A store that hangs keeps no answer from the journal.
+        self._saver, self._thread = (
+            threading.Thread(target=run, name=name, daemon=True)
+            for run, name in ((self._keep, "keep-predictions"), (self._run, "record-predictions"))
+        )
         if self._on:
+            self._saver.start()
             self._thread.start()
 
     def _begin(self) -> _Waiting:
@@ -112,8 +116,8 @@ class Recorder:
             full = self._full_rows + block.rows >= self._most
             if not full:
                 block.add(request, request_id, inputs, answer, served)
-                if not self._unsaved:
-                    self._mark_unsaved()
+                if not self._unsaved.is_set():
+                    self._unsaved.set()
                 if block.rows == BLOCK_ROWS:
                     self._replace_block()
         if full:
@@ -134,15 +138,11 @@ class Recorder:
                 )
                 self._block.extend(request, inputs[part], answers, served)
                 done = part.stop
-                self._mark_unsaved()
+                self._unsaved.set()
                 if self._block.rows == BLOCK_ROWS:
                     self._replace_block()
         if rows < len(inputs):
             self._metrics.dropped.inc(len(inputs) - rows)
-
-    def _mark_unsaved(self) -> None:
-        self._unsaved = True
-        self._wake.set()
 
     def _put_aside(self) -> None:
         """Let the current block wait to be stored, and begin another; under the lock."""
@@ -154,27 +154,36 @@ class Recorder:
     def _replace_block(self) -> None:
         self._put_aside()
         if not self._held:
-            self._urgent.set()
             self._wake.set()
 
     def close(self) -> None:
         """Write what waits, and end; what cannot be stored now stays in the journal."""
         self._ending = True
-        self._urgent.set()
-        self._wake.set()
+        for event in (self._stopping, self._unsaved, self._wake):
+            event.set()
         if self._thread.is_alive():
             self._thread.join(timeout=_CLOSE_LIMIT_S)
 
+    def _keep(self) -> None:
+        """Write to the journals, until the end."""
+        ending = False
+        while not ending:
+            self._unsaved.wait()
+            ending = self._stopping.wait(_GATHER_S)
+            self._unsaved.clear()
+            self._save()
+            if not self._journals:
+                self._wake.set()
+
     def _run(self) -> None:
+        """Store what waits, until the end."""
         self._attempt(self._store_what_is_left)
         due = time.monotonic() + self._pause_s()
         while True:
             self._wake.wait(max(due - time.monotonic(), 0.0))
             self._wake.clear()
             # Read once: an end that comes during an attempt which fails is owed one of its own.
-            ending = self._ending or (self._urgent.wait(_GATHER_S) and self._ending)
-            self._urgent.clear()
-            self._save()
+            ending = self._ending
             timely = ending or time.monotonic() >= due or not (self._journals or self._held)
             if timely or (self._full and not self._held):
                 self._attempt(self._store_all if timely else self._store_full)
@@ -183,6 +192,7 @@ class Recorder:
             self._metrics.queue.set(self.waiting)
             if ending:
                 break
+        self._saver.join(timeout=_CLOSE_LIMIT_S)
         for waiting in (*self._full, self._current):
             waiting.journal.release()
 
@@ -194,7 +204,6 @@ class Recorder:
     def _save(self) -> None:
         """Write to the journals what is in none yet."""
         with self._lock:
-            self._unsaved = False
             parts = [(waiting, waiting.block.rows) for waiting in (*self._full, self._current)]
         try:
             for waiting, rows in parts:
