@@ -6,9 +6,11 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import NullPool, create_engine, text
 
 from presagio.errors import SettingsError
 from presagio.serving.shared.database import (
@@ -18,8 +20,9 @@ from presagio.serving.shared.database import (
     open_shared_database,
 )
 from presagio.settings import Settings
+from presagio.storage.migration import migrate
 from tests.conftest import RunningServices
-from tests.serving.replicas import at_once, replica_settings, shared_database
+from tests.serving.replicas import as_superuser, at_once, replica_settings, shared_database
 
 pytestmark = pytest.mark.integration
 
@@ -119,3 +122,28 @@ def test_more_than_there_are_connections_wait_and_what_fails_is_undone(database:
         fails()
     with database.connection() as connection:
         assert connection.execute("SELECT FROM api_account_files").fetchone() is None
+
+
+def test_a_migration_that_comes_after_the_role_gives_it_its_tables_too(
+    services: RunningServices,
+) -> None:
+    name = f"ledger_{uuid4().hex[:8]}"
+    with as_superuser(services) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER presagio")
+        try:
+            url = services.credentials.database_url(services.ports, "presagio")
+            engine = create_engine(url.removesuffix("presagio") + name, poolclass=NullPool)
+            # As a release brings new tables to a stack that runs.
+            migrate(engine)
+            with engine.connect() as ledger:
+                granted = ledger.execute(
+                    text(
+                        "SELECT tablename, has_table_privilege('presagio_api', tablename, 'INSERT')"
+                        " FROM pg_tables WHERE schemaname = 'public'"
+                    )
+                ).all()
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    shared = {table for table, may in granted if may}
+    assert shared == {table for table, _ in granted if table.startswith("api_")}
+    assert len(granted) > len(shared) >= 5
