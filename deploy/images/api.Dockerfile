@@ -18,18 +18,20 @@ COPY src/presagio/inference/fallback/model.onnx /tmp/model.onnx
 # hadolint ignore=DL3003
 RUN cd /opt/presagio/lib/python3*/site-packages \
  && strip --strip-unneeded _polars_runtime_32/*.so uvloop/*.so cryptography/hazmat/bindings/*.so \
+      httptools/parser/*.so numpy/_core/*.so numpy/random/*.so \
  && rm -rf numpy/*/tests numpy/f2py numpy/_core/include numpy/*/lib/*.a onnxruntime/capi/libonnxruntime.so* \
-      onnxruntime/backend onnxruntime/datasets onnxruntime/quantization onnxruntime/tools onnxruntime/transformers \
+      boto3/data/ec2 onnxruntime/backend onnxruntime/datasets onnxruntime/quantization onnxruntime/tools onnxruntime/transformers \
  && find . -name '*.pyi' -delete \
  && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts -exec rm -r {} + \
- && /opt/presagio/bin/python -c "import boto3, cryptography.hazmat.bindings._rust, numpy, onnxruntime, polars, uvloop; \
+ && /opt/presagio/bin/python -c "import boto3, cryptography.hazmat.bindings._rust, httptools, numpy, onnxruntime, polars, psycopg_pool, uvloop; \
+numpy.linalg.svd(numpy.random.default_rng(0).normal(size=(300, 300))); assert psycopg_pool.ConnectionPool; \
 boto3.client('s3', 'us-east-1'); onnxruntime.InferenceSession('/tmp/model.onnx'); polars.DataFrame({'a': [1]}).write_csv()"
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN tools/bin/uv build --quiet --wheel --no-build-isolation --python tools/bin/python --out-dir dist . \
  && tools/bin/uv pip install --quiet --python /opt/presagio/bin/python --no-deps dist/*.whl
 # What every start imports is compiled here once: a container cannot write, and would compile it each time.
-RUN /opt/presagio/bin/python -c "import presagio.cli.main, presagio.cli.commands.serve, presagio.serving.app, presagio.serving.worker, polars, boto3"
+RUN /opt/presagio/bin/python -c "import presagio.cli.main, presagio.cli.commands.serve, presagio.serving.app, presagio.serving.worker, polars, boto3, psycopg, psycopg_pool"
 
 # The base without what installs more, or lets a user become another one. Its list of packages stays, for scanners.
 FROM ${PYTHON_IMAGE} AS root

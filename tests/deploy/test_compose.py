@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from presagio.deployment.databases import API_PASSWORD, API_ROLE
 from presagio.settings import load_settings
 from presagio.settings.ingest import IngestSettings
 from presagio.stack.credentials import Credentials
@@ -159,6 +160,16 @@ def test_whatever_reads_readings_is_told_the_fleets_and_sees_their_specs() -> No
     seen = {n for n, each in SERVICES.items() if "./specs:/specs:ro" in each.get("volumes", ())}
     assert seen == {*said} - blind
     assert {"bootstrap", "inference_api", "airflow-scheduler", "airflow-triggerer"} <= seen
+
+
+def test_the_api_shares_by_a_role_of_its_own_whose_password_bootstrap_sets() -> None:
+    address = SERVICES["inference_api"]["environment"]["PRESAGIO_API_DATABASE_URL"]
+    assert re.fullmatch(
+        rf"postgresql://{API_ROLE}:\$\{{{API_PASSWORD}\}}@postgres:5432/presagio", address
+    )
+    assert API_PASSWORD in SERVICES["create-databases"]["environment"]
+    # The ledger's owner is nobody whom the API knows.
+    assert "PRESAGIO_DATABASE_URL" not in SERVICES["inference_api"]["environment"]
 
 
 def test_ports_are_those_of_the_contract_and_on_loopback() -> None:

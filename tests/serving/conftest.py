@@ -51,7 +51,7 @@ def serve_app(settings: Settings, *, ready: bool = True) -> Iterator[httpx.Clien
         # Or answers would be recorded into a store somewhere else.
         settings = settings.model_copy(update={"record_predictions": False})
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings), **server_options(settings))
+    config = uvicorn.Config(create_app(settings), **server_options())
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

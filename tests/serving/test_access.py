@@ -203,6 +203,24 @@ def test_a_scope_that_the_account_lacks_is_refused(serve: Serve, settings: Setti
         assert given.json()["scope"] == "predict"
 
 
+def test_a_damaged_file_of_accounts_is_said_and_keeps_the_built_in_ones_in(
+    serve: Serve, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings.model_copy(update={"home": tmp_path})
+    settings.accounts_file.write_bytes(b'[{"name": "line-4", "hash": "$argon2id$of-somebody"}')
+    client_form = {"grant_type": "client_credentials", "client_id": "line-4"}
+    with serve(settings) as client:
+        refused = _ask(client, **client_form, client_secret="its secret")
+        assert refused.status_code == 503
+        assert refused.json()["type"] == "urn:presagio:problem:accounts-unavailable"
+        assert str(settings.accounts_file) not in refused.text
+        password = SECRETS["admin_password"].get_secret_value()
+        assert _ask(client, grant_type="password", username="admin", password=password).is_success
+    (line,) = [r.message for r in caplog.records if "cannot sign in now" in r.message]
+    assert str(settings.accounts_file) in line
+    assert "of-somebody" not in caplog.text
+
+
 def test_guessing_is_slowed_down(serve: Serve, settings: Settings) -> None:
     few = settings.model_copy(update={"token_attempts": 3})
     form = {"grant_type": "password", "username": "admin"}

@@ -120,7 +120,7 @@ from presagio.settings import load_settings
 
 settings = load_settings()
 listener = socket.create_server(("127.0.0.1", 0))
-config = uvicorn.Config(make_app(), **server_options(settings))
+config = uvicorn.Config(make_app(), **server_options())
 server = uvicorn.Server(config)
 thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
 thread.start()

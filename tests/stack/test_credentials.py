@@ -79,6 +79,10 @@ def test_settings_find_the_stack_by_its_home(layout: Layout) -> None:
     assert settings.s3_secret_key.get_secret_value() == credentials.s3_secret_key
     assert credentials.s3_secret_key not in repr(settings)
     assert credentials.presagio_db_password not in repr(settings)
+    assert settings.api_database_url is not None
+    shared = settings.api_database_url.get_secret_value()
+    assert shared.startswith(f"postgresql+psycopg://presagio_api:{credentials.api_db_password}@")
+    assert credentials.api_db_password not in repr(settings)
 
 
 def test_airflow_gets_its_admin(layout: Layout) -> None:
@@ -94,4 +98,5 @@ def test_the_step_that_makes_databases_gets_the_password_of_each_role() -> None:
         "PRESAGIO_AIRFLOW_DB_PASSWORD": credentials.airflow_db_password,
         "PRESAGIO_MLFLOW_DB_PASSWORD": credentials.mlflow_db_password,
         "PRESAGIO_POSTGRES_PASSWORD": credentials.postgres_password,
+        "PRESAGIO_API_DB_PASSWORD": credentials.api_db_password,
     }

@@ -3,6 +3,9 @@
 SUPERUSER = "postgres"
 # Each role owns one database.
 DATABASES = {"airflow": "airflow", "mlflow": "mlflow_db", "presagio": "presagio"}
+# The inference API reads and writes the tables that its replicas share, in the ledger's database.
+API_ROLE, API_PASSWORD = "presagio_api", "PRESAGIO_API_DB_PASSWORD"
+API_TABLES = "api\\_%"
 
 
 def password_variables() -> dict[str, str]:

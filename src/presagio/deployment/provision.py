@@ -15,7 +15,14 @@ import httpx
 import psycopg
 from psycopg import sql
 
-from presagio.deployment.databases import DATABASES, SUPERUSER, password_variables
+from presagio.deployment.databases import (
+    API_PASSWORD,
+    API_ROLE,
+    API_TABLES,
+    DATABASES,
+    SUPERUSER,
+    password_variables,
+)
 from presagio.errors import SettingsError
 from presagio.fleet import load_fleets
 from presagio.settings import Settings, load_settings
@@ -73,13 +80,42 @@ def _as_superuser(database: str) -> psycopg.Connection:
     )
 
 
-def _let_monitor_read(connection: psycopg.Connection, database: str) -> None:
-    _ensure_role(connection, _MONITOR, os.environ[_MONITOR_PASSWORD])
-    for grant in ("CONNECT ON DATABASE {}", "USAGE ON SCHEMA public",
-                  "SELECT ON ALL TABLES IN SCHEMA public"):  # fmt: skip
+def _let_connect(connection: psycopg.Connection, database: str, role: str, variable: str) -> None:
+    """Let a role, which owns nothing, into a database; its password is a variable's."""
+    _ensure_role(connection, role, os.environ[variable])
+    for grant in ("CONNECT ON DATABASE {}", "USAGE ON SCHEMA public"):
         connection.execute(
             sql.SQL("GRANT " + grant + " TO {role}").format(
-                sql.Identifier(database), role=sql.Identifier(_MONITOR)
+                sql.Identifier(database), role=sql.Identifier(role)
+            )
+        )
+
+
+def _tables(connection: psycopg.Connection, pattern: str) -> list[str]:
+    found = connection.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE %s "
+        "ORDER BY tablename", (pattern,),
+    )  # fmt: skip
+    return [name for (name,) in found]
+
+
+def _let_monitor_read(connection: psycopg.Connection, database: str) -> None:
+    """Let who makes dashboards read the ledger, but not the hashes and addresses of the API."""
+    _let_connect(connection, database, _MONITOR, _MONITOR_PASSWORD)
+    shared = set(_tables(connection, API_TABLES))
+    role = sql.Identifier(_MONITOR)
+    for table in _tables(connection, "%"):
+        verb = "REVOKE ALL ON {} FROM {}" if table in shared else "GRANT SELECT ON {} TO {}"
+        connection.execute(sql.SQL(verb).format(sql.Identifier(table), role))
+
+
+def _let_api_share(connection: psycopg.Connection, database: str) -> None:
+    """Let replicas of the API read and write what they share, and nothing else."""
+    _let_connect(connection, database, API_ROLE, API_PASSWORD)
+    for table in _tables(connection, API_TABLES):
+        connection.execute(
+            sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}").format(
+                sql.Identifier(table), sql.Identifier(API_ROLE)
             )
         )
 
@@ -103,9 +139,11 @@ def provision_databases(settings: Settings) -> None:
         migrate(engine)
     finally:
         engine.dispose()
-    if os.environ.get(_MONITOR_PASSWORD):
-        ledger = DATABASES["presagio"]
-        with _as_superuser(ledger) as connection:
+    ledger = DATABASES["presagio"]
+    with _as_superuser(ledger) as connection:
+        if os.environ.get(API_PASSWORD):
+            _let_api_share(connection, ledger)
+        if os.environ.get(_MONITOR_PASSWORD):
             _let_monitor_read(connection, ledger)
 
 

@@ -13,6 +13,7 @@ from presagio.errors import SettingsError
 from presagio.fleet import FleetFault
 from presagio.machine.spec import load_spec
 from presagio.serving.auth.authorization import Guard, token_router
+from presagio.serving.auth.shared_accounts import import_accounts
 from presagio.serving.auth.tokens import OutsideIssuer, open_authority
 from presagio.serving.champion.board import open_board
 from presagio.serving.executors import Executors
@@ -29,6 +30,7 @@ from presagio.serving.routes.health import health_router, metrics_router
 from presagio.serving.routes.models import webhook_router
 from presagio.serving.routes.protocol_v2 import Inference, v2_router
 from presagio.serving.routes.tensors import InferenceRequest
+from presagio.serving.shared.database import open_shared_database
 from presagio.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -45,10 +47,13 @@ def _outside_issuer(settings: Settings) -> OutsideIssuer | None:
 def _make_shared(settings: Settings, *, owns_process: bool) -> Shared:
     authority = open_authority(settings, _outside_issuer(settings))
     executors, tokens = Executors(settings.api_max_concurrency), None
+    database = open_shared_database(settings)
     if authority is not None:
         # One for all fleets: wrong passwords are counted together.
-        tokens = token_router(settings, authority, executors.passwords)
-    return Shared(settings, ApiMetrics(), Guard(authority), executors, tokens, owns_process)
+        tokens = token_router(settings, authority, executors, database)
+    return Shared(
+        settings, ApiMetrics(), Guard(authority), executors, tokens, owns_process, database
+    )
 
 
 def _lifespan(shared: Shared, fleets: ServedFleets[FleetService], state: dict[str, Any]) -> Any:
@@ -56,10 +61,15 @@ def _lifespan(shared: Shared, fleets: ServedFleets[FleetService], state: dict[st
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         if shared.guard.authority is None:
             _log.warning("PRESAGIO_AUTH is off: everybody who reaches this API may ask everything")
+        if shared.database is not None:
+            # Connects too, in a thread: nothing waits for it.
+            shared.executors.sign_ins.start(import_accounts, shared.settings, shared.database)
         await fleets.start()
         yield {STATE_KEY: OpenConnections(shared.settings), **state}
         await fleets.close()
         shared.executors.close()
+        if shared.database is not None:
+            shared.database.close()
 
     return lifespan
 

@@ -104,6 +104,8 @@ class Executors:
     ----------
     passwords
         Argon2: 64 MiB and all processors for each call, so one at a time.
+    sign_ins
+        Counts of attempts in the database that replicas share, which is not waited for long.
     explanations
         Diagnoses of alarms, a millisecond each; its queue holds as many requests as a worker
         answers at a time.
@@ -119,6 +121,7 @@ class Executors:
 
     def __init__(self, concurrency: int) -> None:
         self.passwords = Executor("passwords", threads=1, waiting=32, background=True)
+        self.sign_ins = Executor("sign-ins", threads=2, waiting=32)
         self.explanations = Executor("explanations", threads=2, waiting=concurrency)
         self.registry = Executor("registry", threads=2, waiting=8)
         self.files = Executor("files", threads=4, waiting=32, background=True)

@@ -39,6 +39,8 @@ from presagio.serving.routes.models import model_router
 from presagio.serving.routes.predictions import Predictions, predict_router
 from presagio.serving.routes.protocol_v2 import Inference
 from presagio.serving.routes.requests import feedback_model, request_model
+from presagio.serving.shared.database import Database
+from presagio.serving.shared.once import Once
 from presagio.serving.warmup import Warmup
 from presagio.settings import Settings
 
@@ -58,6 +60,8 @@ class Shared:
         The route that gives tokens out; None where none are asked for.
     owns_process
         Whether nothing but the API runs in the process.
+    database
+        What replicas share is there; None where there is one replica.
     """
 
     settings: Settings
@@ -66,6 +70,7 @@ class Shared:
     executors: Executors
     tokens: APIRouter | None
     owns_process: bool
+    database: Database | None = None
 
 
 def make_app(
@@ -153,18 +158,18 @@ class FleetService:
         self.inference = Inference(spec, settings, self.champion, self._books)
         self._warmup = self._make_warmup()
         self._tasks: list[asyncio.Task[None]] = []
-        executors = shared.executors
+        executors, once = shared.executors, Once(shared.database)
         self.routers = [
             health_router(self.readiness),
             predict_router(spec, self.predictions),
             batch_router(Batches(spec, settings, self.champion, self._books, executors.files)),
             model_router(self.champion, self.board, settings, executors.registry),
-            feedback_router(spec, outcomes, settings, self.champion, executors.outcomes),
+            feedback_router(spec, outcomes, settings, self.champion, executors.outcomes, once),
         ]
         if spec.is_series:
             logged = events_model(spec)
             self.schemas.append(logged)
-            self.routers.append(events_router(spec, logged, settings, executors.outcomes))
+            self.routers.append(events_router(spec, logged, settings, executors.outcomes, once))
         self.app: Asgi | None = None
         if not fleet.is_default:
             self.app = make_app(

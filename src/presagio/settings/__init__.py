@@ -180,6 +180,11 @@ class Settings(
         return self._fleet_home / "models"
 
     @property
+    def answers_folder(self) -> Path:
+        """Where answers of the API lie until they are in the data bucket."""
+        return self._fleet_home / "answers"
+
+    @property
     def accounts_file(self) -> Path:
         """Who besides the built-in accounts may ask the API, with hashes of their secrets."""
         return self.home / "accounts.json"

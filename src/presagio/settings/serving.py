@@ -21,6 +21,14 @@ class ServingSettings(BaseSettings):
                 return json.loads(value)
         return value
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        """Take a list with commas, as people write it, besides a JSON list."""
+        if isinstance(value, str) and not value.lstrip().startswith("["):
+            return tuple(network.strip() for network in value.split(",") if network.strip())
+        return value
+
     auth: Annotated[
         Literal["on", "off"],
         Field(description="`off`: everybody may ask everything; the log and health say so."),
@@ -75,6 +83,13 @@ class ServingSettings(BaseSettings):
         str, Field(description="Audience that an outside issuer's tokens must name.")
     ] = "presagio"
 
+    api_database_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="PostgreSQL database that replicas of the API share: accounts, wrong "
+            "passwords, what was taken; empty: one replica, which keeps them for itself."
+        ),
+    ] = None
     api_workers: Annotated[int, Field(description="Processes of the API.", ge=1, le=64)] = 1
     api_max_body_bytes: Annotated[
         int, Field(description="Largest body of a JSON request, in bytes.", ge=1024)
@@ -121,8 +136,8 @@ class ServingSettings(BaseSettings):
     trusted_proxies: Annotated[
         tuple[IPvAnyNetwork, ...],
         Field(
-            description="Addresses or networks (JSON list) of proxies whose `X-Forwarded-For` and "
-            "`X-Forwarded-Proto` are believed."
+            description="Addresses or networks, with commas between or as a JSON list, of proxies "
+            "whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; empty: nobody's."
         ),
     ] = ()
     api_access_log: Annotated[
@@ -137,11 +152,16 @@ class ServingSettings(BaseSettings):
         bool, Field(description="Whether answers are kept in the data bucket, as Parquet.")
     ] = True
     record_seconds: Annotated[
-        float, Field(description="Seconds between two files of recorded answers.", gt=0)
-    ] = 30.0
+        float,
+        Field(
+            description="Seconds between two files of recorded answers; until then they lie in the "
+            "home folder, or where that takes none, they are stored each second.",
+            gt=0,
+        ),
+    ] = 300.0
     record_queue_rows: Annotated[
         int, Field(description="Recorded answers that may wait; more are dropped, counted.", ge=1)
-    ] = 100_000
+    ] = 200_000
     model_trial_s: Annotated[
         float,
         Field(

@@ -6,7 +6,12 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from presagio.deployment.databases import DATABASES, password_variables
+from presagio.deployment.databases import (
+    API_PASSWORD,
+    API_ROLE,
+    DATABASES,
+    password_variables,
+)
 from presagio.errors import StackError
 from presagio.settings import ADDRESSES_FILE, CREDENTIALS_FILE, Settings
 from presagio.settings.private import write_private
@@ -17,7 +22,7 @@ AIRFLOW_USER = "admin"
 # Secrets that came with a later version, and lock nobody out when they are made anew.
 _LATER = (
     "token_secret", "admin_password", "client_secret", "mlflow_webhook_secret",
-    "mlflow_webhook_key",
+    "mlflow_webhook_key", "api_db_password",
 )  # fmt: skip
 
 
@@ -37,6 +42,7 @@ class Credentials:
     presagio_db_password: str
     mlflow_db_password: str
     airflow_db_password: str
+    api_db_password: str
     s3_access_key: str
     s3_secret_key: str
     airflow_admin_password: str
@@ -63,20 +69,22 @@ class Credentials:
         return Credentials(**made)
 
     def database_url(self, ports: Ports, role: str) -> str:
-        """Return the SQLAlchemy URL of the database that a role owns."""
-        where = f"127.0.0.1:{ports.postgres}/{DATABASES[role]}"
+        """Return the SQLAlchemy URL of the database that a role owns, or may use."""
+        where = f"127.0.0.1:{ports.postgres}/{DATABASES.get(role, DATABASES['presagio'])}"
         return f"postgresql+psycopg://{role}:{self.database_password(role)}@{where}"
 
     def database_password(self, role: str) -> str:
         """Return the password of a database role."""
-        return str(asdict(self)[f"{role}_db_password"])
+        return (
+            self.api_db_password if role == API_ROLE else str(asdict(self)[f"{role}_db_password"])
+        )
 
     def database_variables(self) -> dict[str, str]:
         """Return the passwords of all database roles, as variables of the step that makes them."""
         return {
             variable: self.database_password(role) if role in DATABASES else self.postgres_password
             for role, variable in password_variables().items()
-        }
+        } | {API_PASSWORD: self.api_db_password}
 
 
 def _variable(name: str) -> str:
@@ -126,6 +134,7 @@ def write_addresses(
         "PRESAGIO_API_URL": ports.url("api"),
         "PRESAGIO_AIRFLOW_URL": ports.url("airflow"),
         "PRESAGIO_DATABASE_URL": credentials.database_url(ports, "presagio"),
+        "PRESAGIO_API_DATABASE_URL": credentials.database_url(ports, API_ROLE),
     }
     lines = [f"{key}={value}" for key, value in addresses.items()]
     head = "# Written by presagio up at each start: where this stack's services are.\n"

@@ -10,7 +10,8 @@ from presagio.cli.composition import Parts
 from presagio.cli.output import AsJson, Home, ScopeName, print_json, print_table, say
 from presagio.cli.tables import Column
 from presagio.errors import NotFoundError, SettingsError
-from presagio.serving.auth import accounts
+from presagio.serving.auth.accounts import make_account
+from presagio.serving.auth.shared_accounts import opened_accounts
 
 _SECRET_BYTES = 24
 
@@ -39,18 +40,17 @@ def add_account(
 ) -> None:
     """Add an account, or give an existing one a new secret.
 
-    The secret is printed once; only its hash is stored.
+    The secret is printed once; only its hash is stored: in the database that replicas of the API
+    share (PRESAGIO_API_DATABASE_URL), else in accounts.json of the home folder. Every replica knows
+    the account at once.
     """
     settings = Parts(home).settings
     if name in {"admin", settings.client_id}:
         raise SettingsError(f"{name} is a built-in account of the API; choose another name")
     secret = secrets.token_urlsafe(_SECRET_BYTES)
-    account = accounts.make_account(name, kind.value, secret, tuple(one.value for one in scope))
-    others = [
-        known for known in accounts.read_accounts(settings.accounts_file)
-        if (known.name, known.kind) != (name, kind.value)
-    ]  # fmt: skip
-    accounts.write_accounts(settings.accounts_file, (*others, account))
+    account = make_account(name, kind.value, secret, tuple(one.value for one in scope))
+    with opened_accounts(settings) as added:
+        added.put(account)
     if as_json:
         print_json({"name": name, "kind": kind, "secret": secret, "scopes": account.scopes})
     else:
@@ -60,7 +60,8 @@ def add_account(
 
 def list_accounts(home: Home = None, as_json: AsJson = False) -> None:
     """List the accounts that were added."""
-    known = accounts.read_accounts(Parts(home).settings.accounts_file)
+    with opened_accounts(Parts(home).settings) as added:
+        known = added.all()
     if as_json:
         for account in known:
             print_json({"name": account.name, "kind": account.kind, "scopes": account.scopes})
@@ -75,11 +76,9 @@ def remove_account(
     as_json: AsJson = False,
 ) -> None:
     """Remove an account; tokens that it has stay valid until they expire."""
-    path = Parts(home).settings.accounts_file
-    known = accounts.read_accounts(path)
-    if name not in {account.name for account in known}:
-        raise NotFoundError(f"there is no account {name}; see: presagio account list")
-    accounts.write_accounts(path, tuple(account for account in known if account.name != name))
+    with opened_accounts(Parts(home).settings) as added:
+        if not added.remove(name):
+            raise NotFoundError(f"there is no account {name}; see: presagio account list")
     if as_json:
         print_json({"name": name, "removed": True})
     else:

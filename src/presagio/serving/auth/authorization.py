@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import math
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import parse_qs, unquote_plus
@@ -13,17 +12,16 @@ from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2, SecurityScopes
 from pydantic import BaseModel, Field
 
-from presagio.serving.auth.accounts import Account, Accounts, Kind
-from presagio.serving.auth.attempts import Attempts, TooManyAttemptsError
+from presagio.serving.auth.accounts import Account, Kind
+from presagio.serving.auth.passwords import Passwords
 from presagio.serving.auth.tokens import SCOPES, Authority, Principal, Scope, invalid_token
-from presagio.serving.executors import Executor
+from presagio.serving.executors import Executors
 from presagio.serving.http import bodies
 from presagio.serving.http.problems import RefusedError, problems
+from presagio.serving.shared.database import Database
 from presagio.settings import Settings
 
 _MOST_FIELDS = 20
-_LONGEST_NAME = 200
-_BUSY_S = 1.0
 _EVERYBODY = Principal("everybody", frozenset(SCOPES), float("inf"))
 _GRANTS: dict[str, Kind] = {"password": "user", "client_credentials": "client"}
 
@@ -131,44 +129,12 @@ def _wanted(account: Account, asked: str) -> list[Scope] | None:
     return granted or None
 
 
-def _too_many(wait_s: float) -> RefusedError:
-    return RefusedError(
-        HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts",
-        "wrong passwords are limited; try again later",
-        headers={"Retry-After": str(math.ceil(wait_s))},
-    )  # fmt: skip
-
-
-class _Passwords:
-    """Verifies passwords and secrets, so many a minute and no more."""
-
-    def __init__(self, settings: Settings, executor: Executor) -> None:
-        self._accounts, self._attempts = Accounts(settings), Attempts(settings)
-        self._executor = executor
-
-    async def verify(self, kind: Kind, name: str, secret: str, address: str) -> Account | None:
-        """Return the account whose secret this is.
-
-        Raises
-        ------
-        RefusedError
-            429, if there were too many wrong ones, or too many are being verified.
-        """
-        if self._executor.full:
-            raise _too_many(_BUSY_S)
-        try:
-            async with self._attempts.attempt(f"{kind} {name[:_LONGEST_NAME]}", address) as attempt:
-                account = await self._executor.run(self._accounts.verify, kind, name, secret)
-                attempt.right = account is not None
-        except TooManyAttemptsError as err:
-            raise _too_many(err.wait_s) from err
-        return account
-
-
-def token_router(settings: Settings, authority: Authority, executor: Executor) -> APIRouter:
+def token_router(
+    settings: Settings, authority: Authority, executors: Executors, database: Database | None
+) -> APIRouter:
     """Make the route that gives tokens out."""
     router = APIRouter(tags=["token"])
-    passwords = _Passwords(settings, executor)
+    passwords = Passwords(settings, executors, database)
 
     async def read_form(request: Request) -> dict[str, str] | None:
         most = settings.api_open_body_bytes
@@ -245,5 +211,6 @@ _TOKEN_ANSWERS: dict[int | str, dict[str, Any]] = {
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 }

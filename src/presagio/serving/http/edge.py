@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from presagio.errors import NoChampionError
 from presagio.serving.http.bodies import Receive, Scope
+from presagio.serving.http.forwarded import Proxies
 from presagio.serving.http.problems import RefusedError, internal_error, no_model, problem_response
 from presagio.serving.logs import request_id
 from presagio.serving.prometheus import ApiMetrics
@@ -136,7 +137,7 @@ class Edge:
         self.app, self._direct, self._metrics = app, direct, metrics
         self._most = settings.api_max_concurrency
         self._log_from = {"all": 0, "errors": 400, "none": 1000}[settings.api_access_log]
-        self.in_flight = 0
+        self.in_flight, self._proxies = 0, Proxies(settings.trusted_proxies)
         # Ids that nobody can guess, without asking the system for randomness each time.
         self._prefix, self._numbers = os.urandom(8).hex(), itertools.count()
 
@@ -183,6 +184,8 @@ class Edge:
         try:
             if self.in_flight > self._most:
                 self._refuse_unless_vital(scope["path"])
+            if direct is None:
+                self._proxies.resolve(scope)
             await (direct or self.app)(scope, exchange.receive, exchange.send)
         except RefusedError as err:
             await self._refuse(err, scope, exchange)
@@ -221,7 +224,9 @@ class Edge:
         self._metrics.answered(route, status, seconds)
         self._metrics.in_flight.set(self.in_flight)
         if status >= self._log_from:
-            _log.info(
-                "%s %s %d", scope["method"], scope["path"], status,
-                extra={"fields": {"status": status, "milliseconds": round(seconds * 1e3, 3)}},
-            )  # fmt: skip
+            # Routes of the application have it from the proxies' headers already.
+            client = self._proxies.client(scope) if direct else (scope.get("client") or ("",))[0]
+            fields = {
+                "status": status, "milliseconds": round(seconds * 1e3, 3), "client": client,
+            }  # fmt: skip
+            _log.info("%s %s %d", scope["method"], scope["path"], status, extra={"fields": fields})

@@ -17,6 +17,7 @@ from presagio.serving.http.answers import FeedbackResponse
 from presagio.serving.http.openapi import IDEMPOTENCY_KEY, schema_reference
 from presagio.serving.http.problems import problems
 from presagio.serving.routes.series_fields import TEXT, example_series, series_fields
+from presagio.serving.shared.once import Once, content_digest
 from presagio.settings import Settings
 
 
@@ -56,7 +57,11 @@ def _store(settings: Settings, spec: MachineSpec, events: list[Any]) -> list[str
 
 
 def events_router(
-    spec: MachineSpec, wanted: type[EventsRequest], settings: Settings, outcomes: Executor
+    spec: MachineSpec,
+    wanted: type[EventsRequest],
+    settings: Settings,
+    outcomes: Executor,
+    once: Once,
 ) -> APIRouter:
     """Make the route that takes events."""
     router = APIRouter(tags=["feedback"])
@@ -73,7 +78,10 @@ def events_router(
     }
 
     def take(read: EventsRequest) -> FeedbackResponse:
-        return FeedbackResponse(accepted=len(read.events), keys=_store(settings, spec, read.events))
+        sent = [event.model_dump() for event in read.events]
+        digest = content_digest("events", settings.prefixes.incoming, settings.s3_bucket, sent)
+        keys = once.run(digest, lambda: _store(settings, spec, read.events))
+        return FeedbackResponse(accepted=len(read.events), keys=keys)
 
     @router.post(
         "/events",

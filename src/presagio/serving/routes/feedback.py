@@ -26,6 +26,7 @@ from presagio.serving.http.openapi import IDEMPOTENCY_KEY, schema_reference
 from presagio.serving.http.problems import problems
 from presagio.serving.routes.requests import FeedbackRequest, Outcome
 from presagio.serving.routes.series_fields import example_series, series_values
+from presagio.serving.shared.once import Once, content_digest
 from presagio.settings import Settings
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def feedback_router(
     settings: Settings,
     champion: Champion,
     outcomes: Executor,
+    once: Once,
 ) -> APIRouter:
     """Make the route that takes outcomes."""
     router = APIRouter(tags=["feedback"])
@@ -137,7 +139,9 @@ def feedback_router(
     }
 
     def take(read: FeedbackRequest) -> FeedbackResponse:
-        keys = _store(settings, spec, read.outcomes, champion.served)
+        sent = [outcome.model_dump() for outcome in read.outcomes]
+        digest = content_digest("feedback", settings.prefixes.incoming, settings.s3_bucket, sent)
+        keys = once.run(digest, lambda: _store(settings, spec, read.outcomes, champion.served))
         return FeedbackResponse(accepted=len(read.outcomes), keys=keys)
 
     @router.post(
