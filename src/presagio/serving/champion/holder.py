@@ -6,21 +6,19 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from presagio.errors import (
-    InvalidArtifactError,
-    NoChampionError,
-    PresagioError,
-    RegistryError,
-)
+from presagio.errors import InvalidArtifactError, NoChampionError, PresagioError, RegistryError
 from presagio.inference.predictor import Predictor
 from presagio.machine.spec import MachineSpec
 from presagio.registry import cache as caching
 from presagio.registry.versions import RegisteredVersion
-from presagio.serving.champion import last_good
+from presagio.serving.champion.agreement import Agreed, Moment, names_of
 from presagio.serving.champion.board import Board
+from presagio.serving.champion.candidates import Candidates
 from presagio.serving.champion.following import Follower
+from presagio.serving.champion.seat import SupersededError
 from presagio.serving.champion.served import Served, has_fallback, load_fallback
 from presagio.serving.prometheus import ApiMetrics, FleetMetrics
 from presagio.settings import Settings
@@ -37,15 +35,13 @@ _log = logging.getLogger(__name__)
 _START_S = 0.4
 # One that is slow keeps the API from being ready no longer.
 _FIRST_LOOK_S = 6.0
-# The others may be loading; one that cannot is left behind.
-_TOGETHER_S = 5.0
-_REFUSED_S = 60.0
+# With replicas, what they have agreed on is loaded first.
+_FIRST_TOGETHER_S = 60.0
+_FARTHEST_S = 5.0
+# What others may take to fetch a version, besides trying it. Who takes longer is left behind.
+_FETCH_S = 10.0
 _SHOWN = 1000
 _MOST_LOGGED = 100
-
-
-def _names(version: RegisteredVersion) -> str:
-    return f"{version.name}/{version.version}/{version.run_id}"
 
 
 class Champion:
@@ -60,12 +56,13 @@ class Champion:
         metrics: FleetMetrics | None = None,
     ) -> None:
         self._settings, self._spec = settings, spec
-        self._open_reader = open_reader
-        self._reader: RegistryReader | None = None
+        self._candidates = Candidates(settings, spec, open_reader)
         self._board, self._metrics = board or Board(None), metrics or ApiMetrics().of(spec.name)
         self.reason: str | None = "the registry has not been asked yet"
-        self._refused: tuple[str, float] | None = None
         self._logged: set[str] = set()
+        # What is served from a moment on that has been agreed, and of which agreement that is.
+        self._coming: tuple[Moment, Served] | None = None
+        self._followed = 0
         self._began = self._finished = time.monotonic()
         self._stale_s = settings.registry_poll_s + settings.registry_stale_s
         # A look that is asked for and the next one may meet; one after the other they may not.
@@ -74,7 +71,9 @@ class Champion:
         self._changing = threading.Lock()
         self._follower = Follower(self.refresh, self.watch, self._board, settings.registry_poll_s)
         # None until there is a champion, for machines that no model ships for.
-        self.current = self._last_good() or (load_fallback(spec) if has_fallback(spec) else None)
+        self.current = self._candidates.last_good() or (
+            load_fallback(spec) if has_fallback(spec) else None
+        )
         self._post()
 
     @property
@@ -86,9 +85,24 @@ class Champion:
         NoChampionError
             If there is no model of this machine yet.
         """
+        if self._coming is not None:
+            self._pass_on()
         if self.current is None:
             raise NoChampionError(self.remedy)
         return self.current
+
+    def _pass_on(self) -> None:
+        """Serve what comes, if its moment has come; wait while that is not sure, for 50 ms at most.
+
+        So nobody who has had an answer of the new version gets one of the old version here.
+        """
+        while (coming := self._coming) is not None and time.monotonic() >= coming[0].closes:
+            if (left := coming[0].opens - time.monotonic()) > 0:
+                time.sleep(left)
+                continue
+            with self._changing:
+                if self._coming is coming:
+                    self.current, self._coming = coming[1], None
 
     @property
     def remedy(self) -> str:
@@ -107,26 +121,23 @@ class Champion:
             return {"model": "none", "version": "", "degraded": True}
         return {"model": served.model, "version": served.version, "degraded": served.degraded}
 
-    def _last_good(self) -> Served | None:
-        settings = self._settings
-        found = last_good.load(
-            settings.model_cache, self._spec, settings.model_name, limit_s=settings.model_trial_s
-        )
-        if found is None:
-            return None
-        version, predictor = found
-        return Served(
-            predictor, version.name, version.version, "cache", confirmed=False,
-            run_id=version.run_id,
-        )  # fmt: skip
-
     def _post(self) -> None:
-        self._board.post(**self.summary, reason=self.reason)
+        served = self.current
+        serves = "" if served is None else served.names
+        self._board.post(serves=serves, **self.summary, reason=self.reason)
+
+    @property
+    def behind(self) -> bool:
+        """Whether other replicas serve the champion that was agreed on, and this one does not."""
+        return self._board.is_behind("" if self.current is None else self.current.names)
 
     @property
     def settled(self) -> bool:
         """Whether it is known what to serve: the registry has been asked, or is slow to answer."""
         waited, looked = time.monotonic() - self._began, self._follower.looked.is_set()
+        if self._board.seat is not None:
+            # What was served here last may not be what the others serve now.
+            return looked or waited > _FIRST_TOGETHER_S
         cached = self.current is not None and self.current.source == "cache"
         return cached or looked or waited > _FIRST_LOOK_S
 
@@ -168,6 +179,7 @@ class Champion:
 
     def watch(self) -> None:
         """Call this worker degraded when its last finished look is too long ago: one may hang."""
+        self._board.watch()
         if time.monotonic() - self._finished > self._stale_s:
             self._degrade(
                 f"no look at the registry has ended for more than {self._stale_s:g} s; restart the "
@@ -177,14 +189,19 @@ class Champion:
     def _look(self) -> str:
         """Look once; return how it ended."""
         try:
-            self._reader = self._reader or self._open_reader()
-            version = self._reader.resolve("champion")
+            followed = self._follow_agreement()
+            version = self._candidates.resolve()
             if self._is_served(version):
                 self._confirm(version)
-                return "confirmed"
-            if self._is_refused(version):
+                self._agree_on_served(version)
+                return "swapped" if followed else "confirmed"
+            if self._candidates.is_refused(version):
                 return "refused"
-            self._swap(self._reader, version)
+            self._swap(version)
+        except SupersededError:
+            # Whatever is wanted now is looked at at once.
+            self._follower.look_again()
+            return "superseded"
         except PresagioError as err:
             self._degrade(str(err)[:_SHOWN])
             return "refused" if isinstance(err, InvalidArtifactError) else "unavailable"
@@ -224,16 +241,27 @@ class Champion:
             version.name, version.version, version.run_id,
         )  # fmt: skip
 
-    def _is_refused(self, version: RegisteredVersion) -> bool:
-        refused = self._refused
-        return (
-            refused is not None and refused[0] == _names(version) and time.monotonic() < refused[1]
-        )
+    def _follow_agreement(self) -> bool:
+        """Serve what the replicas have agreed on since the last look; say whether that was new."""
+        agreed = self._board.agreed()
+        if agreed is None or agreed.generation == self._followed:
+            return False
+        version = agreed.version
+        if self._is_served(version):
+            self._followed = agreed.generation
+            return False
+        if self._candidates.is_refused(version):
+            return False
+        predictor = self._load(version, agreed)
+        self._switch(version, predictor, self._board.moment_of(agreed))
+        self._followed = agreed.generation
+        return True
 
     def _confirm(self, version: RegisteredVersion) -> None:
-        self._refused = None
+        self._candidates.forget_refusal()
         with self._changing:
-            served = self.served
+            served = self.current
+            assert served is not None  # noqa: S101 - it was compared with the version
             confirmed, self.reason = served.confirmed, None
             self._finished = time.monotonic()
             if not confirmed:
@@ -245,36 +273,71 @@ class Champion:
             _log.info("serving %s version %s, confirmed", version.name, version.version)
             self._post()
 
-    def _swap(self, reader: "RegistryReader", version: RegisteredVersion) -> None:
+    def _agree_on_served(self, version: RegisteredVersion) -> None:
+        """Have the replicas agree on what is served, where that came about without them."""
+        agreed = self._board.agreed()
+        if not self._board.replicated or (agreed and agreed.names == names_of(version)):
+            return
+        predictor = self.served.predictor
+        self._agree(version, predictor)
+        self._keep_for_all(predictor, None)
+
+    def _agree(self, version: RegisteredVersion, predictor: Predictor) -> Moment | None:
+        return self._board.agree(
+            version, predictor.artifact.digest, partial(self._candidates.is_wanted, version),
+            self._settings.model_trial_s + _FETCH_S,
+        )  # fmt: skip
+
+    def _swap(self, version: RegisteredVersion) -> None:
+        # The others load it meanwhile.
+        self._board.wake()
+        predictor = self._load(version)
+        # All workers change over at one moment, as far as they can.
+        self._switch(version, predictor, self._agree(version, predictor))
+
+    def _load(self, version: RegisteredVersion, agreed: Agreed | None = None) -> Predictor:
         try:
-            predictor = self._load(reader, version)
+            return self._candidates.load(version, agreed)
         except RegistryError:
             raise
         except BaseException:
-            # No use in loading it at every poll; now and then, since a disk may have been full.
-            self._refused = _names(version), time.monotonic() + _REFUSED_S
+            self._board.refuse(version)
             self._metrics.swap("refused")
             raise
-        # All workers change over at one moment, as far as they can.
-        self._board.post(prepared=_names(version))
-        self._board.wake()
-        self._board.wait_prepared(_names(version), _TOGETHER_S)
+
+    def _switch(
+        self, version: RegisteredVersion, predictor: Predictor, moment: Moment | None
+    ) -> None:
+        """Serve a version, from a moment on or from now on."""
+        now, swaps = time.monotonic(), self._follower.looked.is_set()
+        if moment is None or moment.closes > now + _FARTHEST_S:
+            # It is not known when, or another clock stands behind the database now.
+            moment = Moment(now, now)
+        coming = Served(
+            predictor, version.name, version.version, "registry", confirmed=True,
+            run_id=version.run_id,
+        )  # fmt: skip
+        before = self.current
         with self._changing:
-            self.current = Served(
-                predictor, version.name, version.version, "registry", confirmed=True,
-                run_id=version.run_id,
-            )  # fmt: skip
-            self.reason, self._refused = None, None
+            self._coming = moment, coming
+        time.sleep(max(moment.closes - time.monotonic(), 0.0))
+        self._pass_on()
+        late = max(time.monotonic() - moment.opens, 0.0) if swaps else 0.0
+        with self._changing:
+            self.reason = None
             self._finished = time.monotonic()
+        self._candidates.forget_refusal()
         self._logged.clear()
-        self._board.post(since=time.time())
+        self._board.post(since=time.time(), late=late)
         self._post()
         self._metrics.swap("swapped")
-        last_good.keep(self._settings.model_cache, version, predictor)
+        self._candidates.keep(version, predictor)
         _log.info("serving %s version %s", version.name, version.version)
+        self._keep_for_all(predictor, before)
 
-    def _load(self, reader: "RegistryReader", version: RegisteredVersion) -> Predictor:
-        # An HTTP client takes its time to import.
-        from presagio.registry.loading import load_version  # noqa: PLC0415
-
-        return load_version(reader, version, self._spec, self._settings)
+    def _keep_for_all(self, predictor: Predictor, before: Served | None) -> None:
+        """Let replicas on other hosts start with it; what is served before or next stays too."""
+        agreed = self._board.agreed()
+        if agreed is not None:
+            digests = {agreed.digest} | ({before.predictor.artifact.digest} if before else set())
+            self._candidates.keep_for_all(predictor, digests)

@@ -1,0 +1,178 @@
+"""Replicas swap at one moment: nobody sees the old version after the new one, none fails."""
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from presagio.machine.spec import MachineSpec
+from presagio.registry.versions import RegisteredVersion
+from presagio.registry.writer import Registry
+from presagio.training.train import TrainedModel
+from tests.champions import register_version
+from tests.serving.replicas.conftest import MakeReplica, Replica
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+_VERSION = re.compile(rb'"version":"(\d+)"')
+_REPLICA = re.compile(rb"x-presagio-replica: (\S+)")
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+_REQUESTS = 30_000
+_SWAPS = 10
+# So that there is some of the processors left for those who load new versions.
+_PAUSE_S = 0.005
+
+
+class Client(threading.Thread):
+    """Asks one request after the other, on a connection that is kept, and keeps what came."""
+
+    def __init__(self, port: int, request: bytes) -> None:
+        super().__init__(daemon=True)
+        self._port, self._request = port, request
+        self.ending = threading.Event()
+        # When an answer came, from which replica, of which version.
+        self.answers: list[tuple[float, str, int]] = []
+        self.failed: list[str] = []
+
+    def run(self) -> None:
+        line = None
+        while not self.ending.is_set():
+            try:
+                line = line or socket.create_connection(("127.0.0.1", self._port), 10)
+                self._ask(line)
+            except Exception as err:  # noqa: BLE001 - whatever it is, the request failed
+                self.failed.append(repr(err))
+                line = None
+        if line is not None:
+            line.close()
+
+    def _ask(self, line: socket.socket) -> None:
+        line.sendall(self._request)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += self._received(line)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        came, length = time.monotonic(), int(_LENGTH.search(head)[1])  # type: ignore[index]
+        while len(body) < length:
+            body += self._received(line)
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise ValueError(head, body)
+        time.sleep(_PAUSE_S)
+        replica, version = _REPLICA.search(head), _VERSION.search(body)
+        assert replica is not None
+        assert version is not None
+        self.answers.append((came, replica[1].decode(), int(version[1])))
+
+    @staticmethod
+    def _received(line: socket.socket) -> bytes:
+        if not (received := line.recv(1 << 16)):
+            raise ConnectionError("closed in the middle")
+        return received
+
+
+class Load:
+    """Clients that ask at the same time."""
+
+    def __init__(self, port: int, replica: Replica, spec: MachineSpec, clients: int = 8) -> None:
+        body = json.dumps({"request_id": 1, "features": spec.example}).encode()
+        head = (
+            f"POST /predict HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\n"
+            f"Authorization: {replica.headers['Authorization']}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        self.clients = [Client(port, head.encode() + body) for _ in range(clients)]
+
+    def __enter__(self) -> Self:
+        for client in self.clients:
+            client.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for client in self.clients:
+            client.ending.set()
+        for client in self.clients:
+            client.join(30)
+
+    @property
+    def count(self) -> int:
+        return sum(len(client.answers) for client in self.clients)
+
+    @property
+    def failed(self) -> list[str]:
+        return [failure for client in self.clients for failure in client.failed]
+
+    def went_back(self) -> list[tuple[int, int]]:
+        """Give where a client got an older version after a newer one."""
+        return [
+            (before[2], after[2])
+            for client in self.clients
+            for before, after in zip(client.answers, client.answers[1:], strict=False)
+            if after[2] < before[2]
+        ]
+
+    def skew(self, version: int) -> float:
+        """Give the seconds from the first answer of a version to the last one of an older one."""
+        answers = [answer for client in self.clients for answer in client.answers]
+        first = min(at for at, _, found in answers if found == version)
+        return max((at for at, _, found in answers if found < version), default=first) - first
+
+
+def _rolling_restart(replicas: list[Replica], faults: list[BaseException]) -> None:
+    try:
+        for replica in replicas:
+            replica.end()
+            replica.start()
+            replica.wait()
+            # Until the balancer has seen that.
+            time.sleep(1.5)
+    except BaseException as err:  # noqa: BLE001 - raised by the test below
+        faults.append(err)
+
+
+def test_a_rolling_restart_and_ten_swaps_fail_no_request_and_no_client_goes_back(
+    replica: MakeReplica, balance: Callable[[list[Replica]], int], registry: Registry,
+    trained: TrainedModel, tmp_path: Path, spec: MachineSpec,
+) -> None:  # fmt: skip
+    versions: list[RegisteredVersion] = [
+        register_version(trained, registry, tmp_path / f"v{i}") for i in range(_SWAPS + 1)
+    ]
+    registry.assign("champion", versions[0])
+    # On one host, so that each version is tried once and not three times.
+    replicas = [replica(f"replica-{i}", host="host", api_drain_seconds=1.5) for i in range(3)]
+    for one in replicas:
+        one.wait(lambda ready: ready["version"] == versions[0].version)
+    faults: list[BaseException] = []
+    restart = threading.Thread(target=_rolling_restart, args=(replicas, faults))
+    with Load(balance(replicas), replicas[0], spec) as load:
+        restart.start()
+        for number, version in enumerate(versions[1:]):
+            registry.assign("champion", version)
+            # A webhook, or a person, reaches one replica only.
+            while True:
+                asked = replicas[number % 3]
+                try:
+                    asked.ask("POST", "/model/reload").raise_for_status()
+                    break
+                except Exception:  # noqa: BLE001 - it is the one that is being restarted
+                    number += 1
+            deadline = time.monotonic() + 30
+            while load.clients[0].answers[-1][2] != int(version.version):
+                assert time.monotonic() < deadline, version
+                time.sleep(0.02)
+        restart.join()
+        while load.count < _REQUESTS:
+            time.sleep(0.05)
+    assert faults == []
+    assert load.failed == []
+    assert load.went_back() == []
+    skews = [load.skew(int(version.version)) for version in versions[1:]]
+    print(f"{load.count} requests, skews of {[round(s * 1e3, 1) for s in skews]} ms")
+    assert max(skews) <= 1.0
+    served = {replica for client in load.clients for _, replica, _ in client.answers}
+    assert served == {"replica-0", "replica-1", "replica-2"}
