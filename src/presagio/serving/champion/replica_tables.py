@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
-from uuid import uuid4
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
@@ -108,8 +108,8 @@ class ReplicaTables:
     ----------
     url
         The API's database.
-    replica
-        Name of the replica that this process belongs to.
+    process, replica
+        This process, and the name of the replica that it belongs to.
     clock
         Takes a measurement with each reading.
 
@@ -119,8 +119,8 @@ class ReplicaTables:
         If the database cannot be used; likewise from all methods.
     """
 
-    def __init__(self, url: str, replica: str, clock: DatabaseClock) -> None:
-        self._process, self._replica, self._clock = uuid4(), replica, clock
+    def __init__(self, url: str, process: UUID, replica: str, clock: DatabaseClock) -> None:
+        self._process, self._replica, self._clock = process, replica, clock
         # Without prepared statements, so that a pooler in between may be of any kind.
         self._connection = psycopg.connect(
             url.replace("postgresql+psycopg:", "postgresql:", 1), autocommit=True,

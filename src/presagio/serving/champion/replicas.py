@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from presagio.serving.champion.agreement import Agreed, Moment, State
 from presagio.serving.champion.clock import DatabaseClock
@@ -57,7 +58,7 @@ class Replicas:
     """
 
     def __init__(self, url: str, name: str) -> None:
-        self._url, self.name = url, name
+        self._url, self.name, self._process = url, name, uuid4()
         self._clock = DatabaseClock()
         self._changed = threading.Condition()
         self._poke, self._ending = threading.Event(), threading.Event()
@@ -172,7 +173,7 @@ class Replicas:
 
         while not self._ending.is_set():
             try:
-                with ReplicaTables(self._url, self.name, self._clock) as tables:
+                with ReplicaTables(self._url, self._process, self.name, self._clock) as tables:
                     self._descriptor = tables.descriptor
                     self._dirty = set(self._states)
                     self._serve(tables)
