@@ -17,6 +17,7 @@ from bench import (
     fleets,
     intake,
     models,
+    replicas,
     series,
     serving,
     stack,
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[Size], None]] = {
     "servers": third_party.run,
     "files": files.run,
     "swapping": swapping.run,
+    "replicas": replicas.run,
     "attack": attack.run,
 }
 

@@ -22,6 +22,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import Guard
 from presagio.serving.auth.sign_in import browser_page
 from presagio.serving.bookkeeping import Bookkeeping
+from presagio.serving.champion.agreement import topic_of
 from presagio.serving.champion.board import open_board
 from presagio.serving.champion.holder import Champion
 from presagio.serving.champion.replicas import Replicas
@@ -138,7 +139,7 @@ class FleetService:
         self.fleet, self._shared = fleet, shared
         self.board = open_board(
             "" if fleet.is_default else f"fleet-{fleet.name}",
-            shared.replicas, f"model:{settings.model_name}",
+            shared.replicas, topic_of(settings.model_name),
         )  # fmt: skip
         metrics = shared.metrics.of(fleet.name)
 

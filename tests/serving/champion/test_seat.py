@@ -11,7 +11,7 @@ import pytest
 
 from presagio.registry.versions import RegisteredVersion
 from presagio.serving.champion import replicas as module
-from presagio.serving.champion.agreement import names_of
+from presagio.serving.champion.agreement import names_of, topic_of
 from presagio.serving.champion.replica_tables import ReplicaTables
 from presagio.serving.champion.replicas import Replicas
 from presagio.serving.champion.seat import AloneError, Seat, SupersededError
@@ -22,8 +22,10 @@ from tests.serving.replicas.relay import Relay
 
 pytestmark = pytest.mark.integration
 
-V1 = RegisteredVersion("model", "1", "run-1", "1" * 64)
-V2 = RegisteredVersion("model", "2", "run-2", "2" * 64)
+MODEL = "agreed-on"
+V1 = RegisteredVersion(MODEL, "1", "run-1", "1" * 64)
+V2 = RegisteredVersion(MODEL, "2", "run-2", "2" * 64)
+TOPIC = topic_of(MODEL)
 Join = Callable[..., Seat]
 
 
@@ -38,11 +40,14 @@ def url(services: RunningServices) -> str:
 @pytest.fixture
 def join(url: str) -> Iterator[Join]:
     """Make seats, each of a process of its own, at one table."""
-    topic, joined = f"model:{uuid4().hex}", list[Replicas]()
+    joined: list[Replicas] = []
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("DELETE FROM api_champions WHERE topic = %s", (TOPIC,))
+        connection.execute("DELETE FROM api_states WHERE topic = %s", (TOPIC,))
 
     def make(name: str, *, url: str = url, knows: bool = True) -> Seat:
         joined.append(Replicas(url, name))
-        seat = Seat(joined[-1], topic)
+        seat = Seat(joined[-1], TOPIC)
         joined[-1].start()
         _soon(lambda: joined[-1].available or not knows)
         return seat
@@ -185,3 +190,17 @@ def test_what_was_left_long_ago_is_removed(join: Join, url: str) -> None:
                 ).fetchall()
             )
         )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["name = 'another'", "artifact_digest = '../../x'", "registered_digest = 'x'", "at = NULL"],
+)
+def test_what_somebody_else_wrote_is_no_agreement(join: Join, url: str, odd: str) -> None:
+    seat = join("one")
+    _agree(seat)
+    _soon(lambda: seat.known_agreed)
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"UPDATE api_champions SET {odd} WHERE topic = %s", (TOPIC,))  # type: ignore[arg-type] # noqa: S608
+    _soon(lambda: seat.known_agreed is None)
+    assert seat.replicas.available

@@ -10,6 +10,11 @@ def names_of(version: RegisteredVersion) -> str:
     return f"{version.name}/{version.version}/{version.run_id}"
 
 
+def topic_of(model: str) -> str:
+    """Return what a registered model's champion is called among replicas."""
+    return f"model:{model}"
+
+
 @dataclass(frozen=True)
 class Agreed:
     """The champion that all replicas serve.

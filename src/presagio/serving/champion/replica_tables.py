@@ -1,6 +1,7 @@
 """The tables in which replicas say what they serve, read and written by one process of one."""
 
 import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -12,9 +13,10 @@ import psycopg
 from psycopg.rows import dict_row
 
 from presagio.registry.versions import RegisteredVersion
-from presagio.serving.champion.agreement import Agreed, State
+from presagio.serving.champion.agreement import Agreed, State, topic_of
 from presagio.serving.champion.clock import DatabaseClock
 
+_DIGEST = re.compile("[0-9a-f]{64}")
 # A process that has not been seen for so long is not waited for.
 EXPIRY_S = 3.0
 # From the agreement to the swap: every process reads it meanwhile, several times.
@@ -93,7 +95,14 @@ class View:
 
 
 def _agreed_of(row: Mapping[str, Any]) -> Agreed | None:
-    if not row["generation"] or row["at"] is None:
+    """Return the champion that a row names; None where it names none of that model."""
+    digests = row["artifact_digest"] or "", row["registered_digest"]
+    if (
+        not row["generation"]
+        or row["at"] is None
+        or row["topic"] != topic_of(row["name"])
+        or not all(digest is None or _DIGEST.fullmatch(digest) for digest in digests)
+    ):
         return None
     version = RegisteredVersion(
         row["name"], row["version"], row["run_id"], row["registered_digest"]
