@@ -43,7 +43,7 @@ class _Bounded(io.FileIO):
         self._most = most
 
     def write(self, data: "Buffer", /) -> int:
-        """Write bytes, if there is room for them.
+        """Write bytes, if it may take them.
 
         Raises
         ------

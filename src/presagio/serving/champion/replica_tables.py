@@ -158,7 +158,7 @@ class ReplicaTables:
         self._connection.execute(_FORGET, (_FORGOTTEN_S,))
 
     def leave(self) -> None:
-        """Take this process and all that it says away."""
+        """Remove this process and all that it says."""
         self._connection.execute(_LEAVE, (self._process,))
 
     def post(self, topic: str, state: State) -> None:

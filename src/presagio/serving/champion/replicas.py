@@ -78,7 +78,7 @@ class Replicas:
         self._thread.start()
 
     def close(self) -> None:
-        """Take this process away from what the replicas say; wait for that a moment only."""
+        """Remove this process from what the replicas say; wait for that a moment only."""
         self._ending.set()
         self._poke.set()
         if self._thread.ident is not None:
