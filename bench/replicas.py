@@ -122,7 +122,7 @@ def run(size: Size) -> None:
                     loads[case].append(_measure(settings, home, each, others, seconds))
     rates = {case: statistics.median(load.requests for load in loads[case]) for case in cases}
     names = list(cases)
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             case, f"{rates[case]:,.0f}",
             f"{statistics.median(load.p99_ms for load in loads[case]):.1f}",

@@ -153,10 +153,12 @@ def test_a_statement_that_hangs_is_given_up_and_taken_up_again(
         seat = join("one", url=url.replace(f":{services.ports.postgres}/", f":{relay.port}/"))
         replicas = seat.replicas
         relay.hanging.set()
-        waiting = threading.Thread(target=lambda: _soon(lambda: replicas.watch() or broken()))
 
         def broken() -> bool:
+            replicas.watch()
             return "cannot be used" in (replicas.fault or "")
+
+        waiting = threading.Thread(target=lambda: _soon(broken))
 
         waiting.start()
         # Nobody waits for it.
@@ -201,6 +203,6 @@ def test_what_somebody_else_wrote_is_no_agreement(join: Join, url: str, odd: str
     _agree(seat)
     _soon(lambda: seat.known_agreed)
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"UPDATE api_champions SET {odd} WHERE topic = %s", (TOPIC,))  # type: ignore[arg-type] # noqa: S608
+        connection.execute(f"UPDATE api_champions SET {odd} WHERE topic = %s", (TOPIC,))  # noqa: S608
     _soon(lambda: seat.known_agreed is None)
     assert seat.replicas.available

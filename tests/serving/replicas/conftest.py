@@ -100,7 +100,8 @@ class Replica:
         self, fine: Callable[[dict[str, Any]], bool] = bool, limit_s: float = 60.0
     ) -> dict[str, Any]:
         """Wait until it is ready, and its state is as wanted; give that state."""
-        deadline, found = time.monotonic() + limit_s, {}
+        found: dict[str, Any] = {}
+        deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.HTTPError):
                 found = self.ask("GET", "/health/ready").json()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 def _ready(client: httpx.Client) -> dict[str, Any]:
     return dict(client.get("/health/ready").json())
+
+
+def _says(client: httpx.Client, reason: str) -> bool:
+    return reason in (_ready(client)["reason"] or "")
 
 
 def _model(client: httpx.Client) -> dict[str, Any]:
@@ -84,7 +89,7 @@ def test_a_reload_that_reaches_one_replica_reaches_all_and_each_knows_of_all(
         registry.assign("champion", broken)
         two.post("/model/reload")
         for client in (one, two):
-            _soon(lambda c=client: "has digest" in (_ready(c)["reason"] or ""))
+            _soon(partial(_says, client, "has digest"))
             assert _ready(client)["version"] == second.version
         registry.assign("champion", first)
         assert one.post("/model/reload").json()["version"] == first.version
