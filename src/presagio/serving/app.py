@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from importlib.util import find_spec
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -54,6 +55,10 @@ def _make_shared(settings: Settings, *, owns_process: bool) -> Shared:
         tokens = token_router(settings, authority, executors.passwords)
     replicas = None
     if settings.api_database_url is not None:
+        if find_spec("psycopg") is None:
+            raise SettingsError(
+                "PRESAGIO_API_DATABASE_URL is set and psycopg is missing; install psycopg[binary]"
+            )
         url = settings.api_database_url.get_secret_value()
         replicas = Replicas(url, settings.replica or socket.gethostname())
     return Shared(

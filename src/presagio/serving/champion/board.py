@@ -1,93 +1,30 @@
 """Workers side by side: each says what it serves, all swap together, one wakes the others.
 
-A folder that they share holds a file a worker. What a worker says is replaced as a whole, so that
-a reader never sees half of it; one that is killed is told by its process id. What lies in the
-folder is read as input: a file that is no worker's is not one, and a full disk stops nobody.
-
-Where the API has replicas, each worker has a seat among all of theirs too, and swaps with them.
+They say so in a folder that they share. Where the API has replicas, each worker has a seat among
+the workers of all replicas too, and swaps with them.
 """
 
 import asyncio
-import contextlib
-import json
 import logging
 import os
-import re
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from presagio.registry.versions import RegisteredVersion
-from presagio.serving import prometheus
 from presagio.serving.champion.agreement import Agreed, Moment, State, names_of
 from presagio.serving.champion.replicas import Replicas
 from presagio.serving.champion.seat import AloneError, Seat
+from presagio.serving.champion.workers_folder import Worker, WorkersFolder
 from presagio.serving.http.draining import is_draining
 
 _log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "PRESAGIO_WORKERS_FOLDER"
-_WAKE = "wake"
 _LOOK_S = 0.01
 # The others may be loading; one that cannot is left behind.
 _TOGETHER_S = 5.0
 _ASK_S = 0.05
-_LARGEST_BYTES = 1 << 16
-_FILE = re.compile(r"([1-9][0-9]{0,8})\.json")
-_Time = Annotated[float, Field(allow_inf_nan=False, ge=0)]
-
-
-@dataclass(frozen=True)
-class Worker:
-    """What one worker says of itself.
-
-    Attributes
-    ----------
-    prepared
-        The version that it is ready to swap to, as ``model/version/run``; also what it serves.
-    since, looked, finished
-        When it swapped, when the last look at the registry that it finished began, and when that
-        one ended; seconds since 1970.
-    started
-        When it started; also seconds since 1970.
-    late
-        Seconds from the agreed moment to its last swap; 0 where it swapped at that moment.
-    """
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    pid: int
-    model: str
-    version: str
-    degraded: bool
-    reason: str | None = None
-    prepared: str = ""
-    since: _Time = field(default_factory=time.time)
-    looked: _Time = 0.0
-    finished: _Time = 0.0
-    started: _Time = field(default_factory=time.time)
-    late: _Time = 0.0
-
-    def look_age(self) -> float:
-        """Return the seconds since it last finished a look at the registry, or since its start."""
-        return max(time.time() - max(self.finished, self.started), 0.0)
-
-
-_WORKER: TypeAdapter[Worker] = TypeAdapter(Worker)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 # Fields of a worker that those of other replicas see too.
@@ -104,10 +41,10 @@ class Board:
     """
 
     def __init__(self, folder: Path | None, seat: Seat | None = None) -> None:
-        self._folder, self.seat = folder, seat
+        self._folder = None if folder is None else WorkersFolder(folder)
+        self.seat = seat
         self._posted: Worker | None = None
         self._wakes = 0
-        self._odd: set[str] = set()
 
     def post(self, *, serves: str | None = None, **changes: object) -> None:
         """Say something new of this worker.
@@ -129,15 +66,8 @@ class Board:
         before = self._posted
         state = Worker(**known | changes) if before is None else replace(before, **changes)  # type: ignore[arg-type]
         self._posted = state
-        if self._folder is None:
-            return
-        try:
-            handle, scratch = tempfile.mkstemp(dir=self._folder, prefix=".")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(asdict(state), file)
-            Path(scratch).replace(self._folder / f"{state.pid}.json")
-        except OSError as err:
-            self._report("post", f"the other workers do not see what this one serves: {err}")
+        if self._folder is not None:
+            self._folder.post(state)
 
     def _post_far(self, serves: str | None, changes: dict[str, object]) -> None:
         if self.seat is None:
@@ -153,38 +83,7 @@ class Board:
         """Return what all living workers say, by process id."""
         if self._folder is None:
             return [] if self._posted is None else [self._posted]
-        return [worker for path in self._files() if (worker := self._read(path)) is not None]
-
-    def _files(self) -> list[Path]:
-        try:
-            entries = sorted(self._folder.iterdir()) if self._folder is not None else []
-        except OSError as err:
-            self._report("folder", f"the workers' folder cannot be read: {err}")
-            return []
-        return [entry for entry in entries if _FILE.fullmatch(entry.name)]
-
-    def _read(self, path: Path) -> Worker | None:
-        pid = int(path.stem)
-        if not _lives(pid):
-            with contextlib.suppress(OSError):
-                path.unlink()
-            prometheus.forget_worker(pid)
-            return None
-        try:
-            with path.open("rb") as file:
-                return replace(_WORKER.validate_json(file.read(_LARGEST_BYTES)), pid=pid)
-        except FileNotFoundError:
-            # One that has just ended took its file with it.
-            return None
-        except (OSError, ValidationError) as err:
-            self._report(path.name, f"{path} says nothing of a worker: {str(err)[:200]}")
-            return None
-
-    def _report(self, what: str, message: str) -> None:
-        """Log a fault once."""
-        if what not in self._odd:
-            self._odd.add(what)
-            _log.warning("%s", message)
+        return self._folder.workers()
 
     def states(self) -> list[State]:
         """Return what all living workers of all replicas say; empty where that is not known."""
@@ -195,8 +94,7 @@ class Board:
         if self.seat is not None:
             self.seat.leave()
         if self._folder is not None and self._posted is not None:
-            with contextlib.suppress(OSError):
-                (self._folder / f"{self._posted.pid}.json").unlink()
+            self._folder.remove(self._posted)
 
     def wake(self) -> None:
         """Have every worker of every replica look at the registry now."""
@@ -206,26 +104,22 @@ class Board:
 
     def _wake_near(self) -> None:
         self._wakes += 1
-        if self._folder is None:
-            return
-        try:
-            (self._folder / _WAKE).write_text(str(time.time_ns()), encoding="utf-8")
-        except OSError as err:
-            self._report("wake", f"the other workers cannot be woken: {err}")
+        if self._folder is not None:
+            self._folder.wake()
 
     def woken(self) -> tuple[int, ...]:
         """Return numbers that change each time that somebody wakes the workers."""
         far = () if self.seat is None else self.seat.woken
-        if self._folder is None:
-            return (self._wakes, *far)
-        try:
-            return ((self._folder / _WAKE).stat().st_mtime_ns, *far)
-        except OSError:
-            return (0, *far)
+        return (self._wakes if self._folder is None else self._folder.woken(), *far)
 
     def agreed(self) -> Agreed | None:
         """Return the champion that all replicas serve; None where none is known."""
         return None if self.seat is None else self.seat.agreed()
+
+    @property
+    def known_agreed(self) -> Agreed | None:
+        """The champion that was agreed on, as far as is known now."""
+        return None if self.seat is None else self.seat.known_agreed
 
     def moment_of(self, agreed: Agreed) -> Moment | None:
         """Return from when on an agreed champion is served; None where that is not known."""
@@ -245,10 +139,11 @@ class Board:
         """Tell whether other replicas serve the champion that was agreed on, and this one not."""
         return self.seat is not None and self.seat.is_behind(names)
 
-    def refuse(self, version: RegisteredVersion) -> None:
-        """Say that this worker cannot serve a version: nobody waits for it."""
+    def refuse(self, version: RegisteredVersion | None) -> None:
+        """Say which version this worker cannot serve: nobody waits for it. None: it tries again."""
         if self.seat is not None:
-            self.seat.post(refused=names_of(version), prepared="")
+            refused = "" if version is None else names_of(version)
+            self.seat.post(refused=refused, prepared="")
 
     def agree(
         self, version: RegisteredVersion, digest: str, wanted: Callable[[], bool], limit_s: float

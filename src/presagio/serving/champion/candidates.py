@@ -1,6 +1,7 @@
 """Versions that may become champion: resolved, loaded, refused for a while, kept for later."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
@@ -125,19 +126,26 @@ class Candidates:
         """Keep what is served for a start on this host without the registry."""
         last_good.keep(self._settings.model_cache, version, predictor)
 
-    def keep_for_all(self, predictor: Predictor, others: Collection[str]) -> None:
-        """Keep what is served for a start on any host; a fault is logged, no more.
+    def keep_for_all(
+        self, predictor: Predictor, wanted: Callable[[], Collection[str] | None]
+    ) -> None:
+        """Keep what is served for a start on any host, in a thread; a fault is logged, no more.
 
         Parameters
         ----------
         predictor
             What is served.
-        others
-            Digests of artifacts that are kept beside it; older ones are removed.
+        wanted
+            Returns the digests of artifacts that stay; others are removed. None: none is removed.
         """
-        from presagio.serving.champion.kept import keep_artifact
 
-        keep_artifact(self._settings, predictor, others)
+        def keep() -> None:
+            from presagio.serving.champion.kept import keep_artifact
+
+            keep_artifact(self._settings, predictor, wanted)
+
+        # A store that hangs holds up no swap.
+        threading.Thread(target=keep, name="keep-champion", daemon=True).start()
 
     def last_good(self) -> Served | None:
         """Return what was served last on this host; None where nothing was."""

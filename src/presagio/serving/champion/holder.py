@@ -20,6 +20,7 @@ from presagio.serving.champion.candidates import Candidates
 from presagio.serving.champion.following import Follower
 from presagio.serving.champion.seat import SupersededError
 from presagio.serving.champion.served import Served, has_fallback, load_fallback
+from presagio.serving.champion.switch import Switch
 from presagio.serving.prometheus import ApiMetrics, FleetMetrics
 from presagio.settings import Settings
 
@@ -37,7 +38,6 @@ _START_S = 0.4
 _FIRST_LOOK_S = 6.0
 # With replicas, what they have agreed on is loaded first.
 _FIRST_TOGETHER_S = 60.0
-_FARTHEST_S = 5.0
 # What others may take to fetch a version, besides trying it. Who takes longer is left behind.
 _FETCH_S = 10.0
 _SHOWN = 1000
@@ -60,19 +60,16 @@ class Champion:
         self._board, self._metrics = board or Board(None), metrics or ApiMetrics().of(spec.name)
         self.reason: str | None = "the registry has not been asked yet"
         self._logged: set[str] = set()
-        # What is served from a moment on that has been agreed, and of which agreement that is.
-        self._coming: tuple[Moment, Served] | None = None
+        # Which of the replicas' agreements it follows.
         self._followed = 0
         self._began = self._finished = time.monotonic()
         self._stale_s = settings.registry_poll_s + settings.registry_stale_s
         # A look that is asked for and the next one may meet; one after the other they may not.
         self._looking = threading.Lock()
-        # What is served is changed by looks and by the watch over them.
-        self._changing = threading.Lock()
         self._follower = Follower(self.refresh, self.watch, self._board, settings.registry_poll_s)
         # None until there is a champion, for machines that no model ships for.
-        self.current = self._candidates.last_good() or (
-            load_fallback(spec) if has_fallback(spec) else None
+        self._switch = Switch(
+            self._candidates.last_good() or (load_fallback(spec) if has_fallback(spec) else None)
         )
         self._post()
 
@@ -85,24 +82,15 @@ class Champion:
         NoChampionError
             If there is no model of this machine yet.
         """
-        if self._coming is not None:
-            self._pass_on()
-        if self.current is None:
+        served = self._switch.served
+        if served is None:
             raise NoChampionError(self.remedy)
-        return self.current
+        return served
 
-    def _pass_on(self) -> None:
-        """Serve what comes, if its moment has come; wait while that is not sure, for 50 ms at most.
-
-        So nobody who has had an answer of the new version gets one of the old version here.
-        """
-        while (coming := self._coming) is not None and time.monotonic() >= coming[0].closes:
-            if (left := coming[0].opens - time.monotonic()) > 0:
-                time.sleep(left)
-                continue
-            with self._changing:
-                if self._coming is coming:
-                    self.current, self._coming = coming[1], None
+    @property
+    def current(self) -> Served | None:
+        """What is served, as far as it has been taken; None where there is no model yet."""
+        return self._switch.current
 
     @property
     def remedy(self) -> str:
@@ -217,13 +205,13 @@ class Champion:
 
     def _degrade(self, reason: str, fault: BaseException | None = None) -> None:
         """Say why what is served may not be the champion; each reason is logged once."""
-        with self._changing:
+        with self._switch.changing:
             served = self.current
             if self.reason == reason and (served is None or not served.confirmed):
                 return
             self.reason = reason
             if served is not None:
-                self.current = replace(served, confirmed=False)
+                self._switch.current = replace(served, confirmed=False)
         if reason not in self._logged:
             if len(self._logged) >= _MOST_LOGGED:
                 self._logged.clear()
@@ -253,19 +241,19 @@ class Champion:
         if self._candidates.is_refused(version):
             return False
         predictor = self._load(version, agreed)
-        self._switch(version, predictor, self._board.moment_of(agreed))
+        self._take(version, predictor, self._board.moment_of(agreed))
         self._followed = agreed.generation
         return True
 
     def _confirm(self, version: RegisteredVersion) -> None:
         self._candidates.forget_refusal()
-        with self._changing:
+        with self._switch.changing:
             served = self.current
             assert served is not None  # noqa: S101 - it was compared with the version
             confirmed, self.reason = served.confirmed, None
             self._finished = time.monotonic()
             if not confirmed:
-                self.current = replace(served, source="registry", confirmed=True)
+                self._switch.current = replace(served, source="registry", confirmed=True)
         # So that it is not the one that has not been used for longest.
         caching.touch(caching.folder_of(self._settings.model_cache, version))
         if not confirmed:
@@ -291,9 +279,10 @@ class Champion:
     def _swap(self, version: RegisteredVersion) -> None:
         # The others load it meanwhile.
         self._board.wake()
+        self._board.refuse(None)
         predictor = self._load(version)
         # All workers change over at one moment, as far as they can.
-        self._switch(version, predictor, self._agree(version, predictor))
+        self._take(version, predictor, self._agree(version, predictor))
 
     def _load(self, version: RegisteredVersion, agreed: Agreed | None = None) -> Predictor:
         try:
@@ -305,30 +294,22 @@ class Champion:
             self._metrics.swap("refused")
             raise
 
-    def _switch(
+    def _take(
         self, version: RegisteredVersion, predictor: Predictor, moment: Moment | None
     ) -> None:
         """Serve a version, from a moment on or from now on."""
-        now, swaps = time.monotonic(), self._follower.looked.is_set()
-        if moment is None or moment.closes > now + _FARTHEST_S:
-            # It is not known when, or another clock stands behind the database now.
-            moment = Moment(now, now)
         coming = Served(
             predictor, version.name, version.version, "registry", confirmed=True,
             run_id=version.run_id,
         )  # fmt: skip
-        before = self.current
-        with self._changing:
-            self._coming = moment, coming
-        time.sleep(max(moment.closes - time.monotonic(), 0.0))
-        self._pass_on()
-        late = max(time.monotonic() - moment.opens, 0.0) if swaps else 0.0
-        with self._changing:
+        before, swaps = self.current, self._follower.looked.is_set()
+        late = self._switch.take(coming, moment)
+        with self._switch.changing:
             self.reason = None
             self._finished = time.monotonic()
         self._candidates.forget_refusal()
         self._logged.clear()
-        self._board.post(since=time.time(), late=late)
+        self._board.post(since=time.time(), late=late if swaps else 0.0)
         self._post()
         self._metrics.swap("swapped")
         self._candidates.keep(version, predictor)
@@ -337,7 +318,11 @@ class Champion:
 
     def _keep_for_all(self, predictor: Predictor, before: Served | None) -> None:
         """Let replicas on other hosts start with it; what is served before or next stays too."""
-        agreed = self._board.agreed()
-        if agreed is not None:
-            digests = {agreed.digest} | ({before.predictor.artifact.digest} if before else set())
-            self._candidates.keep_for_all(predictor, digests)
+        kept = {one.artifact.digest for one in (predictor, before and before.predictor) if one}
+
+        def wanted() -> set[str] | None:
+            agreed = self._board.known_agreed
+            return None if agreed is None else kept | {agreed.digest}
+
+        if self._board.replicated:
+            self._candidates.keep_for_all(predictor, wanted)

@@ -9,7 +9,7 @@ import io
 import logging
 import re
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,9 @@ class _Bounded(io.FileIO):
         return super().write(data)
 
 
-def keep_artifact(settings: Settings, predictor: Predictor, others: Collection[str]) -> None:
+def keep_artifact(
+    settings: Settings, predictor: Predictor, wanted: Callable[[], Collection[str] | None]
+) -> None:
     """Keep an artifact in the data bucket, and remove older ones; a fault is logged.
 
     The manifest is written last: where it is, all files are.
@@ -66,8 +68,9 @@ def keep_artifact(settings: Settings, predictor: Predictor, others: Collection[s
         Where the bucket is.
     predictor
         The model that is served.
-    others
-        The digests of those that stay beside it.
+    wanted
+        Returns the digests of all that stay, once it is known what lies there; None where that is
+        not known: then nothing is removed.
     """
     artifact = predictor.artifact
     try:
@@ -80,9 +83,12 @@ def keep_artifact(settings: Settings, predictor: Predictor, others: Collection[s
         if store.head(bucket, f"{folder}{MANIFEST}") is None:
             for name in (*(name for name in FILES if name != MANIFEST), MANIFEST):
                 store.upload(bucket, f"{folder}{name}", artifact.folder / name)
-        for stored in list(store.list(bucket, place)):
+        lying = list(store.list(bucket, place))
+        if (stay := wanted()) is None:
+            return
+        for stored in lying:
             digest = stored.key.removeprefix(place).partition("/")[0]
-            if _DIGEST.fullmatch(digest) and digest not in {artifact.digest, *others}:
+            if _DIGEST.fullmatch(digest) and digest not in stay:
                 store.delete_unchanged(bucket, stored)
     except (OSError, StorageError, InvalidArtifactError) as err:
         _log.warning("the champion is not kept in the data bucket: %s", err)

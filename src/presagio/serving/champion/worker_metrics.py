@@ -92,7 +92,7 @@ class ReplicaCollector(Collector):
             labels=["fleet"],
         )
         for fleet, board in self._boards().items():
-            states, agreed = board.states(), board.seat and board.seat.known_agreed
+            states, agreed = board.states(), board.known_agreed
             processes.add_metric([fleet], len(states))
             lagging = sum(s.serves != agreed.names for s in states) if agreed else 0
             behind.add_metric([fleet], lagging)
