@@ -6,17 +6,15 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from presagio.errors import InvalidArtifactError, NoChampionError, PresagioError, RegistryError
-from presagio.inference.predictor import Predictor
+from presagio.errors import InvalidArtifactError, NoChampionError, PresagioError
 from presagio.machine.spec import MachineSpec
 from presagio.registry import cache as caching
 from presagio.registry.versions import RegisteredVersion
-from presagio.serving.champion.agreement import Agreed, Moment, names_of
 from presagio.serving.champion.board import Board
 from presagio.serving.champion.candidates import Candidates
+from presagio.serving.champion.changeover import Changeover
 from presagio.serving.champion.following import Follower
 from presagio.serving.champion.seat import SupersededError
 from presagio.serving.champion.served import Served, has_fallback, load_fallback
@@ -60,8 +58,6 @@ class Champion:
         self._board, self._metrics = board or Board(None), metrics or ApiMetrics().of(spec.name)
         self.reason: str | None = "the registry has not been asked yet"
         self._logged: set[str] = set()
-        # Which of the replicas' agreements it follows.
-        self._followed = 0
         self._began = self._finished = time.monotonic()
         self._stale_s = settings.registry_poll_s + settings.registry_stale_s
         # A look that is asked for and the next one may meet; one after the other they may not.
@@ -71,6 +67,10 @@ class Champion:
         self._switch = Switch(
             self._candidates.last_good() or (load_fallback(spec) if has_fallback(spec) else None)
         )
+        self._changeover = Changeover(
+            self._candidates, self._board, self._switch, self._metrics,
+            settings.model_trial_s + _FETCH_S, self._note_swap,
+        )  # fmt: skip
         self._post()
 
     @property
@@ -177,15 +177,15 @@ class Champion:
     def _look(self) -> str:
         """Look once; return how it ended."""
         try:
-            followed = self._follow_agreement()
+            followed = self._changeover.follow_agreement()
             version = self._candidates.resolve()
-            if self._is_served(version):
+            if self._changeover.is_served(version):
                 self._confirm(version)
-                self._agree_on_served(version)
+                self._changeover.agree_on_served(version)
                 return "swapped" if followed else "confirmed"
             if self._candidates.is_refused(version):
                 return "refused"
-            self._swap(version)
+            self._changeover.swap(version)
         except SupersededError:
             # Whatever is wanted now is looked at at once.
             self._follower.look_again()
@@ -220,31 +220,6 @@ class Champion:
             _log.warning("serving %s still: %s", still, reason, exc_info=fault)
         self._post()
 
-    def _is_served(self, version: RegisteredVersion) -> bool:
-        served = self.current
-        if served is None or served.source == "fallback":
-            return False
-        # Not by its number alone: a registry that was made anew counts from 1 again.
-        return (served.model, served.version, served.run_id) == (
-            version.name, version.version, version.run_id,
-        )  # fmt: skip
-
-    def _follow_agreement(self) -> bool:
-        """Serve what the replicas have agreed on since the last look; say whether that was new."""
-        agreed = self._board.agreed()
-        if agreed is None or agreed.generation == self._followed:
-            return False
-        version = agreed.version
-        if self._is_served(version):
-            self._followed = agreed.generation
-            return False
-        if self._candidates.is_refused(version):
-            return False
-        predictor = self._load(version, agreed)
-        self._take(version, predictor, self._board.moment_of(agreed))
-        self._followed = agreed.generation
-        return True
-
     def _confirm(self, version: RegisteredVersion) -> None:
         self._candidates.forget_refusal()
         with self._switch.changing:
@@ -261,68 +236,12 @@ class Champion:
             _log.info("serving %s version %s, confirmed", version.name, version.version)
             self._post()
 
-    def _agree_on_served(self, version: RegisteredVersion) -> None:
-        """Have the replicas agree on what is served, where that came about without them."""
-        agreed = self._board.agreed()
-        if not self._board.replicated or (agreed and agreed.names == names_of(version)):
-            return
-        predictor = self.served.predictor
-        self._agree(version, predictor)
-        self._keep_for_all(predictor, None)
-
-    def _agree(self, version: RegisteredVersion, predictor: Predictor) -> Moment | None:
-        return self._board.agree(
-            version, predictor.artifact.digest, partial(self._candidates.is_wanted, version),
-            self._settings.model_trial_s + _FETCH_S,
-        )  # fmt: skip
-
-    def _swap(self, version: RegisteredVersion) -> None:
-        # The others load it meanwhile.
-        self._board.wake()
-        self._board.refuse(None)
-        predictor = self._load(version)
-        # All workers change over at one moment, as far as they can.
-        self._take(version, predictor, self._agree(version, predictor))
-
-    def _load(self, version: RegisteredVersion, agreed: Agreed | None = None) -> Predictor:
-        try:
-            return self._candidates.load(version, agreed)
-        except RegistryError:
-            raise
-        except BaseException:
-            self._board.refuse(version)
-            self._metrics.swap("refused")
-            raise
-
-    def _take(
-        self, version: RegisteredVersion, predictor: Predictor, moment: Moment | None
-    ) -> None:
-        """Serve a version, from a moment on or from now on."""
-        coming = Served(
-            predictor, version.name, version.version, "registry", confirmed=True,
-            run_id=version.run_id,
-        )  # fmt: skip
-        before, swaps = self.current, self._follower.looked.is_set()
-        late = self._switch.take(coming, moment)
+    def _note_swap(self, late: float) -> None:
+        """Say what is served from now on, and how long after its moment it was taken."""
         with self._switch.changing:
             self.reason = None
             self._finished = time.monotonic()
-        self._candidates.forget_refusal()
         self._logged.clear()
-        self._board.post(since=time.time(), late=late if swaps else 0.0)
+        # The first one was agreed on before this worker was there.
+        self._board.post(since=time.time(), late=late if self._follower.looked.is_set() else 0.0)
         self._post()
-        self._metrics.swap("swapped")
-        self._candidates.keep(version, predictor)
-        _log.info("serving %s version %s", version.name, version.version)
-        self._keep_for_all(predictor, before)
-
-    def _keep_for_all(self, predictor: Predictor, before: Served | None) -> None:
-        """Let replicas on other hosts start with it; what is served before or next stays too."""
-        kept = {one.artifact.digest for one in (predictor, before and before.predictor) if one}
-
-        def wanted() -> set[str] | None:
-            agreed = self._board.known_agreed
-            return None if agreed is None else kept | {agreed.digest}
-
-        if self._board.replicated:
-            self._candidates.keep_for_all(predictor, wanted)
