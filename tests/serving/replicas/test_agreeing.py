@@ -42,6 +42,14 @@ def _soon(fine: Callable[[], object], limit_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+def _reload(client: httpx.Client) -> dict[str, Any]:
+    """Reload, until all have looked within the time that an answer may take."""
+    deadline = time.monotonic() + 100
+    while (found := client.post("/model/reload").json())["reason"] is not None:
+        assert time.monotonic() < deadline, found
+    return dict(found)
+
+
 @pytest.fixture
 def on_host(settings: Settings, tmp_path: Path) -> Callable[..., Settings]:
     """Give the settings of a replica on a host of its own."""
@@ -62,8 +70,7 @@ def test_a_reload_that_reaches_one_replica_reaches_all_and_each_knows_of_all(
     with serve_app(on_host("one")) as one, serve_app(on_host("two")) as two:
         _soon(lambda: len(_model(one)["replicas"]["processes"]) == 2)
         second = register_champion(trained, registry, tmp_path / "2")
-        reloaded = one.post("/model/reload").json()
-        assert (reloaded["version"], reloaded["reason"]) == (second.version, None)
+        assert _reload(one)["version"] == second.version
         asked = {"request_id": 1, "features": spec.example}
         for client, name in ((one, "one"), (two, "two")):
             answer = client.post("/predict", json=asked)
@@ -92,7 +99,7 @@ def test_a_reload_that_reaches_one_replica_reaches_all_and_each_knows_of_all(
             _soon(partial(_says, client, "has digest"))
             assert _ready(client)["version"] == second.version
         registry.assign("champion", first)
-        assert one.post("/model/reload").json()["version"] == first.version
+        assert _reload(one)["version"] == first.version
         assert _model(two)["version"] == first.version
 
 
