@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import socket
 import threading
 import time
@@ -13,13 +14,17 @@ from typing import Self
 import httpx
 import pytest
 
+from presagio.inference.trial import try_once
 from presagio.machine.spec import MachineSpec
+from presagio.registry.versions import RegisteredVersion
 from presagio.registry.writer import Registry
+from presagio.settings import Settings
 from presagio.training.train import TrainedModel
 from tests.champions import register_version
 from tests.serving.replicas.conftest import MakeReplica, Replica
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+# Half a minute and more, the longer the more others are at work.
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
 _VERSION = re.compile(rb'"version":"(\d+)"')
 _REPLICA = re.compile(rb"x-presagio-replica: (\S+)")
@@ -143,6 +148,16 @@ def _rolling_restart(replicas: list[Replica], faults: list[BaseException]) -> No
         faults.append(err)
 
 
+def _fetch_and_try(
+    versions: list[RegisteredVersion], registry: Registry, settings: Settings
+) -> None:
+    """Fill a host's cache: all versions are the same bytes, which are tried once."""
+    folders = [registry.fetch(version, settings.model_cache) for version in versions]
+    try_once(folders[0], digest=str(versions[0].digest), limit_s=200.0)
+    for folder in folders[1:]:
+        shutil.copy(folders[0] / "tried", folder / "tried")
+
+
 def _reload_one(replicas: list[Replica]) -> None:
     """Reach one replica, as a webhook does; the next one where the first is being restarted."""
     for one in replicas:
@@ -153,11 +168,12 @@ def _reload_one(replicas: list[Replica]) -> None:
 
 def test_a_rolling_restart_and_ten_swaps_fail_no_request_and_no_client_goes_back(
     replica: MakeReplica, balance: Callable[[list[Replica]], int], registry: Registry,
-    trained: TrainedModel, tmp_path: Path, spec: MachineSpec,
+    trained: TrainedModel, tmp_path: Path, spec: MachineSpec, settings: Settings,
 ) -> None:  # fmt: skip
     versions = [register_version(trained, registry, tmp_path / f"v{i}") for i in range(_SWAPS + 1)]
+    _fetch_and_try(versions, registry, settings.model_copy(update={"home": tmp_path / "host"}))
     registry.assign("champion", versions[0])
-    # On one host, so that each version is tried once and not three times.
+    # On one host, whose cache has all versions.
     replicas = [replica(f"replica-{i}", host="host", api_drain_seconds=1.5) for i in range(3)]
     for one in replicas:
         one.wait(lambda ready: ready["version"] == versions[0].version)
