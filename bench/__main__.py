@@ -19,6 +19,7 @@ from bench import (
     intake,
     ledger,
     models,
+    replicas,
     series,
     serving,
     stack,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[Size], None]] = {
     "servers": third_party.run,
     "files": files.run,
     "swapping": swapping.run,
+    "replicas": replicas.run,
     "attack": attack.run,
 }
 

@@ -88,8 +88,13 @@ def _milliseconds(text: str) -> float:
     return float(number) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
 
 
-def ask(server: Server, headers: Mapping[str, str], seconds: int) -> Load:
-    """Ask a server for one row again and again, over 16 connections."""
+def ask(
+    server: Server, headers: Mapping[str, str], seconds: int, *, before: Sequence[str] = ()
+) -> Load:
+    """Ask a server for one row again and again, over 16 connections.
+
+    ``before`` stands before wrk's command, such as what binds it to processors.
+    """
     if shutil.which("wrk") is None:
         raise SystemExit("this benchmark asks with wrk, which is missing: apt-get install wrk")
     lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
@@ -98,7 +103,10 @@ def ask(server: Server, headers: Mapping[str, str], seconds: int) -> Load:
         file.write(script)
         file.flush()
         output = subprocess.run(
-            ["wrk", "-t1", "-c16", f"-d{seconds}s", "--latency", "-s", file.name, server.url],
+            [
+                *before, "wrk", "-t1", "-c16", f"-d{seconds}s", "--latency", "-s", file.name,
+                server.url,
+            ],
             check=True, capture_output=True, text=True,
         ).stdout  # fmt: skip
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)

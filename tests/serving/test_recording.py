@@ -17,8 +17,8 @@ import pytest
 from presagio.machine.spec import MachineSpec
 from presagio.serving.champion.served import load_fallback
 from presagio.serving.prometheus import ApiMetrics
-from presagio.serving.recording import PREFIX, Recorder
-from presagio.settings import Settings
+from presagio.serving.recording import Recorder
+from presagio.settings import ANSWERS, Settings
 from presagio.storage.objects import open_store
 from tests.conftest import RunningServices, free_ports
 
@@ -36,7 +36,7 @@ def settings(services: RunningServices, tmp_path: Path) -> Settings:
 
 def _files(settings: Settings) -> dict[str, pl.DataFrame]:
     store, files = open_store(settings), {}
-    for found in store.list(settings.data_bucket, PREFIX):
+    for found in store.list(settings.data_bucket, ANSWERS):
         read = store.read(settings.data_bucket, found.key)
         assert read is not None
         files[found.key] = pl.read_parquet(io.BytesIO(read[0]))

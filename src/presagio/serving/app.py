@@ -1,7 +1,9 @@
 """The application: a factory that takes settings."""
 
+import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -16,9 +18,11 @@ from presagio.serving.auth.authorization import Guard, token_router
 from presagio.serving.auth.shared_accounts import import_accounts
 from presagio.serving.auth.tokens import OutsideIssuer, open_authority
 from presagio.serving.champion.board import open_board
+from presagio.serving.champion.replicas import Replicas
 from presagio.serving.executors import Executors
 from presagio.serving.fleet_service import FleetService, Shared, make_app
 from presagio.serving.fleets import ServedFleets
+from presagio.serving.http import draining
 from presagio.serving.http.answers import Readiness
 from presagio.serving.http.at_once import AT_ONCE_KEY
 from presagio.serving.http.edge import Asgi, Edge
@@ -30,7 +34,7 @@ from presagio.serving.routes.health import health_router, metrics_router
 from presagio.serving.routes.models import webhook_router
 from presagio.serving.routes.protocol_v2 import Inference, v2_router
 from presagio.serving.routes.tensors import InferenceRequest
-from presagio.serving.shared.database import open_shared_database
+from presagio.serving.shared.database import database_address, open_shared_database
 from presagio.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
@@ -51,8 +55,18 @@ def _make_shared(settings: Settings, *, owns_process: bool) -> Shared:
     if authority is not None:
         # One for all fleets: wrong passwords are counted together.
         tokens = token_router(settings, authority, executors, database)
+    address, replicas = database_address(settings), None
+    if address is not None:
+        replicas = Replicas(address, settings.replica or socket.gethostname())
     return Shared(
-        settings, ApiMetrics(), Guard(authority), executors, tokens, owns_process, database
+        settings,
+        ApiMetrics(),
+        Guard(authority),
+        executors,
+        tokens,
+        owns_process,
+        database,
+        replicas,
     )
 
 
@@ -64,9 +78,15 @@ def _lifespan(shared: Shared, fleets: ServedFleets[FleetService], state: dict[st
         if shared.database is not None:
             # Connects too, in a thread: nothing waits for it.
             shared.executors.sign_ins.start(import_accounts, shared.settings, shared.database)
+        replicas = shared.replicas
+        if replicas is not None:
+            replicas.start()
         await fleets.start()
-        yield {STATE_KEY: OpenConnections(shared.settings), **state}
+        with draining.drain_first(shared.settings.api_drain_seconds):
+            yield {STATE_KEY: OpenConnections(shared.settings), **state}
         await fleets.close()
+        if replicas is not None:
+            await asyncio.to_thread(replicas.close)
         shared.executors.close()
         if shared.database is not None:
             shared.database.close()
@@ -107,7 +127,7 @@ def _root(shared: Shared, fleets: ServedFleets[FleetService], state: dict[str, A
     common = [
         fleets_router(fleets, settings, executors.registry),
         webhook_router(fleets.wake, settings),
-        metrics_router(shared.metrics, fleets.boards, executors.metrics),
+        metrics_router(shared.metrics, fleets.boards, executors.metrics, shared.replicas),
     ]
     lifespan = _lifespan(shared, fleets, state)
     if default is not None:
@@ -154,10 +174,12 @@ def create_app(settings: Settings | None = None, *, owns_process: bool = False) 
     """
     settings = settings or load_settings()
     shared = _make_shared(settings, owns_process=owns_process)
-    fleets = ServedFleets(settings, lambda fleet: FleetService(fleet, shared), open_board("fleets"))
+    board = open_board("fleets", shared.replicas, "fleets")
+    fleets = ServedFleets(settings, lambda fleet: FleetService(fleet, shared), board)
     state: dict[str, Any] = {}
     app = FleetPaths(_root(shared, fleets, state), fleets, shared.guard)
-    direct = Edge(app, fleets.direct, settings, shared.metrics)
+    replica = settings.replica if shared.replicas is None else shared.replicas.name
+    direct = Edge(app, fleets.direct, settings, shared.metrics, replica)
     if settings.otlp_endpoint is None and not settings.cors_origins:
         # What is wrapped around the edge has to see each request.
         state[AT_ONCE_KEY] = direct.at_once
@@ -168,6 +190,6 @@ def create_app(settings: Settings | None = None, *, owns_process: bool = False) 
         return CORSMiddleware(
             edge, allow_origins=settings.cors_origins, allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
-            expose_headers=["x-request-id"],
+            expose_headers=["x-request-id", "x-presagio-replica"],
         )  # fmt: skip
     return edge

@@ -22,8 +22,10 @@ from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import Guard
 from presagio.serving.auth.sign_in import browser_page
 from presagio.serving.bookkeeping import Bookkeeping
+from presagio.serving.champion.agreement import topic_of
 from presagio.serving.champion.board import open_board
 from presagio.serving.champion.holder import Champion
+from presagio.serving.champion.replicas import Replicas
 from presagio.serving.executors import Executors
 from presagio.serving.first_steps import freeze_what_stays, import_what_waits, verify_a_token
 from presagio.serving.http import problems
@@ -62,6 +64,8 @@ class Shared:
         Whether nothing but the API runs in the process.
     database
         What replicas share is there; None where there is one replica.
+    replicas
+        All replicas of the API; None where there is one.
     """
 
     settings: Settings
@@ -71,6 +75,7 @@ class Shared:
     tokens: APIRouter | None
     owns_process: bool
     database: Database | None = None
+    replicas: Replicas | None = None
 
 
 def make_app(
@@ -137,7 +142,10 @@ class FleetService:
     def __init__(self, fleet: Fleet, shared: Shared) -> None:
         settings, spec = fleet.settings, fleet.spec
         self.fleet, self._shared = fleet, shared
-        self.board = open_board("" if fleet.is_default else f"fleet-{fleet.name}")
+        self.board = open_board(
+            "" if fleet.is_default else f"fleet-{fleet.name}",
+            shared.replicas, topic_of(settings.model_name),
+        )  # fmt: skip
         metrics = shared.metrics.of(fleet.name)
 
         def reader() -> Any:
@@ -185,7 +193,7 @@ class FleetService:
     def readiness(self) -> Readiness:
         """Say which model answers; refused as long as :meth:`check_ready` refuses."""
         self.check_ready()
-        return readiness_of(self.champion, self.fleet.settings)
+        return readiness_of(self.champion, self.fleet.settings, self._shared.replicas)
 
     def _make_warmup(self) -> Warmup:
         recorder, authority = self._books.recorder, self._shared.guard.authority

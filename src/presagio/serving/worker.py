@@ -2,6 +2,7 @@
 
 import os
 import resource
+import socket
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ _KEEP_ALIVE_S = 30
 _GRACE_S = 8
 _SWITCH_S = 0.001
 _FILES = 16_384
+_REPLICA_VARIABLE = "PRESAGIO_REPLICA"
 
 
 def make_app() -> Asgi:
@@ -67,6 +69,8 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         Where to listen.
     """
     workers = settings.api_workers
+    if settings.api_database_url is not None and not settings.replica:
+        os.environ[_REPLICA_VARIABLE] = f"{socket.gethostname()}:{port}"
     with ExitStack() as stack:
         if workers > 1:
             shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="presagio-api-")))

@@ -86,10 +86,28 @@ class ServingSettings(BaseSettings):
     api_database_url: Annotated[
         SecretStr | None,
         Field(
-            description="PostgreSQL database that replicas of the API share: accounts, wrong "
-            "passwords, what was taken; empty: one replica, which keeps them for itself."
+            description="PostgreSQL database that replicas of the API share: who serves what, "
+            "accounts, wrong passwords, what was taken; empty: one replica, which keeps them for "
+            "itself."
         ),
     ] = None
+    replica: Annotated[
+        str,
+        Field(
+            description="Name of this replica of the API, in answers, metrics and logs; the host's "
+            "name and the port by default, where there are several.",
+            pattern="^[A-Za-z0-9._:-]{0,128}$",
+        ),
+    ] = ""
+    api_drain_seconds: Annotated[
+        float,
+        Field(
+            description="Seconds that a replica which is told to stop goes on answering, and says "
+            "that it is not ready, so that a balancer sends it nothing more.",
+            ge=0,
+            le=300,
+        ),
+    ] = 0.0
     api_workers: Annotated[int, Field(description="Processes of the API.", ge=1, le=64)] = 1
     api_max_body_bytes: Annotated[
         int, Field(description="Largest body of a JSON request, in bytes.", ge=1024)

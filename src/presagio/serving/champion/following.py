@@ -36,12 +36,17 @@ class Follower:
     ) -> None:
         self._look, self._watch, self._board, self._poll_s = look, watch, board, poll_s
         self._woken = asyncio.Event()
+        self._again = False
         self.looked = asyncio.Event()
 
     def wake(self) -> None:
         """Have every worker look soon; on the event loop. Many calls make one look."""
         self._board.wake()
         self._woken.set()
+
+    def look_again(self) -> None:
+        """Look once more as soon as the look ends that calls this."""
+        self._again = True
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -52,6 +57,9 @@ class Follower:
                 self._woken.clear()
                 await self._look_in_thread()
                 self.looked.set()
+                if self._again:
+                    self._again = False
+                    continue
                 await self._wait(seen)
         finally:
             watching.cancel()
@@ -82,7 +90,7 @@ class Follower:
                 await asyncio.wait_for(done.wait(), _GRACE_S)
             raise
 
-    async def _wait(self, seen: int) -> None:
+    async def _wait(self, seen: tuple[int, ...]) -> None:
         """Wait until it is time for the next look, or somebody wakes this worker."""
         until = time.monotonic() + self._poll_s
         while (left := until - time.monotonic()) > 0 and self._board.woken() == seen:

@@ -8,20 +8,17 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from presagio.errors import (
-    InvalidArtifactError,
-    NoChampionError,
-    PresagioError,
-    RegistryError,
-)
-from presagio.inference.predictor import Predictor
+from presagio.errors import InvalidArtifactError, NoChampionError, PresagioError
 from presagio.machine.spec import MachineSpec
 from presagio.registry import cache as caching
 from presagio.registry.versions import RegisteredVersion
-from presagio.serving.champion import last_good
 from presagio.serving.champion.board import Board
+from presagio.serving.champion.candidates import Candidates
+from presagio.serving.champion.changeover import Changeover
 from presagio.serving.champion.following import Follower
+from presagio.serving.champion.seat import SupersededError
 from presagio.serving.champion.served import Served, has_fallback, load_fallback
+from presagio.serving.champion.switch import Switch
 from presagio.serving.prometheus import ApiMetrics, FleetMetrics
 from presagio.settings import Settings
 
@@ -37,15 +34,12 @@ _log = logging.getLogger(__name__)
 _START_S = 0.4
 # One that is slow keeps the API from being ready no longer.
 _FIRST_LOOK_S = 6.0
-# The others may be loading; one that cannot is left behind.
-_TOGETHER_S = 5.0
-_REFUSED_S = 60.0
+# With replicas, what they have agreed on is loaded first.
+_FIRST_TOGETHER_S = 60.0
+# What others may take to fetch a version, besides trying it. Who takes longer is left behind.
+_FETCH_S = 10.0
 _SHOWN = 1000
 _MOST_LOGGED = 100
-
-
-def _names(version: RegisteredVersion) -> str:
-    return f"{version.name}/{version.version}/{version.run_id}"
 
 
 class Champion:
@@ -60,21 +54,23 @@ class Champion:
         metrics: FleetMetrics | None = None,
     ) -> None:
         self._settings, self._spec = settings, spec
-        self._open_reader = open_reader
-        self._reader: RegistryReader | None = None
+        self._candidates = Candidates(settings, spec, open_reader)
         self._board, self._metrics = board or Board(None), metrics or ApiMetrics().of(spec.name)
         self.reason: str | None = "the registry has not been asked yet"
-        self._refused: tuple[str, float] | None = None
         self._logged: set[str] = set()
         self._began = self._finished = time.monotonic()
         self._stale_s = settings.registry_poll_s + settings.registry_stale_s
         # A look that is asked for and the next one may meet; one after the other they may not.
         self._looking = threading.Lock()
-        # What is served is changed by looks and by the watch over them.
-        self._changing = threading.Lock()
         self._follower = Follower(self.refresh, self.watch, self._board, settings.registry_poll_s)
         # None until there is a champion, for machines that no model ships for.
-        self.current = self._last_good() or (load_fallback(spec) if has_fallback(spec) else None)
+        self._switch = Switch(
+            self._candidates.last_good() or (load_fallback(spec) if has_fallback(spec) else None)
+        )
+        self._changeover = Changeover(
+            self._candidates, self._board, self._switch, self._metrics,
+            settings.model_trial_s + _FETCH_S, self._note_swap,
+        )  # fmt: skip
         self._post()
 
     @property
@@ -86,9 +82,15 @@ class Champion:
         NoChampionError
             If there is no model of this machine yet.
         """
-        if self.current is None:
+        served = self._switch.served
+        if served is None:
             raise NoChampionError(self.remedy)
-        return self.current
+        return served
+
+    @property
+    def current(self) -> Served | None:
+        """What is served, as far as it has been taken; None where there is no model yet."""
+        return self._switch.current
 
     @property
     def remedy(self) -> str:
@@ -107,26 +109,23 @@ class Champion:
             return {"model": "none", "version": "", "degraded": True}
         return {"model": served.model, "version": served.version, "degraded": served.degraded}
 
-    def _last_good(self) -> Served | None:
-        settings = self._settings
-        found = last_good.load(
-            settings.model_cache, self._spec, settings.model_name, limit_s=settings.model_trial_s
-        )
-        if found is None:
-            return None
-        version, predictor = found
-        return Served(
-            predictor, version.name, version.version, "cache", confirmed=False,
-            run_id=version.run_id,
-        )  # fmt: skip
-
     def _post(self) -> None:
-        self._board.post(**self.summary, reason=self.reason)
+        served = self.current
+        serves = "" if served is None else served.names
+        self._board.post(serves=serves, **self.summary, reason=self.reason)
+
+    @property
+    def behind(self) -> bool:
+        """Whether other replicas serve the champion that was agreed on, and this one does not."""
+        return self._board.is_behind("" if self.current is None else self.current.names)
 
     @property
     def settled(self) -> bool:
         """Whether it is known what to serve: the registry has been asked, or is slow to answer."""
         waited, looked = time.monotonic() - self._began, self._follower.looked.is_set()
+        if self._board.seat is not None:
+            # What was served here last may not be what the others serve now.
+            return looked or waited > _FIRST_TOGETHER_S
         cached = self.current is not None and self.current.source == "cache"
         return cached or looked or waited > _FIRST_LOOK_S
 
@@ -168,6 +167,7 @@ class Champion:
 
     def watch(self) -> None:
         """Call this worker degraded when its last finished look is too long ago: one may hang."""
+        self._board.watch()
         if time.monotonic() - self._finished > self._stale_s:
             self._degrade(
                 f"no look at the registry has ended for more than {self._stale_s:g} s; restart the "
@@ -177,14 +177,19 @@ class Champion:
     def _look(self) -> str:
         """Look once; return how it ended."""
         try:
-            self._reader = self._reader or self._open_reader()
-            version = self._reader.resolve("champion")
-            if self._is_served(version):
+            followed = self._changeover.follow_agreement()
+            version = self._candidates.resolve()
+            if self._changeover.is_served(version):
                 self._confirm(version)
-                return "confirmed"
-            if self._is_refused(version):
+                self._changeover.agree_on_served(version)
+                return "swapped" if followed else "confirmed"
+            if self._candidates.is_refused(version):
                 return "refused"
-            self._swap(self._reader, version)
+            self._changeover.swap(version)
+        except SupersededError:
+            # Whatever is wanted now is looked at at once.
+            self._follower.look_again()
+            return "superseded"
         except PresagioError as err:
             self._degrade(str(err)[:_SHOWN])
             return "refused" if isinstance(err, InvalidArtifactError) else "unavailable"
@@ -200,13 +205,13 @@ class Champion:
 
     def _degrade(self, reason: str, fault: BaseException | None = None) -> None:
         """Say why what is served may not be the champion; each reason is logged once."""
-        with self._changing:
+        with self._switch.changing:
             served = self.current
             if self.reason == reason and (served is None or not served.confirmed):
                 return
             self.reason = reason
             if served is not None:
-                self.current = replace(served, confirmed=False)
+                self._switch.current = replace(served, confirmed=False)
         if reason not in self._logged:
             if len(self._logged) >= _MOST_LOGGED:
                 self._logged.clear()
@@ -215,29 +220,15 @@ class Champion:
             _log.warning("serving %s still: %s", still, reason, exc_info=fault)
         self._post()
 
-    def _is_served(self, version: RegisteredVersion) -> bool:
-        served = self.current
-        if served is None or served.source == "fallback":
-            return False
-        # Not by its number alone: a registry that was made anew counts from 1 again.
-        return (served.model, served.version, served.run_id) == (
-            version.name, version.version, version.run_id,
-        )  # fmt: skip
-
-    def _is_refused(self, version: RegisteredVersion) -> bool:
-        refused = self._refused
-        return (
-            refused is not None and refused[0] == _names(version) and time.monotonic() < refused[1]
-        )
-
     def _confirm(self, version: RegisteredVersion) -> None:
-        self._refused = None
-        with self._changing:
-            served = self.served
+        self._candidates.forget_refusal()
+        with self._switch.changing:
+            served = self.current
+            assert served is not None  # noqa: S101 - it was compared with the version
             confirmed, self.reason = served.confirmed, None
             self._finished = time.monotonic()
             if not confirmed:
-                self.current = replace(served, source="registry", confirmed=True)
+                self._switch.current = replace(served, source="registry", confirmed=True)
         # So that it is not the one that has not been used for longest.
         caching.touch(caching.folder_of(self._settings.model_cache, version))
         if not confirmed:
@@ -245,36 +236,12 @@ class Champion:
             _log.info("serving %s version %s, confirmed", version.name, version.version)
             self._post()
 
-    def _swap(self, reader: "RegistryReader", version: RegisteredVersion) -> None:
-        try:
-            predictor = self._load(reader, version)
-        except RegistryError:
-            raise
-        except BaseException:
-            # No use in loading it at every poll; now and then, since a disk may have been full.
-            self._refused = _names(version), time.monotonic() + _REFUSED_S
-            self._metrics.swap("refused")
-            raise
-        # All workers change over at one moment, as far as they can.
-        self._board.post(prepared=_names(version))
-        self._board.wake()
-        self._board.wait_prepared(_names(version), _TOGETHER_S)
-        with self._changing:
-            self.current = Served(
-                predictor, version.name, version.version, "registry", confirmed=True,
-                run_id=version.run_id,
-            )  # fmt: skip
-            self.reason, self._refused = None, None
+    def _note_swap(self, late: float) -> None:
+        """Say what is served from now on, and how long after its moment it was taken."""
+        with self._switch.changing:
+            self.reason = None
             self._finished = time.monotonic()
         self._logged.clear()
-        self._board.post(since=time.time())
+        # The first one was agreed on before this worker was there.
+        self._board.post(since=time.time(), late=late if self._follower.looked.is_set() else 0.0)
         self._post()
-        self._metrics.swap("swapped")
-        last_good.keep(self._settings.model_cache, version, predictor)
-        _log.info("serving %s version %s", version.name, version.version)
-
-    def _load(self, reader: "RegistryReader", version: RegisteredVersion) -> Predictor:
-        # An HTTP client takes its time to import.
-        from presagio.registry.loading import load_version  # noqa: PLC0415
-
-        return load_version(reader, version, self._spec, self._settings)

@@ -7,6 +7,8 @@ from presagio.inference.admission import check_admissible
 from presagio.inference.artifact import read_artifact
 from presagio.inference.predictor import Predictor, fallback_folder, load_predictor
 from presagio.machine.spec import MachineSpec
+from presagio.registry.versions import RegisteredVersion
+from presagio.serving.champion.agreement import names_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,13 @@ class Served:
     source: Literal["registry", "cache", "fallback"]
     confirmed: bool
     run_id: str = ""
+
+    @property
+    def names(self) -> str:
+        """What tells it from all other versions; empty for the model that ships with Presagio."""
+        if self.source == "fallback":
+            return ""
+        return names_of(RegisteredVersion(self.model, self.version, self.run_id, None))
 
     @property
     def degraded(self) -> bool:

@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from presagio.serving.champion.board import Board
+from presagio.serving.champion.replicas import Replicas
 
 
 class WorkerCollector(Collector):
@@ -50,3 +51,50 @@ class WorkerCollector(Collector):
             age.add_metric([fleet], oldest)
             looked.add_metric([fleet], max((w.look_age() for w in workers), default=0.0))
         return [served, degraded, age, looked]
+
+
+class ReplicaCollector(Collector):
+    """What this replica knows of all replicas: scrape each, and compare.
+
+    Parameters
+    ----------
+    boards
+        Returns the board of each fleet, by the fleet's name.
+    replicas
+        All replicas.
+    """
+
+    def __init__(self, boards: Callable[[], Mapping[str, Board]], replicas: Replicas) -> None:
+        self._boards, self._replicas = boards, replicas
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics, as this replica knows them now."""
+        info = GaugeMetricFamily(
+            "presagio_replica_info", "Which replica answers.", labels=["replica"]
+        )
+        info.add_metric([self._replicas.name], 1)
+        known = GaugeMetricFamily(
+            "presagio_replicas_known",
+            "Whether it is known what the others serve: their database answers.",
+            value=float(self._replicas.available),
+        )
+        processes = GaugeMetricFamily(
+            "presagio_replica_processes", "Living processes of all replicas.", labels=["fleet"]
+        )
+        behind = GaugeMetricFamily(
+            "presagio_replica_processes_behind",
+            "Those that do not serve the champion that was agreed on.",
+            labels=["fleet"],
+        )
+        late = GaugeMetricFamily(
+            "presagio_swap_late_seconds",
+            "From the agreed moment to the last swap here, of the worker where it is most.",
+            labels=["fleet"],
+        )
+        for fleet, board in self._boards().items():
+            states, agreed = board.states(), board.known_agreed
+            processes.add_metric([fleet], len(states))
+            lagging = sum(s.serves != agreed.names for s in states) if agreed else 0
+            behind.add_metric([fleet], lagging)
+            late.add_metric([fleet], max((w.late for w in board.workers()), default=0.0))
+        return [info, known, processes, behind, late]

@@ -203,6 +203,43 @@ class WorkerState(BaseModel):
     reason: str | None
 
 
+class ReplicaState(BaseModel):
+    """What one worker process of one replica serves."""
+
+    replica: str
+    pid: int
+    model: str
+    version: str
+    degraded: bool
+    reason: str | None
+    behind: Annotated[
+        bool, Field(description="Whether it serves something else than was agreed on.")
+    ]
+
+
+class AgreedChampion(BaseModel):
+    """The champion that all replicas have agreed on."""
+
+    model: str
+    version: str
+    at: Annotated[str, Field(description="From when on, ISO 8601, by the database's clock.")]
+
+
+class ReplicasState(BaseModel):
+    """What is known of all replicas."""
+
+    replica: Annotated[str, Field(description="The one that answers.")]
+    reason: Annotated[
+        str | None,
+        Field(
+            description="Why it is not known what the others serve; each follows the champion by "
+            "itself meanwhile."
+        ),
+    ]
+    agreed: AgreedChampion | None
+    processes: Annotated[list[ReplicaState], Field(description="Every process of every replica.")]
+
+
 class Readiness(BaseModel):
     """Whether the API answers predictions, and with which model."""
 
@@ -219,6 +256,12 @@ class Readiness(BaseModel):
     degraded: bool
     reason: Annotated[str | None, Field(description="Why it is degraded, or runs an older one.")]
     auth: Annotated[str, Field(description="`off` when everybody may ask everything.")]
+    replica: Annotated[
+        str | None, Field(description="Which replica answers, where there are several.")
+    ] = None
+    replicas_reason: Annotated[
+        str | None, Field(description="Why it is not known what the other replicas serve.")
+    ] = None
 
 
 class ModelDescription(BaseModel):
@@ -229,7 +272,10 @@ class ModelDescription(BaseModel):
     degraded: bool
     digest: Annotated[str, Field(description="SHA-256 of its artifact.")]
     threshold: Annotated[float, Field(description="Score from which on a reading is an alarm.")]
-    workers: Annotated[list[WorkerState], Field(description="Every process of this API.")]
+    workers: Annotated[list[WorkerState], Field(description="Every process of this replica.")]
+    replicas: Annotated[
+        ReplicasState | None, Field(description="All replicas, where there are several.")
+    ] = None
     card: Annotated[
         dict[str, Any],
         Field(description="The model card: data, metrics with intervals, costs, limits."),
@@ -261,6 +307,7 @@ class Reloaded(BaseModel):
     degraded: bool
     reason: str | None
     workers: list[WorkerState]
+    replicas: ReplicasState | None = None
 
 
 class FleetState(BaseModel):

@@ -53,8 +53,9 @@ _NEVER_REFUSED = frozenset({"/health/live", "/health/ready", "/metrics"})
 _CLIENT_GONE = 499  # as nginx counts a client that left
 
 
-_JSON = ((b"content-type", b"application/json"), *_FOR_DATA)
-_JSON_LINES = b"".join(b"%b: %b\r\n" % line for line in _JSON)
+_JSON = (b"content-type", b"application/json")
+
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Direct(Protocol):
@@ -102,10 +103,10 @@ class _OpenRequest:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message["headers"]
-            more = _FOR_DATA
+            more = self._edge.for_data
             for key, value in headers:
                 if key == b"content-type" and value.startswith(b"text/html"):
-                    more = _FOR_PAGES
+                    more = self._edge.for_pages
             message["headers"] = [*headers, (b"x-request-id", self._id), *more]
         elif message.get("more_body"):
             # The answer to a file, which is made while it is read.
@@ -125,6 +126,8 @@ class Edge:
     ----------
     in_flight
         How many requests are being answered.
+    for_data, for_pages
+        The headers that belong to every answer.
     """
 
     def __init__(
@@ -133,7 +136,11 @@ class Edge:
         direct: Mapping[tuple[str, str], Direct],
         settings: Settings,
         metrics: ApiMetrics,
+        replica: str = "",
     ) -> None:
+        which: Headers = ((b"x-presagio-replica", replica.encode()),) if replica else ()
+        self.for_data, self.for_pages = _FOR_DATA + which, _FOR_PAGES + which
+        self._lines = b"".join(b"%b: %b\r\n" % line for line in (_JSON, *self.for_data))
         self.app, self._direct, self._metrics = app, direct, metrics
         self._most = settings.api_max_concurrency
         self._log_from = {"all": 0, "errors": 400, "none": 1000}[settings.api_access_log]
@@ -165,7 +172,7 @@ class Edge:
             request_id.set(identifier.decode())
         self._count(scope, HTTPStatus.OK, began, direct=True)
         return b"%bcontent-length: %d\r\nx-request-id: %b\r\n" % (
-            _JSON_LINES,
+            self._lines,
             len(answer),
             identifier,
         ), answer

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Response, Security
 
@@ -9,13 +10,18 @@ from presagio.serving import prometheus
 from presagio.serving.auth.authorization import admitted
 from presagio.serving.champion.board import Board
 from presagio.serving.champion.holder import Champion
-from presagio.serving.champion.worker_metrics import WorkerCollector
+from presagio.serving.champion.replicas import Replicas
+from presagio.serving.champion.worker_metrics import ReplicaCollector, WorkerCollector
 from presagio.serving.executors import Executor
+from presagio.serving.http import draining
 from presagio.serving.http.answers import Readiness
 from presagio.serving.http.problems import RefusedError, problems
 from presagio.serving.prometheus import ApiMetrics
 from presagio.serving.warmup import Warmup
 from presagio.settings import Settings
+
+if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
 
 
 def check_ready(champion: Champion, warmup: Warmup) -> None:
@@ -32,6 +38,17 @@ def check_ready(champion: Champion, warmup: Warmup) -> None:
             "the registry has not said yet which model is the champion",
             headers={"Retry-After": "1"},
         )  # fmt: skip
+    if draining.is_draining():
+        raise RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "draining", "This replica stops soon",
+            "it answers what it is asked, but should be asked no more",
+        )  # fmt: skip
+    if champion.behind:
+        raise RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "behind", "This replica serves an older champion",
+            champion.reason or "the others serve the one that was agreed on",
+            headers={"Retry-After": "1"},
+        )  # fmt: skip
     if not warmup.done:
         raise RefusedError(
             HTTPStatus.SERVICE_UNAVAILABLE, "warming-up", "The API is warming up",
@@ -39,7 +56,9 @@ def check_ready(champion: Champion, warmup: Warmup) -> None:
         )  # fmt: skip
 
 
-def readiness_of(champion: Champion, settings: Settings) -> Readiness:
+def readiness_of(
+    champion: Champion, settings: Settings, replicas: Replicas | None = None
+) -> Readiness:
     """Say which model answers, and whether it is the champion."""
     served = champion.current
     return Readiness(
@@ -48,6 +67,8 @@ def readiness_of(champion: Champion, settings: Settings) -> Readiness:
         source=served.source if served else "none",
         reason=champion.reason,
         auth=settings.auth,
+        replica=settings.replica or None if replicas is None else replicas.name,
+        replicas_reason=None if replicas is None else replicas.reason,
     )
 
 
@@ -80,8 +101,9 @@ def health_router(readiness: Callable[[], Readiness]) -> APIRouter:
 
 
 def metrics_router(
-    metrics: ApiMetrics, boards: Callable[[], Mapping[str, Board]], executor: Executor
-) -> APIRouter:
+    metrics: ApiMetrics, boards: Callable[[], Mapping[str, Board]], executor: Executor,
+    replicas: Replicas | None,
+) -> APIRouter:  # fmt: skip
     """Make the route that Prometheus reads."""
     router = APIRouter(tags=["health"])
 
@@ -89,7 +111,10 @@ def metrics_router(
     async def metrics_of_all() -> Response:
         """Give the metrics of all workers, in Prometheus's text format."""
         # It reads a file of each worker.
-        text = await executor.run(metrics.exposition, WorkerCollector(boards))
+        collectors: list[Collector] = [WorkerCollector(boards)]
+        if replicas is not None:
+            collectors.append(ReplicaCollector(boards, replicas))
+        text = await executor.run(metrics.exposition, *collectors)
         return Response(text, media_type=prometheus.CONTENT_TYPE)
 
     return router

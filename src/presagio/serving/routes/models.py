@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,10 +19,13 @@ from presagio.serving.champion.holder import Champion
 from presagio.serving.executors import Executor
 from presagio.serving.http import bodies
 from presagio.serving.http.answers import (
+    AgreedChampion,
     ModelDescription,
     ModelVersion,
     ModelVersions,
     Reloaded,
+    ReplicasState,
+    ReplicaState,
     WorkerState,
 )
 from presagio.serving.http.problems import RefusedError, problems
@@ -43,6 +47,30 @@ def _states(board: Board) -> list[WorkerState]:
         )
         for worker in board.workers()
     ]  # fmt: skip
+
+
+def _replicas(board: Board) -> ReplicasState | None:
+    seat = board.seat
+    if seat is None:
+        return None
+    agreed, replicas = seat.known_agreed, seat.replicas
+    champion = None
+    if agreed is not None:
+        at = datetime.fromtimestamp(agreed.at, UTC).isoformat()
+        champion = AgreedChampion(model=agreed.version.name, version=agreed.version.version, at=at)
+    return ReplicasState(
+        replica=replicas.name,
+        reason=replicas.reason,
+        agreed=champion,
+        processes=[
+            ReplicaState(
+                replica=state.replica, pid=state.pid, model=state.model, version=state.version,
+                degraded=state.degraded, reason=state.reason,
+                behind=agreed is not None and state.serves != agreed.names,
+            )
+            for state in seat.states
+        ],
+    )  # fmt: skip
 
 
 def _listing(settings: Settings, limit: int) -> "list[ListedVersion]":
@@ -69,6 +97,7 @@ def model_router(
             digest=artifact.digest,
             threshold=artifact.manifest.threshold,
             workers=_states(board),
+            replicas=_replicas(board),
             card=artifact.card,
         )
 
@@ -109,6 +138,7 @@ def model_router(
             if all_looked
             else f"not all workers have looked at the registry within {_RELOAD_LIMIT_S:g} s",
             workers=_states(board),
+            replicas=_replicas(board),
         )
 
     return router

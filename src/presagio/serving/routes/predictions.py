@@ -17,7 +17,8 @@ from presagio.inference.remaining_life import as_answer
 from presagio.machine.spec import MachineSpec
 from presagio.serving.auth.authorization import Guard, admitted
 from presagio.serving.bookkeeping import Answer, Bookkeeping
-from presagio.serving.champion.holder import Champion, Served
+from presagio.serving.champion.holder import Champion
+from presagio.serving.champion.served import Served
 from presagio.serving.executors import Executor
 from presagio.serving.http import bodies
 from presagio.serving.http.answers import (
