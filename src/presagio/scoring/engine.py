@@ -22,7 +22,9 @@ _THREADS = (
     "POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
 )  # fmt: skip
 _LOOK_S = 1.0
-ENDED = "its process ended while it was read, twice: the file harms its reader, or lacks memory"
+ENDED = "its process ended each time that it was read: it harms its reader, or memory is lacking"
+# So often a task is tried alone: it may have waited only while another one did the harm.
+_TRIES = 2
 
 
 class Engine(Protocol):
@@ -98,7 +100,7 @@ class LocalEngine:
     """Processes of this machine, each with its share of the processors.
 
     A process that a file ends (a crash in a parser, too much memory) is replaced; what it was busy
-    with is tried once more, alone.
+    with is tried again, alone.
 
     Attributes
     ----------
@@ -123,10 +125,15 @@ class LocalEngine:
             if not suspects:
                 return
             for task in suspects:
-                again: list[T] = []
-                yield from self._together(work, iter([task]), 1, again)
-                for each in again:
-                    yield lost(each, ENDED)
+                yield from self._alone(work, task, lost)
+
+    def _alone(self, work: Work[T, R], task: T, lost: Callable[[T, str], R]) -> Iterator[R]:
+        for _ in range(_TRIES):
+            again: list[T] = []
+            yield from self._together(work, iter([task]), 1, again)
+            if not again:
+                return
+        yield lost(task, ENDED)
 
     def _open(self, work: Work[T, R], workers: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
