@@ -16,6 +16,7 @@ from tests.conftest import free_ports
 from tests.pumps import PUMPS
 
 DAGS = Path(__file__).parents[2] / "airflow" / "dags"
+NAMES = ["csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify", "bulk_score"]
 PARSE = """
 import json, os, runpy, sys
 
@@ -51,7 +52,7 @@ from presagio.settings import load_settings
 DagContext.current_autoregister_module_name = "__main__"
 print(json.dumps({
     name: parse(name)
-    for name in ("csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify")
+    for name in sys.argv[2].split(",")
 } | {
     "scheduled": parse("train_champion", PRESAGIO_TRAIN_SCHEDULE="30 5 * * *"),
     "of pumps": parse("csv_file_watcher", "pumps"),
@@ -63,7 +64,8 @@ print(json.dumps({
 def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     home = tmp_path_factory.mktemp("airflow")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PARSE, str(DAGS)], check=False, capture_output=True,
+        [sys.executable, "-W", "ignore", "-c", PARSE, str(DAGS), ",".join(NAMES)],
+        check=False, capture_output=True,
         env=os.environ | {
             "AIRFLOW_HOME": str(home), "PRESAGIO_FLEETS": str(PUMPS),
             # No store answers here: the fleets that the settings name have their DAGs all the same.
@@ -81,16 +83,12 @@ def dag(dags: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return dags["csv_file_watcher"]
 
 
-@pytest.mark.parametrize(
-    "name", ["csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify"]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_parsing_imports_nothing_heavy(dags: dict[str, dict[str, Any]], name: str) -> None:
     assert dags[name]["heavy"] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify"]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_each_fleet_has_a_dag_of_its_own(dags: dict[str, dict[str, Any]], name: str) -> None:
     assert dags[name]["registered"] == [name, f"{name}_pumps"]
 
@@ -160,3 +158,21 @@ def test_drift_is_looked_for_by_a_schedule(dags: dict[str, dict[str, Any]]) -> N
     dag = dags["monitor_drift"]
     assert "CronTriggerTimetable" in dag["schedule"]
     assert dag["tasks"] == {"watch": []}
+
+
+def test_bulk_scoring_is_asked_for_and_maps_over_batches(dags: dict[str, dict[str, Any]]) -> None:
+    dag = dags["bulk_score"]
+    assert dag["schedule"] == "None"
+    assert dag["params"] == {
+        "source": "s3://csv-data/to_score/", "to": "s3://data/scores/", "version": None,
+        "resume": True,
+    }  # fmt: skip
+    assert dag["tasks"] == {
+        "plan": ["join_tails", "with_tails"],
+        "with_tails": ["find_tails"],
+        "find_tails": ["join_tails"],
+        "join_tails": ["score", "sum_up"],
+        "score": ["sum_up"],
+        "sum_up": [],
+    }
+    assert sorted(dag["mapped"]) == ["find_tails", "score"]

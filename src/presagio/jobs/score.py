@@ -203,23 +203,37 @@ def plan_scoring(
     RegistryError, StorageError
         If MLflow or the store fail, or there is no such version.
     """
-    settings = fleet.settings
-    target = open_place(to, settings)
-    address, files, others = find_files(source, target, settings)
-    chosen = reader.resolve() if version is None else reader.version(version)
-    predictor = load_version(reader, chosen, fleet.spec, settings)
+    target = open_place(to, fleet.settings)
+    address, files, others = find_files(source, target, fleet.settings)
+    run = scoring_run(fleet, reader, address, to, version=version, resume=resume)
     if isinstance(target, FolderPlace):
         target.folder.mkdir(parents=True, exist_ok=True)
         target.tidy()
-    run = ScoringRun(
-        address, target.address, json.dumps(fleet.spec.model_dump(mode="json")),
-        ModelFiles.of(predictor, chosen.name, chosen.version),
-        FileLimits(
-            HeaderLimits(settings.max_columns, settings.max_name_length), settings.intake_max_bytes
-        ),
-        resume,
-    )  # fmt: skip
     return Planned(run, tuple(files), others, fleet.spec.has_history)
+
+
+def scoring_run(
+    fleet: Fleet, reader: RegistryReader, source: str, to: str, *, version: str | None = None,
+    resume: bool = False,
+) -> ScoringRun:  # fmt: skip
+    """Return what is the same for all files; as of :func:`plan_scoring`.
+
+    Raises
+    ------
+    InvalidArtifactError
+        If the version cannot score, or not in bulk.
+    RegistryError
+        If MLflow fails, or there is no such version.
+    """
+    settings = fleet.settings
+    chosen = reader.resolve() if version is None else reader.version(version)
+    predictor = load_version(reader, chosen, fleet.spec, settings)
+    headers = HeaderLimits(settings.max_columns, settings.max_name_length)
+    return ScoringRun(
+        source, open_place(to, settings).address, json.dumps(fleet.spec.model_dump(mode="json")),
+        ModelFiles.of(predictor, chosen.name, chosen.version),
+        FileLimits(headers, settings.intake_max_bytes), resume,
+    )  # fmt: skip
 
 
 def find_tails(planned: Planned, engine: Engine) -> Iterator[TailOutcome]:
