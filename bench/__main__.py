@@ -16,7 +16,9 @@ from bench import (
     files,
     fleets,
     intake,
+    many_models,
     models,
+    scoring,
     series,
     serving,
     stack,
@@ -43,6 +45,8 @@ BENCHMARKS: dict[str, Callable[[Size], None]] = {
     "series": series.run,
     "servers": third_party.run,
     "files": files.run,
+    "scoring": scoring.run,
+    "many_models": many_models.run,
     "swapping": swapping.run,
     "attack": attack.run,
 }

@@ -29,7 +29,7 @@ _OBJECT_BYTES = 256 << 20
 _START_S = 120
 _TOKEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 # Each task has one processor; libraries ask when they are imported.
-_ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
 _FIRST_TOKEN_FILE = Path("~/.ray/auth_token")
 
 

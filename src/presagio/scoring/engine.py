@@ -20,6 +20,8 @@ R = TypeVar("R")
 Work = Callable[[Settings, T], R]
 _THREADS = (
     "POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
+    # What joblib takes for the number of processors.
+    "LOKY_MAX_CPU_COUNT",
 )  # fmt: skip
 _LOOK_S = 1.0
 ENDED = "its process ended each time that it was read: it harms its reader, or memory is lacking"

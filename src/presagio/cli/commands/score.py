@@ -1,44 +1,21 @@
 """The command that scores files in bulk: score."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 
 from presagio.cli.composition import Parts
+from presagio.cli.engines import EngineName, EngineOption, RayAddress, opened_engine
 from presagio.cli.exit_status import ExitStatus, leave_unless_done
 from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say, warn
 from presagio.jobs import score as scoring
 from presagio.jobs.score import Planned, ScoringSummary
-from presagio.scoring.engine import Engine, LocalEngine, cores
+from presagio.scoring.engine import Engine
 from presagio.settings import Settings
 
 _STEPS = {"histories": "Read histories", "scores": "Score"}
 _SHOWN_FAULTS = 20
-
-
-class EngineName(StrEnum):
-    """What runs the work."""
-
-    local = "local"
-    ray = "ray"
-
-
-@contextmanager
-def _engine(
-    name: EngineName, settings: Settings, workers: int | None, ray_address: str | None
-) -> Iterator[Engine]:
-    if name is EngineName.local:
-        yield LocalEngine(settings, workers or cores(), settings.reader_memory_bytes)
-        return
-    # An extra of its own: most installations have no Ray.
-    from presagio.scoring.cluster import opened_cluster  # noqa: PLC0415
-
-    with opened_cluster(settings, ray_address, workers) as engine:
-        yield engine
 
 
 def _run(planned: Planned, engine: Engine, settings: Settings, *, as_json: bool) -> ScoringSummary:
@@ -87,17 +64,11 @@ def score(
     version: Annotated[
         str | None, typer.Option(help="The version that scores; the champion when not given.")
     ] = None,
-    engine: Annotated[
-        EngineName, typer.Option(help="Processes of this machine, or tasks of a Ray cluster.")
-    ] = EngineName.local,
+    engine: EngineOption = EngineName.local,
     workers: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Files at a time; one a core by default.")
     ] = None,
-    ray_address: Annotated[
-        str | None,
-        typer.Option("--ray-address", metavar="HOST:PORT",
-                     help="The Ray cluster; without one, Ray is started on this machine alone."),
-    ] = None,
+    ray_address: RayAddress = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Leave out files whose result is there, by the same version "
@@ -113,14 +84,15 @@ def score(
     the order of their earliest readings: the scores are those of all files as one. A file that
     cannot be read is said, the others are scored, and the command ends with 1.
     """
-    if ray_address is not None and engine is not EngineName.ray:
-        raise typer.BadParameter("--ray-address goes with --engine ray")
     parts = Parts(home, fleet)
     planned = scoring.plan_scoring(
         parts.fleet, parts.reader, source, to, version=version, resume=resume
     )
-    with _engine(engine, parts.settings, workers, ray_address) as opened:
-        summary = _run(planned, opened, parts.settings, as_json=as_json)
+    settings = parts.settings
+    with opened_engine(
+        engine, settings, workers, ray_address, memory_bytes=settings.reader_memory_bytes
+    ) as opened:
+        summary = _run(planned, opened, settings, as_json=as_json)
     if as_json:
         print_json(scoring.as_json(summary) | {"to": planned.run.to})
     else:
