@@ -86,7 +86,7 @@ def run(size: Size) -> None:
         frame.write_parquet(path, row_group_size=_ROW_GROUP)
         for i in range(1, files):
             os.link(path, path.with_name(f"{i}.parquet"))
-        ways = []
+        ways: list[tuple[object, ...]] = []
         for way in WAYS:
             tries = [_measured(way, path, folder) for _ in range(repeats)]
             seconds = min(seconds for seconds, _ in tries)

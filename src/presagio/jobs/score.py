@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
+from typing import Any
 
 from presagio.errors import DataError
 from presagio.fleet import Fleet
@@ -106,10 +107,11 @@ def _nested(source: Place, to: Place) -> str | None:
             return None
         below = to.folder.relative_to(source.folder).as_posix()
         return "" if below == "." else f"{below}/"
-    stored = isinstance(source, StorePlace) and isinstance(to, StorePlace)
-    if stored and source.bucket == to.bucket and to.prefix.startswith(source.prefix):
-        return to.prefix.removeprefix(source.prefix)
-    return None
+    if not isinstance(source, StorePlace) or not isinstance(to, StorePlace):
+        return None
+    if source.bucket != to.bucket or not to.prefix.startswith(source.prefix):
+        return None
+    return to.prefix.removeprefix(source.prefix)
 
 
 def _open(address: str, settings: Settings) -> tuple[Place, str | None]:
@@ -304,8 +306,8 @@ def summarise(planned: Planned, outcomes: list[FileOutcome]) -> ScoringSummary:
     )  # fmt: skip
 
 
-def as_json(summary: ScoringSummary) -> dict[str, object]:
+def as_json(summary: ScoringSummary) -> dict[str, Any]:
     """Return a summary as plain data."""
-    found = asdict(summary)
+    found: dict[str, Any] = asdict(summary)
     counts = found.pop("counts")
-    return found | counts | {"faults": summary.faults}
+    return {**found, **counts}

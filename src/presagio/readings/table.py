@@ -107,6 +107,7 @@ class ReadingsTable:
             raise DataError("; ".join(faults[:_MOST_FAULTS]))
         numeric = {n for raw, n in self.columns.items() if is_json or not is_text(schema[raw])}
         self._spec = spec
+        self._plain: tuple[pl.Schema, PlainRows] | None = None
         self._check = RowCheck(
             spec, replace(match, names=needed, extras={}), numeric=frozenset(numeric - self.texts)
         )
@@ -118,7 +119,7 @@ class ReadingsTable:
         not there, and not wanted.
         """
         rows = _short(as_text(frame)).with_row_index(LINE)
-        plain = PlainRows(self._check, rows.schema)
+        plain = self._plain_rows(rows.schema)
         values = plain.values(rows)
         clean = values.select(plain.good).to_series()
         if FAULT in rows.columns:
@@ -137,6 +138,12 @@ class ReadingsTable:
             faults = faults.with_columns(as_cells(rows.select(unit=self._series[0])))
         return self._checked(rows, taken, faults if len(taken) < len(rows) else None, echo=echo)
 
+    def _plain_rows(self, schema: pl.Schema) -> PlainRows:
+        """Return how rows with columns of some types are read: made once, not for each part."""
+        if self._plain is None or self._plain[0] != schema:
+            self._plain = schema, PlainRows(self._check, schema)
+        return self._plain[1]
+
     @property
     def read(self) -> dict[str, str]:
         """All columns that are read: the file's names with those that they have in a table."""
@@ -153,8 +160,8 @@ class ReadingsTable:
         echoed = self._echoed(rows) if echo else None
         # Row by row at once: a frame's own array is column by column, and would be copied.
         inputs = np.empty((len(taken), len(self._spec.input_names)))
-        for i, name in enumerate(self._spec.input_names):
-            inputs[:, i] = taken[name].to_numpy()
+        for i, column in enumerate(self._spec.input_names):
+            inputs[:, i] = taken[column].to_numpy()
         if not self._series:
             return CheckedReadings(inputs, faults, None, echoed)
         unit, time = self._series

@@ -158,11 +158,15 @@ def opened_cluster(
         folder = tempfile.mkdtemp(prefix="ray-")
         try:
             _connect(ray, address, workers or cores(), folder)
-            found = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-            yield RayEngine(str(settings.home), found if workers else 2 * found)
+            # Two for each processor, so that none waits for this process.
+            yield RayEngine(str(settings.home), workers or 2 * _processors(ray))
         finally:
             ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _processors(ray: Any) -> int:
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
 def _connect(ray: Any, address: str | None, workers: int, folder: str) -> None:

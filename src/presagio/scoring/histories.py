@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from presagio.errors import DataError
+from presagio.scoring.one_file import spec_of
 from presagio.scoring.places import Place, open_place
 from presagio.scoring.tails import Tail, Tails
 from presagio.scoring.task import (
@@ -11,7 +12,6 @@ from presagio.scoring.task import (
     TailOutcome,
     after_name,
     history_name,
-    spec_of,
     tail_name,
 )
 from presagio.settings import Settings
