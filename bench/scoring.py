@@ -14,15 +14,16 @@ from bench.report import table, write
 from bench.scoring_ways import WAYS
 from bench.sizes import Size
 from presagio.inference.predictor import fallback_folder, open_predictor
-from presagio.jobs.score import Planned, find_files, score
+from presagio.jobs.score import Planned, score
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import load_spec
 from presagio.scoring.cluster import opened_cluster
 from presagio.scoring.engine import Engine, LocalEngine
+from presagio.scoring.finding import find_files
 from presagio.scoring.one_file import FileLimits
 from presagio.scoring.places import open_place
-from presagio.scoring.task import RESULT, ModelFiles, ScoringRun
+from presagio.scoring.run import RESULT, ModelFiles, ScoringRun
 from presagio.settings import Settings
 
 _ROW_GROUP = 122_880

@@ -98,8 +98,10 @@ def make_dag(settings: Settings) -> Any:
                 # Trying again would find the same files; somebody has to look at them.
                 raise AirflowFailException(str(err)) from err
 
-        planned = plan()
-        found, batches = find_tails.expand(batch=with_tails(planned)), join_tails(planned)
+        # What is typed as a list is an XCom argument here.
+        planned: Any = plan()
+        found = find_tails.expand(batch=with_tails(planned))
+        batches: Any = join_tails(planned)
         found >> batches
         score.expand(batch=batches) >> sum_up(batches)
 

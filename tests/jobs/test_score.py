@@ -13,7 +13,7 @@ from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.orchestration import tasks
 from presagio.registry.writer import open_registry
-from presagio.scoring.task import REJECTED, RESULT
+from presagio.scoring.run import REJECTED, RESULT
 from presagio.settings import Settings
 from presagio.storage.objects import ObjectStore, open_store
 from presagio.training.train import TrainedModel

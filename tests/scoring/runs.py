@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from presagio.inference.predictor import Predictor
-from presagio.jobs.score import Planned, ScoringSummary, find_files, score
+from presagio.jobs.score import Planned, ScoringSummary, score
 from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from presagio.scoring.engine import Engine, Work
+from presagio.scoring.finding import find_files
 from presagio.scoring.one_file import FileLimits
 from presagio.scoring.places import open_place
-from presagio.scoring.task import ModelFiles, ScoringRun
+from presagio.scoring.run import ModelFiles, ScoringRun
 from presagio.settings import Settings
 
 T = TypeVar("T")

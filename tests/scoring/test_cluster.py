@@ -16,7 +16,7 @@ from presagio.inference.predictor import load_predictor
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.scoring.cluster import RayEngine, opened_cluster
-from presagio.scoring.task import RESULT
+from presagio.scoring.run import RESULT
 from presagio.settings import Settings
 from tests.scoring.harm import careful, lost
 from tests.scoring.runs import score_folder

@@ -13,7 +13,7 @@ from presagio.inference.predictor import Predictor, load_predictor
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.scoring.frames import score_frame
-from presagio.scoring.task import REJECTED, RESULT
+from presagio.scoring.run import REJECTED, RESULT
 from presagio.settings import Settings
 from tests.scoring.runs import score_folder
 

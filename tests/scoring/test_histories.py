@@ -24,8 +24,9 @@ from presagio.readings.instants import time_numbers
 from presagio.scoring.histories import join_tails
 from presagio.scoring.one_file import FileLimits
 from presagio.scoring.places import open_place
+from presagio.scoring.run import RESULT, FileTask, ModelFiles, ScoringRun
 from presagio.scoring.tails import Tail
-from presagio.scoring.task import RESULT, FileTask, ModelFiles, ScoringRun, tail_task
+from presagio.scoring.task import tail_task
 from presagio.settings import Settings
 from presagio.training.datasets.builder import dataset_from_frame
 from presagio.training.export.parity import export_model

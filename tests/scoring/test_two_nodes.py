@@ -21,7 +21,7 @@ from polars.testing import assert_frame_equal
 from presagio.inference.predictor import load_predictor
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from presagio.scoring.task import RESULT
+from presagio.scoring.run import RESULT
 from presagio.settings import Settings
 from tests.extent import NIGHTLY
 from tests.scoring.runs import score_folder

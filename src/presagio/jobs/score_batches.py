@@ -20,15 +20,8 @@ from presagio.scoring.engine import LocalEngine
 from presagio.scoring.histories import join_tails
 from presagio.scoring.one_file import FileCounts
 from presagio.scoring.places import RECORDS, FoundFile, open_place
-from presagio.scoring.task import (
-    FileOutcome,
-    FileTask,
-    TailOutcome,
-    lost,
-    score_task,
-    tail_lost,
-    tail_task,
-)
+from presagio.scoring.run import FileOutcome, FileTask, TailOutcome
+from presagio.scoring.task import lost, score_task, tail_lost, tail_task
 
 # Airflow maps a task over 1,024 batches at most.
 MOST_BATCHES = 1000

@@ -227,7 +227,13 @@ def score_batch(
 def sum_up_scoring(
     batches: list[dict[str, Any]], params: Params, run_id: str | None, fleet: str = ""
 ) -> dict[str, Any]:
-    """Sum up: :meth:`presagio.jobs.score_batches.Batches.sum_up`; a file that failed fails it."""
+    """Sum up: :meth:`presagio.jobs.score_batches.Batches.sum_up`.
+
+    Raises
+    ------
+    DataError
+        If a file could not be scored; the message names it.
+    """
     from presagio.errors import DataError
     from presagio.jobs.score import as_json
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from presagio.errors import DataError
 from presagio.scoring.one_file import spec_of
 from presagio.scoring.places import Place, open_place
-from presagio.scoring.tails import Tail, Tails
-from presagio.scoring.task import (
+from presagio.scoring.run import (
     FileTask,
     ScoringRun,
     TailOutcome,
@@ -14,6 +13,7 @@ from presagio.scoring.task import (
     history_name,
     tail_name,
 )
+from presagio.scoring.tails import Tail, Tails
 from presagio.settings import Settings
 
 

@@ -106,7 +106,13 @@ class FolderPlace:
 
     @contextlib.contextmanager
     def fetch(self, name: str) -> Iterator[FetchedFile]:
-        """Give a file where it lies."""
+        """Give a file where it lies.
+
+        Raises
+        ------
+        StorageError
+            If it is gone.
+        """
         found = self.find(name)
         if found is None:
             raise StorageError(f"{self.folder / name} is gone")
@@ -167,7 +173,13 @@ class StorePlace:
 
     @contextlib.contextmanager
     def fetch(self, name: str) -> Iterator[FetchedFile]:
-        """Bring an object to a disk."""
+        """Bring an object to a disk.
+
+        Raises
+        ------
+        StorageError
+            If it is gone, or the store fails.
+        """
         with tempfile.TemporaryDirectory(prefix="presagio-score-") as folder:
             path = Path(folder) / ("file" + PurePosixPath(name).suffix)
             with path.open("w+b") as file:

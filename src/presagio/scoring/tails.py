@@ -98,7 +98,7 @@ class Tails:
         Parameters
         ----------
         units, times, rows
-            As of :class:`Tail`, in any order of units and times.
+            As of :class:`Tail`, of shapes ``(n,)``, ``(n,)`` and ``(n, k)``, in any order.
         """
         if not len(units):
             return

@@ -4,65 +4,34 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
-from presagio.errors import DataError, InvalidArtifactError, PresagioError
-from presagio.inference.artifact import FILES
+from presagio.errors import DataError, PresagioError
 from presagio.inference.predictor import Predictor, open_predictor
 from presagio.readings.instants import time_numbers
-from presagio.scoring.one_file import FORMS, FileCounts, FileLimits, ReadFile, score_file, spec_of
-from presagio.scoring.places import RECORDS, FoundFile, Place, open_place
+from presagio.scoring.one_file import FORMS, FileCounts, ReadFile, score_file, spec_of
+from presagio.scoring.places import FoundFile, Place, open_place
+from presagio.scoring.run import (
+    REJECTED,
+    RESULT,
+    FileOutcome,
+    FileTask,
+    ModelFiles,
+    ScoringRun,
+    TailOutcome,
+    after_name,
+    record_name,
+    tail_name,
+)
 from presagio.scoring.tails import Tail, Tails, about_tail
 from presagio.settings import Settings
 
-RESULT, REJECTED = ".scored.parquet", ".rejected.parquet"
 _SHOWN = 500
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """A model version as bytes, for processes that do not share a disk.
-
-    Attributes
-    ----------
-    name, version
-        What it is called in the registry.
-    digest
-        The digest of its artifact.
-    files
-        The artifact's files.
-    """
-
-    name: str
-    version: str
-    digest: str
-    files: tuple[tuple[str, bytes], ...]
-
-    @classmethod
-    def of(cls, predictor: Predictor, name: str, version: str) -> "ModelFiles":
-        """Return a model that was loaded.
-
-        Raises
-        ------
-        InvalidArtifactError
-            If it has no artifact that another process could load.
-        """
-        folder = predictor.artifact.folder
-        try:
-            files = tuple((each, (folder / each).read_bytes()) for each in FILES)
-        except OSError as err:
-            raise InvalidArtifactError(
-                f"{name} version {version} is no ONNX graph, so that it can be served but not "
-                "score files in bulk"
-            ) from err
-        return cls(name, version, predictor.artifact.digest, files)
 
 
 @lru_cache(maxsize=2)
@@ -78,96 +47,6 @@ def load_model(model: ModelFiles) -> Predictor:
         for name, content in model.files:
             (Path(folder) / name).write_bytes(content)
         return open_predictor(Path(folder), digest=model.digest)
-
-
-@dataclass(frozen=True)
-class ScoringRun:
-    """What is the same for all files. It holds no secret.
-
-    Attributes
-    ----------
-    source, to
-        Addresses of the files and of the results.
-    spec
-        The fleet's machine spec, as JSON.
-    model
-        The one version that scores all of them.
-    limits
-        What a file may be.
-    resume
-        Whether what is done already stays.
-    """
-
-    source: str
-    to: str
-    spec: str
-    model: ModelFiles
-    limits: FileLimits
-    resume: bool = False
-
-
-@dataclass(frozen=True)
-class FileTask:
-    """A file to score.
-
-    Attributes
-    ----------
-    file
-        As what it was found.
-    history
-        Name and digest of what is known of its units from earlier files; None where there are none.
-    """
-
-    file: FoundFile
-    history: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class FileOutcome:
-    """What came of a file: counts, or why it could not be scored.
-
-    Attributes
-    ----------
-    size
-        Of the file, in bytes.
-    skipped
-        Whether it was done before.
-    """
-
-    name: str
-    size: int
-    counts: FileCounts | None = None
-    fault: str | None = None
-    skipped: bool = False
-
-
-@dataclass(frozen=True)
-class TailOutcome:
-    """What a file leaves behind for later ones: from when on it is; or what is wrong."""
-
-    file: FoundFile
-    earliest: float = np.inf
-    fault: str | None = None
-
-
-def record_name(name: str) -> str:
-    """Return where it is noted what was scored."""
-    return f"{RECORDS}{name}.json"
-
-
-def tail_name(name: str) -> str:
-    """Return where a file's tail lies."""
-    return f"{RECORDS}{name}.tail.parquet"
-
-
-def history_name(name: str) -> str:
-    """Return where the history of a file's units lies."""
-    return f"{RECORDS}{name}.history.parquet"
-
-
-def after_name(name: str) -> str:
-    """Return where it lies what is known after a file that goes back in time."""
-    return f"{RECORDS}{name}.after.parquet"
 
 
 def fault_of(err: Exception) -> str:
@@ -323,8 +202,3 @@ def lost(task: FileTask, why: str) -> FileOutcome:
 def tail_lost(task: FileTask, why: str) -> TailOutcome:
     """Return the same for its tail."""
     return TailOutcome(task.file, fault=why)
-
-
-def in_sum(outcomes: Iterable[FileOutcome]) -> FileCounts:
-    """Sum counts up."""
-    return sum((each.counts for each in outcomes if each.counts is not None), FileCounts())
