@@ -54,4 +54,4 @@ def run(size: Size) -> None:
         ],
     )  # fmt: skip
     note = "The start of the workers is part of it. Each trains with the small grid and exports."
-    write("many_models", f"{note}\n\n{many}", size)
+    write("many_models", f"{note}\n\n{many}", size, after="scoring")

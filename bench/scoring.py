@@ -103,4 +103,4 @@ def run(size: Size) -> None:
         f"Rows a second of processor time, best of {repeats}, imports left out; peak memory of the "
         "process. The others check no row, and write neither the alarm nor its mode."
     )
-    write("scoring", f"{note}\n\n{alone}\n\n{many}", size)
+    write("scoring", f"{note}\n\n{alone}\n\n{many}", size, after="files")

@@ -27,6 +27,8 @@ _RETRIES = 3
 # Results are small, and so is a model: the store of objects needs no more.
 _OBJECT_BYTES = 256 << 20
 _START_S = 120
+# On a busy machine a part of it may be too late for another one, which waits 15 s (ray#65983).
+_STARTS = 3
 _TOKEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 # Each task has one processor; libraries ask when they are imported.
 _ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
@@ -180,9 +182,14 @@ def _connect(ray: Any, address: str | None, workers: int, folder: str) -> None:
         }  # fmt: skip
     else:
         options |= {"address": address, "runtime_env": {"env_vars": _ONE_THREAD}}
-    try:
-        ray.init(**options)
-    except Exception as err:
-        # Ray has no base of what this raises.
-        where = "cannot be started" if address is None else f"at {address} cannot be reached"
-        raise ResourceError(f"Ray {where}: {str(err)[:500]}") from err
+    for left in reversed(range(_STARTS if address is None else 1)):
+        try:
+            ray.init(**options)
+        except Exception as err:
+            # Ray has no base of what this raises.
+            if left:
+                ray.shutdown()
+                continue
+            where = "cannot be started" if address is None else f"at {address} cannot be reached"
+            raise ResourceError(f"Ray {where}: {str(err)[:500]}") from err
+        return
