@@ -41,8 +41,9 @@ def compile_requirements(name: str, *arguments: str) -> None:
 
 
 compile_requirements(
-    "dev", "pyproject.toml", "--extra=stack", "--extra=notebook", "--extra=baselines", "--group=dev"
-)
+    "dev", "pyproject.toml", "--extra=stack", "--extra=notebook", "--extra=baselines",
+    "--extra=ray", "--group=dev",
+)  # fmt: skip
 constraint = "--constraint=requirements/dev.txt"
 for service, own in SERVICES.items():
     compile_requirements(

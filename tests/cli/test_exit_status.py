@@ -344,6 +344,16 @@ def test_an_unknown_version(plant: Settings, cli: Cli, command: str) -> None:
 
 
 @pytest.mark.integration
+@shows("score", ExitStatus.NOT_FOUND)
+def test_an_unknown_version_scores_nothing(plant: Settings, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x\n1\n", encoding="utf-8")
+    file, out = tmp_path / "a.csv", tmp_path / "out"
+    done = cli("score", file, "--to", out, "--version", "99999999", home=plant.home)
+    assert done.status == ExitStatus.NOT_FOUND, done.err
+    assert not out.exists()
+
+
+@pytest.mark.integration
 @pytest.mark.slow
 @shows("train", ExitStatus.NOT_PROMOTED)
 @shows("promote", ExitStatus.NOT_PROMOTED)

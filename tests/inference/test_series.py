@@ -12,7 +12,7 @@ from presagio.inference.one_series import OneSeries
 from presagio.inference.series import SeriesFeatures
 from presagio.machine.spec import MachineSpec, parse_spec
 
-_TEXT = b"""
+TEXT = b"""
 name = "engines"
 title = "Engines"
 missing = "median"
@@ -34,22 +34,22 @@ statistics = ["mean", "sd", "min", "max", "slope"]
 first = 3
 age = true
 """
-_SPEC = parse_spec(_TEXT, "engines")
+_SPEC = parse_spec(TEXT, "engines")
 # Errors are counted over windows, and stand in no other of their columns.
-_EVENTS = _TEXT.replace(b'name = "a"', b'name = "a"\nfrom_events = "errors"')
+_EVENTS = TEXT.replace(b'name = "a"', b'name = "a"\nfrom_events = "errors"')
 _EVENTS += b'[label]\nkind = "horizon"\nwithin = 3\n'
-_DURATIONS = _TEXT.replace(b"rows = [2, 4]", b"rows = [2]\ndurations = [3, 6]")
+_DURATIONS = TEXT.replace(b"rows = [2, 4]", b"rows = [2]\ndurations = [3, 6]")
 _DURATIONS = _DURATIONS.replace(b'kind = "counter"', b'kind = "counter"\nstep = 1')
-_KINDS = {
-    "conditions": _TEXT.replace(b"age = true", b'age = true\nby_condition = ["a"]'),
-    "alone": _TEXT.replace(b"first = 3", b'of = ["b"]'),
+KINDS = {
+    "conditions": TEXT.replace(b"age = true", b'age = true\nby_condition = ["a"]'),
+    "alone": TEXT.replace(b"first = 3", b'of = ["b"]'),
     "events": _EVENTS,
-    "last first": _TEXT.replace(b'"mean", "sd"', b'"sd", "mean"').replace(b"[2, 4]", b"[4, 2]"),
+    "last first": TEXT.replace(b'"mean", "sd"', b'"sd", "mean"').replace(b"[2, 4]", b"[4, 2]"),
     "durations": _DURATIONS,
     "weighted durations": _DURATIONS.replace(b', "sd", "min", "max"', b""),
 }
 _NUMBER = st.one_of(st.just(np.nan), st.integers(0, 9).map(float))
-_ROWS = st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 9), _NUMBER, _NUMBER), max_size=30)
+ROWS = st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 9), _NUMBER, _NUMBER), max_size=30)
 Rows = list[tuple[str, int, float, float]]
 
 
@@ -82,7 +82,7 @@ def _by_hand(series: np.ndarray) -> list[float]:
     return [*columns, *(found[0][f][0] - first[f] for f in (0, 1))]
 
 
-@given(_ROWS, st.integers(1, 30))
+@given(ROWS, st.integers(1, 30))
 def test_as_by_hand_and_in_parts_as_at_once(rows: Rows, part: int) -> None:
     rows = sorted(rows, key=lambda row: row[1])
     inputs, units, times = _arrays(rows)
@@ -102,7 +102,7 @@ def test_as_by_hand_and_in_parts_as_at_once(rows: Rows, part: int) -> None:
     np.testing.assert_allclose(found, at_once, rtol=0, atol=1e-9)
 
 
-@given(_ROWS, st.integers(1, 30))
+@given(ROWS, st.integers(1, 30))
 def test_in_parts_as_at_once_whatever_the_order(rows: Rows, part: int) -> None:
     inputs, units, times = _arrays(rows)
     at_once = SeriesFeatures(_SPEC).expand(inputs, units, times)
@@ -123,9 +123,9 @@ def _growing(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return inputs, times
 
 
-@given(_ROWS.filter(bool), st.sampled_from(["", *_KINDS]))
+@given(ROWS.filter(bool), st.sampled_from(["", *KINDS]))
 def test_one_series_alone_gives_the_same(rows: Rows, kind: str) -> None:
-    text = _KINDS.get(kind, _TEXT)
+    text = KINDS.get(kind, TEXT)
     spec = parse_spec(text, "engines")
     conditions = _conditions(spec) if kind == "conditions" else None
     inputs, times = _growing(rows)
@@ -134,7 +134,7 @@ def test_one_series_alone_gives_the_same(rows: Rows, kind: str) -> None:
     np.testing.assert_allclose(found, whole[-1], rtol=0, atol=1e-9)
 
 
-@given(_ROWS.filter(bool))
+@given(ROWS.filter(bool))
 def test_a_duration_is_so_many_steps_and_nothing_older(rows: Rows) -> None:
     spec = parse_spec(_DURATIONS, "engines")
     assert [length.rows for length in spec.window_lengths] == [2, 3, 6]
@@ -192,7 +192,7 @@ def test_more_units_than_can_be_remembered_are_refused() -> None:
         features.expand(rows, np.array(["z"] * 3, dtype=object), times)
 
 
-@given(_ROWS, st.data())
+@given(ROWS, st.data())
 def test_nothing_is_known_of_later_readings(rows: Rows, data: st.DataObject) -> None:
     inputs, units, times = _arrays(sorted(rows, key=lambda row: row[1]))
     cut = data.draw(st.integers(0, len(rows)))
@@ -212,7 +212,7 @@ def _conditions(spec: MachineSpec) -> Conditions:
 
 
 def test_windows_by_condition_are_of_what_a_reading_is_beside_others() -> None:
-    text = _TEXT.replace(b"age = true", b'age = true\nby_condition = ["a"]')
+    text = TEXT.replace(b"age = true", b'age = true\nby_condition = ["a"]')
     spec = parse_spec(text, "engines")
     assert spec.windowed_names == ("b",)
     conditions = _conditions(spec)
@@ -261,7 +261,7 @@ class _Same:
 def test_conditions_that_do_not_suit_the_spec_are_refused(
     changes: dict[str, object] | None,
 ) -> None:
-    text = _TEXT.replace(b"age = true", b'by_condition = ["a"]')
+    text = TEXT.replace(b"age = true", b'by_condition = ["a"]')
     spec = parse_spec(text, "engines")
     table = _conditions(spec).table()
     with pytest.raises(ValueError, match="conditions"):

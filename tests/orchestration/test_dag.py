@@ -17,6 +17,7 @@ from tests.pumps import PUMPS
 
 NAMES = (
     "csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify", "compact", "retention",
+    "bulk_score",
 )  # fmt: skip
 DAGS = Path(__file__).parents[2] / "airflow" / "dags"
 PARSE = """
@@ -168,3 +169,21 @@ def test_what_is_kept_is_looked_after_by_a_schedule(
 ) -> None:
     assert "CronTriggerTimetable" in dags[name]["schedule"]
     assert dags[name]["max_active_runs"] == 1
+
+
+def test_bulk_scoring_is_asked_for_and_maps_over_batches(dags: dict[str, dict[str, Any]]) -> None:
+    dag = dags["bulk_score"]
+    assert dag["schedule"] == "None"
+    assert dag["params"] == {
+        "source": "s3://csv-data/to_score/", "to": "s3://data/scores/", "version": None,
+        "resume": True,
+    }  # fmt: skip
+    assert dag["tasks"] == {
+        "plan": ["join_tails", "with_tails"],
+        "with_tails": ["find_tails"],
+        "find_tails": ["join_tails"],
+        "join_tails": ["score", "sum_up"],
+        "score": ["sum_up"],
+        "sum_up": [],
+    }
+    assert sorted(dag["mapped"]) == ["find_tails", "score"]

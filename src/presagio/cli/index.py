@@ -60,6 +60,11 @@ COMMANDS: Mapping[str, Entry] = {
         "Search, train, evaluate and register a model; it becomes champion if the gate lets it.",
         (ExitStatus.NOT_PROMOTED, ExitStatus.NOT_FOUND),
     ),
+    "score": Entry(
+        "score:score",
+        "Score files of readings in bulk, with the champion or any other version.",
+        (ExitStatus.NOT_FOUND,),
+    ),
     "export-fallback": Entry(
         "train:export_fallback",
         "Make the artifact that ships with the package, from generated rows.",

@@ -14,6 +14,7 @@ from presagio.settings import Prefixes, Settings, load_settings
 if TYPE_CHECKING:
     from presagio.fleet import Fleet
     from presagio.ingest.filing import Intake
+    from presagio.jobs.score_batches import Batches
     from presagio.lifecycle.promotion import Promoter
 
 _log = logging.getLogger(__name__)
@@ -204,3 +205,65 @@ def watch_drift(fleet: str = "") -> dict[str, Any]:
         "undecided": [] if report is None else list(report.undecided),
         "page": watched.place,
     }
+
+
+def _batches(params: Params, run_id: str | None, fleet: str) -> "Batches":
+    from presagio.jobs.score_batches import Batches
+    from presagio.registry.reader import open_reader
+
+    found, wanted = _fleet(fleet), params or {}
+    return Batches(
+        found, open_reader(found.settings), wanted["source"], wanted["to"], run_id or "",
+        wanted.get("version") or None, bool(wanted.get("resume")),
+    )  # fmt: skip
+
+
+def plan_scoring(params: Params, run_id: str | None, fleet: str = "") -> list[dict[str, Any]]:
+    """Find files to score: :meth:`presagio.jobs.score_batches.Batches.plan`."""
+    return _batches(params, run_id, fleet).plan()
+
+
+def with_tails(
+    batches: list[dict[str, Any]], params: Params, run_id: str | None, fleet: str = ""
+) -> list[dict[str, Any]]:
+    """Choose batches: :meth:`presagio.jobs.score_batches.Batches.with_tails`."""
+    return _batches(params, run_id, fleet).with_tails(batches)
+
+
+def find_tails(batch: dict[str, Any], params: Params, run_id: str | None, fleet: str = "") -> int:
+    """Find what later files need: :meth:`presagio.jobs.score_batches.Batches.find_tails`."""
+    return _batches(params, run_id, fleet).find_tails(batch)
+
+
+def join_tails(
+    batches: list[dict[str, Any]], params: Params, run_id: str | None, fleet: str = ""
+) -> list[dict[str, Any]]:
+    """Put histories together: :meth:`presagio.jobs.score_batches.Batches.join`."""
+    return _batches(params, run_id, fleet).join(batches)
+
+
+def score_batch(
+    batch: dict[str, Any], params: Params, run_id: str | None, fleet: str = ""
+) -> dict[str, Any]:
+    """Score a batch of files: :meth:`presagio.jobs.score_batches.Batches.score`."""
+    return _batches(params, run_id, fleet).score(batch)
+
+
+def sum_up_scoring(
+    batches: list[dict[str, Any]], params: Params, run_id: str | None, fleet: str = ""
+) -> dict[str, Any]:
+    """Sum up: :meth:`presagio.jobs.score_batches.Batches.sum_up`.
+
+    Raises
+    ------
+    DataError
+        If a file could not be scored; the message names it.
+    """
+    from presagio.errors import DataError
+    from presagio.jobs.score import as_json
+
+    summary = _batches(params, run_id, fleet).sum_up(batches)
+    if summary.files_failed:
+        named = "; ".join(f"{name}: {fault}" for name, fault in [*summary.faults.items()][:20])
+        raise DataError(f"{summary.files_failed} of {summary.files} files failed: {named}")
+    return as_json(summary)

@@ -107,24 +107,26 @@ class ReadingsTable:
             raise DataError("; ".join(faults[:_MOST_FAULTS]))
         numeric = {n for raw, n in self.columns.items() if is_json or not is_text(schema[raw])}
         self._spec = spec
+        self._plain: tuple[pl.Schema, PlainRows] | None = None
         self._check = RowCheck(
             spec, replace(match, names=needed, extras={}), numeric=frozenset(numeric - self.texts)
         )
 
-    def check(self, frame: pl.DataFrame) -> CheckedReadings:
+    def check(self, frame: pl.DataFrame, *, echo: bool = True) -> CheckedReadings:
         """Check rows of the table, whose columns have the spec's names.
 
-        Never raises for what stands in them.
+        Never raises for what stands in them. Without ``echo`` the columns that are no inputs are
+        not there, and not wanted.
         """
         rows = _short(as_text(frame)).with_row_index(LINE)
-        plain = PlainRows(self._check, rows.schema)
+        plain = self._plain_rows(rows.schema)
         values = plain.values(rows)
         clean = values.select(plain.good).to_series()
         if FAULT in rows.columns:
             clean &= rows[FAULT].is_null()
         taken = values.select(LINE, *self._series, pl.col(self._spec.input_names).cast(pl.Float64))
         if clean.all():
-            return self._checked(rows, taken, None)
+            return self._checked(rows, taken, None, echo=echo)
         taken = taken.filter(clean)
         checked = self._slowly(rows.filter(~clean))
         more = checked.accepted.select(
@@ -134,7 +136,13 @@ class ReadingsTable:
         faults = self._faults(rows, checked)
         if self._series:
             faults = faults.with_columns(as_cells(rows.select(unit=self._series[0])))
-        return self._checked(rows, taken, faults if len(taken) < len(rows) else None)
+        return self._checked(rows, taken, faults if len(taken) < len(rows) else None, echo=echo)
+
+    def _plain_rows(self, schema: pl.Schema) -> PlainRows:
+        """Return how rows with columns of some types are read: made once, not for each part."""
+        if self._plain is None or self._plain[0] != schema:
+            self._plain = schema, PlainRows(self._check, schema)
+        return self._plain[1]
 
     @property
     def read(self) -> dict[str, str]:
@@ -147,10 +155,13 @@ class ReadingsTable:
         return as_cells(rows.select(pl.col(new).alias(name) for name, new in self.echoed.items()))
 
     def _checked(
-        self, rows: pl.DataFrame, taken: pl.DataFrame, faults: pl.DataFrame | None
+        self, rows: pl.DataFrame, taken: pl.DataFrame, faults: pl.DataFrame | None, *, echo: bool
     ) -> CheckedReadings:
-        values, echoed = taken.select(self._spec.input_names).to_numpy(), self._echoed(rows)
-        inputs = np.ascontiguousarray(values, dtype=np.float64)
+        echoed = self._echoed(rows) if echo else None
+        # Row by row at once: a frame's own array is column by column, and would be copied.
+        inputs = np.empty((len(taken), len(self._spec.input_names)))
+        for i, column in enumerate(self._spec.input_names):
+            inputs[:, i] = taken[column].to_numpy()
         if not self._series:
             return CheckedReadings(inputs, faults, None, echoed)
         unit, time = self._series

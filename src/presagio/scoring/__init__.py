@@ -1,1 +1,1 @@
-"""Score readings: arrays or a frame in, predictions with the mode of each alarm out."""
+"""Score readings: arrays, frames or files in, predictions out; on one machine or a cluster."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from presagio.cli.composition import Parts
+from presagio.cli.engines import EngineName, EngineOption, RayAddress
 from presagio.cli.exit_status import ExitStatus, leave_unless_done
 from presagio.cli.output import AsJson, FleetName, Home, print_json, say
 from presagio.cli.training_view import print_metrics, training_progress
@@ -84,10 +85,26 @@ def train(
     # Its name until 0.1; scripts may have it.
     rivals: Annotated[bool, typer.Option("--rivals", hidden=True)] = False,
     seed: Annotated[int, typer.Option(help="Seed of split and folds.")] = 0,
+    fleets: Annotated[
+        str | None,
+        typer.Option(
+            "--fleets", metavar="A,B,…",
+            help="Train these fleets, each on what the intake has taken: a task each.",
+        ),
+    ] = None,
+    every_fleet: Annotated[
+        bool, typer.Option("--every-fleet", help="Train all fleets, as with --fleets.")
+    ] = False,
+    engine: EngineOption = EngineName.local,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="Of --fleets so many at a time; one a core by default."),
+    ] = None,
+    ray_address: RayAddress = None,
     fleet: FleetName = None,
     home: Home = None,
     as_json: AsJson = False,
-) -> None:
+) -> None:  # fmt: skip
     """Search, train, evaluate and register a model; it becomes champion if the gate lets it.
 
     Without --csv or --processed it takes the data at hand: PRESAGIO_AI4I_CSV, what `presagio data
@@ -95,6 +112,17 @@ def train(
     rows that the intake has processed.
     """
     _check_sources(csv, events, processed=processed)
+    if fleets is not None or every_fleet:
+        given = (csv, processed, challenger, unless_champion, baselines or rivals, fleet)
+        _check_alone(given, fleets, every_fleet=every_fleet)
+        from presagio.cli.many_fleets import train_many
+
+        status = train_many(
+            Parts(home).deployment, _names(fleets), search=None if search is None else search.value,
+            engine=engine, workers=workers, ray_address=ray_address, as_json=as_json,
+        )  # fmt: skip
+        leave_unless_done(status)
+        return
     parts = Parts(home, fleet)
     if unless_champion and _is_settled(parts, as_json=as_json):
         return
@@ -158,6 +186,20 @@ def _check_sources(csv: Path | None, events: Path | None, *, processed: bool) ->
         raise typer.BadParameter("use either --csv or --processed")
     if events is not None and csv is None:
         raise typer.BadParameter("--events belongs to --csv; of --processed the intake has them")
+
+
+def _check_alone(given: tuple[object, ...], fleets: str | None, *, every_fleet: bool) -> None:
+    if fleets is not None and every_fleet:
+        raise typer.BadParameter("use either --fleets or --every-fleet")
+    if any(given):
+        raise typer.BadParameter(
+            "--fleets and --every-fleet train on what the intake has taken and ask the gate; they "
+            "go with --search, --engine, --workers and --json only"
+        )
+
+
+def _names(fleets: str | None) -> list[str]:
+    return [name.strip() for name in (fleets or "").split(",") if name.strip()]
 
 
 def _is_settled(parts: Parts, *, as_json: bool) -> bool:

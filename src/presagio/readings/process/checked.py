@@ -57,8 +57,23 @@ def _open_text(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | 
     )
 
 
-def _open(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | None:
-    """Open a file; None for one without readings, whose columns nobody knows."""
+def open_source(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | None:
+    """Open a file; None for one without readings, whose columns nobody knows.
+
+    Parameters
+    ----------
+    form
+        What kind it is: ``csv``, ``json``, ``ndjson``, ``parquet`` or ``arrow``.
+    path
+        The file.
+    arguments
+        ``headers``, the limits of a header; ``line_bytes`` of NDJSON, ``most_rows`` of JSON.
+
+    Raises
+    ------
+    DataError
+        If its header cannot be read.
+    """
     if form == "parquet":
         lazy = parquet.scan(path)
         return Source(lazy.collect_schema(), lambda table: parquet.frames(lazy, table.read))
@@ -68,7 +83,7 @@ def _open(form: str, path: Path, arguments: Mapping[str, Any]) -> Source | None:
     return _open_text(form, path, arguments)
 
 
-def _rows_at_once(table: ReadingsTable) -> int:
+def rows_at_once(table: ReadingsTable) -> int:
     """Return how many rows go into a part: fewer where they have much that is echoed."""
     texts = len(table.echoed) * LONGEST_VALUE
     return max(min(_ROWS, _ECHOED_BYTES // texts), 1) if texts else _ROWS
@@ -86,7 +101,7 @@ def read_checked(form: str, path: Path, arguments: Mapping[str, Any]) -> Parts:
     DataError
         If the file unpacks to more than it may.
     """
-    source = _open(form, path, arguments)
+    source = open_source(form, path, arguments)
     if source is None:
         return
     spec = _spec(arguments["spec"])
@@ -96,7 +111,7 @@ def read_checked(form: str, path: Path, arguments: Mapping[str, Any]) -> Parts:
     for frame in source.frames(table):
         if (left := left - frame.height) < 0:
             raise DataError(f"it unpacks to more than {arguments['most_bytes']:,} bytes")
-        for part in frame.iter_slices(_rows_at_once(table)):
+        for part in frame.iter_slices(rows_at_once(table)):
             checked = table.check(part)
             tables = {
                 "series": checked.series, "faults": checked.faults, "echoed": checked.echoed,

@@ -16,43 +16,17 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from presagio.errors import DataError, UnreadableFileError
 from presagio.readings.process import channel
+from presagio.readings.process.memory import limit_memory, status_bytes
 from presagio.readings.process.ring import Ring, StoppedError
 from presagio.readings.process.tasks import TASKS
 
 # Faults of the system, not of the file: the reading can be tried again.
 _SYSTEM = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 _Job = tuple[dict[str, Any], list[int]]
-
-
-def _status(name: str) -> int:
-    """Return a size of this process in bytes, as ``/proc`` has it; 0 where there is none."""
-    with contextlib.suppress(OSError), Path("/proc/self/status").open(encoding="ascii") as file:
-        for line in file:
-            if line.startswith(name):
-                return int(line.split()[1]) << 10
-    return 0
-
-
-def _limit_memory(most_bytes: int) -> int:
-    """Limit the address space; return how much is taken already."""
-    # Polars' threads and their stacks are counted as what is there already.
-    pl.LazyFrame({"a": [1.0]}).select(pl.col("a").cast(pl.String)).collect(engine="streaming")
-    taken = _status("VmSize:")
-    if taken:
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = taken + most_bytes
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Where the whole system lacks memory, this process goes before the one that it reads for.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    return taken
 
 
 def _limit_time(seconds: float) -> None:
@@ -133,7 +107,7 @@ class _Reader:
                 answer = _fault(err, TASKS[job["task"]].form)
             for file in files:
                 os.close(file)
-            answer["bytes"] = _status("VmSize:")
+            answer["bytes"] = status_bytes("VmSize:")
             channel.send(self._channel, answer)
 
 
@@ -142,7 +116,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     connection = socket.socket(fileno=int(sys.argv[1]))
-    taken = _limit_memory(int(sys.argv[2]))
+    taken = limit_memory(int(sys.argv[2]))
     reader = _Reader(connection)
     threading.Thread(target=reader.listen, daemon=True).start()
     channel.send(connection, {"ready": os.getpid(), "bytes": taken})
