@@ -20,6 +20,7 @@ from presagio.settings.faults import describe_faults
 from presagio.settings.ingest import IngestSettings
 from presagio.settings.lifecycle import LifecycleSettings
 from presagio.settings.serving import ServingSettings
+from presagio.settings.workers import WorkerSettings
 
 CREDENTIALS_FILE = "credentials.env"
 ADDRESSES_FILE = "stack.env"
@@ -53,7 +54,7 @@ class Prefixes(BaseModel):
     curated: str = "curated/"
 
 
-class Settings(LifecycleSettings, IngestSettings, AddressSettings, ServingSettings):
+class Settings(LifecycleSettings, IngestSettings, AddressSettings, WorkerSettings, ServingSettings):
     """Everything that can be configured; each field is the variable ``PRESAGIO_<FIELD>``.
 
     The environment comes first, then what ``presagio up`` wrote into the home folder: generated

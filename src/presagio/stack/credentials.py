@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ AIRFLOW_USER = "admin"
 # Secrets that came with a later version, and lock nobody out when they are made anew.
 _LATER = (
     "token_secret", "admin_password", "client_secret", "mlflow_webhook_secret",
-    "mlflow_webhook_key",
+    "mlflow_webhook_key", "broker_password",
 )  # fmt: skip
 
 
@@ -48,6 +49,7 @@ class Credentials:
     client_secret: str
     mlflow_webhook_secret: str
     mlflow_webhook_key: str
+    broker_password: str
 
     def __repr__(self) -> str:
         return "Credentials(…)"
@@ -114,9 +116,16 @@ def load_credentials(layout: Layout) -> Credentials:
 
 
 def write_addresses(
-    layout: Layout, ports: Ports, credentials: Credentials, settings: Settings
+    layout: Layout,
+    ports: Ports,
+    credentials: Credentials,
+    settings: Settings,
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Write what clients of the stack need to find it (``stack.env``), and return it."""
+    """Write what clients of the stack need to find it (``stack.env``), and return it.
+
+    ``more`` are variables that stacks of one kind have alone.
+    """
     addresses = {
         "PRESAGIO_HOME": str(layout.home),
         "PRESAGIO_MACHINE_SPEC": settings.machine_spec,
@@ -126,6 +135,7 @@ def write_addresses(
         "PRESAGIO_API_URL": ports.url("api"),
         "PRESAGIO_AIRFLOW_URL": ports.url("airflow"),
         "PRESAGIO_DATABASE_URL": credentials.database_url(ports, "presagio"),
+        **(more or {}),
     }
     lines = [f"{key}={value}" for key, value in addresses.items()]
     head = "# Written by presagio up at each start: where this stack's services are.\n"
