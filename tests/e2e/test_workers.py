@@ -1,0 +1,170 @@
+"""Celery workers: one is killed with all that it started, the broker is killed; nothing is lost."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import psutil
+import pytest
+
+from presagio.ingest.verify import verify
+from presagio.stack.layout import Layout
+from presagio.storage.receipt import Receipt
+from tests.e2e.stack import Stack, eventually
+from tests.extent import NIGHTLY
+from tests.readings import HEADER
+
+pytestmark = [pytest.mark.local, pytest.mark.leaves_it_stopped]
+# In `.ci/run` both are killed in one round of few files: most of the time is the wait until Airflow
+# misses a heartbeat.
+_ROUNDS = [("worker",), ("broker",), ("worker", "broker")] if NIGHTLY else [("worker", "broker")]
+_FILES = 1000 if NIGHTLY else 300
+_ROWS = 5
+_WORKERS = ("airflow-worker-intake-1", "airflow-worker-intake-2")
+_LIMIT_S = 150
+
+
+@pytest.fixture(scope="module")
+def stack(session_stack: Stack) -> Iterator[Stack]:
+    """The session's stack, with its data, on two workers instead of the LocalExecutor."""
+    if session_stack.status()["phase"] != "stopped":
+        session_stack.down()
+    started = session_stack.up("--workers", "2")
+    assert started.returncode == 0, started.stdout + started.stderr
+    yield session_stack
+    session_stack.down()
+
+
+def _send(stack: Stack, name: str) -> None:
+    """Put files of rows into the bucket that no other file has."""
+    for i in range(_FILES):
+        rows = (f"\nL,300,310,1500,{10 + i % 60}.{time.time_ns()},{j}" for j in range(_ROWS))
+        body = HEADER + "".join(rows).encode()
+        stack.intake.store.write("csv-data", f"incoming/{name}/{i:04}.csv", body)
+
+
+def _filed(stack: Stack, name: str) -> list[Receipt]:
+    receipts = stack.intake.ledger.receipts(bucket="csv-data", limit=None)
+    return [each for each in receipts if each.identity.key.startswith(f"incoming/{name}/")]
+
+
+def _at_work(stack: Stack) -> list[str]:
+    """The workers that have a file of the intake open."""
+    found = []
+    for name in _WORKERS:
+        for process in _tree(stack.service(name)["pid"]):
+            try:
+                files = [str(each.readlink()) for each in Path(f"/proc/{process.pid}/fd").iterdir()]
+            except OSError:
+                continue
+            if any("presagio-spool-" in file for file in files):
+                found.append(name)
+                break
+    return found
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    leader = psutil.Process(pid)
+    return [leader, *leader.children(recursive=True)]
+
+
+def _kill_a_worker(stack: Stack) -> str:
+    name = eventually(lambda: _at_work(stack), limit_s=60)[0]
+    tree = _tree(stack.service(name)["pid"])
+    assert len(tree) > 3, "leader, slots, and a task with its supervisor"
+    # None of them sees another one end.
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for process in tree:
+            os.kill(process.pid, number)
+    return name
+
+
+def _kill_the_broker(stack: Stack) -> str:
+    os.kill(stack.service("broker")["pid"], signal.SIGKILL)
+    return "broker"
+
+
+_KILL: dict[str, Callable[[Stack], str]] = {"worker": _kill_a_worker, "broker": _kill_the_broker}
+
+
+def _curated_rows(stack: Stack, receipts: list[Receipt]) -> int:
+    keys = [key for receipt in receipts for key in receipt.outcome.curated_keys]
+    read = (stack.intake.store.read("data", key) for key in keys)
+    frames = [pl.read_parquet(found[0], columns=["torque_nm"]) for found in read if found]
+    assert len(frames) == len(keys)
+    return len(pl.concat(frames))
+
+
+@pytest.mark.parametrize("killed", _ROUNDS, ids="-and-".join)
+def test_what_is_killed_at_work_loses_and_doubles_nothing(
+    stack: Stack, killed: tuple[str, ...], record_property: Callable[[str, object], None]
+) -> None:
+    name = "-".join(killed)
+    before = {each["name"]: each["restarts"] for each in stack.status()["services"]}
+    began = time.monotonic()
+    _send(stack, name)
+    victims = []
+    for number, each in enumerate(killed, start=1):
+        few = _FILES * number // (len(killed) + 2)
+        eventually(lambda few=few: len(_filed(stack, name)) >= few, limit_s=_LIMIT_S)  # type: ignore[misc]
+        victims.append(_KILL[each](stack))
+    filed = eventually(partial(_all_of, stack, name), limit_s=_LIMIT_S)
+    took = time.monotonic() - began
+    record_property("seconds", round(took, 1))
+    assert took <= _LIMIT_S
+    # One receipt each, every row once, and the bucket agrees.
+    assert len({receipt.identity.key for receipt in filed}) == len(filed) == _FILES
+    assert {receipt.outcome.verdict for receipt in filed} == {"processed"}
+    assert sum(receipt.outcome.rows_processed for receipt in filed) == _FILES * _ROWS
+    assert _curated_rows(stack, filed) == _FILES * _ROWS
+    assert eventually(lambda: verify(stack.intake).differences == (), limit_s=60)
+    for victim in victims:
+        assert eventually(lambda victim=victim: _is_back(stack, victim, before), limit_s=60)  # type: ignore[misc]
+    for run in {str(receipt.run_id) for receipt in filed}:
+        assert eventually(lambda run=run: stack.run_state(run) == "success", limit_s=60)  # type: ignore[misc]
+
+
+def _all_of(stack: Stack, name: str) -> list[Receipt]:
+    filed = _filed(stack, name)
+    return filed if len(filed) >= _FILES else []
+
+
+def _is_back(stack: Stack, name: str, before: dict[str, int]) -> bool:
+    service = stack.service(name)
+    return service["state"] == "healthy" and service["restarts"] > before[name]
+
+
+def _log_of(stack: Stack, task: dict[str, Any], attempt: int) -> str:
+    path = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
+    with stack.airflow() as airflow:
+        answer = airflow.get(
+            f"{path}/logs/{attempt}",
+            params={"map_index": task["map_index"], "full_content": True},
+        ).raise_for_status()
+    return answer.text
+
+
+def test_logs_are_read_from_the_bucket_when_the_worker_is_gone(stack: Stack) -> None:
+    filed = _filed(stack, "-".join(_ROUNDS[-1]))
+    with stack.airflow() as airflow:
+        tasks = [
+            task
+            for run in {str(receipt.run_id) for receipt in filed}
+            for task in airflow.get(f"/dags/csv_file_watcher/dagRuns/{run}/taskInstances")
+            .raise_for_status()
+            .json()["task_instances"]
+            if task["task_id"] == "file_batch"
+        ]
+    # The one that was killed was tried again; until somebody removes it, its log is on this disk.
+    (again,) = [task for task in tasks if task["try_number"] > 1] or tasks[:1]
+    assert "presagio" in _log_of(stack, again, 1)
+    shutil.rmtree(Layout(stack.home).airflow / "logs")
+    log = _log_of(stack, again, again["try_number"])
+    assert "s3://data/airflow-logs/" in log
+    assert "presagio" in log
