@@ -79,10 +79,13 @@ def celery_env(settings: Settings) -> dict[str, str]:
 def scheduler_env() -> dict[str, str]:
     """Return variables by which the scheduler finds out soon that a worker is gone.
 
-    A task that had begun misses its heartbeats; one that a worker had taken and not begun stays
+    A task that had begun misses its heartbeats, of which there is one every 5 s (after three that
+    the API server did not take, it ends itself); one that a worker had taken and not begun stays
     queued. No more tasks are sent than there are slots, so none waits long for another reason.
     """
     return {
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "15",
         # While all workers are away, tasks are sent again for an hour before they fail.
