@@ -1,5 +1,6 @@
 """Celery workers: one is killed with all that it started, the broker is killed; nothing is lost."""
 
+import logging
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from tests.extent import NIGHTLY
 from tests.readings import HEADER
 
 pytestmark = [pytest.mark.local, pytest.mark.leaves_it_stopped]
+_log = logging.getLogger(__name__)
 # In `.ci/run` both are killed in one round of few files: most of the time is the wait until Airflow
 # misses a heartbeat.
 _ROUNDS = [("worker",), ("broker",), ("worker", "broker")] if NIGHTLY else [("worker", "broker")]
@@ -103,7 +105,7 @@ def _curated_rows(stack: Stack, receipts: list[Receipt]) -> int:
 
 @pytest.mark.parametrize("killed", _ROUNDS, ids="-and-".join)
 def test_what_is_killed_at_work_loses_and_doubles_nothing(
-    stack: Stack, killed: tuple[str, ...], record_property: Callable[[str, object], None]
+    stack: Stack, killed: tuple[str, ...]
 ) -> None:
     name = "-".join(killed)
     before = {each["name"]: each["restarts"] for each in stack.status()["services"]}
@@ -117,8 +119,8 @@ def test_what_is_killed_at_work_loses_and_doubles_nothing(
         when.append(round(time.monotonic() - began, 1))
     filed = eventually(partial(_all_of, stack, name), limit_s=_LIMIT_S)
     took = time.monotonic() - began
-    record_property("seconds", {"killed": when, "filed": round(took, 1)})
-    assert took <= _LIMIT_S, f"killed after {when} s, filed after {took:.0f} s"
+    _log.warning("%s killed after %s s; %d files after %.1f s", killed, when, _FILES, took)
+    assert took <= _LIMIT_S
     # One receipt each, every row once, and the bucket agrees.
     assert len({receipt.identity.key for receipt in filed}) == len(filed) == _FILES
     assert {receipt.outcome.verdict for receipt in filed} == {"processed"}
