@@ -88,6 +88,6 @@ def scheduler_env() -> dict[str, str]:
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "15",
-        # While all workers are away, tasks are sent again for an hour before they fail.
+        # While there is no worker, tasks are sent again for an hour before they fail.
         "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "60",
     }
