@@ -4,6 +4,8 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,6 +19,7 @@ import pytest
 from presagio.ingest.verify import verify
 from presagio.stack.layout import Layout
 from presagio.storage.receipt import Receipt
+from tests.conftest import free_ports
 from tests.e2e.stack import Stack, eventually
 from tests.extent import NIGHTLY
 from tests.readings import HEADER
@@ -43,9 +46,9 @@ def stack(session_stack: Stack) -> Iterator[Stack]:
     session_stack.down()
 
 
-def _send(stack: Stack, name: str) -> None:
+def _send(stack: Stack, name: str, count: int = _FILES) -> None:
     """Put files of rows into the bucket that no other file has."""
-    for i in range(_FILES):
+    for i in range(count):
         rows = (f"\nL,300,310,1500,{10 + i % 60}.{time.time_ns()},{j}" for j in range(_ROWS))
         body = HEADER + "".join(rows).encode()
         stack.intake.store.write("csv-data", f"incoming/{name}/{i:04}.csv", body)
@@ -153,6 +156,54 @@ def _log_of(stack: Stack, task: dict[str, Any], attempt: int) -> str:
     return answer.text
 
 
+@pytest.fixture
+def joined(stack: Stack, tmp_path: Path) -> Iterator[Path]:
+    """The home of a worker that knows what docs/workers.md tells a second host, and nothing else."""
+    known = {
+        key: value
+        for file in ("stack.env", "credentials.env")
+        for key, _, value in (
+            line.partition("=") for line in (stack.home / file).read_text("utf-8").splitlines()
+        )
+    }
+    wanted = (
+        "BROKER_URL", "AIRFLOW_URL", "DATABASE_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY",
+        "MLFLOW_URL", "API_URL", "CLIENT_SECRET", "AIRFLOW_API_SECRET", "TRAIN_POOL", "FLEETS",
+        "MACHINE_SPEC",
+    )  # fmt: skip
+    env = {f"PRESAGIO_{name}": known[f"PRESAGIO_{name}"] for name in wanted}
+    env |= {"PRESAGIO_HOME": str(tmp_path), "PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "presagio", "worker", "--name", "joined"]
+    command += ["--log-port", str(free_ports().broker)]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(
+        command, env=env, stdout=log, stderr=log, cwd=tmp_path
+    ) as worker:  # fmt: skip
+        try:
+            alive = tmp_path / "run" / "worker-joined"
+            eventually(alive.exists, limit_s=120)
+            yield tmp_path
+        finally:
+            worker.terminate()
+            worker.wait(timeout=60)
+
+
+@pytest.mark.nightly
+def test_a_worker_of_another_home_takes_its_part(stack: Stack, joined: Path) -> None:
+    logs = joined / "airflow" / "worker-logs" / "joined"
+    for part in range(10):
+        name = f"joined-{part}"
+        _send(stack, name, count=60)
+        eventually(lambda name=name: len(_filed(stack, name)) == 60, limit_s=_LIMIT_S)  # type: ignore[misc]
+        if any(logs.rglob("task_id=file_batch/**/*.log")):
+            break
+    else:
+        pytest.fail((joined / "log").read_text("utf-8"))
+    # Its tasks ended well, and their logs are in the bucket.
+    assert eventually(
+        lambda: not [log for log in logs.rglob("*.log") if log.stat().st_size], limit_s=60
+    )
+
+
 def test_logs_are_read_from_the_bucket_when_the_worker_is_gone(stack: Stack) -> None:
     filed = _filed(stack, "-".join(_ROUNDS[-1]))
     with stack.airflow() as airflow:
@@ -164,8 +215,8 @@ def test_logs_are_read_from_the_bucket_when_the_worker_is_gone(stack: Stack) -> 
             .json()["task_instances"]
             if task["task_id"] == "file_batch"
         ]
-    # The one that was killed was tried again; until somebody removes it, its log is on this disk.
-    (again,) = [task for task in tasks if task["try_number"] > 1] or tasks[:1]
+    # Those that were killed were tried again; until somebody removes it, their log is on this disk.
+    again, *_ = [task for task in tasks if task["try_number"] > 1]
     assert "presagio" in _log_of(stack, again, 1)
     shutil.rmtree(Layout(stack.home).airflow / "logs")
     log = _log_of(stack, again, again["try_number"])

@@ -223,8 +223,6 @@ def build_services(
 
     Parameters
     ----------
-    settings, layout, ports, credentials
-        Of the stack.
     workers
         Celery workers that file and watch, beside one that trains; with none of them, the
         scheduler runs all tasks (LocalExecutor).
