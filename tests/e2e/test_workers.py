@@ -158,7 +158,7 @@ def _log_of(stack: Stack, task: dict[str, Any], attempt: int) -> str:
 
 @pytest.fixture
 def joined(stack: Stack, tmp_path: Path) -> Iterator[Path]:
-    """The home of a worker that knows what docs/workers.md tells a second host, and nothing else."""
+    """The home of a worker that knows what docs/workers.md tells a second host, and no more."""
     known = {
         key: value
         for file in ("stack.env", "credentials.env")
@@ -167,9 +167,9 @@ def joined(stack: Stack, tmp_path: Path) -> Iterator[Path]:
         )
     }
     wanted = (
-        "BROKER_URL", "AIRFLOW_URL", "DATABASE_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY",
-        "MLFLOW_URL", "API_URL", "CLIENT_SECRET", "AIRFLOW_API_SECRET", "TRAIN_POOL", "FLEETS",
-        "MACHINE_SPEC",
+        "BROKER_URL", "AIRFLOW_URL", "DATABASE_URL", "S3_ENDPOINT", "S3_ACCESS_KEY",
+        "S3_SECRET_KEY", "MLFLOW_URL", "API_URL", "CLIENT_SECRET", "AIRFLOW_API_SECRET",
+        "TRAIN_POOL", "FLEETS", "MACHINE_SPEC",
     )  # fmt: skip
     env = {f"PRESAGIO_{name}": known[f"PRESAGIO_{name}"] for name in wanted}
     env |= {"PRESAGIO_HOME": str(tmp_path), "PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}

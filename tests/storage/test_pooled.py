@@ -1,6 +1,8 @@
 """The ledger's database behind Debian's PgBouncer, which pools by transaction."""
 
+import asyncio
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,14 +13,17 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from presagio.orchestration.database_options import POOLED
 from presagio.stack.postgres import server_account
 from presagio.storage.database import open_database
 from presagio.storage.ledger import Ledger
 from tests.conftest import RunningServices, free_ports
 from tests.e2e.stack import eventually
 
-START = Path(__file__).parents[2] / "deploy" / "pgbouncer" / "start.sh"
+ROOT = Path(__file__).parents[2]
+START = ROOT / "deploy" / "pgbouncer" / "start.sh"
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
@@ -74,6 +79,26 @@ def test_nothing_is_prepared_on_connections_that_change(pooled: Engine) -> None:
         assert list(threads.map(ask, range(400))) == list(range(400))
     with pooled.begin() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM pg_prepared_statements")) == 0
+
+
+def test_airflow_connects_through_it_both_ways(pooled: Engine) -> None:
+    compose = (ROOT / "deploy" / "compose.celery.yaml").read_text("utf-8")
+    drivers = re.findall(r"SQL_ALCHEMY_CONN(?:_ASYNC)?: (\S+?)://", compose)
+    assert drivers == ["postgresql+psycopg", "postgresql+psycopg_async"]
+    url = pooled.url.set(drivername=drivers[1])
+
+    async def ask() -> list[int]:
+        engine = create_async_engine(url, connect_args=POOLED, pool_size=4)
+
+        async def one(number: int) -> int:
+            async with engine.begin() as connection:
+                return int(await connection.scalar(sa.text("SELECT :n + 0"), {"n": number}) or 0)
+
+        found = await asyncio.gather(*map(one, range(200)))
+        await engine.dispose()
+        return found
+
+    assert asyncio.run(ask()) == list(range(200))
 
 
 def test_a_lock_of_a_transaction_holds_until_its_end(pooled: Engine) -> None:
