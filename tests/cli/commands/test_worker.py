@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from presagio.cli.commands import worker
 from presagio.cli.exit_status import ExitStatus
 from tests.cli.conftest import Cli
 
@@ -23,7 +22,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def note(path: str, command: list[str], env: dict[str, str]) -> None:
         found.update(path=path, command=command, env=env)
 
-    monkeypatch.setattr(worker.os, "execve", note)
+    monkeypatch.setattr("os.execve", note)
     monkeypatch.setenv("PRESAGIO_BROKER_URL", BROKER)
     monkeypatch.setenv("PRESAGIO_AIRFLOW_API_SECRET", "signs logs")
     monkeypatch.setenv("PRESAGIO_AIRFLOW_URL", "http://10.0.0.5:8080")
