@@ -143,7 +143,7 @@ def _all_of(stack: Stack, name: str) -> list[Receipt]:
 
 def _is_back(stack: Stack, name: str, before: dict[str, int]) -> bool:
     service = stack.service(name)
-    return service["state"] == "healthy" and service["restarts"] > before[name]
+    return bool(service["state"] == "healthy" and service["restarts"] > before[name])
 
 
 def _log_of(stack: Stack, task: dict[str, Any], attempt: int) -> str:

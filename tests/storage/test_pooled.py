@@ -65,7 +65,7 @@ def pooled(services: RunningServices, stack_home: Path) -> Iterator[Engine]:
 def _answers(engine: Engine) -> bool:
     try:
         with engine.connect() as connection:
-            return connection.scalar(sa.text("SELECT 1")) == 1
+            return bool(connection.scalar(sa.text("SELECT 1")) == 1)
     except sa.exc.OperationalError:
         return False
 
