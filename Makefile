@@ -77,7 +77,7 @@ lint/scripts: ; $(BIN)/shellcheck .ci/run deploy/*.sh deploy/*/*.sh
 lint/images: ; $(BIN)/hadolint deploy/*/*.Dockerfile
 lint/schemas:
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml deploy/compose.*.yaml deploy/standins/compose.yaml tests/e2e/compose.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml deploy/compose.*.yaml deploy/standins/compose*.yaml tests/e2e/compose.yaml
 
 format: setup ## Fix what a tool can fix
 	$(BIN)/ruff check --fix .

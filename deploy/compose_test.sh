@@ -4,6 +4,7 @@
 #   deploy/compose_test.sh prepare          base images and ours, for later; nothing is started
 #   deploy/compose_test.sh test [PYTEST…]   all of it
 #
+# COMPOSE_TEST_WITH=celery adds deploy/compose.celery.yaml, with two workers.
 # Where no Docker engine answers and dockerd is installed, one is started (as root) and ended again.
 # Base images that cannot be pulled are replaced by stand-ins, which are listed. Exit code 0: passed;
 # 77: skipped, since there is no engine to be had.
@@ -18,6 +19,9 @@ fi
 scratch=$(mktemp -d)
 started=
 files=(-f "$PWD/compose.yaml")
+scale=()
+for override in ${COMPOSE_TEST_WITH:-}; do files+=(-f "$PWD/deploy/compose.$override.yaml"); done
+[ "${COMPOSE_TEST_WITH:-}" != celery ] || scale=(--scale airflow-worker=2)
 
 skip() { echo "compose-test: skipped: $1"; exit 77; }
 stop() {
@@ -75,6 +79,7 @@ if [ -n "${COMPOSE_TEST_STANDINS:-}" ] || ! docker pull --quiet "$base" >/dev/nu
     || skip "$base cannot be pulled, and debootstrap, which makes a stand-in, is not installed"
   bash deploy/standins/make.sh "$scratch" 2>"$scratch/standins.log" || { tail -40 "$scratch/standins.log"; exit 1; }
   files+=(-f "$PWD/deploy/standins/compose.yaml")
+  for override in ${COMPOSE_TEST_WITH:-}; do files+=(-f "$PWD/deploy/standins/compose.$override.yaml"); done
 fi
 
 env_file=$scratch/env
@@ -110,7 +115,7 @@ docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | sed -n 's|^presagi
 # What a run that was killed has left: its secrets are gone.
 $compose --profile monitoring down --volumes --timeout 10 >/dev/null 2>&1
 began=$SECONDS
-$compose up -d >"$scratch/up.log" 2>&1 || { tail -40 "$scratch/up.log"; exit 1; }
+$compose up -d "${scale[@]}" >"$scratch/up.log" 2>&1 || { tail -40 "$scratch/up.log"; exit 1; }
 echo "up in $((SECONDS - began)) s, the first champion trained"
 docker stats --no-stream --format '  {{.Name}} {{.MemUsage}}'
 

@@ -19,7 +19,7 @@ OPTIONS = [
 ]
 SERVICES = {
     "api": ["api", "traces"],
-    "airflow": ["orchestration", "accounts", "train"],
+    "airflow": ["workers", "accounts", "train"],
     "mlflow": ["tracking"],
 }
 

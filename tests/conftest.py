@@ -26,7 +26,8 @@ from presagio.stack.credentials import Credentials, load_credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
 from presagio.stack.postgres import create_cluster
-from presagio.stack.services import Service, build_services
+from presagio.stack.service import Service
+from presagio.stack.services import build_services
 from presagio.stack.state import StackStatus
 from presagio.stack.supervisor import Supervisor
 from presagio.storage.database import open_database

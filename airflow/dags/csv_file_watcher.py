@@ -14,6 +14,7 @@ from airflow.sdk import Asset, Param, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from presagio.orchestration import tasks
+from presagio.orchestration.queues import INTAKE, INTAKE_LIMIT
 from presagio.orchestration.waiting import WaitForIncomingCsv
 from presagio.settings import Prefixes, Settings
 
@@ -47,27 +48,31 @@ def make_dag(settings: Settings) -> Any:
         max_active_tasks=max(16, settings.intake_slots),
         catchup=False,
         params=_params(settings.prefixes),
-        default_args={"retries": 5, "retry_delay": timedelta(seconds=10)},
+        default_args={"retries": 5, "retry_delay": timedelta(seconds=10), "queue": INTAKE},
         doc_md=__doc__,
         tags=["presagio", "intake"],
     )
     def csv_file_watcher() -> None:
         """Wait for files, plan batches, file them, say how many rows are new."""
 
-        @task
+        # Not of the waiting, which takes as long as it takes.
+        @task(execution_timeout=INTAKE_LIMIT)
         def plan(
             params: dict[str, Any] | None = None, run_id: str | None = None
         ) -> list[dict[str, object]]:
             return tasks.begin_round(params, run_id, fleet)
 
-        @task(map_index_template="{{ task.op_kwargs['batch']['keys'] | length }} files")
+        @task(
+            execution_timeout=INTAKE_LIMIT,
+            map_index_template="{{ task.op_kwargs['batch']['keys'] | length }} files",
+        )
         def file_batch(
             batch: dict[str, Any], params: dict[str, Any] | None = None, run_id: str | None = None
         ) -> dict[str, int]:
             return tasks.file_batch(batch, params, run_id, fleet)
 
         # Files that were filed count even when a batch failed.
-        @task(outlets=[clean_data], trigger_rule="all_done")
+        @task(execution_timeout=INTAKE_LIMIT, outlets=[clean_data], trigger_rule="all_done")
         def announce(
             params: dict[str, Any] | None = None,
             run_id: str | None = None,

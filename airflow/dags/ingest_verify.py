@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 from presagio.orchestration import tasks
+from presagio.orchestration.queues import INTAKE, INTAKE_LIMIT
 from presagio.settings import Settings
 
 _PARAMS = {
@@ -29,7 +30,12 @@ def make_dag(settings: Settings) -> Any:
         max_active_runs=1,
         catchup=False,
         params=_PARAMS,
-        default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+        default_args={
+            "retries": 2,
+            "retry_delay": timedelta(minutes=1),
+            "execution_timeout": INTAKE_LIMIT,
+            "queue": INTAKE,
+        },
         doc_md=__doc__,
         tags=["presagio", "intake"],
     )

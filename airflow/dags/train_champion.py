@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from presagio.errors import DataError
 from presagio.orchestration import tasks
+from presagio.orchestration.queues import INTAKE, INTAKE_LIMIT, TRAIN, TRAIN_LIMIT
 from presagio.settings import Settings
 
 
@@ -42,7 +43,12 @@ def make_dag(settings: Settings) -> Any:
         max_active_runs=1,
         catchup=False,
         params=params,
-        default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+        default_args={
+            "retries": 2,
+            "retry_delay": timedelta(seconds=30),
+            "execution_timeout": INTAKE_LIMIT,
+            "queue": INTAKE,
+        },
         doc_md=__doc__,
         tags=["presagio", "models"],
     )
@@ -62,7 +68,7 @@ def make_dag(settings: Settings) -> Any:
                 )
             return counted
 
-        @task(execution_timeout=timedelta(hours=2))
+        @task(execution_timeout=TRAIN_LIMIT, queue=TRAIN, pool=settings.train_pool)
         def train_and_evaluate(run_id: str | None = None) -> dict[str, Any]:
             try:
                 return tasks.retrain(run_id, fleet)

@@ -8,10 +8,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=${here%/deploy/standins}
 work=${1:-$(mktemp -d)}
 python_image=$(sed -n 's/^ARG PYTHON_IMAGE=//p' "$root/deploy/images/api.Dockerfile")
-image_of() { sed -n "s|^    image: \($1:.*\)|\1|p" "$root/compose.yaml"; }
+image_of() { sed -n "s|^    image: \($1:.*\)|\1|p" "$root/compose.yaml" "$root/deploy/compose.celery.yaml"; }
 postgres_image=$(image_of postgres)
 s3_image=$(image_of chrislusf/seaweedfs)
 prometheus_image=$(image_of prom/prometheus)
+valkey_image=$(image_of valkey/valkey)
 registry_image=${E2E_REGISTRY_IMAGE:?names the image of a registry}
 
 # Kept from run to run, until what it is made of changes. An image without the label is the real one.
@@ -39,6 +40,7 @@ build "$postgres_image" postgres
 build "$s3_image" s3
 build "$prometheus_image" prometheus
 build "$registry_image" registry
+build "$valkey_image" valkey
 
 cat <<SAID
 stand-ins, for images that cannot be pulled here:
@@ -46,6 +48,7 @@ stand-ins, for images that cannot be pulled here:
   $postgres_image: $(docker run --rm --entrypoint /usr/lib/postgresql/15/bin/postgres "$postgres_image" --version)
   $s3_image: $(docker run --rm --entrypoint rclone "$s3_image" version | head -1) (serve s3): every key may read and write all buckets
   $prometheus_image: $(docker run --rm --entrypoint prometheus "$prometheus_image" --version 2>&1 | head -1)
+  $valkey_image: $(docker run --rm --entrypoint valkey-server "$valkey_image" --version)
   $registry_image: $(docker run --rm "$registry_image" docker-registry --version)
 not replaced, and so not run: $(image_of grafana/grafana)
 SAID

@@ -87,7 +87,7 @@ def test_an_unknown_option_is_wrong_usage(command: str, cli: Cli, tmp_path: Path
     "arguments",
     [
         ("receipts",), ("models",), ("models", "--history"), ("card",), ("promote",),
-        ("token",), ("serve",),
+        ("token",), ("serve",), ("worker",),
         ("rollback", "--why", "x"), ("train", "--unless-champion"), ("drift",), ("feedback",),
         ("compact",), ("compact", "--dry-run"), ("demo",), ("ingest", "upload", "FILE"),
         ("ingest", "sweep"), ("ingest", "verify"),

@@ -17,7 +17,8 @@ from presagio.settings.ingest import IngestSettings
 from presagio.stack.credentials import Credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
-from presagio.stack.services import Service, build_services
+from presagio.stack.service import Service
+from presagio.stack.services import build_services
 from tests.env_files import read_env
 
 ROOT = Path(__file__).parents[2]

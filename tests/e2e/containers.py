@@ -77,7 +77,7 @@ class ContainerStack(Stack):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def up(self) -> subprocess.CompletedProcess[str]:
+    def up(self, *_options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess([], 0, self.compose("up", "-d"), "")
 
     def _inspected(self) -> list[dict[str, Any]]:

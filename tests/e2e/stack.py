@@ -63,10 +63,11 @@ class Stack:
     def call(self, *arguments: str | Path) -> CompletedProcess[str]:
         return run_command(*arguments, **self.own)
 
-    def up(self) -> CompletedProcess[str]:
+    def up(self, *options: str) -> CompletedProcess[str]:
+        command = [sys.executable, "-m", "presagio", "up", "--detach"]
         # A process of its own: what it starts outlives it.
         return subprocess.run(
-            [sys.executable, "-m", "presagio", "up", "--detach", "--port-offset", str(self.offset)],
+            [*command, "--port-offset", str(self.offset), *options],
             env=os.environ | {"COLUMNS": "200"} | self.own,
             capture_output=True, text=True, check=False, timeout=500,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from presagio.orchestration.queues import VISIBILITY_TIMEOUT_S
 from tests.conftest import free_ports
 from tests.pumps import PUMPS
 
@@ -38,6 +39,11 @@ def parse(name, fleet="", **env):
         "params": {name: dag.params[name] for name in dag.params},
         "tasks": {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks},
         "retries": {t.task_id: t.retries for t in dag.tasks},
+        "places": {t.task_id: [t.queue, t.pool] for t in dag.tasks},
+        "limits": {
+            t.task_id: t.execution_timeout and t.execution_timeout.total_seconds()
+            for t in dag.tasks
+        },
         "mapped": [t.task_id for t in dag.tasks if t.is_mapped],
         "outlets": {t.task_id: [o.name for o in t.outlets] for t in dag.tasks if t.outlets},
         "from_trigger": [t.task_id for t in dag.tasks if t.start_from_trigger],
@@ -58,6 +64,7 @@ print(json.dumps({
     for name in sys.argv[2:]
 } | {
     "scheduled": parse("train_champion", PRESAGIO_TRAIN_SCHEDULE="30 5 * * *"),
+    "with workers": parse("train_champion", PRESAGIO_TRAIN_POOL="train"),
     "of pumps": parse("csv_file_watcher", "pumps"),
 }))
 """
@@ -136,6 +143,29 @@ def test_what_touches_store_or_ledger_is_retried(dag: dict[str, Any]) -> None:
     assert dag["retries"]["plan"] >= 1
     assert dag["retries"]["file_batch"] >= 1
     assert dag["retries"]["wait_for_incoming"] >= 1
+
+
+def test_trainings_have_a_queue_and_a_pool_and_everything_else_the_other_queue(
+    dags: dict[str, dict[str, Any]],
+) -> None:
+    for name in ("csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify"):
+        places = dags[name]["places"]
+        training = places.pop("train_and_evaluate", ["train", "default_pool"])
+        assert training == ["train", "default_pool"]
+        assert {*map(tuple, places.values())} == {("intake", "default_pool")}
+    assert dags["with workers"]["places"]["train_and_evaluate"] == ["train", "train"]
+    assert dags["with workers"]["places"]["tell_api"] == ["intake", "default_pool"]
+
+
+def test_what_works_ends_before_the_broker_hands_it_out_again(
+    dags: dict[str, dict[str, Any]],
+) -> None:
+    for name in ("csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify"):
+        for task, limit in dags[name]["limits"].items():
+            if task not in ("wait_for_incoming", "report_failure"):
+                assert 0 < limit < VISIBILITY_TIMEOUT_S, task
+    # Waiting takes as long as it takes: nothing may end it.
+    assert dags["csv_file_watcher"]["limits"]["wait_for_incoming"] is None
 
 
 def test_waiting_holds_no_worker(dag: dict[str, Any]) -> None:

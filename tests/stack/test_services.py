@@ -10,7 +10,8 @@ from presagio.settings import Settings
 from presagio.stack.credentials import load_credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
-from presagio.stack.services import Service, build_services
+from presagio.stack.service import Service
+from presagio.stack.services import build_services
 from tests.conftest import RunningServices
 
 

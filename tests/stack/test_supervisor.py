@@ -16,7 +16,7 @@ from presagio.deployment.health import answers
 from presagio.errors import StackError
 from presagio.stack.layout import Layout
 from presagio.stack.processes import end, left_over
-from presagio.stack.services import Service
+from presagio.stack.service import Service
 from presagio.stack.state import StackStatus, is_running, read_status, supervisor_pid
 from presagio.stack.supervisor import Supervisor
 from tests.conftest import RunningSupervisor, free_ports
@@ -221,7 +221,7 @@ import os, sys
 from pathlib import Path
 from presagio.deployment.health import answers
 from presagio.stack.layout import Layout
-from presagio.stack.services import Service
+from presagio.stack.service import Service
 from presagio.stack.supervisor import Supervisor
 home, port, code = sys.argv[1:]
 service = Service(

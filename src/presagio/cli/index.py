@@ -44,6 +44,10 @@ COMMANDS: Mapping[str, Entry] = {
         "Show the services of the stack, and whether all of them are healthy.",
         (ExitStatus.NOT_HEALTHY,),
     ),
+    "worker": Entry(
+        "worker:worker",
+        "Run tasks of Airflow on this host until Ctrl-C; `presagio up --workers` does so here.",
+    ),
     "logs": Entry("stack:logs", "Print the log of a service.", (ExitStatus.NOT_FOUND,)),
     "receipts": Entry(
         "receipts:receipts",

@@ -21,6 +21,7 @@ from presagio.settings.ingest import IngestSettings
 from presagio.settings.keeping import KeepingSettings
 from presagio.settings.lifecycle import LifecycleSettings
 from presagio.settings.serving import ServingSettings
+from presagio.settings.workers import WorkerSettings
 
 CREDENTIALS_FILE = "credentials.env"
 ADDRESSES_FILE = "stack.env"
@@ -57,7 +58,12 @@ class Prefixes(BaseModel):
 
 
 class Settings(
-    KeepingSettings, LifecycleSettings, IngestSettings, AddressSettings, ServingSettings
+    KeepingSettings,
+    LifecycleSettings,
+    IngestSettings,
+    AddressSettings,
+    WorkerSettings,
+    ServingSettings,
 ):
     """Everything that can be configured; each field is the variable ``PRESAGIO_<FIELD>``.
 

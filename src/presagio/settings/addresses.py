@@ -38,6 +38,13 @@ class AddressSettings(BaseSettings):
         SecretStr | None,
         Field(description="SQLAlchemy URL of the ledger's PostgreSQL database."),
     ] = None
+    database_pooled: Annotated[
+        bool,
+        Field(
+            description="Whether a pooler stands before that database and gives each transaction "
+            "another connection, as PgBouncer does; no statement is prepared then."
+        ),
+    ] = False
     mlflow_url: Annotated[str, Field(description="Address of the MLflow server.")] = (
         "http://127.0.0.1:5000"
     )

@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ AIRFLOW_USER = "admin"
 # Secrets that came with a later version, and lock nobody out when they are made anew.
 _LATER = (
     "token_secret", "admin_password", "client_secret", "mlflow_webhook_secret",
-    "mlflow_webhook_key", "api_db_password",
+    "mlflow_webhook_key", "api_db_password", "broker_password",
 )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ class Credentials:
     client_secret: str
     mlflow_webhook_secret: str
     mlflow_webhook_key: str
+    broker_password: str
 
     def __repr__(self) -> str:
         return "Credentials(…)"
@@ -122,9 +124,16 @@ def load_credentials(layout: Layout) -> Credentials:
 
 
 def write_addresses(
-    layout: Layout, ports: Ports, credentials: Credentials, settings: Settings
+    layout: Layout,
+    ports: Ports,
+    credentials: Credentials,
+    settings: Settings,
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Write what clients of the stack need to find it (``stack.env``), and return it."""
+    """Write what clients of the stack need to find it (``stack.env``), and return it.
+
+    ``more`` are variables that stacks of one kind have alone.
+    """
     addresses = {
         "PRESAGIO_HOME": str(layout.home),
         "PRESAGIO_MACHINE_SPEC": settings.machine_spec,
@@ -135,6 +144,7 @@ def write_addresses(
         "PRESAGIO_AIRFLOW_URL": ports.url("airflow"),
         "PRESAGIO_DATABASE_URL": credentials.database_url(ports, "presagio"),
         "PRESAGIO_API_DATABASE_URL": credentials.database_url(ports, API_ROLE),
+        **(more or {}),
     }
     lines = [f"{key}={value}" for key, value in addresses.items()]
     head = "# Written by presagio up at each start: where this stack's services are.\n"

@@ -41,6 +41,11 @@ class Layout:
         return self.home / "airflow"
 
     @property
+    def broker(self) -> Path:
+        """What the broker keeps: messages that no worker has finished yet."""
+        return self.home / "broker"
+
+    @property
     def lock(self) -> Path:
         """Locked while a supervisor runs."""
         return self.run / "supervisor.lock"

@@ -20,6 +20,7 @@ class Ports:
     mlflow: int = 5000
     s3: int = 9010
     postgres: int = 5432
+    broker: int = 6379
 
     def moved(self, offset: int) -> "Ports":
         """Return the ports with ``offset`` added to each."""

@@ -14,7 +14,7 @@ import psutil
 from presagio.stack.layout import Layout
 
 if TYPE_CHECKING:
-    from presagio.stack.services import Service
+    from presagio.stack.service import Service
 
 # Beside the working directory, the mark by which processes of a stack are found again. Programs
 # that write their own title overwrite the one or keep the other.

@@ -4,10 +4,10 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from presagio.deployment.health import Check, airflow_component, answers
+from presagio.deployment.health import airflow_component, answers
 from presagio.errors import StackError
 from presagio.settings import Settings
 from presagio.stack.credentials import (
@@ -18,12 +18,9 @@ from presagio.stack.credentials import (
 )
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
-from presagio.stack.postgres import (
-    SystemAccount,
-    accepts_connections,
-    server_account,
-    server_command,
-)
+from presagio.stack.postgres import accepts_connections, server_account, server_command
+from presagio.stack.service import Service, sibling
+from presagio.stack.workers import workers_addresses, workers_env, workers_services
 
 _AIRFLOW_NEEDS = ("airflow-db", "buckets")
 # Name in Airflow's own health, and what has to be there. Tasks speak to the API server; the other
@@ -33,39 +30,6 @@ _AIRFLOW_PARTS = {
     "airflow-dag-processor": ("dag_processor", _AIRFLOW_NEEDS),
     "airflow-triggerer": ("triggerer", _AIRFLOW_NEEDS),
 }
-
-
-@dataclass(frozen=True)
-class Service:
-    """A process that runs as long as the stack, or a step that ends by itself (no check).
-
-    Attributes
-    ----------
-    needs
-        Names of what has to be healthy, or done, before this starts.
-    port
-        The TCP port that it listens on.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    needs: tuple[str, ...] = ()
-    check: Check | None = None
-    address: str = ""
-    port: int | None = None
-    stop_signal: signal.Signals = signal.SIGTERM
-    account: SystemAccount | None = None
-
-    @property
-    def is_step(self) -> bool:
-        """Whether this ends by itself."""
-        return self.check is None
-
-
-def _sibling(program: str) -> str:
-    """Return a program of the environment that this runs in, whatever PATH says."""
-    return str(Path(sys.executable).with_name(program))
 
 
 def _dags_folder(settings: Settings) -> Path:
@@ -127,7 +91,7 @@ def _storage_services(layout: Layout, ports: Ports, credentials: Credentials) ->
         Service(
             name="s3",
             command=(
-                _sibling("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{ports.s3}",
+                sibling("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{ports.s3}",
                 "--config", "", "--cache-dir", str(layout.run / "rclone"), str(layout.objects),
             ),
             # By variable: a command line can be read by everyone on the machine.
@@ -207,7 +171,7 @@ def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
 
 
 def _airflow_services(env: Mapping[str, str], ports: Ports) -> list[Service]:
-    airflow = _sibling("airflow")
+    airflow = sibling("airflow")
     triggerer = (sys.executable, "-m", "presagio.orchestration.triggerer")
     # The API server reads the log files itself: all parts are on one machine.
     commands = {
@@ -246,13 +210,25 @@ def _airflow_services(env: Mapping[str, str], ports: Ports) -> list[Service]:
 
 
 def build_services(
-    settings: Settings, layout: Layout, ports: Ports, credentials: Credentials
+    settings: Settings,
+    layout: Layout,
+    ports: Ports,
+    credentials: Credentials,
+    *,
+    workers: int = 0,
 ) -> list[Service]:
     """Write the files that the services read, and say which services there are, in order.
 
     Every service also gets the addresses and secrets that Presagio's own settings name.
+
+    Parameters
+    ----------
+    workers
+        Celery workers that file and watch, beside one that trains; with none of them, the
+        scheduler runs all tasks (LocalExecutor).
     """
-    shared = os.environ | write_addresses(layout, ports, credentials, settings)
+    more = workers_addresses(settings, ports, credentials, workers) if workers else {}
+    shared = os.environ | write_addresses(layout, ports, credentials, settings, more)
     shared |= {
         "PRESAGIO_S3_ACCESS_KEY": credentials.s3_access_key,
         "PRESAGIO_S3_SECRET_KEY": credentials.s3_secret_key,
@@ -265,9 +241,9 @@ def build_services(
         shared["PRESAGIO_AI4I_CSV"] = str(settings.ai4i_csv.resolve())
     write_airflow_passwords(layout, credentials)
     airflow = _airflow_env(settings, layout, ports, credentials)
-    services = [
-        *_storage_services(layout, ports, credentials),
-        *_airflow_services(airflow, ports),
-        *_model_services(ports, credentials),
-    ]
+    services = _storage_services(layout, ports, credentials)
+    if workers:
+        airflow |= workers_env(settings, ports, credentials, workers)
+        services += workers_services(layout, ports, credentials, airflow, workers)
+    services += [*_airflow_services(airflow, ports), *_model_services(ports, credentials)]
     return [replace(service, env={**shared, **service.env}) for service in services]

@@ -15,7 +15,7 @@ from presagio.errors import StackError
 from presagio.stack.layout import Layout
 from presagio.stack.ports import check_ports
 from presagio.stack.processes import end, left_over, start, stop_all
-from presagio.stack.services import Service
+from presagio.stack.service import Service
 from presagio.stack.state import (
     Phase,
     ServiceState,

@@ -18,14 +18,16 @@ def open_database(settings: Settings) -> Engine:
 
     Connections are kept while the process lives, since PostgreSQL's password check costs more than
     filing a small object does; each is tried before its use, so a restarted PostgreSQL is met.
+    Behind a pooler no statement is prepared: the next transaction may have another connection.
     """
     url = reveal(settings.database_url, "PRESAGIO_DATABASE_URL")
+    unprepared = {"prepare_threshold": None} if settings.database_pooled else {}
     return create_engine(
         url,
         pool_size=_CONNECTIONS,
         max_overflow=_CONNECTIONS,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5},
+        connect_args={"connect_timeout": 5, **unprepared},
     )
 
 

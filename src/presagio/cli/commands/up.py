@@ -36,8 +36,19 @@ def up(
     ] = 0,
     port: Annotated[
         list[str] | None,
-        typer.Option(help="Change one port: api=8001. Services: api airflow mlflow s3 postgres."),
+        typer.Option(
+            help="Change one port: api=8001. Services: api airflow mlflow s3 postgres broker."
+        ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Celery workers for the intake, beside one that trains and a broker; with 0, the "
+            "scheduler runs the tasks itself.",
+            min=0,
+            max=32,
+        ),
+    ] = 0,
 ) -> None:
     """Start the whole stack without Docker, and keep it running until Ctrl-C."""
     parts = Parts(home)
@@ -56,12 +67,16 @@ def up(
     if is_running(layout):
         raise StackError(f"a stack runs already in {layout.home}; see: presagio status")
     if detach:
-        _up_detached(layout, port_offset, port or [], has_demo=has_demo)
+        options = [f"--port-offset={port_offset}", f"--workers={workers}"]
+        options += [f"--port={change}" for change in port or []]
+        _up_detached(layout, options, has_demo=has_demo)
     else:
-        _up_in_foreground(settings, layout, ports, has_demo=has_demo)
+        _up_in_foreground(settings, layout, ports, workers, has_demo=has_demo)
 
 
-def _up_in_foreground(settings: Settings, layout: Layout, ports: Ports, *, has_demo: bool) -> None:
+def _up_in_foreground(
+    settings: Settings, layout: Layout, ports: Ports, workers: int, *, has_demo: bool
+) -> None:
     credentials = load_credentials(layout)
     create_cluster(layout, credentials.postgres_password)
     welcomed = False
@@ -74,18 +89,17 @@ def _up_in_foreground(settings: Settings, layout: Layout, ports: Ports, *, has_d
             print_welcome(console, status, layout, has_demo=has_demo)
 
     with StackView(console) as view:
-        services = build_services(settings, layout, ports, credentials)
+        services = build_services(settings, layout, ports, credentials, workers=workers)
         supervisor = Supervisor(services, layout, watch)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, supervisor.request_stop)
         supervisor.run()
 
 
-def _up_detached(layout: Layout, port_offset: int, port: list[str], *, has_demo: bool) -> None:
+def _up_detached(layout: Layout, options: list[str], *, has_demo: bool) -> None:
     layout.state.unlink(missing_ok=True)
     log = layout.log("supervisor")
-    command = [sys.executable, "-m", "presagio", "up", "--home", str(layout.home)]
-    command += ["--port-offset", str(port_offset), *(f"--port={change}" for change in port)]
+    command = [sys.executable, "-m", "presagio", "up", "--home", str(layout.home), *options]
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
             command,
