@@ -22,8 +22,10 @@ VERSIONS = ("1.34", "1.35", "1.36", "1.37")
 # Kinds of the Prometheus operator, which Kubernetes' schemas do not have.
 _OTHERS = ("ServiceMonitor",)
 _VALIDATE = """
-import sys, warnings, yaml, kubernetes_validate
+import functools, sys, warnings, yaml, kubernetes_validate
 warnings.simplefilter("ignore")
+# Else read anew for each object.
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 for manifest in yaml.load_all(sys.stdin, yaml.CSafeLoader):
     for version in sys.argv[1:]:
         try:
