@@ -25,7 +25,8 @@ _VALIDATE = """
 import functools, sys, warnings, yaml, kubernetes_validate
 warnings.simplefilter("ignore")
 # Else read anew for each object.
-kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
+utils = kubernetes_validate.utils
+utils.schema_contents = functools.cache(utils.schema_contents)
 for manifest in yaml.load_all(sys.stdin, yaml.CSafeLoader):
     for version in sys.argv[1:]:
         try:

@@ -69,7 +69,7 @@ def selected(pods: Collection[Pod], labels: Mapping[str, str]) -> list[Pod]:
 
 
 def hook_of(manifest: Manifest) -> tuple[set[str], int]:
-    """Return at which events of Helm an object is made (none: with the release), and in what order."""
+    """Return at which events of Helm an object is made, and when; none: with the release."""
     annotations = manifest["metadata"].get("annotations", {})
     events = {event.strip() for event in annotations.get("helm.sh/hook", "").split(",")} - {""}
     return events, int(annotations.get("helm.sh/hook-weight", 0))

@@ -1,4 +1,4 @@
-"""The Helm chart as tests render it; skipped where Helm cannot be had, but for CI, which says so."""
+"""The Helm chart as tests render it; what needs Helm is skipped where it cannot be had."""
 
 import os
 from typing import Any

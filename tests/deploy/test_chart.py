@@ -158,7 +158,7 @@ def test_jobs_before_the_installation_read_what_the_rest_reads_later(tmp_path: P
 
 
 class _Cluster(BaseHTTPRequestHandler):
-    """As much of a cluster as Helm asks for when it looks a Secret up: its kinds, and the Secret."""
+    """As much of a cluster as Helm asks for when it looks a Secret up."""
 
     answers: dict[str, Any]
 

@@ -34,6 +34,9 @@ def _remove(name: str) -> Change:
     return change
 
 
+_NO, _YES = False, True
+
+
 def _put(value: Any, *path: str | int, of: str) -> Change:
     def change(manifests: Manifests) -> None:
         place: Any = found(manifests, of)
@@ -67,7 +70,7 @@ def _order(manifests: Manifests) -> None:
 
 
 def _twice(manifests: Manifests) -> None:
-    container(manifests, _API)["env"].append({"name": "TMPDIR", "value": "/tmp"})
+    container(manifests, _API)["env"].append({"name": "TMPDIR", "value": "/srv"})
 
 
 def _early(manifests: Manifests) -> None:
@@ -162,14 +165,14 @@ MORE: dict[str, tuple[Change, str]] = {
         _put("other.example", "spec", "rules", 0, "host", of="Ingress/presagio-api"),
         "Ingress/presagio-api: other.example has no certificate"),
     "a root that can be written": (
-        _put(False, *_CONTAINER, "securityContext", "readOnlyRootFilesystem", of=_API),
+        _put(_NO, *_CONTAINER, "securityContext", "readOnlyRootFilesystem", of=_API),
         f"{_API}: container api may write into its image"),
     "a folder of the node": (
-        _put({"name": "tmp", "hostPath": {"path": "/tmp"}}, "spec", "template", "spec", "volumes",
+        _put({"name": "tmp", "hostPath": {"path": "/srv"}}, "spec", "template", "spec", "volumes",
              0, of=_API),
         f"{_API}: volume tmp is a hostPath"),
     "a token of the cluster": (
-        _put(True, "spec", "template", "spec", "automountServiceAccountToken", of=_API),
+        _put(_YES, "spec", "template", "spec", "automountServiceAccountToken", of=_API),
         f"{_API}: gets a token of the cluster"),
     "no limit of memory": (
         _put({"cpu": "1"}, *_CONTAINER, "resources", "limits", of=_API),
