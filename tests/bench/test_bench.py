@@ -16,7 +16,7 @@ from tests.extent import NIGHTLY
 
 _SHORT = ("cleaning", "training", "wide", "models", "serving", "files")
 # These start services or the whole stack first, or wait.
-_LONG = ("attack", "swapping", "intake", "stack", "watching", "fleets")
+_LONG = ("attack", "swapping", "intake", "recovery", "stack", "watching", "fleets")
 
 
 def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,14 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
-from check_chart import TOOLS, render
+from check_chart import ROOT, TOOLS, render
 
 Manifests = list[dict[str, Any]]
 DIGEST = f"sha256:{'a' * 64}"
-PLAIN: dict[str, Any] = {
-    "postgresql": {"host": "db.internal"},
-    "s3": {"endpoint": "http://s3.internal:9010"},
-}
+PLAIN: dict[str, Any] = yaml.safe_load((ROOT / "tests/deploy/chart.yaml").read_text("utf-8"))
 # Everything that a value switches on.
 WHOLE: dict[str, Any] = PLAIN | {
     "images": {"digests": {"api": DIGEST, "mlflow": DIGEST, "airflow": DIGEST},
