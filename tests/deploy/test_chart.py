@@ -19,7 +19,6 @@ from presagio.serving import worker
 from tests.deploy.charts import PLAIN, VALUES, Manifests, container, found, need_helm, rendered
 from tests.env_files import read_env
 
-pytestmark = pytest.mark.unit
 GIVEN = ["presagio-external"]
 
 

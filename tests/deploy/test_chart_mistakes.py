@@ -9,7 +9,6 @@ from check_chart import faults, invalid
 
 from tests.deploy.charts import WHOLE, Manifests, container, found, rendered
 
-pytestmark = pytest.mark.unit
 Change = Callable[[Manifests], None]
 _API = "Deployment/presagio-api"
 

@@ -18,7 +18,6 @@ from presagio.stack.services import Service, build_services
 from tests.deploy.charts import PLAIN, WHOLE, Manifests, container, found, rendered
 from tests.deploy.test_compose import SERVICES
 
-pytestmark = pytest.mark.unit
 # What a service of compose is in the chart.
 SAME = {
     "inference_api": "Deployment/presagio-api", "mlflow": "Deployment/presagio-mlflow",

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 import sqlalchemy as sa
 
 from presagio.deployment.provision import provision_databases, provision_ledger
