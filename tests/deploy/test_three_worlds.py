@@ -44,7 +44,7 @@ MORE = re.compile(
 # Another value: names that the cluster gives, and lists.
 OTHERWISE = {
     "MLFLOW_SERVER_ALLOWED_HOSTS", "PRESAGIO_CORS_ORIGINS", "PRESAGIO_TRUSTED_PROXIES",
-    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "PRESAGIO_API_WORKERS",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
 }  # fmt: skip
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
 
