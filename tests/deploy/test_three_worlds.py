@@ -216,6 +216,19 @@ def test_airflow_has_the_settings_of_compose(name: str) -> None:
     assert {key: here.get(key) for key in compared} == {key: there[key] for key in compared}
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("airflow-scheduler", "scheduler"), ("airflow-dag-processor", "dagProcessor"),
+     ("airflow-triggerer", "triggerer")],
+)  # fmt: skip
+def test_airflow_is_asked_and_bounded_as_in_compose(name: str, part: str) -> None:
+    values = yaml.safe_load((CHART / "airflow-values.yaml").read_text("utf-8"))[part]
+    assert ["CMD", *values["livenessProbe"]["command"]] == SERVICES[name]["healthcheck"]["test"]
+    limits = values["resources"]["limits"]
+    assert limits["memory"] == f"{SERVICES[name]['mem_limit'][:-1]}Gi"
+    assert limits["cpu"] == str(SERVICES[name]["cpus"])
+
+
 def test_airflow_reads_what_the_chart_makes(chart: Manifests) -> None:
     values = yaml.safe_load((CHART / "airflow-values.yaml").read_text("utf-8"))
     kept = found(chart, "Secret/presagio")["data"]
