@@ -1,7 +1,7 @@
-"""Render the chart and say what is wrong with it: ``python deploy/chart/check_chart.py -f VALUES``.
+"""Render the Helm chart, and say what is wrong with it.
 
 Schemas of Kubernetes 1.34 to 1.37, strict; then references between objects; then Pod Security. Helm
-and the schemas are what ``deploy/chart/tools.sh`` has put into ``.tools/chart``.
+and the schemas are what deploy/chart/tools.sh has put into .tools/chart.
 """
 
 import argparse
@@ -87,10 +87,17 @@ def faults(manifests: list[dict[str, Any]], secrets: list[str]) -> list[str]:
 
 def main() -> None:
     """Print each fault as a line; exit with 1 if there is one."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--secret", action="append", default=["presagio-external"],
-                        help="a Secret that exists already")  # fmt: skip
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s [--secret NAME ...] --values FILE [whatever helm template takes]",
+        epilog="Example: --values plant.yaml --secret presagio",
+    )
+    parser.add_argument("--secret", action="append", default=["presagio-external"], metavar="NAME",
+                        help="a Secret that is there already, made from .env")  # fmt: skip
     options, helm = parser.parse_known_args()
+    if not (TOOLS / "helm").exists():
+        sys.exit("Helm is not here: bash deploy/chart/tools.sh fetches it")
     try:
         manifests = render(*helm)
     except subprocess.CalledProcessError as err:

@@ -39,7 +39,8 @@ class References:
         for manifest in self._manifests:
             if check := by_kind.get(manifest["kind"]):
                 lines += [f"{name_of(manifest)}: {fault}" for fault in check(manifest)]
-        return lines
+        # Once, however many variables come of one Secret.
+        return list(dict.fromkeys(lines))
 
     def _twice(self) -> Iterator[str]:
         for name in self._all:
