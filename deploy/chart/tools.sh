@@ -32,13 +32,12 @@ fi
 
 pinned=requirements/chart.txt
 if ! cmp -s "$pinned" "$into/installed.txt"; then
+  rm -rf "$into/python" "$into/installed.txt"
   python3 -m venv "$into/python"
-  if [ -x .venv/bin/uv ]; then
-    .venv/bin/uv pip sync --quiet --compile-bytecode --python "$into/python/bin/python" --require-hashes "$pinned" ||
-      skip "the packages of $pinned cannot be had"
-  else
-    "$into/python/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$pinned" ||
-      skip "the packages of $pinned cannot be had"
-  fi
+  python=$into/python/bin/python
+  # uv first, as `make setup` does; not that one's, which may be on its way beside this.
+  { "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt &&
+    "$into/python/bin/uv" pip install --quiet --compile-bytecode --python "$python" --require-hashes -r "$pinned"; } ||
+    skip "the packages of $pinned cannot be had"
   cp "$pinned" "$into/installed.txt"
 fi
