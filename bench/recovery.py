@@ -145,6 +145,9 @@ def run(size: Size) -> None:
         ("the backup", f"{bytes_saved / 2**20:,.1f} MiB"),
         ("put back into an empty PostgreSQL", f"{restored:.1f} s"),
         ("put back into an empty S3", f"{returned:.1f} s"),
-        ("from nothing to all services healthy, with receipts, objects and champion", f"{whole:.0f} s"),
+        (
+            "from nothing to all services healthy, with receipts, objects and champion",
+            f"{whole:.0f} s",
+        ),
     ]
     write("recovery", table(("what", "measured"), rows), size)
