@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Arguments for the command, such as: make up ARGS="--port-offset 100"
 ARGS ?=
 
-.PHONY: help setup up down demo env backup restore test coverage e2e compose-test nightly lint format bench lock fallback docs clean
+.PHONY: help setup up down demo env backup restore test coverage e2e compose-test chart nightly lint format bench lock fallback docs clean
 
 help: ## Show the tasks
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,13 +56,19 @@ e2e: setup ## End-to-end tests: the whole stack without Docker, Airflow included
 compose-test: setup ## End-to-end tests of what differs under docker compose (77: no engine to be had)
 	bash deploy/compose_test.sh test $(ARGS)
 
+# Helm and the checkers are fetched once, into .tools: 77 where they cannot be had.
+chart: setup ## Check the Helm chart with values: make chart ARGS="--values FILE" (77: no Helm to be had)
+	@bash deploy/chart/tools.sh
+	@$(BIN)/python deploy/chart/check_chart.py $(or $(ARGS),--values tests/deploy/chart.yaml)
+
 nightly: setup ## Everything in both worlds, for hours: docs/testing.md says what
+	bash deploy/chart/tools.sh || [ $$? = 77 ]
 	TEST_PROFILE=nightly $(MAKE) coverage ARGS="--timeout 7200"
 	TEST_PROFILE=nightly $(MAKE) e2e
 	TEST_PROFILE=nightly bash deploy/compose_test.sh test || [ $$? = 77 ]
 
 # Each part by itself: they run beside each other, and the slowest of them (types) sets the time.
-LINTS := lint/style lint/format lint/spelling lint/types lint/imports lint/schemas lint/workflows lint/scripts lint/images
+LINTS := lint/style lint/format lint/spelling lint/types lint/imports lint/schemas lint/workflows lint/scripts lint/images lint/chart
 
 lint: setup ## Style, spelling, types, packages, workflows, scripts, images
 	@$(MAKE) --no-print-directory --jobs=$(words $(LINTS)) --keep-going $(LINTS)
@@ -75,6 +81,8 @@ lint/imports: ; $(BIN)/lint-imports
 lint/workflows: ; $(BIN)/zizmor --offline --no-progress --quiet .github
 lint/scripts: ; $(BIN)/shellcheck .ci/run deploy/*.sh deploy/*/*.sh
 lint/images: ; $(BIN)/hadolint deploy/*/*.Dockerfile
+# What is wrong with the templates themselves; whether they fit together is tested.
+lint/chart: ; @[ ! -x .tools/chart/helm ] || .tools/chart/helm lint --quiet --strict deploy/chart --values tests/deploy/chart.yaml
 lint/schemas:
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml deploy/compose.*.yaml deploy/standins/compose*.yaml tests/e2e/compose.yaml

@@ -83,7 +83,7 @@ def _body(number: int) -> bytes:
     return (HEADER + "".join(rows)).encode()
 
 
-def _many_files(stack: Stack, files: int) -> list[tuple[object, ...]]:
+def many_files(stack: Stack, files: int) -> list[tuple[object, ...]]:
     """Drop a thousand files at once on the running stack, and wait for all of them."""
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
@@ -161,7 +161,7 @@ def run(size: Size) -> None:
     ):
         curve = _full_prefix(stack, sizes)
         print(curve)
-        rows = _many_files(stack, files)
+        rows = many_files(stack, files)
         rows += _one_large_file(stack, Path(scratch), number)
     header = (
         "objects in the prefix", "listing and planning all", "of it our own processor time",

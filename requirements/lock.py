@@ -50,3 +50,5 @@ for service, own in SERVICES.items():
         service, "pyproject.toml", *(f"--extra={extra}" for extra in own), constraint
     )
 compile_requirements("bootstrap", "requirements/bootstrap.in", constraint)
+# In an environment of its own: what checks the chart pins other versions.
+compile_requirements("chart", "requirements/chart.in")

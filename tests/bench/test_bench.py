@@ -17,8 +17,8 @@ from tests.extent import NIGHTLY
 _SHORT = ("cleaning", "training", "wide", "models", "serving", "files")
 # These start services or the whole stack first, or wait.
 _LONG = (
-    "attack", "swapping", "intake", "ledger", "compaction", "stack", "watching", "fleets",
-    "scoring", "many_models",
+    "attack", "swapping", "intake", "ledger", "compaction", "recovery", "stack", "watching",
+    "fleets", "scoring", "many_models",
 )  # fmt: skip
 
 

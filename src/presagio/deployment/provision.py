@@ -120,6 +120,15 @@ def _let_api_share(connection: psycopg.Connection, database: str) -> None:
         )
 
 
+def provision_ledger(settings: Settings) -> None:
+    """Bring the ledger to its newest schema, as the role that owns it: no superuser is needed."""
+    engine = open_database(settings)
+    try:
+        migrate(engine)
+    finally:
+        engine.dispose()
+
+
 def provision_databases(settings: Settings) -> None:
     """Create one role and one database a service, and bring the ledger to its newest schema.
 
@@ -134,11 +143,7 @@ def provision_databases(settings: Settings) -> None:
         for role, database in DATABASES.items():
             _ensure_role(connection, role, _password(role))
             _ensure_database(connection, database, role)
-    engine = open_database(settings)
-    try:
-        migrate(engine)
-    finally:
-        engine.dispose()
+    provision_ledger(settings)
     ledger = DATABASES["presagio"]
     with _as_superuser(ledger) as connection:
         if os.environ.get(API_PASSWORD):
@@ -216,6 +221,7 @@ def provision_webhook(settings: Settings) -> None:
 
 _STEPS: dict[str, Callable[[Settings], None]] = {
     "databases": provision_databases,
+    "ledger": provision_ledger,
     "buckets": provision_buckets,
     "mlflow-users": provision_mlflow_users,
     "model": provision_model,

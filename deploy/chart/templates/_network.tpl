@@ -1,0 +1,44 @@
+{{/* (list . "component" ...): the pods of components, as peers. */}}
+{{- define "presagio.peers" -}}
+{{- $root := index . 0 -}}
+{{- range rest . }}
+- podSelector:
+    matchLabels: {{- include "presagio.selector" (list $root .) | nindent 6 }}
+{{- end }}
+{{- end -}}
+
+{{/* (list . "component"): a policy of its pods, up to what it allows. */}}
+{{- define "presagio.policy" }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "presagio.name" (index . 0) }}-{{ index . 1 }}
+  namespace: {{ (index . 0).Release.Namespace }}
+  labels: {{- include "presagio.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels: {{- include "presagio.selector" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+{{- end -}}
+
+{{- define "presagio.database" }}
+    - ports: [{port: {{ int .Values.postgresql.port }}}]
+      {{- with .Values.networkPolicy.postgresqlTo }}
+      to: {{- toYaml . | nindent 8 }}
+      {{- end }}
+{{- end -}}
+
+{{- define "presagio.objects" }}
+    - ports: [{port: {{ include "presagio.s3Port" . }}}]
+      {{- with .Values.networkPolicy.s3To }}
+      to: {{- toYaml . | nindent 8 }}
+      {{- end }}
+{{- end -}}
+
+{{/* The port of S3's address; Amazon's is 443. */}}
+{{- define "presagio.s3Port" -}}
+{{- $address := urlParse (.Values.s3.endpoint | default "https://s3") -}}
+{{- $given := regexFind ":[0-9]+$" $address.host -}}
+{{- if $given }}{{ trimPrefix ":" $given }}{{ else if eq $address.scheme "https" }}443{{ else }}80{{ end -}}
+{{- end -}}
