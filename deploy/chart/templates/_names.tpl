@@ -94,6 +94,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - {name: PRESAGIO_AIRFLOW_URL, value: {{ $root.Values.airflow.url | quote }}}
 {{ include "presagio.fromSecret" (list $secret "PRESAGIO_CLIENT_SECRET") }}
 - {name: PRESAGIO_TRAIN_MIN_NEW_ROWS, value: {{ int $root.Values.airflow.trainMinNewRows | quote }}}
+- {name: PRESAGIO_INTAKE_SLOTS, value: {{ int $root.Values.airflow.intakeSlots | quote }}}
+- {name: PRESAGIO_INTAKE_MAX_FILE_BYTES, value: {{ int64 $root.Values.airflow.intakeMaxFileBytes | quote }}}
 {{ include "presagio.fleets" $root }}
 {{- end -}}
 
