@@ -14,7 +14,8 @@ from presagio.settings import load_settings
 from presagio.stack.credentials import Credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
-from presagio.stack.services import Service, build_services
+from presagio.stack.service import Service
+from presagio.stack.services import build_services
 from tests.deploy.charts import PLAIN, WHOLE, Manifests, container, found, rendered
 from tests.deploy.test_compose import SERVICES
 

@@ -17,7 +17,7 @@ from presagio.machine.spec import MachineSpec, load_spec
 from presagio.registry.writer import open_registry
 from presagio.serving.prometheus import ApiMetrics
 from presagio.serving.recording import Recorder
-from presagio.serving.routes.feedback import ANSWERS as PREDICTED
+from presagio.serving.routes.feedback import PREFIX as PREDICTED
 from presagio.settings import ANSWERS, Settings
 from presagio.storage.objects import ObjectStore, open_store
 from presagio.training.train import TrainedModel

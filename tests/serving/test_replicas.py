@@ -16,7 +16,7 @@ from presagio.serving.auth.shared_accounts import opened_accounts
 from presagio.settings import Settings
 from presagio.storage.objects import ObjectStore, open_store
 from tests.conftest import RunningServices
-from tests.serving.replicas import as_superuser, at_once, replica_settings, replicas
+from tests.serving.sharing_replicas import as_superuser, at_once, replica_settings, replicas
 
 pytestmark = pytest.mark.integration
 

@@ -16,7 +16,13 @@ from presagio.serving.auth.shared_accounts import SharedAccounts
 from presagio.serving.shared.database import Database, SharedStateError, database_address
 from presagio.settings import Settings
 from tests.conftest import RunningServices
-from tests.serving.replicas import as_api, as_superuser, at_once, replica_settings, shared_database
+from tests.serving.sharing_replicas import (
+    as_api,
+    as_superuser,
+    at_once,
+    replica_settings,
+    shared_database,
+)
 
 pytestmark = pytest.mark.integration
 

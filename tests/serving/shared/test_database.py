@@ -22,7 +22,7 @@ from presagio.serving.shared.database import (
 from presagio.settings import Settings
 from presagio.storage.migration import migrate
 from tests.conftest import RunningServices
-from tests.serving.replicas import as_superuser, at_once, replica_settings, shared_database
+from tests.serving.sharing_replicas import as_superuser, at_once, replica_settings, shared_database
 
 pytestmark = pytest.mark.integration
 

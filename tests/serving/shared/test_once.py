@@ -17,7 +17,7 @@ from presagio.serving.shared.database import Database
 from presagio.serving.shared.once import Once, content_digest
 from presagio.settings import Settings
 from tests.conftest import RunningServices
-from tests.serving.replicas import at_once, replica_settings, shared_database
+from tests.serving.sharing_replicas import at_once, replica_settings, shared_database
 
 pytestmark = pytest.mark.integration
 
