@@ -20,8 +20,8 @@ import httpx
 
 from bench.report import ROOT, table, write
 from bench.servers import Load, Server, ask, running, services
+from bench.serving import token
 from bench.sizes import Size
-from presagio.jobs.api_client import authorization
 from presagio.settings import Settings
 from presagio.settings.private import reveal
 from presagio.stack.ports import Ports, free_port, free_ports
@@ -88,7 +88,7 @@ def _measure(
     settings: Settings, home: Path, each: Sequence[Cores], others: Cores, seconds: int
 ) -> Load:
     """Ask as many replicas as ``each`` has cores for, with all else on ``others``."""
-    headers = {"Content-Type": "application/json"} | authorization(settings)
+    headers = {"Content-Type": "application/json"} | token(home)
     replicas = [_replica(settings, home, i, cores) for i, cores in enumerate(each, 1)]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
