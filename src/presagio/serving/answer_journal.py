@@ -6,6 +6,7 @@ ends with the process; who finds one without a lock stores it under the name tha
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -67,7 +68,7 @@ class Journal:
         frame = b"".join((about, raw))
         begins = file.tell()
         try:
-            file.write(_FRAME.pack(len(about), len(raw), zlib.crc32(frame)) + frame)
+            self._write(file, _FRAME.pack(len(about), len(raw), zlib.crc32(frame)) + frame)
         except OSError:
             # A part of a frame would end the journal for what comes after it.
             with contextlib.suppress(OSError):
@@ -75,6 +76,11 @@ class Journal:
                 file.truncate()
             raise
         self._rows = rows
+
+    def _write(self, file: IO[bytes], raw: bytes) -> None:
+        # A disk that gets full in the middle takes a part, which is no error to the system.
+        if file.write(raw) < len(raw):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
     def _opened(self, layout: RowLayout) -> IO[bytes]:
         if self._file is None:
@@ -86,7 +92,7 @@ class Journal:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 header = {"format": _FORMAT, **asdict(layout.columns)}
-                file.write(json.dumps(header).encode() + b"\n")
+                self._write(file, json.dumps(header).encode() + b"\n")
                 # Found by others from here on, and locked by now.
                 scratch.rename(self._path)
             except OSError:

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy import NullPool, create_engine, text
 from presagio.errors import SettingsError
 from presagio.serving.shared.database import (
     Database,
+    HeldError,
     SharedStateError,
     database_address,
     open_shared_database,
@@ -83,24 +85,55 @@ def test_a_server_that_takes_connections_and_never_answers_is_not_waited_for() -
         database.close()
 
 
-def test_a_server_that_stops_in_the_middle_is_cut_off(database: Database) -> None:
+@pytest.mark.parametrize("when", ["before a statement", "before the commit", "while it is idle"])
+def test_a_server_that_stops_is_cut_off(database: Database, when: str) -> None:
     stopped = []
 
     def ask() -> None:
         with database.connection() as connection:
             (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
-            os.kill(pid, signal.SIGSTOP)
             stopped.append(pid)
-            connection.execute("SELECT 1")
+            if when != "while it is idle":
+                os.kill(pid, signal.SIGSTOP)
+            if when == "before a statement":
+                connection.execute("SELECT 1")
+        if when == "while it is idle":
+            os.kill(pid, signal.SIGSTOP)
+            # Another connection is made.
+            assert _ask(database) == (1,)
 
     began = time.monotonic()
+    # What threads wait for without end, a test does too.
+    rescue = threading.Timer(8.0, lambda: [os.kill(pid, signal.SIGCONT) for pid in stopped])
+    rescue.start()
     try:
-        with pytest.raises(SharedStateError):
+        if when == "while it is idle":
             ask()
+        else:
+            with pytest.raises(SharedStateError):
+                ask()
     finally:
+        rescue.cancel()
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
     assert time.monotonic() - began < 4.0
+
+
+def test_a_lock_that_others_hold_is_no_fault_of_the_database(database: Database) -> None:
+    lock = "SELECT pg_advisory_xact_lock(19)"
+    with database.connection(answer_s=30.0) as holder:
+        holder.execute(lock)
+        with pytest.raises(HeldError), database.connection() as connection:
+            connection.execute(lock)
+        assert database.available
+
+
+def test_limits_are_those_of_a_transaction_so_that_a_pooler_may_stand_between(
+    database: Database,
+) -> None:
+    with database.connection() as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("2s",)
+        assert "options" not in connection.info.get_parameters()
 
 
 def test_a_statement_that_takes_too_long_is_ended_by_the_server(database: Database) -> None:

@@ -123,7 +123,13 @@ class Board:
 
     def moment_of(self, agreed: Agreed) -> Moment | None:
         """Return from when on an agreed champion is served; None where that is not known."""
-        return None if self.seat is None else self.seat.replicas.moment(agreed)
+        if self.seat is None:
+            return None
+        try:
+            return self.seat.replicas.moment(agreed)
+        except ValueError:
+            # Another connection than the one that the agreement was read by.
+            return None
 
     def watch(self) -> None:
         """Break off a question to the replicas' database that hangs."""

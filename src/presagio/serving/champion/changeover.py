@@ -44,6 +44,8 @@ class Changeover:
         self._metrics, self._limit_s, self._taken = metrics, limit_s, taken
         # Which of the replicas' agreements it follows.
         self._followed = 0
+        # Whether it serves what the alias named while it was not known what the others say.
+        self._alone = False
 
     def is_served(self, version: RegisteredVersion) -> bool:
         """Tell whether a version is what is served now."""
@@ -58,31 +60,45 @@ class Changeover:
     def follow_agreement(self) -> bool:
         """Serve what the replicas have agreed on since the last look; say whether that was new.
 
+        What can be fetched neither from the registry nor from the data bucket is passed over: it is
+        for the alias to say then what is served.
+
         Raises
         ------
         InvalidArtifactError
             If it cannot be served.
-        RegistryError
-            If it can be fetched neither from the registry nor from the data bucket.
         """
         agreed = self._board.agreed()
         if agreed is None or agreed.generation == self._followed:
             return False
         version = agreed.version
-        if self.is_served(version):
+        if self.is_served(version) or self._serves_newer():
             self._followed = agreed.generation
             return False
         if self._candidates.is_refused(version):
             return False
-        predictor = self._load(version, agreed)
+        try:
+            predictor = self._load(version, agreed)
+        except RegistryError:
+            # A version that was removed, or one of a third party, whose source is not agreed on.
+            return False
         self._take(version, predictor, self._board.moment_of(agreed))
-        self._followed = agreed.generation
+        # What it was ready for, or refused, before says nothing of the next time.
+        self._board.refuse(None)
+        self._followed, self._alone = agreed.generation, False
         return True
+
+    def _serves_newer(self) -> bool:
+        """Tell whether the alias names what was taken without the others: they agree on it anew."""
+        try:
+            return self._alone and self.is_served(self._candidates.resolve())
+        except RegistryError:
+            return False
 
     def agree_on_served(self, version: RegisteredVersion) -> None:
         """Have the replicas agree on what is served, where that came about without them."""
-        agreed = self._board.agreed()
-        if not self._board.replicated or (agreed and agreed.names == names_of(version)):
+        agreed, self._alone = self._board.agreed(), not self._board.replicated
+        if self._alone or (agreed and agreed.names == names_of(version)):
             return
         served = self._switch.served
         assert served is not None  # noqa: S101 - it was compared with the version
@@ -113,7 +129,9 @@ class Changeover:
         self._board.refuse(None)
         predictor = self._load(version)
         # All workers change over at one moment, as far as they can.
-        self._take(version, predictor, self._agree(version, predictor))
+        moment = self._agree(version, predictor)
+        self._take(version, predictor, moment)
+        self._alone = moment is None
 
     def _load(self, version: RegisteredVersion, agreed: Agreed | None = None) -> Predictor:
         try:

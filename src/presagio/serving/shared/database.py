@@ -30,6 +30,8 @@ _MOST_WAITING = 16
 # To get a connection; to have a statement answered; until it is tried again after a failure.
 _CONNECT_S = 2.0
 ANSWER_S = 2.0
+# To see that a connection which was idle is still good, with time left to make another.
+_CHECK_S = 0.8
 _QUIET_S = 3.0
 _IDLE_S = 120.0
 _SELDOM_S = 60.0
@@ -38,9 +40,11 @@ _NETWORK = {
     "connect_timeout": 2, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
     "tcp_user_timeout": 5000,
 }  # fmt: skip
-# What a replica leaves undone, PostgreSQL ends: a lock is not held by who is stopped or cut off.
-_SESSION = (
-    "-c statement_timeout={0} -c idle_in_transaction_session_timeout=30000 -c lock_timeout={0}"
+# What a replica leaves undone, PostgreSQL ends: a lock is not held by who is stopped or cut off. Of
+# the transaction, and not of the session, which a pooler may give to others.
+_LIMITS = (
+    "SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '1s'; "
+    "SET LOCAL idle_in_transaction_session_timeout = '30s'"
 )
 
 
@@ -129,7 +133,10 @@ class Database:
             with (
                 self._opened().connection(timeout=_CONNECT_S) as connection,
                 _cut_after(connection, answer_s),
+                # Begun and ended here, so that a commit that hangs is cut off too.
+                connection.transaction(),
             ):
+                connection.execute(_LIMITS)
                 yield connection
         except psycopg.Error as err:
             if isinstance(err, psycopg.errors.LockNotAvailable):
@@ -155,7 +162,6 @@ class Database:
 
                 logging.getLogger("psycopg.pool").addFilter(_SELDOM)
                 kwargs: dict[str, Any] = _NETWORK | {
-                    "options": _SESSION.format(int(ANSWER_S * 1000)),
                     "application_name": "presagio-api",
                     # Connections may be shared by a pool in front of PostgreSQL.
                     "prepare_threshold": None,
@@ -163,7 +169,7 @@ class Database:
                 self._pool = ConnectionPool(
                     self._address, kwargs=kwargs, min_size=0, max_size=_MOST, num_workers=1,
                     max_waiting=_MOST_WAITING, max_idle=_IDLE_S, reconnect_timeout=_CONNECT_S,
-                    check=ConnectionPool.check_connection, open=True, name="presagio-api",
+                    check=_check, open=True, name="presagio-api",
                 )  # fmt: skip
             return self._pool
 
@@ -190,6 +196,14 @@ def _cut_after(connection: "Rows", seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _check(connection: "Rows") -> None:
+    """See that a connection is good, and do not wait for one that hangs."""
+    from psycopg_pool import ConnectionPool  # noqa: PLC0415 - only where there is a database
+
+    with _cut_after(connection, _CHECK_S):
+        ConnectionPool.check_connection(connection)
 
 
 def _copy(connection: "Rows") -> int:
