@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.context import ForkServerContext
+from typing import Any
 
 import polars as pl
 import pytest
@@ -107,6 +108,23 @@ def test_ledger_and_bucket_agree_at_each_stage(intake: Intake) -> None:
     assert verify(intake, deep=True).differences == ()
     _remove(intake)
     assert verify(intake, deep=True).differences == ()
+
+
+def test_files_that_are_put_together_while_it_is_compared_are_no_difference(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    download, calls = intake.store.download, list[str]()
+
+    def downloading(bucket: str, key: str, *args: Any, **named: Any) -> Any:
+        calls.append(key)
+        if len(calls) == 1:
+            compact(intake, _rules())
+            assert _remove(intake) == ALL
+        return download(bucket, key, *args, **named)
+
+    monkeypatch.setattr(intake.store, "download", downloading)
+    assert verify(intake, deep=True).differences == ()
+    assert len(_objects(intake)) == 1
 
 
 def test_what_is_new_few_large_or_altered_stays_as_it_is(intake: Intake) -> None:
