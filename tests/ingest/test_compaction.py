@@ -4,14 +4,17 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.context import ForkServerContext
+from typing import Any
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 from presagio.errors import DataError
@@ -107,6 +110,23 @@ def test_ledger_and_bucket_agree_at_each_stage(intake: Intake) -> None:
     assert verify(intake, deep=True).differences == ()
 
 
+def test_files_that_are_put_together_while_it_is_compared_are_no_difference(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    download, calls = intake.store.download, list[str]()
+
+    def downloading(bucket: str, key: str, *args: Any, **named: Any) -> Any:
+        calls.append(key)
+        if len(calls) == 1:
+            compact(intake, _rules())
+            assert _remove(intake) == ALL
+        return download(bucket, key, *args, **named)
+
+    monkeypatch.setattr(intake.store, "download", downloading)
+    assert verify(intake, deep=True).differences == ()
+    assert len(_objects(intake)) == 1
+
+
 def test_what_is_new_few_large_or_altered_stays_as_it_is(intake: Intake) -> None:
     assert compact(intake, _rules(before=datetime.now(UTC) - timedelta(hours=1))).files == 0
     assert compact(intake, _rules(min_files=ALL + 1)).files == 0
@@ -135,19 +155,68 @@ def test_files_of_another_machine_spec_are_put_together_in_a_later_run(intake: I
     assert len(_objects(intake)) == 2
 
 
+def test_a_first_file_of_another_machine_spec_does_not_hold_up_the_others(
+    new_intake: Callable[[], Intake],
+) -> None:
+    intake = new_intake()
+    tables = intake.spec.model_dump(exclude_defaults=True)
+    tables["identifiers"] = (*tables["identifiers"], {"name": "line"})
+    file_body(replace(intake, spec=MachineSpec.model_validate(tables)), "old.csv", _body(50))
+    for number in range(3):
+        file_body(intake, f"{number}.csv", _body(number))
+    before, done = _rows(intake), compact(intake, _rules())
+    assert (done.files, len(done.skipped)) == (3, 1)
+    _remove(intake)
+    assert_frame_equal(_rows(intake), before)
+
+
+def _narrow(intake: Intake) -> Intake:
+    """Return the intake under a machine spec that takes two rows less of a file."""
+    narrow = intake.spec.features[4].model_copy(update={"range": (0.0, 9.0), "example": 1.0})
+    spec = intake.spec.model_copy(update={"features": (*intake.spec.features[:4], narrow)})
+    return replace(intake, spec=spec)
+
+
+def test_a_file_that_is_checked_again_while_others_are_put_together_is_not_among_them(
+    intake: Intake, services: RunningServices
+) -> None:
+    receipt = [*processed_receipts(intake)][2]
+    checker = threading.Thread(target=lambda: list(check_again(_narrow(intake), [receipt.id])))
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE receipts%' "
+        "AND cardinality(pg_blocking_pids(pid)) > 0"
+    )
+    engine = open_database(services.settings)
+
+    def check(step: Step) -> None:
+        if step == "recorded":
+            checker.start()
+            deadline = time.monotonic() + 10
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                while not connection.execute(waiting).scalar_one():
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+
+    before = _rows(intake)
+    compact(intake, _rules(on_step=check))
+    checker.join()
+    engine.dispose()
+    left = before.filter((pl.col("receipt_id") != receipt.id) | (pl.col("tool_wear_min") <= 9))
+    assert_frame_equal(_rows(intake), left)
+    assert verify(_narrow(intake), deep=True).is_clean
+
+
 def test_a_file_that_is_checked_again_has_its_own_part_again(intake: Intake) -> None:
     compact(intake, _rules())
     _remove(intake)
     before, receipt = _rows(intake), [*processed_receipts(intake)][4]
-    narrow = intake.spec.features[4].model_copy(update={"range": (0.0, 9.0), "example": 1.0})
-    spec = intake.spec.model_copy(update={"features": (*intake.spec.features[:4], narrow)})
-    (again,) = check_again(replace(intake, spec=spec), [receipt.id])
+    (again,) = check_again(_narrow(intake), [receipt.id])
     assert again.after is not None
     assert again.after.outcome.rows_processed == EACH - 2
     left = before.filter((pl.col("receipt_id") != receipt.id) | (pl.col("tool_wear_min") <= 9))
     # In order of receipts, though its rows lie elsewhere.
     assert_frame_equal(_rows(intake), left)
-    assert verify(replace(intake, spec=spec), deep=True).is_clean
+    assert verify(_narrow(intake), deep=True).is_clean
     # Alone it stays as it is; and is put together with others.
     assert compact(intake, _rules()).files == 0
     file_body(intake, "one more.csv", _body(70))

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -148,6 +149,23 @@ def test_a_file_that_keeps_training_from_starting_stays_until_it_is_released(old
     assert verify(old.intake, deep=True).differences == ()
     # The same bytes are a new file.
     assert file_body(old.intake, "bad.csv", _BAD).id > old.refused.id
+
+
+def test_what_goes_while_it_is_compared_is_no_difference(
+    old: Old, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(old.intake, old.refused.id, who="me", why="seen")
+    download, calls = old.intake.store.download, list[str]()
+
+    def downloading(bucket: str, key: str, *args: Any, **named: Any) -> Any:
+        calls.append(key)
+        if len(calls) == 1:
+            old.retain()
+        return download(bucket, key, *args, **named)
+
+    monkeypatch.setattr(old.intake.store, "download", downloading)
+    assert verify(old.intake, deep=True).differences == ()
+    assert old.numbers() == [old.taken.id, old.late.id]
 
 
 def test_an_original_that_is_being_filed_stays(old: Old) -> None:

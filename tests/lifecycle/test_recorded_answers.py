@@ -90,6 +90,12 @@ def test_answers_under_two_machine_specs_are_two_objects(answers: Answers) -> No
     assert (len(_keys(answers)), len(_rows(answers))) == (2, 15)
 
 
+def test_a_first_file_of_another_machine_spec_does_not_hold_up_its_day(answers: Answers) -> None:
+    _write(answers, f"{DAY}0.parquet", 100, torque_nm=40.0)
+    done = compact_answers(answers, RULES)
+    assert (done.files, len(_keys(answers)), len(_rows(answers))) == (5, 2, 11)
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_an_end_at_any_step_ends_in_the_same_state_as_one_clean_run(
     answers: Answers, step: Step

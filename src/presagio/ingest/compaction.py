@@ -41,6 +41,7 @@ _READ_AHEAD = 64
 _REMOVED_AT_ONCE = 500
 # Above this many times what was planned the group ends: texts are longer than numbers.
 _MOST = 2
+_Columns = tuple[tuple[str, pl.DataType], ...]
 
 
 def _ignore(_: object) -> None: ...
@@ -173,29 +174,28 @@ def _compact_group(
     done: Compacted,
 ) -> int:  # fmt: skip
     """Put a group together as far as memory allows; return the last receipt of what was read."""
-    read, frames, size = list[SmallFile](), list[pl.DataFrame](), 0
+    read, size = dict[_Columns, list[tuple[SmallFile, pl.DataFrame]]](), 0
     last = group[-1].receipt_id
     for file, parts in _read(intake, group, done):
         rules.on_read(1)
         frame = _numbered(file, parts)
-        if (reason := _fault(intake, frame, frames)) is not None or frame is None:
+        if (reason := _fault(intake, frame)) is not None or frame is None:
             done.skipped.append(f"receipt {file.receipt_id}: {reason}")
             continue
-        read.append(file)
-        frames.append(frame)
+        read.setdefault(tuple(frame.schema.items()), []).append((file, frame))
         size += int(frame.estimated_size())
         if size > _MOST * rules.group_bytes:
             last = file.receipt_id
             break
-    if len(read) < 2:  # noqa: PLR2004 - one file is put together with nothing
+    files, rows = _most_alike(read, done)
+    read.clear()
+    if len(files) < 2:  # noqa: PLR2004 - one file is put together with nothing
         return last
     rules.on_step("read")
-    rows = pl.concat(frames)
-    frames.clear()
     with tempfile.TemporaryDirectory(prefix="presagio-compaction-") as folder:
         result = _store(intake, number, rows, Path(folder))
     rules.on_step("written")
-    receipts = turn.unchanged(read)
+    receipts = turn.unchanged(files)
     turn.commit(number, result, receipts)
     rules.on_step("recorded")
     done.files, done.rows = done.files + len(receipts), done.rows + result.rows
@@ -203,10 +203,27 @@ def _compact_group(
     return last
 
 
-def _fault(intake: Intake, rows: pl.DataFrame | None, others: list[pl.DataFrame]) -> str | None:
+def _most_alike(
+    read: dict[_Columns, list[tuple[SmallFile, pl.DataFrame]]], done: Compacted
+) -> tuple[list[SmallFile], pl.DataFrame]:
+    """Return the files of the columns that most have, and their rows; the others wait.
+
+    Of most, not of the first: one file that is alone with its columns would hold up all after it.
+    """
+    most = max(read.values(), key=len, default=[])
+    done.skipped += [
+        f"receipt {file.receipt_id}: its parts have other columns than those of most files"
+        for some in read.values() if some is not most
+        for file, _ in some
+    ]  # fmt: skip
+    rows = pl.concat([rows for _, rows in most]) if most else pl.DataFrame()
+    return [file for file, _ in most], rows
+
+
+def _fault(intake: Intake, rows: pl.DataFrame | None) -> str | None:
     """Say why the rows of a file cannot be put together with those of others, if they cannot."""
-    if rows is None or (others and rows.schema != others[0].schema):
-        return "its parts have other columns than those of the files before"
+    if rows is None:
+        return "its parts have not all the same columns"
     spec = intake.spec
     if spec.is_series:
         unit, time = spec.needed_columns[:2]

@@ -95,9 +95,9 @@ class _Comparison:
         self._contents = contents
         self._receipts, self._rows = 0, Counter[str]()
         self._compactions = intake.ledger.compactions(intake.prefixes.bucket)
-        # What a compaction has replaced is removed long after it, so these are known by now.
         self._compacted = self._compactions.all_receipts()
-        self._removed = intake.ledger.retention(intake.prefixes.bucket).removed()
+        self._retention = intake.ledger.retention(intake.prefixes.bucket)
+        self._removed = self._retention.removed()
 
     def _is_there(self, bucket: str, key: str) -> bool:
         # What was not there when it was listed may have been written since.
@@ -162,32 +162,51 @@ class _Comparison:
         if self._compactions.receipts(compaction.id):
             raise DataError("some of its files could not be made again")
 
-    def _receipt(self, receipt: Receipt) -> Iterator[Difference]:
-        bucket = self._intake.prefixes.bucket
-        has_original = self._has_original(receipt)
-        is_removed = receipt.outcome.archive_key in self._removed
+    def _found(self, receipt: Receipt) -> list[Difference]:
+        bucket, key = self._intake.prefixes.bucket, receipt.outcome.archive_key
+        is_removed = key in self._removed
         if is_removed and receipt.outcome.verdict == "quarantined":
             # It may be on its way out, as a whole.
-            return
-        if not has_original and not is_removed:
-            yield Difference(
-                "original_missing", f"{bucket}/{receipt.outcome.archive_key}",
+            return []
+        found = list[Difference]()
+        if not is_removed and not self._has_original(receipt):
+            text = (
                 f"the original of {receipt.identity.key} is gone or altered; put back a copy with "
-                f"SHA-256 {receipt.identity.sha256} from a backup",
-                receipt.id,
-            )  # fmt: skip
-        for kind, where, key in self._faulty_outputs(receipt):
-            found = Difference(
-                kind, f"{where}/{key}",
-                f"{kind.replace('_', ' ')}, of {receipt.identity.key}; it can be made again from "
-                "the original",
-                receipt.id,
-            )  # fmt: skip
-            yield (
-                self._repaired(found, partial(self._write_again, receipt))
-                if has_original
-                else found
+                f"SHA-256 {receipt.identity.sha256} from a backup"
             )
+            found.append(Difference("original_missing", f"{bucket}/{key}", text, receipt.id))
+        for kind, where, output in self._faulty_outputs(receipt):
+            text = (
+                f"{kind.replace('_', ' ')}, of {receipt.identity.key}; it can be made again from "
+                "the original"
+            )
+            found.append(Difference(kind, f"{where}/{output}", text, receipt.id))
+        return found
+
+    def _read_again(self, receipt: Receipt) -> Receipt | None:
+        """Return what the ledger has of a receipt now; None where it is gone."""
+        # In this order: a mark goes together with its receipt.
+        if self._retention.is_removed(receipt.outcome.archive_key):
+            self._removed.add(receipt.outcome.archive_key)
+        now = self._intake.ledger.receipts(number=receipt.id)
+        if self._compactions.of_receipt(receipt.id) is not None:
+            self._compacted.add(receipt.id)
+        else:
+            self._compacted.discard(receipt.id)
+        return now[0] if now else None
+
+    def _receipt(self, receipt: Receipt) -> Iterator[Difference]:
+        if not self._found(receipt):
+            return
+        # It may have been put together, removed or checked again since it was read.
+        if (now := self._read_again(receipt)) is None or not (found := self._found(now)):
+            return
+        has_original = self._has_original(now)
+        for one in found:
+            if one.kind == "original_missing" or not has_original:
+                yield one
+            else:
+                yield self._repaired(one, partial(self._write_again, now))
 
     def _with_original(self, key: str, action: Callable[[Path], object]) -> None:
         with original(self._intake, key) as path:
@@ -273,9 +292,10 @@ class _Comparison:
         for where, key in self._contents.unknown():
             if where == curated and compaction_of(key) in numbers:
                 continue
-            if not self._is_of_others(key, others) and not any(
-                keys.has(where, key) for keys in begun
-            ):
+            if self._is_of_others(key, others) or any(keys.has(where, key) for keys in begun):
+                continue
+            # It may have been removed, with its receipt, since it was listed.
+            if intake.store.head(where, key) is not None:
                 yield Difference(
                     "unknown_object", f"{where}/{key}",
                     "no receipt knows this object; it is left alone",

@@ -122,27 +122,30 @@ def _compact_some(answers: Answers, rules: Rules, folder: str, done: Compacted) 
 def _read(
     answers: Answers, rules: Rules, files: Sequence[StoredObject], done: Compacted
 ) -> tuple[list[str], pl.DataFrame]:
-    """Read files as long as their columns are the same and memory allows."""
-    keys, frames, size = list[str](), list[pl.DataFrame](), 0
+    """Read files as far as memory allows; return those of the columns that most of them have.
+
+    Of most, not of the first: one that is alone with its columns would hold up its day.
+    """
+    read, size = dict[tuple[tuple[str, pl.DataType], ...], list[tuple[str, pl.DataFrame]]](), 0
     for file in files:
         if file.size * _PACKED > rules.group_bytes:
             continue
         found = answers.store.read(answers.bucket, file.key)
         rules.on_read(1)
+        if found is None:
+            continue
         try:
-            rows = None if found is None else pl.read_parquet(io.BytesIO(found[0]))
+            rows = pl.read_parquet(io.BytesIO(found[0]))
         except pl.exceptions.PolarsError as err:
             done.skipped.append(f"{file.key}: it cannot be read: {err}")
             continue
-        if rows is None or (frames and rows.schema != frames[0].schema):
-            # Of another machine spec: the next time.
-            continue
-        keys.append(file.key)
-        frames.append(rows)
+        read.setdefault(tuple(rows.schema.items()), []).append((file.key, rows))
         size += int(rows.estimated_size())
         if size >= rules.group_bytes:
             break
-    return keys, pl.concat(frames) if frames else pl.DataFrame()
+    most = max(read.values(), key=len, default=[])
+    rows = pl.concat([rows for _, rows in most]) if most else pl.DataFrame()
+    return [key for key, _ in most], rows
 
 
 def _store(answers: Answers, key: str, rows: pl.DataFrame) -> str:

@@ -140,6 +140,13 @@ class Retention:
             query = query.where(REMOVED_ORIGINALS.c.bucket == self._bucket)
             return set(connection.execute(query).scalars())
 
+    def is_removed(self, key: str) -> bool:
+        """Tell whether an original is kept no more, or is being removed."""
+        here = REMOVED_ORIGINALS.c
+        query = sa.select(sa.exists().where(here.bucket == self._bucket, here.key == key))
+        with translated(), self._engine.connect() as connection:
+            return bool(connection.execute(query).scalar_one())
+
     def _old_receipts(self, before: datetime, kept: Kept) -> sa.Select[Any]:
         """Return the query of receipts of which no row counts, and that nobody refers to."""
         here, other = RECEIPTS.c, RECEIPTS.alias("other")

@@ -88,8 +88,11 @@ class Filing:
         return self._update({name: values[name] for name in places}, spans)
 
     def _update(self, values: Mapping[str, Any], spans: UnitSpans) -> Receipt:
-        replace_spans(self._connection, self._filed, spans)
         statement = (
             sa.update(RECEIPTS).where(RECEIPTS.c.id == self._claim.id).values(values)
         ).returning(*RECEIPTS.c)
-        return receipt_of(self._connection.execute(statement).one())
+        # First: here it waits for a compaction that is being committed, and takes the file out of
+        # it then.
+        receipt = receipt_of(self._connection.execute(statement).one())
+        replace_spans(self._connection, self._filed, spans)
+        return receipt

@@ -57,6 +57,9 @@ def upgrade() -> None:
     op.create_index(
         "compacted_spans_by_unit", "compacted_spans", ["bucket", "fleet", "unit", "newest"]
     )
+    op.create_index(
+        "compacted_spans_by_oldest", "compacted_spans", ["bucket", "fleet", "unit", "oldest"]
+    )
     op.create_table(
         "compacted_answers",
         sa.Column("bucket", sa.Text, primary_key=True),
