@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from presagio.errors import DataError
 from presagio.orchestration import tasks
+from presagio.orchestration.queues import INTAKE, INTAKE_LIMIT
 from presagio.settings import Settings
 
 _ADDRESS = "^s3://[^/]+/.*"
@@ -49,7 +50,12 @@ def make_dag(settings: Settings) -> Any:
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         params=_params(settings),
-        default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
+        default_args={
+            "retries": 2,
+            "retry_delay": timedelta(seconds=10),
+            "execution_timeout": INTAKE_LIMIT,
+            "queue": INTAKE,
+        },
         doc_md=__doc__,
         tags=["presagio", "models"],
     )

@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, dag, task
 
 from presagio.orchestration import tasks
+from presagio.orchestration.queues import INTAKE, INTAKE_LIMIT
 from presagio.settings import Settings
 
 
@@ -24,7 +25,12 @@ def make_dag(settings: Settings) -> Any:
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         max_active_runs=1,
         catchup=False,
-        default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+        default_args={
+            "retries": 2,
+            "retry_delay": timedelta(minutes=1),
+            "execution_timeout": INTAKE_LIMIT,
+            "queue": INTAKE,
+        },
         doc_md=__doc__,
         tags=["presagio", "storage"],
     )

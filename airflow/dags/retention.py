@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
 from presagio.orchestration import tasks
+from presagio.orchestration.queues import INTAKE, INTAKE_LIMIT
 from presagio.settings import Settings
 
 
@@ -25,7 +26,12 @@ def make_dag(settings: Settings) -> Any:
         max_active_runs=1,
         catchup=False,
         params={"dry_run": Param(default=False, type="boolean", title="Only count")},
-        default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+        default_args={
+            "retries": 2,
+            "retry_delay": timedelta(minutes=1),
+            "execution_timeout": INTAKE_LIMIT,
+            "queue": INTAKE,
+        },
         doc_md=__doc__,
         tags=["presagio", "storage"],
     )
