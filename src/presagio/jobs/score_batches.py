@@ -179,6 +179,16 @@ class Batches:
         self._write(f"scores-{batch['first']}.json", [asdict(each) for each in outcomes])
         return score.as_json(score.summarise(planned, outcomes))
 
+    def summary(self) -> ScoringSummary:
+        """Sum up what came of a run that has ended, from what lies beside the results.
+
+        Raises
+        ------
+        RegistryError, StorageError
+            As of :meth:`sum_up`; also if the run has not come to its end.
+        """
+        return self.sum_up(self._divided(self._planned()))
+
     def sum_up(self, batches: list[dict[str, Any]]) -> ScoringSummary:
         """Sum up what came of all batches.
 

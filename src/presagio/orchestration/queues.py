@@ -4,7 +4,7 @@ from datetime import timedelta
 
 # Whatever files and watches, and trainings. The LocalExecutor knows no queues and takes both.
 INTAKE, TRAIN = "intake", "train"
-# A batch is as large as a file may be: 100 GB took 53 minutes to file.
+# A batch is as large as a file may be, or 10,000 small ones.
 INTAKE_LIMIT = timedelta(hours=6)
 TRAIN_LIMIT = timedelta(hours=2)
 # The broker hands a message out again when it was not acknowledged in this time. A message is

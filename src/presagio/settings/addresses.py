@@ -74,6 +74,12 @@ class AddressSettings(BaseSettings):
     airflow_url: Annotated[str, Field(description="Address of Airflow's pages, for links.")] = (
         "http://127.0.0.1:8080"
     )
+    airflow_user: Annotated[
+        str, Field(description="Who asks Airflow for a run: `presagio score --engine airflow`.")
+    ] = "admin"
+    airflow_admin_password: Annotated[
+        SecretStr | None, Field(description="The password of that user.")
+    ] = None
 
     @property
     def mlflow_account(self) -> tuple[str, str] | None:

@@ -1,21 +1,41 @@
 """The command that scores files in bulk: score."""
 
+import time
+from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from presagio.cli.composition import Parts
-from presagio.cli.engines import EngineName, EngineOption, RayAddress, opened_engine
+from presagio.cli.engines import EngineName, RayAddress, opened_engine
 from presagio.cli.exit_status import ExitStatus, leave_unless_done
 from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say, warn
+from presagio.errors import DataError, StackError, StorageError
 from presagio.jobs import score as scoring
+from presagio.jobs.airflow_runs import AirflowRuns
 from presagio.jobs.score import Planned, ScoringSummary
+from presagio.jobs.score_batches import Batches
 from presagio.scoring.engine import Engine
 from presagio.settings import Settings
 
 _STEPS = {"histories": "Read histories", "scores": "Score"}
 _SHOWN_FAULTS = 20
+_LOOK_S = 2.0
+
+
+class ScoringEngine(StrEnum):
+    """What runs the work: that of other commands, or the DAG."""
+
+    local = "local"
+    ray = "ray"
+    airflow = "airflow"
 
 
 def _run(planned: Planned, engine: Engine, settings: Settings, *, as_json: bool) -> ScoringSummary:
@@ -28,6 +48,29 @@ def _run(planned: Planned, engine: Engine, settings: Settings, *, as_json: bool)
             bar.advance(tasks[step], size)
 
         return scoring.score(planned, engine, settings, show)
+
+
+def _in_airflow(
+    parts: Parts, source: str, to: str, *, version: str | None, resume: bool, as_json: bool
+) -> ScoringSummary:
+    """Have the DAG score, and wait for the end of its run."""
+    dag = parts.settings.named("bulk_score")
+    if not (source.startswith("s3://") and to.startswith("s3://")):
+        raise DataError("Airflow's tasks run on any host: name both places as s3://BUCKET/PREFIX")
+    params = {"source": source, "to": to, "version": version, "resume": resume}
+    bar = progress(TextColumn("Score"), BarColumn(), MofNCompleteColumn(), as_json=as_json)
+    with AirflowRuns(parts.settings) as runs, bar:
+        run_id = runs.start(dag, params)
+        page, shown = runs.page_of(dag, run_id), bar.add_task("batches", total=None)
+        warn(f"Airflow scores; Ctrl-C leaves it running: {page}")
+        while not (far := runs.progress(dag, run_id, "score")).has_ended:
+            bar.update(shown, completed=far.done, total=far.tasks or None)
+            time.sleep(_LOOK_S)
+    batches = Batches(parts.fleet, parts.reader, source, to, run_id, resume=resume)
+    try:
+        return batches.summary()
+    except StorageError as err:
+        raise StackError(f"the run has {far.state} before its end, see {page}: {err}") from err
 
 
 def _print(summary: ScoringSummary, to: str) -> None:
@@ -64,7 +107,10 @@ def score(
     version: Annotated[
         str | None, typer.Option(help="The version that scores; the champion when not given.")
     ] = None,
-    engine: EngineOption = EngineName.local,
+    engine: Annotated[
+        ScoringEngine,
+        typer.Option(help="Processes of this machine, tasks of Ray, or the DAG bulk_score."),
+    ] = ScoringEngine.local,
     workers: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Files at a time; one a core by default.")
     ] = None,
@@ -85,16 +131,22 @@ def score(
     cannot be read is said, the others are scored, and the command ends with 1.
     """
     parts = Parts(home, fleet)
-    planned = scoring.plan_scoring(
-        parts.fleet, parts.reader, source, to, version=version, resume=resume
-    )
-    settings = parts.settings
-    with opened_engine(
-        engine, settings, workers, ray_address, memory_bytes=settings.reader_memory_bytes
-    ) as opened:
-        summary = _run(planned, opened, settings, as_json=as_json)
-    if as_json:
-        print_json(scoring.as_json(summary) | {"to": planned.run.to})
+    if engine is ScoringEngine.airflow:
+        if workers is not None or ray_address is not None:
+            raise typer.BadParameter("--workers and --ray-address do not go with --engine airflow")
+        summary = _in_airflow(parts, source, to, version=version, resume=resume, as_json=as_json)
     else:
-        _print(summary, planned.run.to)
+        planned = scoring.plan_scoring(
+            parts.fleet, parts.reader, source, to, version=version, resume=resume
+        )
+        settings, to = parts.settings, planned.run.to
+        with opened_engine(
+            EngineName(engine.value), settings, workers, ray_address,
+            memory_bytes=settings.reader_memory_bytes,
+        ) as opened:  # fmt: skip
+            summary = _run(planned, opened, settings, as_json=as_json)
+    if as_json:
+        print_json(scoring.as_json(summary) | {"to": to})
+    else:
+        _print(summary, to)
     leave_unless_done(ExitStatus.FAILED if summary.files_failed else ExitStatus.DONE)

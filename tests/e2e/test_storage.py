@@ -1,0 +1,48 @@
+"""Files scored in bulk by the DAG, and the DAGs that look after what is stored."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from presagio.machine.simulation import simulate
+from presagio.machine.spec import MachineSpec
+from tests.e2e.stack import Stack, eventually
+
+
+@pytest.mark.local
+def test_airflow_scores_the_rows_of_this_machines_processes(
+    stack: Stack, spec: MachineSpec, tmp_path: Path
+) -> None:
+    settings, store = stack.settings, stack.intake.store
+    source, results = f"s3://{settings.s3_bucket}/to_score/", "scores/by-airflow/"
+    for number in range(3):
+        file = tmp_path / f"{number}.parquet"
+        pl.concat(simulate(spec, 200, seed=number)).write_parquet(file)
+        store.upload(settings.s3_bucket, f"to_score/{file.name}", file)
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(b"no Parquet")
+    store.upload(settings.s3_bucket, f"to_score/{bad.name}", bad)
+    place = f"s3://{settings.data_bucket}/{results}"
+    done = stack.call("score", source, "--to", place, "--engine", "airflow", "--json")
+    # One file cannot be read, and is named; the others are scored.
+    assert done.returncode == 1, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["files"], summary["files_scored"], summary["rows"]) == (4, 3, 600)
+    assert [*summary["faults"]] == ["bad.parquet"]
+    here = stack.call("score", source, "--to", str(tmp_path / "here"), "--json")
+    assert here.returncode == 1, here.stderr
+    for number in range(3):
+        name = f"{number}.parquet.scored.parquet"
+        found = store.read(settings.data_bucket, f"{results}{name}")
+        assert found is not None
+        assert_frame_equal(pl.read_parquet(found[0]), pl.read_parquet(tmp_path / "here" / name))
+
+
+def test_the_dags_that_look_after_what_is_stored_run(stack: Stack) -> None:
+    for dag in ("compact", "retention"):
+        run = stack.run_dag(dag)
+        assert eventually(lambda dag=dag, run=run: stack.ends(dag, run), 120)  # type: ignore[misc]
+        assert stack.run_state(run, dag) == "success"
