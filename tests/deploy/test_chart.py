@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from check_chart import CHART, ROOT, TOOLS, faults, invalid
+from check_chart import CHART, ROOT, TOOLS, faults, have_tools, invalid
 
 from presagio.serving import worker
 from tests.deploy.charts import PLAIN, VALUES, Manifests, container, found, need_helm, rendered
@@ -26,6 +26,13 @@ GIVEN = ["presagio-external"]
 def charts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Manifests]:
     folder = tmp_path_factory.mktemp("values")
     return {name: rendered(values, folder) for name, values in VALUES.items()}
+
+
+def test_tools_that_came_in_part_are_none(tmp_path: Path) -> None:
+    (tmp_path / "helm").touch()
+    assert not have_tools(tmp_path)
+    (tmp_path / "installed.txt").touch()
+    assert have_tools(tmp_path)
 
 
 def test_kubernetes_takes_every_object_in_all_its_versions(charts: dict[str, Manifests]) -> None:

@@ -166,7 +166,7 @@ def test_whatever_reads_readings_is_told_the_fleets_and_sees_their_specs() -> No
 def test_the_api_shares_by_a_role_of_its_own_whose_password_bootstrap_sets() -> None:
     address = SERVICES["inference_api"]["environment"]["PRESAGIO_API_DATABASE_URL"]
     assert re.fullmatch(
-        rf"postgresql://{API_ROLE}:\$\{{{API_PASSWORD}\}}@postgres:5432/presagio", address
+        rf"postgresql\+psycopg://{API_ROLE}:\$\{{{API_PASSWORD}\}}@postgres:5432/presagio", address
     )
     assert API_PASSWORD in SERVICES["create-databases"]["environment"]
     # The ledger's owner is nobody whom the API knows.

@@ -16,7 +16,7 @@ from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
 from presagio.stack.service import Service
 from presagio.stack.services import build_services
-from tests.deploy.charts import PLAIN, WHOLE, Manifests, container, found, rendered
+from tests.deploy.charts import PLAIN, Manifests, container, found, rendered
 from tests.deploy.test_compose import SERVICES
 
 # What a service of compose is in the chart.
@@ -38,9 +38,9 @@ ADDRESSES = {
 # Set by the chart alone: what addresses are made of, and what compose has in compose.aws.yaml.
 MORE = re.compile(
     r"PGSSLMODE|PRESAGIO_S3_(REGION|BUCKET)|PRESAGIO_DATA_BUCKET|MLFLOW_ARTIFACTS_BUCKET"
-    r"|PRESAGIO_POSTGRES_PORT|(TRAINER|READER)_PASSWORD|PRESAGIO_(DB|MLFLOW_DB|MONITOR_DB)_PASSWORD"
-    # With `api.sharedState`: what replicas of the API share.
-    r"|PRESAGIO_API_DATABASE_URL|PRESAGIO_API_DB_PASSWORD|PRESAGIO_REPLICA"
+    r"|PRESAGIO_POSTGRES_PORT|(TRAINER|READER)_PASSWORD|PRESAGIO_(DB|MLFLOW_DB|MONITOR_DB|API_DB)_PASSWORD"
+    # Each pod's name; a container of compose has the host's.
+    r"|PRESAGIO_REPLICA"
 )
 # Another value: names that the cluster gives, and lists.
 OTHERWISE = {
@@ -52,8 +52,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
 
 @pytest.fixture(scope="module")
 def chart(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
-    values = PLAIN | {"api": {"sharedState": WHOLE["api"]["sharedState"]}}
-    return rendered(values, tmp_path_factory.mktemp("chart"))
+    return rendered(PLAIN, tmp_path_factory.mktemp("chart"))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,8 @@
-"""Celery workers: one is killed with all that it started, the broker is killed; nothing is lost."""
+"""Celery workers: they file, and logs are in the bucket; what is killed at work loses nothing.
+
+In `.ci/run` files are filed and logs are read. Kills of a worker and the broker are nightly: most
+of their minutes are waits until Airflow misses a heartbeat.
+"""
 
 import logging
 import os
@@ -17,19 +21,20 @@ import psutil
 import pytest
 
 from presagio.ingest.verify import verify
+from presagio.orchestration.queues import INTAKE
 from presagio.stack.layout import Layout
 from presagio.storage.receipt import Receipt
 from tests.conftest import free_ports
 from tests.e2e.stack import Stack, eventually
-from tests.extent import NIGHTLY
 from tests.readings import HEADER
 
 pytestmark = [pytest.mark.local, pytest.mark.leaves_it_stopped]
 _log = logging.getLogger(__name__)
-# In `.ci/run` both are killed in one round of few files: most of the time is the wait until Airflow
-# misses a heartbeat.
-_ROUNDS = [("worker",), ("broker",), ("worker", "broker")] if NIGHTLY else [("worker", "broker")]
-_FILES = 1000 if NIGHTLY else 300
+_ROUNDS = [("worker",), ("broker",), ("worker", "broker")]
+_FILES = 1000
+_FEW = 60
+# The first one files a handful of files, and the other one a batch of more.
+_FILING = ("plan", "file_batch")
 _ROWS = 5
 _WORKERS = ("airflow-worker-intake-1", "airflow-worker-intake-2")
 _LIMIT_S = 150
@@ -106,6 +111,7 @@ def _curated_rows(stack: Stack, receipts: list[Receipt]) -> int:
     return len(pl.concat(frames))
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("killed", _ROUNDS, ids="-and-".join)
 def test_what_is_killed_at_work_loses_and_doubles_nothing(
     stack: Stack, killed: tuple[str, ...]
@@ -134,6 +140,10 @@ def test_what_is_killed_at_work_loses_and_doubles_nothing(
         assert eventually(lambda victim=victim: _is_back(stack, victim, before), limit_s=60)  # type: ignore[misc]
     for run in {str(receipt.run_id) for receipt in filed}:
         assert eventually(lambda run=run: stack.run_state(run) == "success", limit_s=60)  # type: ignore[misc]
+    if "worker" in killed:
+        # What was killed was tried again; until somebody removes it, its log is on this disk.
+        again, *_ = [task for task in _tasks(stack, filed) if task["try_number"] > 1]
+        assert "presagio" in _log_of(stack, again, 1)
 
 
 def _all_of(stack: Stack, name: str) -> list[Receipt]:
@@ -144,6 +154,19 @@ def _all_of(stack: Stack, name: str) -> list[Receipt]:
 def _is_back(stack: Stack, name: str, before: dict[str, int]) -> bool:
     service = stack.service(name)
     return bool(service["state"] == "healthy" and service["restarts"] > before[name])
+
+
+def _tasks(stack: Stack, filed: list[Receipt]) -> list[dict[str, Any]]:
+    """The tasks that file, of the rounds in which files were filed."""
+    with stack.airflow() as airflow:
+        return [
+            task
+            for run in sorted({str(receipt.run_id) for receipt in filed})
+            for task in airflow.get(f"/dags/csv_file_watcher/dagRuns/{run}/taskInstances")
+            .raise_for_status()
+            .json()["task_instances"]
+            if task["task_id"] in _FILING
+        ]
 
 
 def _log_of(stack: Stack, task: dict[str, Any], attempt: int) -> str:
@@ -205,20 +228,20 @@ def test_a_worker_of_another_home_takes_its_part(stack: Stack, joined: Path) -> 
 
 
 def test_logs_are_read_from_the_bucket_when_the_worker_is_gone(stack: Stack) -> None:
-    filed = _filed(stack, "-".join(_ROUNDS[-1]))
-    with stack.airflow() as airflow:
-        tasks = [
-            task
-            for run in {str(receipt.run_id) for receipt in filed}
-            for task in airflow.get(f"/dags/csv_file_watcher/dagRuns/{run}/taskInstances")
-            .raise_for_status()
-            .json()["task_instances"]
-            if task["task_id"] == "file_batch"
-        ]
-    # Those that were killed were tried again; until somebody removes it, their log is on this disk.
-    again, *_ = [task for task in tasks if task["try_number"] > 1]
-    assert "presagio" in _log_of(stack, again, 1)
-    shutil.rmtree(Layout(stack.home).airflow / "logs")
-    log = _log_of(stack, again, again["try_number"])
-    assert "s3://data/airflow-logs/" in log
-    assert "presagio" in log
+    name = f"few-{time.time_ns()}"
+    _send(stack, name, count=_FEW)
+    assert eventually(lambda: len(_filed(stack, name)) == _FEW, limit_s=_LIMIT_S)
+    filed = _filed(stack, name)
+    logs = Layout(stack.home).airflow / "logs" / "dag_id=csv_file_watcher"
+    for run in {str(receipt.run_id) for receipt in filed}:
+        assert eventually(lambda run=run: stack.run_state(run) == "success", limit_s=60)  # type: ignore[misc]
+        folders = [logs / f"run_id={run}" / f"task_id={task}" for task in _FILING]
+        kept = [log for folder in folders for log in folder.rglob("*.log")]
+        # What is uploaded is emptied. Nobody writes into the log of a round that has ended.
+        assert eventually(lambda kept=kept: not any(log.stat().st_size for log in kept))  # type: ignore[misc]
+        shutil.rmtree(logs / f"run_id={run}")
+    tasks = [task for task in _tasks(stack, filed) if task["state"] == "success"]
+    assert {task["queue"] for task in tasks} == {INTAKE}
+    read = [_log_of(stack, task, task["try_number"]) for task in tasks]
+    assert all("s3://data/airflow-logs/" in log for log in read)
+    assert all(any(receipt.identity.key in log for log in read) for receipt in filed)

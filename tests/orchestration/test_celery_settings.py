@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from presagio.errors import SettingsError
-from presagio.orchestration.celery_settings import celery_env
+from presagio.orchestration.celery_settings import celery_env, scheduler_env
 from presagio.orchestration.queues import INTAKE_LIMIT, TRAIN_LIMIT, VISIBILITY_TIMEOUT_S
 from presagio.settings import Settings
 from presagio.storage.objects import open_store
@@ -28,6 +28,13 @@ def test_a_message_is_not_handed_out_again_while_its_task_may_still_run() -> Non
     timeout = env["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"]
     assert int(timeout) == VISIBILITY_TIMEOUT_S
     assert env["AIRFLOW__CELERY__TASK_ACKS_LATE"] == "True"
+
+
+def test_a_task_that_waits_for_a_slot_is_sent_again_for_longer_than_others_may_run() -> None:
+    env = scheduler_env()
+    pause_s = int(env["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"])
+    times = int(env["AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES"])
+    assert pause_s * times > max(INTAKE_LIMIT, TRAIN_LIMIT).total_seconds()
 
 
 def test_results_are_beside_the_messages_and_not_in_airflows_database() -> None:

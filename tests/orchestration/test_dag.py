@@ -148,7 +148,7 @@ def test_what_touches_store_or_ledger_is_retried(dag: dict[str, Any]) -> None:
 def test_trainings_have_a_queue_and_a_pool_and_everything_else_the_other_queue(
     dags: dict[str, dict[str, Any]],
 ) -> None:
-    for name in ("csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify"):
+    for name in NAMES:
         places = dags[name]["places"]
         training = places.pop("train_and_evaluate", ["train", "default_pool"])
         assert training == ["train", "default_pool"]
@@ -160,7 +160,7 @@ def test_trainings_have_a_queue_and_a_pool_and_everything_else_the_other_queue(
 def test_what_works_ends_before_the_broker_hands_it_out_again(
     dags: dict[str, dict[str, Any]],
 ) -> None:
-    for name in ("csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify"):
+    for name in NAMES:
         for task, limit in dags[name]["limits"].items():
             if task not in ("wait_for_incoming", "report_failure"):
                 assert 0 < limit < VISIBILITY_TIMEOUT_S, task

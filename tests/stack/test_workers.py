@@ -49,8 +49,30 @@ def test_as_many_tasks_are_sent_as_there_are_slots(built: Built) -> None:
     assert services["airflow-scheduler"].env["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
     assert services["airflow-scheduler"].env["AIRFLOW__CORE__PARALLELISM"] == str(2 * 3 + 1)
     assert services["airflow-worker-intake-1"].env["PRESAGIO_INTAKE_SLOTS"] == str(2 * 3)
-    assert load_settings(layout.home).worker_slots == 3
+    assert services["airflow-worker-intake-1"].env["PRESAGIO_WORKER_SLOTS"] == "3"
     assert load_settings(layout.home).train_pool == "train"
+
+
+def test_workers_of_other_hosts_are_counted_by_the_setting(built: Built) -> None:
+    _, credentials, layout = built
+    settings = Settings(home=layout.home, worker_slots=3, intake_slots=10)
+    services = build_services(settings, layout, Ports(), credentials, workers=2)
+    scheduler = {service.name: service for service in services}["airflow-scheduler"]
+    assert scheduler.env["AIRFLOW__CORE__PARALLELISM"] == "11"
+    assert scheduler.env["PRESAGIO_INTAKE_SLOTS"] == "10"
+
+
+def test_slots_are_not_those_of_the_start_before(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, credentials, layout = built
+    for name in ("PRESAGIO_INTAKE_SLOTS", "PRESAGIO_WORKER_SLOTS"):
+        monkeypatch.delenv(name, raising=False)
+    settings = load_settings(layout.home)
+    services = build_services(settings, layout, Ports(), credentials)
+    scheduler = {service.name: service for service in services}["airflow-scheduler"]
+    assert scheduler.env["AIRFLOW__CORE__PARALLELISM"] == "2"
+    assert settings.worker_slots == 2
 
 
 def test_a_worker_does_not_know_what_airflow_keeps_to_itself(built: Built) -> None:

@@ -14,6 +14,7 @@ from presagio.settings.private import reveal
 # Airflow's connection to the store of its logs, and where they are in the data bucket.
 _CONNECTION = "presagio_logs"
 _LOGS = "airflow-logs"
+_QUEUED_S = 60
 
 
 def _result_url(broker: str) -> str:
@@ -81,13 +82,14 @@ def scheduler_env() -> dict[str, str]:
 
     A task that had begun misses its heartbeats, of which there is one every 5 s (after three that
     the API server did not take, it ends itself); one that a worker had taken and not begun stays
-    queued. No more tasks are sent than there are slots, so none waits long for another reason.
+    queued. No more tasks are sent than there are slots. One that waits all the same (a worker is
+    gone, or no training runs and the intake has one more task) is sent again and again, for longer
+    than those before it may run.
     """
     return {
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-        "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
+        "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": str(_QUEUED_S),
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "15",
-        # While there is no worker, tasks are sent again for an hour before they fail.
-        "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "60",
+        "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": str(VISIBILITY_TIMEOUT_S // _QUEUED_S),
     }

@@ -227,7 +227,7 @@ def build_services(
         Celery workers that file and watch, beside one that trains; with none of them, the
         scheduler runs all tasks (LocalExecutor).
     """
-    more = workers_addresses(settings, ports, credentials, workers) if workers else {}
+    more = workers_addresses(ports, credentials) if workers else {}
     shared = os.environ | write_addresses(layout, ports, credentials, settings, more)
     shared |= {
         "PRESAGIO_S3_ACCESS_KEY": credentials.s3_access_key,

@@ -16,16 +16,27 @@ from presagio.stack.ports import Ports
 from presagio.stack.service import Service, sibling
 
 
-def workers_addresses(
-    settings: Settings, ports: Ports, credentials: Credentials, workers: int
-) -> dict[str, str]:
+def workers_addresses(ports: Ports, credentials: Credentials) -> dict[str, str]:
     """Return the settings that a stack with workers has besides those of every stack."""
     return {
         "PRESAGIO_BROKER_URL": broker_url(ports, credentials.broker_password),
+        "PRESAGIO_TRAIN_POOL": TRAIN,
+    }
+
+
+def _intake_slots(settings: Settings, workers: int) -> int:
+    """Return how many tasks of the intake run at once, on this host and on those that join."""
+    here = workers * settings.worker_slots
+    is_set = "intake_slots" in settings.model_fields_set
+    return max(here, settings.intake_slots) if is_set else here
+
+
+def _slots(settings: Settings, workers: int) -> dict[str, str]:
+    """Return the slots of this start; the next one may have others, so they are in no file."""
+    return {
         "PRESAGIO_WORKER_SLOTS": str(settings.worker_slots),
         # The intake divides what waits by what can be filed at once.
-        "PRESAGIO_INTAKE_SLOTS": str(workers * settings.worker_slots),
-        "PRESAGIO_TRAIN_POOL": TRAIN,
+        "PRESAGIO_INTAKE_SLOTS": str(_intake_slots(settings, workers)),
     }
 
 
@@ -42,8 +53,8 @@ def workers_env(
         }
     )
     # As many tasks as there are slots, one of them for a training: none waits in a queue.
-    slots = workers * settings.worker_slots + 1
-    return celery_env(stack) | scheduler_env() | {"AIRFLOW__CORE__PARALLELISM": str(slots)}
+    parallelism = {"AIRFLOW__CORE__PARALLELISM": str(_intake_slots(settings, workers) + 1)}
+    return celery_env(stack) | scheduler_env() | parallelism | _slots(settings, workers)
 
 
 def workers_services(
@@ -69,11 +80,12 @@ def workers_services(
             env=env,
             needs=("airflow-db",),
         ),
-        *(_worker(name, queue, layout) for name, queue in names.items()),
+        *(_worker(name, queue, layout, env) for name, queue in names.items()),
     ]
 
 
-def _worker(name: str, queue: str, layout: Layout) -> Service:
+def _worker(name: str, queue: str, layout: Layout, airflow: Mapping[str, str]) -> Service:
+    slots = {key: airflow[key] for key in ("PRESAGIO_WORKER_SLOTS", "PRESAGIO_INTAKE_SLOTS")}
     alive = layout.run / f"worker-{name}"
     return Service(
         name=f"airflow-worker-{name}",
@@ -83,7 +95,7 @@ def _worker(name: str, queue: str, layout: Layout) -> Service:
             "--alive", str(alive), "--no-serve-logs",
         ),
         # It makes the rest from the addresses of the stack; Airflow's database is not its business.
-        env={"AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(layout.airflow / "logs")},
+        env={"AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(layout.airflow / "logs"), **slots},
         needs=("broker", "airflow-apiserver", "airflow-pool"),
         check=beats(alive),
     )  # fmt: skip
