@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "presagio"
 ROOTS = {
     "cli/composition.py": "every command, the exporter among them",
     "orchestration/tasks.py": "tasks of the DAGs",
+    "scoring/cluster.py": "a task of Ray, on whichever node it runs",
     "serving/app.py": "the API, where nobody hands it settings",
     "deployment/provision.py": "steps of a deployment, as python -m",
     "deployment/backup.py": "copies of buckets, as python -m",

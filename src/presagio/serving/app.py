@@ -1,6 +1,5 @@
 """The application: a factory that takes settings."""
 
-import asyncio
 import contextlib
 import logging
 import socket
@@ -86,7 +85,8 @@ def _lifespan(shared: Shared, fleets: ServedFleets[FleetService], state: dict[st
             yield {STATE_KEY: OpenConnections(shared.settings), **state}
         await fleets.close()
         if replicas is not None:
-            await asyncio.to_thread(replicas.close)
+            # It waits a moment at most, and the loop has nothing else to do any more.
+            replicas.close()
         shared.executors.close()
         if shared.database is not None:
             shared.database.close()
