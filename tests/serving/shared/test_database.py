@@ -102,9 +102,13 @@ def test_a_server_that_stops_is_cut_off(database: Database, when: str) -> None:
             # Another connection is made.
             assert _ask(database) == (1,)
 
+    def resume() -> None:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
     began = time.monotonic()
     # What threads wait for without end, a test does too.
-    rescue = threading.Timer(8.0, lambda: [os.kill(pid, signal.SIGCONT) for pid in stopped])
+    rescue = threading.Timer(8.0, resume)
     rescue.start()
     try:
         if when == "while it is idle":
