@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
-from presagio.errors import DataError
+from presagio.errors import DataError, StorageError
 from presagio.ingest import compaction
 from presagio.ingest.again import check_again
 from presagio.ingest.compaction import STEPS, Rules, Step, compact, plan, remove_originals
@@ -309,6 +309,33 @@ def test_two_at_once_put_each_file_together_once(intake: Intake) -> None:
     assert sorted(done) == [0, 0, ALL]
     _remove(intake)
     assert_frame_equal(_rows(intake), before)
+
+
+def test_a_run_that_has_lost_its_turn_alters_nothing_that_counts(
+    intake: Intake, services: RunningServices
+) -> None:
+    engine = open_database(services.settings)
+    name = f"compaction/curated//{intake.prefixes.bucket}"
+    end = sa.text(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND "
+        "(classid::bigint << 32 | objid::bigint) = hashtextextended(:name, 0)"
+    )
+
+    def lose(step: Step) -> None:
+        if step == "read":
+            with engine.connect() as connection:
+                assert connection.execute(end, {"name": name}).scalar_one()
+            file_body(intake, "one more.csv", _body(70))
+            assert compact(intake, _rules()).files == ALL + 1
+
+    with pytest.raises(StorageError):
+        compact(intake, _rules(on_step=lose))
+    engine.dispose()
+    _remove(intake)
+    assert len(_rows(intake)) == ROWS + EACH
+    # What it has written belongs to nothing.
+    (difference,) = verify(intake, deep=True).differences
+    assert difference.kind == "unknown_object"
 
 
 # ---- readings of units --------------------------------------------------------------------------

@@ -9,17 +9,20 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import polars as pl
 import pytest
 
 from presagio.machine.spec import MachineSpec
+from presagio.serving.answer_block import BLOCK_ROWS
+from presagio.serving.answer_journal import read_journal
 from presagio.serving.champion.served import load_fallback
 from presagio.serving.prometheus import ApiMetrics
 from presagio.serving.recording import Recorder
 from presagio.settings import ANSWERS, Settings
-from presagio.storage.objects import open_store
+from presagio.storage.objects import ObjectStore, open_store
 from tests.conftest import RunningServices, free_ports
 
 pytestmark = pytest.mark.integration
@@ -156,6 +159,25 @@ def test_a_store_that_hangs_keeps_no_answer_from_the_journal(
             _until(lambda: len(_journals(settings)) > before, 3.0)
     recorder.close()
     assert len(_journals(settings)) == 2
+
+
+def test_what_is_being_stored_is_in_its_journal_as_a_whole(
+    settings: Settings, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, upload, folder = list[int](), ObjectStore.upload, settings.answers_folder
+
+    def noting(store: ObjectStore, bucket: str, key: str, path: Path) -> Any:
+        rows.extend(read_journal(found).rows for found in folder.glob("*.answers"))
+        return upload(store, bucket, key, path)
+
+    monkeypatch.setattr(ObjectStore, "upload", noting)
+    recorder, served = _recorder(settings, spec), load_fallback(spec)
+    inputs = served.predictor.arrange([spec.example] * BLOCK_ROWS)
+    # A full block is stored at once, before the next write to the journals.
+    recorder.many("request", inputs, served.predictor.predict(inputs), served)
+    _until(lambda: rows)
+    recorder.close()
+    assert rows == [BLOCK_ROWS]
 
 
 def test_what_cannot_be_stored_at_the_end_is_stored_by_the_next_start(

@@ -163,6 +163,8 @@ def compact(intake: Intake, rules: Rules) -> Compacted:
             if group is None:
                 return done
             rules.on_step("planned")
+            if (former := compactions.begun()) is not None:
+                _remove_objects(intake, former)
             number = compactions.begin()
             rules.on_step("begun")
             after = _compact_group(intake, turn, rules, number, group, done)
@@ -285,6 +287,13 @@ def _written(intake: Intake, rows: pl.DataFrame, folder: Path) -> tuple[list[Pat
     return paths, spans.found
 
 
+def _remove_objects(intake: Intake, number: int) -> None:
+    """Remove what a killed run has written of a compaction."""
+    bucket = intake.prefixes.curated_bucket
+    start = compaction_start(intake.prefixes.curated, number)
+    intake.store.remove(bucket, [found.key for found in intake.store.list(bucket, start)])
+
+
 def _store(intake: Intake, number: int, rows: pl.DataFrame, folder: Path) -> Result:
     prefixes, digests = intake.prefixes, dict[str, str]()
     paths, spans = _written(intake, rows, folder)
@@ -293,10 +302,6 @@ def _store(intake: Intake, number: int, rows: pl.DataFrame, folder: Path) -> Res
         metadata = {"presagio-sha256": sha256}
         intake.store.upload(prefixes.curated_bucket, key, path, metadata=metadata)
         digests[key] = sha256
-    start = compaction_start(prefixes.curated, number)
-    stored = [found.key for found in intake.store.list(prefixes.curated_bucket, start)]
-    # Of a run that was killed, and had more.
-    intake.store.remove(prefixes.curated_bucket, [key for key in stored if key not in digests])
     return Result(tuple(digests), digests, len(rows), spans)
 
 

@@ -89,6 +89,10 @@ def compact_answers(answers: Answers, rules: Rules) -> Compacted:
     return done
 
 
+def _key(folder: str, number: int) -> str:
+    return f"{folder}compaction-{number}.parquet"
+
+
 def _compact_some(answers: Answers, rules: Rules, folder: str, done: Compacted) -> bool:
     """Put some files of a day together; tell whether there may be more."""
     with answers.compactions.turn() as turn:
@@ -99,13 +103,15 @@ def _compact_some(answers: Answers, rules: Rules, folder: str, done: Compacted) 
         if len(files) < rules.min_files:
             return False
         rules.on_step("planned")
+        if (former := answers.compactions.begun(folder)) is not None:
+            answers.store.remove(answers.bucket, [_key(folder, former)])
         number = answers.compactions.begin(folder)
         rules.on_step("begun")
         keys, rows = _read(answers, rules, files, done)
         if len(keys) < 2:  # noqa: PLR2004 - one file is put together with nothing
             return False
         rules.on_step("read")
-        key = f"{folder}compaction-{number}.parquet"
+        key = _key(folder, number)
         result = Result((key,), {key: _store(answers, key, rows)}, len(rows))
         rules.on_step("written")
         turn.commit_answers(number, result, keys)

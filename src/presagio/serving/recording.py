@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -270,6 +271,9 @@ class Recorder:
             if not self._full:
                 self._put_aside()
             waiting = self._full[0]
+        # After a kill the journal is stored in the place of this object: it must have all of it.
+        with suppress(OSError):
+            waiting.journal.append(waiting.block, waiting.block.rows)
         self._upload(store, waiting.name, waiting.block)
         waiting.journal.remove()
         with self._lock:

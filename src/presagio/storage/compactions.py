@@ -2,7 +2,7 @@
 
 A compaction is begun (its number settles what its objects are called), its objects are written, and
 in one transaction they take the place of the files' own parts. A run that is killed leaves one that
-is begun, with which the next run goes on.
+is begun: the next run removes its objects, and begins anew under another number.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,19 +95,31 @@ class Compactions:
         with translated(), self._engine.connect() as connection:
             yield Turn(connection, self._fleet, self._bucket)
 
+    def _begun(self, place: str) -> sa.ColumnElement[bool]:
+        return sa.and_(
+            self._ours, COMPACTIONS.c.place == place, COMPACTIONS.c.committed_at.is_(None)
+        )
+
+    def begun(self, place: str = "") -> int | None:
+        """Return the number of a compaction that a run before has begun and not ended."""
+        query = sa.select(COMPACTIONS.c.id).where(self._begun(place))
+        with translated(), self._engine.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     def begin(self, place: str = "") -> int:
-        """Return the number of a compaction that a killed run has begun, else of a new one."""
+        """Begin a compaction, in the place of one that was begun before, and return its number.
+
+        It is a new number each time: a run that has lost its connection, and with it its turn, may
+        go on writing objects of the former one.
+        """
+        again = sa.update(COMPACTIONS).where(self._begun(place)).values(id=sa.text("DEFAULT"))
         here = {
             "kind": self._kind, "fleet": self._fleet, "bucket": self._bucket, "place": place,
         }  # fmt: skip
-        begun = sa.select(COMPACTIONS.c.id).where(
-            self._ours, COMPACTIONS.c.place == place, COMPACTIONS.c.committed_at.is_(None)
-        )
-        new = insert(COMPACTIONS).values(here).on_conflict_do_nothing().returning(COMPACTIONS.c.id)
+        new = insert(COMPACTIONS).values(here).returning(COMPACTIONS.c.id)
         with translated(), self._engine.begin() as connection:
-            found = connection.execute(begun).scalar_one_or_none()
-            found = found or connection.execute(new).scalar_one_or_none()
-            return int(found or connection.execute(begun).scalar_one())
+            found = connection.execute(again.returning(COMPACTIONS.c.id)).scalar_one_or_none()
+            return int(found or connection.execute(new).scalar_one())
 
     def numbers(self) -> set[int]:
         """Return the numbers of all of this kind, of other fleets and buckets too, begun or not."""

@@ -28,7 +28,7 @@ def upgrade() -> None:
         ),
         sa.Column("committed_at", sa.DateTime(timezone=True), comment="Until then it is begun."),
     )
-    # Whoever comes after a kill goes on with the one that was begun.
+    # Whoever comes after a kill begins anew in the place of the one that was begun.
     op.create_index(
         "compactions_begun", "compactions", ["kind", "fleet", "bucket", "place"], unique=True,
         postgresql_where=sa.text("committed_at IS NULL"),
