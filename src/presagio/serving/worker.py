@@ -16,6 +16,7 @@ from presagio.serving.champion import board
 from presagio.serving.http.at_once import AtOnceProtocol
 from presagio.serving.http.edge import Asgi
 from presagio.serving.logs import configure_logs
+from presagio.serving.shared.database import database_address
 from presagio.settings import Settings
 
 # Idle connections stay open so long; clients that ask now and then need no new one.
@@ -69,7 +70,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         Where to listen.
     """
     workers = settings.api_workers
-    if settings.api_database_url is not None and not settings.replica:
+    if database_address(settings) is not None and not settings.replica:
         os.environ[_REPLICA_VARIABLE] = f"{socket.gethostname()}:{port}"
     with ExitStack() as stack:
         if workers > 1:

@@ -34,14 +34,15 @@ def url(services: RunningServices) -> str:
     engine = open_database(services.settings)
     migrate(engine)
     engine.dispose()
-    return services.credentials.database_url(services.ports, "presagio")
+    url = services.credentials.database_url(services.ports, "presagio")
+    return url.replace("+psycopg", "")
 
 
 @pytest.fixture
 def join(url: str) -> Iterator[Join]:
     """Make seats, each of a process of its own, at one table."""
     joined: list[Replicas] = []
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DELETE FROM api_champions WHERE topic = %s", (TOPIC,))
         connection.execute("DELETE FROM api_states WHERE topic = %s", (TOPIC,))
 
@@ -180,7 +181,7 @@ def test_a_password_in_a_bad_address_is_not_shown(join: Join) -> None:
 
 def test_what_was_left_long_ago_is_removed(join: Join, url: str) -> None:
     old = uuid4()
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO api_processes VALUES (%s, 'old', 1, now() - interval '1 hour')", (old,)
         )
@@ -202,7 +203,7 @@ def test_what_somebody_else_wrote_is_no_agreement(join: Join, url: str, odd: str
     seat = join("one")
     _agree(seat)
     _soon(lambda: seat.known_agreed)
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"UPDATE api_champions SET {odd} WHERE topic = %s", (TOPIC,))  # noqa: S608
     _soon(lambda: seat.known_agreed is None)
     assert seat.replicas.available

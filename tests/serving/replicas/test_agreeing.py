@@ -1,5 +1,6 @@
 """What replicas say of each other, and what they do where something that they need is missing."""
 
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -125,6 +126,22 @@ def test_a_new_host_serves_the_champion_without_the_registry_and_no_other_bytes(
         ready = _ready(client)
     assert ready["source"] == "fallback"
     assert "model.onnx is not the file that was exported" in caplog.text
+
+
+def test_a_host_that_has_what_was_agreed_on_is_ready_before_the_registry_answers(
+    on_host: Callable[..., Settings], registry: Registry, trained: TrainedModel, tmp_path: Path
+) -> None:
+    champion = register_champion(trained, registry, tmp_path / "1")
+    host = on_host("one")
+    with serve_app(host) as client:
+        _soon(lambda: _model(client)["replicas"]["agreed"])
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hanging = {"mlflow_url": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        slow = host.model_copy(update=hanging | {"mlflow_timeout_s": 30.0})
+        with serve_app(slow, ready=False) as client:
+            _soon(lambda: client.get("/health/ready").status_code == 200, 15.0)
+            ready = _ready(client)
+            assert (ready["source"], ready["version"]) == ("cache", champion.version)
 
 
 def test_without_their_database_each_follows_the_alias_and_says_so(

@@ -123,11 +123,13 @@ class Champion:
     def settled(self) -> bool:
         """Whether it is known what to serve: the registry has been asked, or is slow to answer."""
         waited, looked = time.monotonic() - self._began, self._follower.looked.is_set()
+        current, most = self.current, _FIRST_LOOK_S
+        cached = current is not None and current.source == "cache"
         if self._board.seat is not None:
             # What was served here last may not be what the others serve now.
-            return looked or waited > _FIRST_TOGETHER_S
-        cached = self.current is not None and self.current.source == "cache"
-        return cached or looked or waited > _FIRST_LOOK_S
+            agreed, most = self._board.known_agreed, _FIRST_TOGETHER_S
+            cached = cached and agreed is not None and self._changeover.is_served(agreed.version)
+        return cached or looked or waited > most
 
     async def start(self) -> asyncio.Task[None]:
         """Start to follow the alias; return when it is known what to serve, or after a moment.

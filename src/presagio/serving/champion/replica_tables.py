@@ -15,15 +15,14 @@ from psycopg.rows import dict_row
 from presagio.registry.versions import RegisteredVersion
 from presagio.serving.champion.agreement import Agreed, State, topic_of
 from presagio.serving.champion.clock import DatabaseClock
+from presagio.serving.shared.database import CONNECTION
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 # A process that has not been seen for so long is not waited for.
 EXPIRY_S = 3.0
 # From the agreement to the swap: every process reads it meanwhile, several times.
 _DELAY_S = 0.6
-_CONNECT_S = 3
 _FORGOTTEN_S = 600.0
-_APPLICATION = "presagio-api"
 
 _BEAT = (
     "INSERT INTO api_processes (process, replica, pid, seen) "
@@ -115,8 +114,8 @@ class ReplicaTables:
 
     Parameters
     ----------
-    url
-        The API's database.
+    address
+        Of the API's database, as libpq takes it.
     process, replica
         This process, and the name of the replica that it belongs to.
     clock
@@ -128,14 +127,11 @@ class ReplicaTables:
         If the database cannot be used; likewise from all methods.
     """
 
-    def __init__(self, url: str, process: UUID, replica: str, clock: DatabaseClock) -> None:
+    def __init__(self, address: str, process: UUID, replica: str, clock: DatabaseClock) -> None:
         self._process, self._replica, self._clock = process, replica, clock
-        # Without prepared statements, so that a pooler in between may be of any kind.
         self._connection = psycopg.connect(
-            url.replace("postgresql+psycopg:", "postgresql:", 1), autocommit=True,
-            connect_timeout=_CONNECT_S, row_factory=dict_row, prepare_threshold=None,
-            application_name=_APPLICATION,
-        )  # fmt: skip
+            address, autocommit=True, row_factory=dict_row, **CONNECTION
+        )
         clock.reset()
 
     def __enter__(self) -> Self:

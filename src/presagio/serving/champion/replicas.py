@@ -44,8 +44,8 @@ class Replicas:
 
     Parameters
     ----------
-    url
-        The API's database.
+    address
+        Of the API's database, as libpq takes it.
     name
         Name of the replica that this process belongs to.
 
@@ -57,8 +57,8 @@ class Replicas:
         Whether the database has answered, or is known not to.
     """
 
-    def __init__(self, url: str, name: str) -> None:
-        self._url, self.name, self._process = url, name, uuid4()
+    def __init__(self, address: str, name: str) -> None:
+        self._address, self.name, self._process = address, name, uuid4()
         self._clock = DatabaseClock()
         self._changed = threading.Condition()
         self._poke, self._ending = threading.Event(), threading.Event()
@@ -173,7 +173,7 @@ class Replicas:
 
         while not self._ending.is_set():
             try:
-                with ReplicaTables(self._url, self._process, self.name, self._clock) as tables:
+                with ReplicaTables(self._address, self._process, self.name, self._clock) as tables:
                     self._descriptor = tables.descriptor
                     self._dirty = set(self._states)
                     self._serve(tables)

@@ -35,10 +35,11 @@ _CHECK_S = 0.8
 _QUIET_S = 3.0
 _IDLE_S = 120.0
 _SELDOM_S = 60.0
-# A server that is gone without a word holds a connection no longer than so.
-_NETWORK = {
+# How a process connects, whatever for: a server that is gone without a word holds a connection no
+# longer than so, and without prepared statements a pooler in between may be of any kind.
+CONNECTION: dict[str, Any] = {
     "connect_timeout": 2, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
-    "tcp_user_timeout": 5000,
+    "tcp_user_timeout": 5000, "prepare_threshold": None, "application_name": "presagio-api",
 }  # fmt: skip
 # What a replica leaves undone, PostgreSQL ends: a lock is not held by who is stopped or cut off. Of
 # the transaction, and not of the session, which a pooler may give to others.
@@ -161,15 +162,10 @@ class Database:
                 from psycopg_pool import ConnectionPool  # noqa: PLC0415 - see above
 
                 logging.getLogger("psycopg.pool").addFilter(_SELDOM)
-                kwargs: dict[str, Any] = _NETWORK | {
-                    "application_name": "presagio-api",
-                    # Connections may be shared by a pool in front of PostgreSQL.
-                    "prepare_threshold": None,
-                }
                 self._pool = ConnectionPool(
-                    self._address, kwargs=kwargs, min_size=0, max_size=_MOST, num_workers=1,
-                    max_waiting=_MOST_WAITING, max_idle=_IDLE_S, reconnect_timeout=_CONNECT_S,
-                    check=_check, open=True, name="presagio-api",
+                    self._address, kwargs=dict(CONNECTION), min_size=0, max_size=_MOST,
+                    num_workers=1, max_waiting=_MOST_WAITING, max_idle=_IDLE_S,
+                    reconnect_timeout=_CONNECT_S, check=_check, open=True, name="presagio-api",
                 )  # fmt: skip
             return self._pool
 
