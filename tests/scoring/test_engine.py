@@ -49,10 +49,11 @@ def test_processes_end_with_who_started_them(tmp_path: Path) -> None:
         "from presagio.scoring.engine import LocalEngine\n"
         "from presagio.settings import Settings\n"
         "from tests.scoring.harm import careful, lost\n"
-        "if __name__ == '__main__':\n"
-        f"    engine = LocalEngine(Settings(home=Path({str(tmp_path)!r})), 1)\n"
-        "    for result in engine.run(careful, [(0, 'ok'), (1, 'wait')], lost):\n"
-        "        print(result, flush=True)\n"
+        # Like Airflow's program, which no other process of a task can import.
+        "assert __name__ == '__main__'\n"
+        f"engine = LocalEngine(Settings(home=Path({str(tmp_path)!r})), 1)\n"
+        "for result in engine.run(careful, [(0, 'ok'), (1, 'wait')], lost):\n"
+        "    print(result, flush=True)\n"
     )
     (tmp_path / "run.py").write_text(code)
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -4,12 +4,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 from presagio.readings.process.memory import limit_memory
@@ -83,13 +85,17 @@ def _call(task: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _limited_threads(threads: int) -> Iterator[None]:
+def _new_processes(threads: int) -> Iterator[None]:
     """Let processes that are started meanwhile have so many threads: libraries ask at import."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    # A new process would import the program that this one began with, to find functions in it.
+    # There are none, and Airflow's cannot be imported where a task runs.
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = main
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -174,7 +180,7 @@ class LocalEngine:
     def _submit(
         self, pool: ProcessPoolExecutor, rest: Iterator[T], running: dict[Future[R], T], count: int
     ) -> None:
-        with _limited_threads(max(1, cores() // self.workers)):
+        with _new_processes(max(1, cores() // self.workers)):
             for _ in range(count):
                 if (task := next(rest, None)) is None:
                     return
