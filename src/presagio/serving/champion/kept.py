@@ -86,7 +86,8 @@ def keep_artifact(
         lying = list(store.list(bucket, place))
         if (stay := wanted()) is None:
             return
-        for stored in lying:
+        # Manifests first: where one is, all files are, also when this is killed.
+        for stored in sorted(lying, key=lambda found: not found.key.endswith(f"/{MANIFEST}")):
             digest = stored.key.removeprefix(place).partition("/")[0]
             if _DIGEST.fullmatch(digest) and digest not in stay:
                 store.delete_unchanged(bucket, stored)

@@ -180,22 +180,24 @@ class Replicas:
             except psycopg.Error as err:
                 # What stands in a bad address may be a password.
                 known = isinstance(err, psycopg.OperationalError)
-                self._fail(str(err) if known else type(err).__name__)
+                self._fail(err, str(err) if known else "")
             except Exception as err:  # noqa: BLE001 - nothing may end the thread
-                self._fail(type(err).__name__)
+                self._fail(err)
             finally:
                 self._descriptor, self._busy_since = None, 0.0
             self._ending.wait(_RETRY_S)
 
-    def _fail(self, why: str) -> None:
-        fault = f"the replicas' database cannot be used: {' '.join(why.split())[:300]}"
+    def _fail(self, err: Exception, why: str = "") -> None:
+        # Whoever asks for the API's health sees this; addresses and roles are for the log.
+        fault = f"the replicas' database cannot be used: {type(err).__name__}"
         with self._changed:
             first, self.fault = self.fault != fault, fault
             self._requests.clear()
             self.asked = True
             self._changed.notify_all()
         if first:
-            _log.warning("%s; this replica follows the champion by itself meanwhile", fault)
+            more = f" ({' '.join(why.split())[:300]})" if why else ""
+            _log.warning("%s%s; this replica follows the champion by itself meanwhile", fault, more)
 
     def _serve(self, tables: "ReplicaTables") -> None:
         beat = forget = 0.0
