@@ -21,6 +21,7 @@ from presagio.settings import Settings
 from presagio.storage.database import open_database
 from presagio.storage.objects import ObjectStore
 from presagio.storage.receipt import Receipt
+from presagio.storage.retention import Retention
 from presagio.storage.schema import RECEIPTS
 from tests.filing import file_body
 from tests.readings import HEADER
@@ -107,7 +108,10 @@ def test_originals_go_and_ledger_and_bucket_still_agree(old: Old) -> None:
     assert sum(map(len, labelled_rows(old.intake))) == 2
     again = file_body(old.intake, "again.csv", _body(b"L,300,310,1500,40,1,0"))
     assert again.outcome.verdict == "duplicate"
+    # What comes today is kept as long as all that comes today.
+    assert old.has(again)
     assert old.retain(retain_receipts_days=None)["archive"] == 0
+    assert old.has(again)
     assert verify(old.intake).differences == ()
 
 
@@ -172,6 +176,21 @@ def test_an_original_that_is_being_filed_stays(old: Old) -> None:
     identity = old.taken.identity
     with old.intake.ledger.filing(old.intake.ledger.claim(identity, ())):
         old.retain(retain_receipts_days=None)
+    assert (old.has(old.taken), old.has(old.late)) == (True, False)
+
+
+def test_an_original_whose_bytes_come_while_it_is_to_go_stays(
+    old: Old, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removing = Retention.removing_originals
+
+    def late(retention: Retention, keys: list[str]) -> Any:
+        if old.taken.outcome.archive_key in keys:
+            file_body(old.intake, "again.csv", _body(b"L,300,310,1500,40,1,0"))
+        return removing(retention, keys)
+
+    monkeypatch.setattr(Retention, "removing_originals", late)
+    assert old.retain(retain_receipts_days=None)["archive"] == 1
     assert (old.has(old.taken), old.has(old.late)) == (True, False)
 
 

@@ -79,15 +79,15 @@ class _Removal:
             keys, last = self._ledger.mark_originals(
                 self.before(days), kept, after=after, limit=_AT_ONCE
             )
-            self._finish(keys)
-            removed += len(keys)
+            removed += self._finish(keys)
             if last is None:
                 return removed
             after = last
 
-    def _finish(self, keys: list[str]) -> None:
-        self._intake.store.remove(self._bucket, keys)
-        self._ledger.finish(keys)
+    def _finish(self, keys: list[str]) -> int:
+        with self._ledger.removing_originals(keys) as going:
+            self._intake.store.remove(self._bucket, going)
+        return len(going)
 
     def receipts(self, days: int, kept: Kept) -> int:
         if self._dry_run:

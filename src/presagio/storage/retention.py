@@ -1,5 +1,6 @@
 """What may be removed of filed objects: the ledger knows what nobody stands on any more."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from presagio.storage.transaction import filing_lock
 
 _NUMBERS, _TEXTS = ARRAY(sa.BigInteger), ARRAY(sa.Text)
 _Row = sa.Row[Any]
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Kept:
 class Retention:
     """Originals and receipts of a fleet's files in one bucket; failures are :class:`.StorageError`.
 
-    Whoever files the same bytes, or checks them again, waits meanwhile.
+    Whoever files the same bytes, or checks them again, waits while their objects are removed.
 
     Parameters
     ----------
@@ -92,7 +94,8 @@ class Retention:
     ) -> tuple[list[str], str | None]:
         """Note of some originals that they go; return their keys, and up to which key was looked.
 
-        Noted first: after a kill it is known which may be gone. The second is None at the end.
+        Noted first: after a kill it is known which may be gone. Who files the same bytes takes the
+        note away. The second is None at the end.
         """
         query = self._old_originals(before, kept)
         with translated(), self._engine.begin() as connection:
@@ -124,14 +127,30 @@ class Retention:
         with translated(), self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def finish(self, keys: Sequence[str]) -> None:
-        """Note that originals are gone."""
+    @contextmanager
+    def removing_originals(self, keys: Sequence[str]) -> Iterator[list[str]]:
+        """Open the transaction in which originals that were noted are removed.
+
+        Yields
+        ------
+        list of str
+            Those that still go; of others the bytes are being filed, or have been since.
+        """
         here = REMOVED_ORIGINALS.c
-        statement = sa.update(REMOVED_ORIGINALS).where(
-            here.bucket == self._bucket, here.key == sa.any_(sa.literal([*keys], _TEXTS))
-        )
+        noted = sa.select(here.key).where(here.bucket == self._bucket)
+        # An original is named by its bytes.
+        digests = {key: found[0] for key in keys if (found := _SHA256.search(key))}
         with translated(), self._engine.begin() as connection:
-            connection.execute(statement.values(removed_at=sa.func.now()))
+            locked = self._locked(connection, [*digests.values()])
+            free = [key for key, sha256 in digests.items() if sha256 in locked]
+            # Asked for now that nobody files them.
+            is_free = here.key == sa.any_(sa.literal(free, _TEXTS))
+            going = list(connection.execute(noted.where(is_free)).scalars())
+            yield going
+            gone = sa.update(REMOVED_ORIGINALS).where(
+                here.bucket == self._bucket, here.key == sa.any_(sa.literal(going, _TEXTS))
+            )
+            connection.execute(gone.values(removed_at=sa.func.now()))
 
     def removed(self) -> set[str]:
         """Return the keys of originals that are kept no more."""

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from presagio.storage.receipt import Claim, FilingOutcome, Receipt
-from presagio.storage.schema import RECEIPTS, receipt_of
+from presagio.storage.schema import RECEIPTS, REMOVED_ORIGINALS, receipt_of
 from presagio.storage.unit_parts import Filed, UnitSpans, overlapping_units, replace_spans
 
 
@@ -66,6 +66,21 @@ class Filing:
         """Count the units of which other files have readings among the times of this one's."""
         return overlapping_units(self._connection, self._filed, spans)
 
+    def has_lost_original(self, key: str) -> bool:
+        """Tell whether an original is kept no more: it was too old, and the same bytes come now."""
+        here = REMOVED_ORIGINALS.c
+        query = sa.exists().where(here.bucket == self._claim.identity.bucket, here.key == key)
+        return bool(self._connection.execute(sa.select(query)).scalar_one())
+
+    def _keep_original(self, outcome: FilingOutcome) -> None:
+        """Note that an original is there, whatever was noted of it before."""
+        here = REMOVED_ORIGINALS.c
+        self._connection.execute(
+            sa.delete(REMOVED_ORIGINALS).where(
+                here.bucket == self._claim.identity.bucket, here.key == outcome.archive_key
+            )
+        )
+
     def commit_receipt(
         self, outcome: FilingOutcome, run_id: str | None, spans: UnitSpans | None = None
     ) -> Receipt:
@@ -75,10 +90,12 @@ class Filing:
         statement = sa.insert(RECEIPTS).values(values).returning(*RECEIPTS.c)
         receipt = receipt_of(self._connection.execute(statement).one())
         replace_spans(self._connection, self._filed, spans or UnitSpans())
+        self._keep_original(outcome)
         return receipt
 
     def replace_outcome(self, outcome: FilingOutcome, spans: UnitSpans) -> Receipt:
         """Put what came of the same bytes now in the place of what did; number and date stay."""
+        self._keep_original(outcome)
         return self._update(_columns(outcome), spans)
 
     def replace_outputs(self, outcome: FilingOutcome, spans: UnitSpans) -> Receipt:
