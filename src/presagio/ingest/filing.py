@@ -238,8 +238,8 @@ def _file(intake: Intake, filing: Filing, source: ClaimedSource, run_id: str | N
     else:
         archived, spans = same.outcome.archive_key, UnitSpans()
         if filing.has_lost_original(archived):
-            own = intake.of(source.claim.identity.key)
-            archived = StoredOutputs(own.store, own.prefixes, source).archive()
+            prefixes = intake.of(source.claim.identity.key).prefixes
+            archived = StoredOutputs(intake.store, prefixes, source).archive()
         outcome = FilingOutcome("duplicate", archive_key=archived, duplicate_of=same.id)
     receipt = filing.commit_receipt(outcome, run_id, spans)
     intake.on_step("recorded")

@@ -94,8 +94,8 @@ class Retention:
     ) -> tuple[list[str], str | None]:
         """Note of some originals that they go; return their keys, and up to which key was looked.
 
-        Noted first: after a kill it is known which may be gone. Who files the same bytes takes the
-        note away. The second is None at the end.
+        Noted first: after a kill it is known which may be gone. Who files the same bytes deletes
+        the note. The second is None at the end.
         """
         query = self._old_originals(before, kept)
         with translated(), self._engine.begin() as connection:
