@@ -30,6 +30,18 @@ _BATCH_BYTES = 256 << 20
 _SCHEME = "s3://"
 
 
+def require_store(source: str, to: str) -> None:
+    """Refuse places that are not in the store.
+
+    Raises
+    ------
+    DataError
+        If one is not.
+    """
+    if not (source.startswith(_SCHEME) and to.startswith(_SCHEME)):
+        raise DataError("tasks run on any host: write source and to as s3://BUCKET/PREFIX")
+
+
 @dataclass(frozen=True)
 class Batches:
     """One run, as its tasks know it.
@@ -74,8 +86,7 @@ class Batches:
         InvalidArtifactError, RegistryError, StorageError
             As of :func:`.score.plan_scoring`.
         """
-        if not (self.source.startswith(_SCHEME) and self.to.startswith(_SCHEME)):
-            raise DataError("tasks run on any host: write source and to as s3://BUCKET/PREFIX")
+        require_store(self.source, self.to)
         planned = score.plan_scoring(
             self.fleet, self.reader, self.source, self.to, version=self.version
         )

@@ -17,11 +17,11 @@ from presagio.cli.composition import Parts
 from presagio.cli.engines import EngineName, RayAddress, opened_engine
 from presagio.cli.exit_status import ExitStatus, leave_unless_done
 from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say, warn
-from presagio.errors import DataError, StackError, StorageError
+from presagio.errors import StackError, StorageError
 from presagio.jobs import score as scoring
 from presagio.jobs.airflow_runs import AirflowRuns
 from presagio.jobs.score import Planned, ScoringSummary
-from presagio.jobs.score_batches import Batches
+from presagio.jobs.score_batches import Batches, require_store
 from presagio.scoring.engine import Engine
 from presagio.settings import Settings
 
@@ -55,8 +55,8 @@ def _in_airflow(
 ) -> ScoringSummary:
     """Have the DAG score, and wait for the end of its run."""
     dag = parts.settings.named("bulk_score")
-    if not (source.startswith("s3://") and to.startswith("s3://")):
-        raise DataError("Airflow's tasks run on any host: name both places as s3://BUCKET/PREFIX")
+    # Before a run is started that could only fail.
+    require_store(source, to)
     params = {"source": source, "to": to, "version": version, "resume": resume}
     bar = progress(TextColumn("Score"), BarColumn(), MofNCompleteColumn(), as_json=as_json)
     with AirflowRuns(parts.settings) as runs, bar:
@@ -128,7 +128,7 @@ def score(
 
     Where the machine spec has windows, what is known of a unit goes from one file to the next, in
     the order of their earliest readings: the scores are those of all files as one. A file that
-    cannot be read is said, the others are scored, and the command ends with 1.
+    cannot be read is named, the others are scored, and the command ends with 1.
     """
     parts = Parts(home, fleet)
     if engine is ScoringEngine.airflow:
