@@ -1,0 +1,270 @@
+"""Alarms as cases: opened by scores, closed by people, events or quiet readings; never altered.
+
+What happens to a case is an entry that is added to it. The row in ``open_alarms`` says that it is
+open, and is the arbiter of "one open case a unit and mode": it goes with the closing entry.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.selectable import LateralFromClause
+
+from presagio.errors import ConflictError, NotFoundError
+from presagio.storage.alarm_entries import (
+    AlarmEntry,
+    HumanOutcome,
+    Kind,
+    Outcome,
+    add_alarm_entry,
+    close_case,
+    lock_case,
+)
+from presagio.storage.alarm_tables import ALARM_ENTRIES, ALARMS, OPEN_ALARMS
+from presagio.storage.audit import add_entry
+from presagio.storage.database import translated
+
+# What allows people to change cases.
+SCOPE = "operate"
+
+
+@dataclass(frozen=True)
+class AlarmCase:
+    """A case, and where it stands.
+
+    Attributes
+    ----------
+    mode
+        The failure mode; empty where none is named.
+    receipt_id, reading_time, reading_at
+        The reading that confirmed it: its file, its time as times are compared and as written.
+    model, version, probability, diagnosis
+        What scored that reading, and what it said.
+    is_open
+        Whether it is open.
+    acknowledged_by, assigned_to
+        Who has acknowledged it first, and to whom it was assigned last; None for nobody.
+    outcome, closed_by, closed_at, why
+        How it was closed; None while it is open.
+    """
+
+    id: int
+    fleet: str
+    unit: str
+    mode: str
+    opened_at: datetime
+    receipt_id: int
+    reading_time: float | None
+    reading_at: str | None
+    model: str
+    version: str
+    probability: float | None
+    diagnosis: Mapping[str, Any] | None
+    is_open: bool
+    acknowledged_by: str | None
+    assigned_to: str | None
+    outcome: Outcome | None
+    closed_by: str | None
+    closed_at: datetime | None
+    why: str | None
+
+
+def _entry_of(kind: Kind, *columns: sa.ColumnElement[Any], newest: bool) -> LateralFromClause:
+    """Return the newest, or the first, entry of a kind of each alarm."""
+    here = ALARM_ENTRIES.c
+    return (
+        sa.select(*columns)
+        .where(here.alarm_id == ALARMS.c.id, here.kind == kind)
+        .order_by(here.id.desc() if newest else here.id)
+        .limit(1)
+        .correlate(ALARMS)
+        .lateral(kind)
+    )
+
+
+def _cases() -> sa.Select[Any]:
+    """Return the query of all cases, each with where it stands."""
+    here, opened = ALARM_ENTRIES.c, OPEN_ALARMS.c
+    taken = _entry_of("acknowledged", here.who, newest=False)
+    given = _entry_of("assigned", here.detail["to"].astext.label("to"), newest=True)
+    closed = _entry_of("closed", here.who, here.outcome, here.at, here.why, newest=True)
+    joined = (
+        sa.join(ALARMS, OPEN_ALARMS, opened.alarm_id == ALARMS.c.id, isouter=True)
+        .outerjoin(taken, sa.true())
+        .outerjoin(given, sa.true())
+        .outerjoin(closed, sa.true())
+    )
+    return sa.select(
+        *ALARMS.c, opened.alarm_id.is_not(None).label("is_open"),
+        taken.c.who.label("acknowledged_by"), given.c.to.label("assigned_to"), closed.c.outcome,
+        closed.c.who.label("closed_by"), closed.c.at.label("closed_at"), closed.c.why,
+    ).select_from(joined)  # fmt: skip
+
+
+class Alarms:
+    """The cases of a fleet in PostgreSQL; failures are :class:`.StorageError`.
+
+    What a person does to a case is written to the audit log in the same transaction.
+
+    Parameters
+    ----------
+    engine
+        The database.
+    fleet
+        Whose: a fleet's name, empty for the default fleet.
+    """
+
+    def __init__(self, engine: sa.Engine, fleet: str = "") -> None:
+        self._engine, self._fleet = engine, fleet
+
+    def cases(
+        self, *, unit: str | None = None, open_only: bool = False, before: int | None = None,
+        limit: int = 50,
+    ) -> list[AlarmCase]:  # fmt: skip
+        """Return cases, the newest first.
+
+        Parameters
+        ----------
+        unit
+            Only those of this unit.
+        open_only
+            Only those that are open.
+        before
+            Only those with a lower number: the next page.
+        limit
+            How many at most.
+        """
+        query = _cases().where(ALARMS.c.fleet == self._fleet)
+        query = query.order_by(ALARMS.c.id.desc()).limit(limit)
+        if unit is not None:
+            query = query.where(ALARMS.c.unit == unit)
+        if open_only:
+            # In the table of open ones, which is small, not among all that ever were.
+            query = query.where(
+                OPEN_ALARMS.c.fleet == self._fleet, OPEN_ALARMS.c.alarm_id.is_not(None)
+            )
+        if before is not None:
+            query = query.where(ALARMS.c.id < before)
+        with translated(), self._engine.connect() as connection:
+            return [AlarmCase(**row._asdict()) for row in connection.execute(query)]
+
+    def open_cases(
+        self, *, unit: str | None = None, before: int | None = None, limit: int = 50
+    ) -> list[AlarmCase]:
+        """Return the open cases, the newest first: see :meth:`cases`."""
+        return self.cases(unit=unit, open_only=True, before=before, limit=limit)
+
+    def count_open(self) -> int:
+        """Count the open cases."""
+        query = sa.select(sa.func.count()).where(OPEN_ALARMS.c.fleet == self._fleet)
+        with translated(), self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def case(self, alarm_id: int) -> AlarmCase:
+        """Return a case.
+
+        Raises
+        ------
+        NotFoundError
+            If the fleet has none with this number.
+        """
+        query = _cases().where(ALARMS.c.fleet == self._fleet, ALARMS.c.id == alarm_id)
+        with translated(), self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFoundError(f"there is no alarm {alarm_id}; see: presagio alarms --all")
+        return AlarmCase(**row._asdict())
+
+    def entries(self, alarm_id: int) -> list[AlarmEntry]:
+        """Return what happened to a case, in order.
+
+        Raises
+        ------
+        NotFoundError
+            As of :meth:`case`.
+        """
+        self.case(alarm_id)
+        here = ALARM_ENTRIES.c
+        query = sa.select(*here).where(here.alarm_id == alarm_id).order_by(here.id)
+        with translated(), self._engine.connect() as connection:
+            return [AlarmEntry(**row._asdict()) for row in connection.execute(query)]
+
+    @contextmanager
+    def _changing(self, alarm_id: int) -> Iterator[sa.Connection]:
+        """Open the transaction in which a person changes an open case."""
+        self.case(alarm_id)
+        with translated(), self._engine.begin() as connection:
+            lock_case(connection, alarm_id)
+            here = OPEN_ALARMS.c
+            is_open = sa.select(sa.exists().where(here.alarm_id == alarm_id))
+            if not connection.execute(is_open).scalar_one():
+                raise ConflictError(_closed(alarm_id))
+            yield connection
+
+    def _add(
+        self, alarm_id: int, kind: Kind, action: str, who: str, why: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> AlarmEntry:  # fmt: skip
+        with self._changing(alarm_id) as connection:
+            entry = add_alarm_entry(connection, alarm_id, kind, who, why=why, detail=detail)
+            add_entry(
+                connection, who=who, scope=SCOPE, action=action, target=_target(alarm_id), why=why,
+                detail=detail,
+            )  # fmt: skip
+        return entry
+
+    def acknowledge(self, alarm_id: int, who: str) -> AlarmEntry:
+        """Note that somebody has seen a case.
+
+        Raises
+        ------
+        NotFoundError
+            If the fleet has none with this number.
+        ConflictError
+            If it is closed.
+        """
+        return self._add(alarm_id, "acknowledged", "alarm.acknowledge", who)
+
+    def assign(self, alarm_id: int, who: str, to: str) -> AlarmEntry:
+        """Note who is to look after a case; raises as :meth:`acknowledge`."""
+        return self._add(alarm_id, "assigned", "alarm.assign", who, detail={"to": to})
+
+    def note(self, alarm_id: int, who: str, text: str) -> AlarmEntry:
+        """Add a note to a case; raises as :meth:`acknowledge`."""
+        return self._add(alarm_id, "noted", "alarm.note", who, why=text)
+
+    def close(
+        self, alarm_id: int, outcome: HumanOutcome, who: str, why: str, *,
+        detail: Mapping[str, Any] | None = None,
+    ) -> AlarmCase:  # fmt: skip
+        """Close a case with its outcome; of several that do so at once one does.
+
+        What follows from the outcome is done by :func:`presagio.jobs.alarms.close_alarm`, which
+        calls this.
+
+        Raises
+        ------
+        NotFoundError
+            If the fleet has none with this number.
+        ConflictError
+            If it is closed.
+        """
+        with self._changing(alarm_id) as connection:
+            if not close_case(connection, alarm_id, outcome, who, why, detail=detail):
+                raise ConflictError(_closed(alarm_id))
+            add_entry(
+                connection, who=who, scope=SCOPE, action="alarm.close", target=_target(alarm_id),
+                why=why, detail={"outcome": outcome, **(detail or {})},
+            )  # fmt: skip
+        return self.case(alarm_id)
+
+
+def _target(alarm_id: int) -> str:
+    return f"alarm {alarm_id}"
+
+
+def _closed(alarm_id: int) -> str:
+    return f"alarm {alarm_id} is closed already; see: presagio alarms show {alarm_id}"
