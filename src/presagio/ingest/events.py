@@ -1,6 +1,8 @@
 """What the logs of a fleet say: its failures, repairs and errors, each once."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -16,6 +18,7 @@ from presagio.readings.instants import time_numbers, time_type
 
 UNIT, TIME = "unit", "time"
 RECEIPT = "receipt"
+_NONE_KNOWN: Mapping[tuple[int, tuple[str, ...]], pl.DataFrame] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,49 @@ def _no_events(spec: MachineSpec, receipts: tuple[int, ...] = ()) -> LoggedEvent
     return LoggedEvents(pl.DataFrame(schema=schema), receipts, EventCounts())
 
 
+LogFrames = dict[tuple[int, tuple[str, ...]], pl.DataFrame]
+
+
+def log_frames(
+    intake: Intake, known: Mapping[tuple[int, tuple[str, ...]], pl.DataFrame] = _NONE_KNOWN,
+    *, after: int = 0,
+) -> LogFrames:  # fmt: skip
+    """Read the checked rows of a fleet's logs, oldest file first.
+
+    Parameters
+    ----------
+    intake
+        Where they lie; of a machine with units and times.
+    known
+        Those that were read before: a log that is unchanged is not read again.
+    after
+        Only those of later receipts.
+
+    Returns
+    -------
+    dict
+        By the number of the receipt, and the digests of its parts.
+
+    Raises
+    ------
+    DataError
+        If an object of theirs is gone.
+    StorageError
+        If store or ledger fail.
+    """
+    log, found = intake.of_events, LogFrames()
+    wanted = [*(c.name for c in log.spec.kept_columns), IS_FAILURE, IS_REPAIR]
+    for receipt in processed_receipts(intake, after=after, of_events=True):
+        keys, digests = receipt.outcome.curated_keys, receipt.outcome.digests
+        if keys:
+            log_key = (receipt.id, tuple(digests.get(key, "") for key in keys))
+            rows = known.get(log_key)
+            if rows is None:
+                rows = pl.concat(read_part(log, key, receipt.id, wanted) for key in keys)
+            found[log_key] = rows
+    return found
+
+
 def read_events(intake: Intake) -> LoggedEvents:
     """Read the events that the fleet's logs tell of.
 
@@ -144,9 +190,4 @@ def read_events(intake: Intake) -> LoggedEvents:
     spec = intake.spec
     if not spec.is_series:
         return _no_events(spec)
-    log, frames = intake.of_events, list[tuple[int, pl.DataFrame]]()
-    wanted = [*(c.name for c in log.spec.kept_columns), IS_FAILURE, IS_REPAIR]
-    for receipt in processed_receipts(intake, of_events=True):
-        parts = [read_part(log, key, receipt.id, wanted) for key in receipt.outcome.curated_keys]
-        frames += [(receipt.id, part) for part in parts]
-    return events_of(spec, frames)
+    return events_of(spec, [(number, rows) for (number, _), rows in log_frames(intake).items()])

@@ -1,0 +1,278 @@
+"""A diagnosis in words: what is expected, what clears it, and why. The one owner of these words.
+
+A sentence is an English text with named gaps, and what stands in them: whoever shows it translates
+the text and writes numbers as its readers do. What a diagnosis holds is data, whoever stored it:
+what is missing, or of another kind, is left out.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from presagio.machine.limits import distances_of
+from presagio.machine.spec import MachineSpec
+
+# So many features are named that add most, and so many limits.
+_MOST_NAMED = 3
+_MOST_LIMITS = 4
+# What adds less than a percentage point is no reason.
+_LEAST = 0.01
+_HOUR, _DAY = 60.0, 1440.0
+# From here on decimals are of no use.
+_WHOLE = 1000.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number with its unit of measurement, which may be empty.
+
+    Attributes
+    ----------
+    is_difference
+        Whether it is how far two values are apart: one of 1 K is one of 1 °C.
+    """
+
+    value: float
+    unit: str = ""
+    is_difference: bool = False
+
+
+@dataclass(frozen=True)
+class Points:
+    """A share of 1, to be written as percentage points."""
+
+    share: float
+
+
+Value = str | Measured | Points
+Translate = Callable[[str], str]
+Write = Callable[[Value], str]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence.
+
+    Attributes
+    ----------
+    text
+        In English, with a gap such as ``{feature}`` for each value; what is translated.
+    values
+        What stands in the gaps.
+    """
+
+    text: str
+    values: Mapping[str, Value]
+
+    def written(self, translate: Translate, write: Write) -> str:
+        """Return the sentence in a language, with numbers as its readers write them."""
+        gaps = {name: write(value) for name, value in self.values.items()}
+        return translate(self.text).format_map(gaps)
+
+    def __str__(self) -> str:
+        return self.written(str, in_english)
+
+
+def in_english(value: Value) -> str:
+    """Write a value in plain English."""
+    if isinstance(value, Points):
+        return f"{100 * value.share:+.0f}"
+    if isinstance(value, Measured):
+        whole = abs(value.value) >= _WHOLE
+        text = f"{value.value:,.0f}" if whole else f"{value.value:.4g}"
+        return f"{text} {value.unit}".strip()
+    return value
+
+
+@dataclass(frozen=True)
+class DiagnosisWords:
+    """A diagnosis in words.
+
+    Attributes
+    ----------
+    expected
+        What is expected.
+    clearing
+        What clears the alarm, or why no single change does.
+    limits
+        How operating limits stand that are broken, or that wear brings nearer.
+    reasons
+        Which features add most to the probability, and how they have changed.
+    """
+
+    expected: Sentence
+    clearing: Sentence | None
+    limits: tuple[Sentence, ...]
+    reasons: tuple[Sentence, ...]
+
+    @property
+    def all(self) -> tuple[Sentence, ...]:
+        """All sentences, the most useful first."""
+        clearing = () if self.clearing is None else (self.clearing,)
+        return (self.expected, *clearing, *self.limits, *self.reasons)
+
+
+def describe(spec: MachineSpec, diagnosis: Mapping[str, Any]) -> DiagnosisWords:
+    """Say a diagnosis in words.
+
+    Parameters
+    ----------
+    spec
+        The machine spec, which has titles and units.
+    diagnosis
+        As the API answers it and as it is kept of an alarm: ``mode``, ``clearing_change``,
+        ``limits``, ``contributions``, ``changes``.
+    """
+    titles = title_of(spec)
+    return DiagnosisWords(
+        _expected(spec, diagnosis.get("mode"), titles),
+        _clearing(spec, diagnosis, titles),
+        tuple(_limits(spec, diagnosis, titles))[:_MOST_LIMITS],
+        (*_reasons(diagnosis, titles), *_changes(diagnosis, titles)),
+    )
+
+
+def title_of(spec: MachineSpec) -> Callable[[object], str]:
+    """Return what finds the title of a feature, quantity or mode; its name where it has none."""
+    named = (*spec.features, *spec.quantities, *spec.categories, *spec.labels)
+    titles = {each.name: each.title or each.name for each in named}
+    titles |= {
+        indicator: f"{category.title or category.name} {value}"
+        for category in spec.categories for value, indicator in category.indicators.items()
+    }  # fmt: skip
+
+    def find(name: object) -> str:
+        return titles.get(name, name) if isinstance(name, str) else ""
+
+    return find
+
+
+def _expected(spec: MachineSpec, mode: object, titles: Callable[[object], str]) -> Sentence:
+    values: dict[str, Value] = {}
+    horizon = spec.label.horizon is not None
+    if horizon:
+        values["horizon"] = _span(spec)
+    if not isinstance(mode, str) or not mode:
+        return Sentence(
+            "A failure is expected within {horizon}." if horizon else "A failure is expected.",
+            values,
+        )
+    values["mode"] = titles(mode)
+    return Sentence("{mode} is expected within {horizon}." if horizon else "{mode} is expected.",
+                    values)  # fmt: skip
+
+
+def _span(spec: MachineSpec) -> Value:
+    within = spec.label.within
+    return within if isinstance(within, str) else Measured(float(within or 0.0), spec.day_name)
+
+
+def _clearing(
+    spec: MachineSpec, diagnosis: Mapping[str, Any], titles: Callable[[object], str]
+) -> Sentence | None:
+    change = diagnosis.get("clearing_change")
+    if isinstance(change, Mapping):
+        now, to, unit = _number(change, "now"), _number(change, "to"), _unit(change)
+        if now is not None and to is not None:
+            values: dict[str, Value] = {
+                "feature": titles(change.get("feature")), "now": Measured(now, unit),
+                "to": Measured(to, unit),
+            }  # fmt: skip
+            if to > now:
+                return Sentence("Raise {feature} from {now} to {to}: that clears it.", values)
+            return Sentence("Lower {feature} from {now} to {to}: that clears it.", values)
+    if spec.has_history:
+        return Sentence(
+            "No change of one reading clears it: the readings before count too.", {}
+        )  # fmt: skip
+    if "clearing_change" in diagnosis:
+        return Sentence("No single change clears it: stop and inspect the machine.", {})
+    return None
+
+
+def _limits(
+    spec: MachineSpec, diagnosis: Mapping[str, Any], titles: Callable[[object], str]
+) -> Iterator[Sentence]:
+    bounds = {distance.name: distance for distance in distances_of(spec)}
+    broken, ahead = list[Sentence](), list[tuple[float, Sentence]]()
+    for limit in _mappings(diagnosis.get("limits")):
+        known, distance = bounds.get(str(limit.get("limit"))), _number(limit, "distance")
+        if known is None or distance is None:
+            continue
+        values: dict[str, Value] = {
+            "quantity": titles(known.bound.of), "mode": titles(known.mode),
+            "distance": Measured(abs(distance), known.unit, is_difference=True),
+        }  # fmt: skip
+        minutes = _number(limit, "minutes_left")
+        if distance < 0:
+            side = "below" if known.bound.above is None else "above"
+            broken.append(Sentence(_BROKEN[side], values))
+        elif minutes is not None and minutes > 0:
+            values["time"] = _duration(minutes)
+            ahead.append((minutes, Sentence(
+                "{quantity} reaches its limit in {time} of work at this load ({mode}).", values
+            )))  # fmt: skip
+    yield from broken
+    yield from (sentence for _, sentence in sorted(ahead, key=lambda timed: timed[0]))
+
+
+_BROKEN = {
+    "below": "{quantity} is {distance} below its limit ({mode}).",
+    "above": "{quantity} is {distance} above its limit ({mode}).",
+}
+
+
+def _duration(minutes: float) -> Measured:
+    if minutes < 2 * _HOUR:
+        return Measured(float(round(minutes)), "min")
+    if minutes < 2 * _DAY:
+        return Measured(round(minutes / _HOUR, 1), "h")
+    return Measured(round(minutes / _DAY, 1), "d")
+
+
+def _reasons(diagnosis: Mapping[str, Any], titles: Callable[[object], str]) -> Iterator[Sentence]:
+    found = diagnosis.get("contributions")
+    if not isinstance(found, Mapping):
+        return
+    shares = {name: share for name in found if (share := _number(found, name)) is not None}
+    ranked = sorted(shares.items(), key=lambda named: -named[1])
+    for name, share in ranked[:_MOST_NAMED]:
+        if share >= _LEAST:
+            yield Sentence(
+                "{feature} adds {points} percentage points to the probability.",
+                {"feature": titles(name), "points": Points(share)},
+            )
+
+
+def _changes(diagnosis: Mapping[str, Any], titles: Callable[[object], str]) -> Iterator[Sentence]:
+    for change in _mappings(diagnosis.get("changes")):
+        by, over = _number(change, "by"), _number(change, "over")
+        if by is None or over is None or by == 0.0:
+            continue
+        over_unit = change.get("over_unit")
+        values: dict[str, Value] = {
+            "feature": titles(change.get("feature")), "by": Measured(abs(by), _unit(change), is_difference=True),
+            "over": Measured(over, over_unit if isinstance(over_unit, str) else ""),
+        }  # fmt: skip
+        text = "{feature} has risen by {by} in {over}." if by > 0 else (
+            "{feature} has fallen by {by} in {over}."
+        )  # fmt: skip
+        yield Sentence(text, values)
+
+
+def _mappings(found: object) -> Iterator[Mapping[str, Any]]:
+    if isinstance(found, list | tuple):
+        yield from (each for each in found if isinstance(each, Mapping))
+
+
+def _number(found: Mapping[str, Any], name: str) -> float | None:
+    value = found.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _unit(found: Mapping[str, Any]) -> str:
+    unit = found.get("unit")
+    return unit if isinstance(unit, str) else ""
