@@ -1,14 +1,14 @@
 """A diagnosis is said in words that can be translated; hostile text in it does no harm."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from presagio.inference.diagnosis import explain
-from presagio.inference.diagnosis_words import Measured, Sentence, describe
+from presagio.inference.diagnosis_words import describe
 from presagio.inference.predictor import fallback_folder, load_predictor
+from presagio.inference.sentences import Measured, Sentence
 from presagio.machine.spec import MachineSpec
 from tests.engines import engines
 
@@ -101,7 +101,7 @@ def test_a_sentence_is_written_in_another_language() -> None:
     )
     written = sentence.written(
         lambda text: f"¡{text}!",
-        lambda value: f"{value.value:.1f}".replace(".", ",") if isinstance(value, Measured) else "X",
+        lambda value: f"{value.value}".replace(".", ",") if isinstance(value, Measured) else "X",
     )  # fmt: skip
     assert written == "¡Raise X from 1,5 to 2,5: that clears it.!"
 

@@ -1,8 +1,6 @@
 """A diagnosis in words: what is expected, what clears it, and why. The one owner of these words.
 
-A sentence is an English text with named gaps, and what stands in them: whoever shows it translates
-the text and writes numbers as its readers do. What a diagnosis holds is data, whoever stored it:
-what is missing, or of another kind, is left out.
+What a diagnosis holds is data, whoever stored it: what is missing, or of another kind, is left out.
 """
 
 import math
@@ -10,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from presagio.inference.sentences import Measured, Points, Sentence, Value
 from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
 
@@ -19,70 +18,6 @@ _MOST_LIMITS = 4
 # What adds less than a percentage point is no reason.
 _LEAST = 0.01
 _HOUR, _DAY = 60.0, 1440.0
-# From here on decimals are of no use.
-_WHOLE = 1000.0
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A number with its unit of measurement, which may be empty.
-
-    Attributes
-    ----------
-    is_difference
-        Whether it is how far two values are apart: one of 1 K is one of 1 °C.
-    """
-
-    value: float
-    unit: str = ""
-    is_difference: bool = False
-
-
-@dataclass(frozen=True)
-class Points:
-    """A share of 1, to be written as percentage points."""
-
-    share: float
-
-
-Value = str | Measured | Points
-Translate = Callable[[str], str]
-Write = Callable[[Value], str]
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence.
-
-    Attributes
-    ----------
-    text
-        In English, with a gap such as ``{feature}`` for each value; what is translated.
-    values
-        What stands in the gaps.
-    """
-
-    text: str
-    values: Mapping[str, Value]
-
-    def written(self, translate: Translate, write: Write) -> str:
-        """Return the sentence in a language, with numbers as its readers write them."""
-        gaps = {name: write(value) for name, value in self.values.items()}
-        return translate(self.text).format_map(gaps)
-
-    def __str__(self) -> str:
-        return self.written(str, in_english)
-
-
-def in_english(value: Value) -> str:
-    """Write a value in plain English."""
-    if isinstance(value, Points):
-        return f"{100 * value.share:+.0f}"
-    if isinstance(value, Measured):
-        whole = abs(value.value) >= _WHOLE
-        text = f"{value.value:,.0f}" if whole else f"{value.value:.4g}"
-        return f"{text} {value.unit}".strip()
-    return value
 
 
 @dataclass(frozen=True)
@@ -252,7 +187,8 @@ def _changes(diagnosis: Mapping[str, Any], titles: Callable[[object], str]) -> I
             continue
         over_unit = change.get("over_unit")
         values: dict[str, Value] = {
-            "feature": titles(change.get("feature")), "by": Measured(abs(by), _unit(change), is_difference=True),
+            "feature": titles(change.get("feature")),
+            "by": Measured(abs(by), _unit(change), is_difference=True),
             "over": Measured(over, over_unit if isinstance(over_unit, str) else ""),
         }  # fmt: skip
         text = "{feature} has risen by {by} in {over}." if by > 0 else (
