@@ -69,6 +69,12 @@ class FiledReceipts:
         with translated(), self._engine.connect() as connection:
             return [receipt_of(row) for row in connection.execute(query)]
 
+    def receipts_numbered(self, numbers: Sequence[int]) -> list[Receipt]:
+        """Return the receipts with some numbers, newest first; those that there are not, not."""
+        with translated():
+            found = receipts_by_number(self._engine, sorted(numbers))
+            return [receipt for receipt in found if receipt.fleet == self._fleet][::-1]
+
     def receipts_below(
         self, bucket: str, prefix: str, verdict: Verdict, *, after: int = 0
     ) -> Iterator[Receipt]:

@@ -1,0 +1,131 @@
+"""A unit's past as a page shows it: from few objects, and what is left out is told."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from presagio.errors import DataError
+from presagio.ingest.compaction import Rules, compact
+from presagio.ingest.filing import Intake
+from presagio.ingest.unit_span import Span, readings_of_span
+from presagio.jobs.known_events import KnownEvents
+from presagio.jobs.unit_history import unit_readings_drawn
+from tests.engines import engine_rows, engines
+from tests.filing import file_body
+
+pytestmark = pytest.mark.integration
+
+_HOSTILE = "</script><b>\"'\u202e/../\t%s{0}"
+
+
+@pytest.fixture
+def intake(new_intake: Callable[[], Intake]) -> Intake:
+    return replace(new_intake(), spec=engines())
+
+
+def _csv(rows: pl.DataFrame) -> bytes:
+    return rows.write_csv().encode()
+
+
+def _file_by_days(intake: Intake, rows: pl.DataFrame) -> list[int]:
+    parts = rows.group_by(pl.col("cycle") // 10, maintain_order=True)
+    return [file_body(intake, f"day-{day}.csv", _csv(part)).id for (day,), part in parts]
+
+
+def _cycles(intake: Intake, unit: str, span: Span) -> list[float]:
+    return readings_of_span(intake, unit, ["sensor_2"], span).rows["cycle"].to_list()
+
+
+def test_the_newest_readings_of_a_span_come_from_few_parts(intake: Intake) -> None:
+    rows = engine_rows(3).filter(pl.col("cycle") < 60).sort("cycle")
+    receipts = _file_by_days(intake, rows)
+    found = readings_of_span(intake, "2", ["sensor_2"], Span(count=15))
+    assert found.rows["cycle"].to_list() == found.times.tolist() == list(range(45, 60))
+    assert found.rows.columns == ["receipt_id", "unit", "cycle", "sensor_2"]
+    assert set(found.rows["receipt_id"]) == set(receipts[-2:])
+    assert (found.has_older, found.is_cut) == (True, False)
+    every = readings_of_span(intake, "2", ["sensor_2"], Span(count=59))
+    assert (len(every.rows), every.has_older, every.is_cut) == (59, False, False)
+    assert _cycles(intake, "2", Span(count=9, after=11.0, until=14.0)) == [12, 13, 14]
+    assert _cycles(intake, "2", Span(count=2, until=30.5)) == [29, 30]
+    # What would need more parts is left out, and so is what these parts do not hold whole.
+    cut = readings_of_span(intake, "2", ["sensor_2"], Span(count=59, parts=2))
+    assert cut.rows["cycle"].to_list() == list(range(40, 60))
+    assert (cut.has_older, cut.is_cut) == (True, True)
+    none = readings_of_span(intake, "nobody", ["sensor_2"], Span())
+    assert (len(none.rows), none.has_older, none.is_cut) == (0, False, False)
+
+
+def test_of_two_files_with_one_time_the_one_that_was_filed_first_counts(intake: Intake) -> None:
+    rows = engine_rows(1).filter(pl.col("cycle") <= 20)
+    first = file_body(intake, "first.csv", _csv(rows.filter(pl.col("cycle") <= 12)))
+    later = rows.filter(pl.col("cycle") > 10).with_columns(sensor_2=pl.lit(7.0))
+    second = file_body(intake, "second.csv", _csv(later))
+    found = readings_of_span(intake, "1", ["sensor_2"], Span(count=10))
+    assert found.rows["receipt_id"].to_list() == [first.id] * 2 + [second.id] * 8
+
+
+def test_charts_have_the_files_that_their_readings_came_in(intake: Intake) -> None:
+    rows = engine_rows(2).filter(pl.col("cycle") < 60).sort("cycle")
+    receipts = _file_by_days(intake, rows)
+    found = unit_readings_drawn(intake, "1", Span(count=25))
+    assert [receipt.id for receipt in found.files] == receipts[:2:-1]
+    assert found.files_in_all == 3
+    (sensor,) = [chart for chart in found.charts.charts if chart.name == "sensor_2"]
+    expected = rows.filter(pl.col("unit") == "1").tail(25)["sensor_2"].to_numpy()
+    np.testing.assert_allclose(sensor.high, expected)
+    assert sensor.newest == expected[-1]
+    few = unit_readings_drawn(intake, "1", Span(count=25), points=5)
+    assert few.charts.drawn.bucket == pytest.approx(24 / 5)
+    (sensor,) = [chart for chart in few.charts.charts if chart.name == "sensor_2"]
+    assert (sensor.low.min(), sensor.high.max()) == (expected.min(), expected.max())
+
+
+def test_readings_are_the_same_once_files_are_put_together(intake: Intake) -> None:
+    rows = engine_rows(3).filter(pl.col("cycle") < 60).sort("cycle")
+    _file_by_days(intake, rows)
+    before = readings_of_span(intake, "2", ["sensor_2"], Span())
+    compact(intake, Rules(datetime.now(UTC) + timedelta(hours=1), 2, 1 << 20))
+    after = readings_of_span(intake, "2", ["sensor_2"], Span())
+    assert after.rows.equals(before.rows)
+
+
+def test_a_hostile_name_is_only_a_name(intake: Intake) -> None:
+    rows = engine_rows(1).head(3).with_columns(unit=pl.lit(_HOSTILE))
+    file_body(intake, "a.csv", _csv(rows))
+    assert len(unit_readings_drawn(intake, _HOSTILE).found.rows) == 3
+    for name in ("", "%", "' OR 1=1 --", "x" * 10_000):
+        assert not len(unit_readings_drawn(intake, name).found.rows)
+
+
+def test_a_machine_without_units_is_refused(new_intake: Callable[[], Intake]) -> None:
+    with pytest.raises(DataError, match=r"has no \[unit\] and \[time\]"):
+        unit_readings_drawn(new_intake(), "1")
+
+
+def test_a_log_is_read_once_and_a_new_one_is_known_at_once(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def log(*rows: str) -> bytes:
+        return ("unit,cycle,kind,mode\n" + "\n".join(rows)).encode()
+
+    file_body(intake, "events/a.csv", log("1,10,failure,rotor", "1,12,repair,", "2,5,error,E7"))
+    events, read = KnownEvents(intake), list[str]()
+    assert [(e.kind, e.mode, e.time) for e in events.of_unit("1")] == [
+        ("repair", None, 12.0), ("failure", "rotor", 10.0),
+    ]  # fmt: skip
+    stored = intake.store.read
+    monkeypatch.setattr(
+        intake.store, "read", lambda bucket, key: (read.append(key), stored(bucket, key))[1]
+    )
+    assert [e.kind for e in events.of_unit("2")] == ["error"]
+    assert not read
+    file_body(intake, "events/b.csv", log("2,9,failure,"))
+    read.clear()
+    assert [e.kind for e in events.of_unit("2")] == ["failure", "error"]
+    assert len(read) == 1
+    assert KnownEvents(replace(intake, spec=engines())).of_unit("nobody") == []
