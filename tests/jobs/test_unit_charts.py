@@ -1,5 +1,7 @@
 """Readings as charts: extremes stay, gaps are gaps, limits stand where they are."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -15,7 +17,7 @@ def _found(rows: pl.DataFrame, times: np.ndarray) -> FoundReadings:
     return FoundReadings(rows, times, has_older=False, is_cut=False)
 
 
-def _milling(spec: MachineSpec, readings: int, **values: object) -> dict[str, Chart]:
+def _milling(spec: MachineSpec, readings: int, **values: list[Any]) -> dict[str, Chart]:
     rows = pl.DataFrame([dict(spec.example)] * readings).with_columns(
         pl.Series(name, found) for name, found in values.items()
     )
@@ -47,6 +49,7 @@ def test_of_many_readings_the_least_and_the_largest_of_a_bucket_stay() -> None:
     assert np.isnan(low[41:59]).all()
     assert np.isnan(high[21:24]).all()
     assert not np.isnan(low[60:]).any()
+    assert drawn.bucket is not None
     for i in (0, 30, 99):
         here = np.abs(times - drawn.times[i]) < drawn.bucket / 2
         assert low[i] == np.nanmin(values[here])

@@ -119,9 +119,12 @@ def test_a_log_is_read_once_and_a_new_one_is_known_at_once(
         ("repair", None, 12.0), ("failure", "rotor", 10.0),
     ]  # fmt: skip
     stored = intake.store.read
-    monkeypatch.setattr(
-        intake.store, "read", lambda bucket, key: (read.append(key), stored(bucket, key))[1]
-    )
+
+    def noting(bucket: str, key: str) -> object:
+        read.append(key)
+        return stored(bucket, key)
+
+    monkeypatch.setattr(intake.store, "read", noting)
     assert [e.kind for e in events.of_unit("2")] == ["error"]
     assert not read
     file_body(intake, "events/b.csv", log("2,9,failure,"))

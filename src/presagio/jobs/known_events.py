@@ -10,6 +10,8 @@ from threading import Lock
 
 import polars as pl
 
+from presagio.ingest.curated import files_of_readings
+from presagio.ingest.curated_parts import CuratedParts
 from presagio.ingest.events import (
     RECEIPT,
     TIME,
@@ -20,6 +22,7 @@ from presagio.ingest.events import (
     log_frames,
 )
 from presagio.ingest.filing import Intake
+from presagio.ingest.outputs import RECEIPT as CURATED_RECEIPT
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 from presagio.readings.instants import time_numbers
 
@@ -93,6 +96,53 @@ class KnownEvents:
         """Return the events of a unit, the newest first; as of :meth:`read`."""
         events = self.read()
         return [] if events is None else unit_events(events.rows.filter(pl.col(UNIT) == unit))[::-1]
+
+
+class LabelledFailures:
+    """Failures that readings themselves tell of, where their target does; each file is read once.
+
+    For several threads. A file that is checked again later is as it was here, until the program is
+    started again.
+
+    Parameters
+    ----------
+    intake
+        Where the readings lie.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake, self._lock = intake, Lock()
+        self._found: list[tuple[str, float, int]] = []
+        self._newest: int | None = None
+
+    def read(self, *, after: int) -> list[tuple[str, float, int]]:
+        """Return unit, time (as times are compared) and receipt of each failure.
+
+        Parameters
+        ----------
+        after
+            Files up to this receipt are not looked at.
+
+        Raises
+        ------
+        DataError
+            If rows of a file are gone.
+        StorageError
+            If store or ledger fail.
+        """
+        spec = self._intake.spec
+        if not spec.is_series or not spec.needs_target:
+            return []
+        unit, time_name, target = *spec.needed_columns[:2], spec.target.name
+        with self._lock:
+            start = after if self._newest is None else self._newest
+            curated = CuratedParts(self._intake, [unit, time_name, target])
+            for rows in curated.blocks(files_of_readings(self._intake, start)):
+                failed = rows.filter(target)
+                times = time_numbers(failed[time_name]).astype(float).tolist()
+                self._found += zip(failed[unit], times, failed[CURATED_RECEIPT], strict=True)
+                self._newest = int(rows[CURATED_RECEIPT].to_numpy().max())
+            return [*self._found]
 
 
 def unit_events(rows: pl.DataFrame) -> list[UnitEvent]:

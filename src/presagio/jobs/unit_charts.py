@@ -109,9 +109,8 @@ def draw_readings(spec: MachineSpec, found: FoundReadings, points: int = POINTS)
     values |= {name: found for name, found in derived.items() if name in limited}
     drawn = downsample(found.times, values, points)
     parts = {quantity.name: quantity for quantity in spec.derived}
-    described = {
-        each.name: (each.title or each.name, each.unit) for each in (*spec.features, *spec.derived)
-    }
+    described = {f.name: (f.title or f.name, f.unit) for f in spec.features}
+    described |= {q.name: (q.title or q.name, q.unit) for q in spec.derived}
     charts = [
         Chart(
             name, *described[name], drawn.low[name], drawn.high[name],
