@@ -131,10 +131,7 @@ def _sign_in(visit: Visit) -> Response:
 def _signed_in(visit: Visit, session: Session, back: str, kept: str = "") -> Response:
     visit.session, visit.secret = session, session.secret
     found = _read_kept(kept)
-    if found is None:
-        response = visit.go(back)
-    else:
-        response = send_again(visit, *found)
+    response = visit.go(back) if found is None else send_again(visit, *found)
     cookies.write(visit.request, response, "session", session.secret)
     cookies.remove(visit.request, response, "visit")
     return response
