@@ -86,7 +86,7 @@ def test_what_is_of_another_kind_is_left_out(
 def test_names_of_what_is_not_known_are_shown_and_never_take_part_in_the_text(
     spec: MachineSpec,
 ) -> None:
-    name = "{mode.__class__} <script>"
+    name = "%(mode)s %s {mode.__class__} <script>"
     found = _texts(spec, mode=name, contributions={name: 0.5})
     assert found == [
         f"{name} is expected.",
@@ -96,7 +96,7 @@ def test_names_of_what_is_not_known_are_shown_and_never_take_part_in_the_text(
 
 def test_a_sentence_is_written_in_another_language() -> None:
     sentence = Sentence(
-        "Raise {feature} from {now} to {to}: that clears it.",
+        "Raise %(feature)s from %(now)s to %(to)s: that clears it.",
         {"feature": "x", "now": Measured(1.5, "K"), "to": Measured(2.5, "K")},
     )
     written = sentence.written(

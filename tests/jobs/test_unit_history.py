@@ -1,5 +1,6 @@
 """A unit's past as a page shows it: from few objects, and what is left out is told."""
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+import sqlalchemy as sa
 
 from presagio.errors import DataError
 from presagio.ingest.compaction import Rules, compact
@@ -14,6 +16,10 @@ from presagio.ingest.filing import Intake
 from presagio.ingest.unit_span import Span, readings_of_span
 from presagio.jobs.known_events import KnownEvents
 from presagio.jobs.unit_history import unit_readings_drawn
+from presagio.jobs.unit_scores import unit_scores
+from presagio.storage.alarm_tables import SCORED_RECEIPTS
+from presagio.storage.database import open_database
+from tests.conftest import RunningServices
 from tests.engines import engine_rows, engines
 from tests.filing import file_body
 
@@ -132,3 +138,48 @@ def test_a_log_is_read_once_and_a_new_one_is_known_at_once(
     assert [e.kind for e in events.of_unit("2")] == ["failure", "error"]
     assert len(read) == 1
     assert KnownEvents(replace(intake, spec=engines())).of_unit("nobody") == []
+
+
+def _score(
+    intake: Intake, engine: sa.Engine, receipt: int, rows: pl.DataFrame, version: str = "1"
+) -> None:
+    """Write scores of a file, as the scoring of arrivals does."""
+    key, out = f"scores/{receipt}.parquet", io.BytesIO()
+    rows.write_parquet(out)
+    intake.store.write(intake.prefixes.curated_bucket, key, out.getvalue())
+    values = {
+        "receipt_id": receipt, "fleet": "", "model": "m", "version": version, "rows": len(rows),
+        "units": 1, "keys": [key],
+    }  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(sa.insert(SCORED_RECEIPTS).values(values))
+
+
+def test_scores_are_those_that_files_got_when_they_arrived(
+    intake: Intake, services: RunningServices
+) -> None:
+    rows = engine_rows(2).filter(pl.col("cycle") < 40).sort("cycle")
+    receipts, engine = _file_by_days(intake, rows), open_database(services.settings)
+    scored = rows.select("unit", pl.col("cycle").cast(pl.Float64)).with_columns(
+        probability=pl.col("cycle") / 100, label=pl.col("cycle") >= 35, score=pl.lit(0.0)
+    )
+    days = [scored.filter(pl.col("cycle") // 10 == day) for day in range(4)]
+    # The first file was never scored.
+    _score(intake, engine, receipts[1], days[1].with_columns(label=pl.lit(value=True)), "1")
+    _score(intake, engine, receipts[2], days[2], "2")
+    lives = days[3].with_columns(remaining_life=50.0, remaining_low=40.0, remaining_high=None)
+    _score(intake, engine, receipts[3], lives, "2")
+    found = readings_of_span(intake, "2", ["sensor_2"], Span())
+    scores = unit_scores(intake, engine, "2", found)
+    assert scores.times.tolist() == list(range(1, 40))
+    assert np.isnan(scores.probability[:9]).all()
+    np.testing.assert_allclose(scores.probability[9:], np.arange(10, 40) / 100)
+    assert (scores.unscored, scores.version) == (9, "2")
+    assert scores.threshold == pytest.approx(0.35)
+    assert scores.label.tolist() == [False] * 9 + [True] * 10 + [False] * 15 + [True] * 5
+    assert np.isnan(scores.remaining_life[:29]).all()
+    assert scores.remaining_low[29:].tolist() == [40.0] * 10
+    assert np.isnan(scores.remaining_high).all()
+    nobody = unit_scores(intake, engine, "x", readings_of_span(intake, "x", [], Span()))
+    assert (len(nobody.times), nobody.version, nobody.threshold) == (0, "", None)
+    engine.dispose()

@@ -84,18 +84,15 @@ def title_of(spec: MachineSpec) -> Callable[[object], str]:
 
 
 def _expected(spec: MachineSpec, mode: object, titles: Callable[[object], str]) -> Sentence:
-    values: dict[str, Value] = {}
-    horizon = spec.label.horizon is not None
-    if horizon:
-        values["horizon"] = _span(spec)
-    if not isinstance(mode, str) or not mode:
-        return Sentence(
-            "A failure is expected within {horizon}." if horizon else "A failure is expected.",
-            values,
-        )
-    values["mode"] = titles(mode)
-    return Sentence("{mode} is expected within {horizon}." if horizon else "{mode} is expected.",
-                    values)  # fmt: skip
+    named: dict[str, Value] = {"mode": titles(mode)} if isinstance(mode, str) and mode else {}
+    if spec.label.horizon is None:
+        if named:
+            return Sentence("%(mode)s is expected.", named)
+        return Sentence("A failure is expected.", {})
+    values = {**named, "horizon": _span(spec)}
+    if named:
+        return Sentence("%(mode)s is expected within %(horizon)s.", values)
+    return Sentence("A failure is expected within %(horizon)s.", values)
 
 
 def _span(spec: MachineSpec) -> Value:
@@ -115,8 +112,8 @@ def _clearing(
                 "to": Measured(to, unit),
             }  # fmt: skip
             if to > now:
-                return Sentence("Raise {feature} from {now} to {to}: that clears it.", values)
-            return Sentence("Lower {feature} from {now} to {to}: that clears it.", values)
+                return Sentence("Raise %(feature)s from %(now)s to %(to)s: that clears it.", values)
+            return Sentence("Lower %(feature)s from %(now)s to %(to)s: that clears it.", values)
     if spec.has_history:
         return Sentence(
             "No change of one reading clears it: the readings before count too.", {}
@@ -141,21 +138,22 @@ def _limits(
         }  # fmt: skip
         minutes = _number(limit, "minutes_left")
         if distance < 0:
-            side = "below" if known.bound.above is None else "above"
-            broken.append(Sentence(_BROKEN[side], values))
+            broken.append(_broken("below" if known.bound.above is None else "above", values))
         elif minutes is not None and minutes > 0:
             values["time"] = _duration(minutes)
-            ahead.append((minutes, Sentence(
-                "{quantity} reaches its limit in {time} of work at this load ({mode}).", values
-            )))  # fmt: skip
+            text = Sentence(
+                "%(quantity)s reaches its limit in %(time)s of work at this load (%(mode)s).",
+                values,
+            )
+            ahead.append((minutes, text))
     yield from broken
     yield from (sentence for _, sentence in sorted(ahead, key=lambda timed: timed[0]))
 
 
-_BROKEN = {
-    "below": "{quantity} is {distance} below its limit ({mode}).",
-    "above": "{quantity} is {distance} above its limit ({mode}).",
-}
+def _broken(side: str, values: Mapping[str, Value]) -> Sentence:
+    if side == "below":
+        return Sentence("%(quantity)s is %(distance)s below its limit (%(mode)s).", values)
+    return Sentence("%(quantity)s is %(distance)s above its limit (%(mode)s).", values)
 
 
 def _duration(minutes: float) -> Measured:
@@ -175,7 +173,7 @@ def _reasons(diagnosis: Mapping[str, Any], titles: Callable[[object], str]) -> I
     for name, share in ranked[:_MOST_NAMED]:
         if share >= _LEAST:
             yield Sentence(
-                "{feature} adds {points} percentage points to the probability.",
+                "%(feature)s adds %(points)s percentage points to the probability.",
                 {"feature": titles(name), "points": Points(share)},
             )
 
@@ -191,10 +189,10 @@ def _changes(diagnosis: Mapping[str, Any], titles: Callable[[object], str]) -> I
             "by": Measured(abs(by), _unit(change), is_difference=True),
             "over": Measured(over, over_unit if isinstance(over_unit, str) else ""),
         }  # fmt: skip
-        text = "{feature} has risen by {by} in {over}." if by > 0 else (
-            "{feature} has fallen by {by} in {over}."
-        )  # fmt: skip
-        yield Sentence(text, values)
+        if by > 0:
+            yield Sentence("%(feature)s has risen by %(by)s in %(over)s.", values)
+        else:
+            yield Sentence("%(feature)s has fallen by %(by)s in %(over)s.", values)
 
 
 def _mappings(found: object) -> Iterator[Mapping[str, Any]]:

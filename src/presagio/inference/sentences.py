@@ -44,7 +44,7 @@ class Sentence:
     Attributes
     ----------
     text
-        In English, with a gap such as ``{feature}`` for each value; what is translated.
+        In English, with a gap such as ``%(feature)s`` for each value; what is translated.
     values
         What stands in the gaps.
     """
@@ -55,7 +55,7 @@ class Sentence:
     def written(self, translate: Translate, write: Write) -> str:
         """Return the sentence in a language, with numbers as its readers write them."""
         gaps = {name: write(value) for name, value in self.values.items()}
-        return translate(self.text).format_map(gaps)
+        return translate(self.text) % gaps
 
     def __str__(self) -> str:
         return self.written(str, in_english)
