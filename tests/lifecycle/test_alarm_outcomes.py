@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from presagio.inference.alarm_rule import alarms_on
 from presagio.lifecycle.alarm_outcomes import GivenAlarm, LifeEnd, Outcomes, evaluate_alarms
 from presagio.machine.costs import Costs
 from presagio.machine.learning import AlarmRule
 from presagio.training.datasets.lives import label_by_horizon
-from presagio.training.evaluation.events import alarms_on, evaluate_events
+from presagio.training.evaluation.events import evaluate_events
 
 _COSTS = Costs(missed_failure=100.0, false_alarm=7.0, inspection=2.0)
 _MAY = "2026-05"

@@ -1,6 +1,6 @@
 """What the logs of a fleet say: its failures, repairs and errors, each once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from presagio.ingest.readings_once import event_kind
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import time_numbers, time_type
+from presagio.storage.receipt import Receipt
 
 UNIT, TIME = "unit", "time"
 RECEIPT = "receipt"
@@ -138,19 +139,19 @@ LogFrames = dict[tuple[int, tuple[str, ...]], pl.DataFrame]
 
 
 def log_frames(
-    intake: Intake, known: Mapping[tuple[int, tuple[str, ...]], pl.DataFrame] = _NONE_KNOWN,
-    *, after: int = 0,
+    intake: Intake, receipts: Iterable[Receipt],
+    known: Mapping[tuple[int, tuple[str, ...]], pl.DataFrame] = _NONE_KNOWN,
 ) -> LogFrames:  # fmt: skip
-    """Read the checked rows of a fleet's logs, oldest file first.
+    """Read the checked rows of logs of a fleet.
 
     Parameters
     ----------
     intake
         Where they lie; of a machine with units and times.
+    receipts
+        Of the logs, oldest file first.
     known
         Those that were read before: a log that is unchanged is not read again.
-    after
-        Only those of later receipts.
 
     Returns
     -------
@@ -166,7 +167,7 @@ def log_frames(
     """
     log, found = intake.of_events, LogFrames()
     wanted = [*(c.name for c in log.spec.kept_columns), IS_FAILURE, IS_REPAIR]
-    for receipt in processed_receipts(intake, after=after, of_events=True):
+    for receipt in receipts:
         keys, digests = receipt.outcome.curated_keys, receipt.outcome.digests
         if keys:
             log_key = (receipt.id, tuple(digests.get(key, "") for key in keys))
@@ -190,4 +191,10 @@ def read_events(intake: Intake) -> LoggedEvents:
     spec = intake.spec
     if not spec.is_series:
         return _no_events(spec)
-    return events_of(spec, [(number, rows) for (number, _), rows in log_frames(intake).items()])
+    return events_of_receipts(intake, processed_receipts(intake, of_events=True))
+
+
+def events_of_receipts(intake: Intake, receipts: Iterable[Receipt]) -> LoggedEvents:
+    """Read the events of some logs, oldest file first; raises as :func:`read_events`."""
+    frames = log_frames(intake, receipts)
+    return events_of(intake.spec, [(number, rows) for (number, _), rows in frames.items()])

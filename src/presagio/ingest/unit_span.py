@@ -127,7 +127,7 @@ def _read(
 
     def read(part: UnitPart) -> pl.DataFrame:
         # Each for itself: what one remembers is not made for several threads.
-        rows = rows_of_part(CuratedParts(intake, wanted), part, unit, since=span.after)
+        rows = rows_of_part(CuratedParts(intake, wanted), part, unit, span.after)
         return rows.filter(pl.Series(time_numbers(rows[time]) <= span.until, dtype=pl.Boolean))
 
     if len(parts) == 1:

@@ -5,12 +5,13 @@ each page would take longer than the page may.
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
 
 import polars as pl
 
-from presagio.ingest.curated import files_of_readings
+from presagio.ingest.curated import files_of_readings, processed_receipts
 from presagio.ingest.curated_parts import CuratedParts
 from presagio.ingest.events import (
     RECEIPT,
@@ -25,6 +26,7 @@ from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import RECEIPT as CURATED_RECEIPT
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 from presagio.readings.instants import time_numbers
+from presagio.storage.receipt import Receipt
 
 # A log may be checked again, which is rare: so often all of them are listed anew.
 _LISTED_EVERY_S = 60.0
@@ -82,11 +84,11 @@ class KnownEvents:
         with self._lock:
             now = time.monotonic()
             if now - self._listed >= _LISTED_EVERY_S:
-                frames = log_frames(self._intake, self._frames)
+                frames = log_frames(self._intake, _logs(self._intake), self._frames)
                 self._listed = now
             else:
                 newest = max((number for number, _ in self._frames), default=0)
-                frames = {**self._frames, **log_frames(self._intake, after=newest)}
+                frames = {**self._frames, **log_frames(self._intake, _logs(self._intake, newest))}
             if frames.keys() != self._frames.keys():
                 rows = [(number, found) for (number, _), found in frames.items()]
                 self._frames, self._events = frames, events_of(self._intake.spec, rows)
@@ -143,6 +145,10 @@ class LabelledFailures:
                 self._found += zip(failed[unit], times, failed[CURATED_RECEIPT], strict=True)
                 self._newest = int(rows[CURATED_RECEIPT].to_numpy().max())
             return [*self._found]
+
+
+def _logs(intake: Intake, after: int = 0) -> Iterator[Receipt]:
+    return processed_receipts(intake, after=after, of_events=True)
 
 
 def unit_events(rows: pl.DataFrame) -> list[UnitEvent]:

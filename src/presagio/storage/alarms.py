@@ -23,7 +23,7 @@ from presagio.storage.alarm_entries import (
     close_case,
     lock_case,
 )
-from presagio.storage.alarm_tables import ALARM_ENTRIES, ALARMS, OPEN_ALARMS
+from presagio.storage.alarm_tables import ALARM_ENTRIES, ALARM_NOTICES, ALARMS, OPEN_ALARMS
 from presagio.storage.audit import add_entry
 from presagio.storage.database import translated
 
@@ -191,6 +191,35 @@ class Alarms:
         query = sa.select(*here).where(here.alarm_id == alarm_id).order_by(here.id)
         with translated(), self._engine.connect() as connection:
             return [AlarmEntry(**row._asdict()) for row in connection.execute(query)]
+
+    @contextmanager
+    def notice(self) -> Iterator[AlarmCase | None]:
+        """Take the oldest opened case of which nobody has been notified, in a transaction.
+
+        When the block ends without an error, people are taken to be notified; of several that do
+        so at once each takes another case.
+
+        Yields
+        ------
+        AlarmCase or None
+            None where there is none.
+        """
+        here = ALARM_NOTICES.c
+        oldest = (
+            sa.select(here.alarm_id)
+            .where(here.fleet == self._fleet)
+            .order_by(here.alarm_id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        with translated(), self._engine.begin() as connection:
+            number = connection.execute(oldest).scalar_one_or_none()
+            if number is None:
+                yield None
+                return
+            row = connection.execute(_cases().where(ALARMS.c.id == number)).one()
+            yield AlarmCase(**row._asdict())
+            connection.execute(sa.delete(ALARM_NOTICES).where(here.alarm_id == number))
 
     @contextmanager
     def _changing(self, alarm_id: int) -> Iterator[sa.Connection]:
