@@ -1,7 +1,6 @@
 """A unit's past as a page shows it: from few objects, and what is left out is told."""
 
-import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,11 +16,10 @@ from presagio.ingest.unit_span import Span, readings_of_span
 from presagio.jobs.known_events import KnownEvents
 from presagio.jobs.unit_history import unit_readings_drawn
 from presagio.jobs.unit_scores import unit_scores
-from presagio.storage.alarm_tables import SCORED_RECEIPTS
-from presagio.storage.database import open_database
 from tests.conftest import RunningServices
 from tests.engines import engine_rows, engines
 from tests.filing import file_body
+from tests.watched import Watched, opened_engine
 
 pytestmark = pytest.mark.integration
 
@@ -31,6 +29,12 @@ _HOSTILE = "</script><b>\"'\u202e/../\t%s{0}"
 @pytest.fixture
 def intake(new_intake: Callable[[], Intake]) -> Intake:
     return replace(new_intake(), spec=engines())
+
+
+@pytest.fixture
+def engine(services: RunningServices) -> Iterator[sa.Engine]:
+    with opened_engine(services.settings) as engine:
+        yield engine
 
 
 def _csv(rows: pl.DataFrame) -> bytes:
@@ -140,35 +144,21 @@ def test_a_log_is_read_once_and_a_new_one_is_known_at_once(
     assert KnownEvents(replace(intake, spec=engines())).of_unit("nobody") == []
 
 
-def _score(
-    intake: Intake, engine: sa.Engine, receipt: int, rows: pl.DataFrame, version: str = "1"
-) -> None:
-    """Write scores of a file, as the scoring of arrivals does."""
-    key, out = f"scores/{receipt}.parquet", io.BytesIO()
-    rows.write_parquet(out)
-    intake.store.write(intake.prefixes.curated_bucket, key, out.getvalue())
-    values = {
-        "receipt_id": receipt, "fleet": "", "model": "m", "version": version, "rows": len(rows),
-        "units": 1, "keys": [key],
-    }  # fmt: skip
-    with engine.begin() as connection:
-        connection.execute(sa.insert(SCORED_RECEIPTS).values(values))
-
-
 def test_scores_are_those_that_files_got_when_they_arrived(
-    intake: Intake, services: RunningServices
+    intake: Intake, engine: sa.Engine
 ) -> None:
+    fleet = Watched(intake, engine)
     rows = engine_rows(2).filter(pl.col("cycle") < 40).sort("cycle")
-    receipts, engine = _file_by_days(intake, rows), open_database(services.settings)
+    receipts = _file_by_days(intake, rows)
     scored = rows.select("unit", pl.col("cycle").cast(pl.Float64)).with_columns(
         probability=pl.col("cycle") / 100, label=pl.col("cycle") >= 35, score=pl.lit(0.0)
     )
     days = [scored.filter(pl.col("cycle") // 10 == day) for day in range(4)]
     # The first file was never scored.
-    _score(intake, engine, receipts[1], days[1].with_columns(label=pl.lit(value=True)), "1")
-    _score(intake, engine, receipts[2], days[2], "2")
+    fleet.score(receipts[1], days[1].with_columns(label=pl.lit(value=True)), version="1")
+    fleet.score(receipts[2], days[2], version="2")
     lives = days[3].with_columns(remaining_life=50.0, remaining_low=40.0, remaining_high=None)
-    _score(intake, engine, receipts[3], lives, "2")
+    fleet.score(receipts[3], lives, version="2")
     found = readings_of_span(intake, "2", ["sensor_2"], Span())
     scores = unit_scores(intake, engine, "2", found)
     assert scores.times.tolist() == list(range(1, 40))
@@ -182,4 +172,3 @@ def test_scores_are_those_that_files_got_when_they_arrived(
     assert np.isnan(scores.remaining_high).all()
     nobody = unit_scores(intake, engine, "x", readings_of_span(intake, "x", [], Span()))
     assert (len(nobody.times), nobody.version, nobody.threshold) == (0, "", None)
-    engine.dispose()

@@ -149,9 +149,9 @@ class UnitCharts:
                 mark("Version %(version)s says so from about %(share)s on."),
                 version=scores.version, share=self.show.percent(scores.threshold),
             ),)  # fmt: skip
-        title = f"{self._text(mark('Probability of a failure'))} [%]"
+        title = self._text(mark("Probability of a failure"))
         data = drawing(self.times, drawn.times, lines, self.marks, (0.0, 100.0))
-        return ChartView(title, data, notes, tuple(columns))
+        return ChartView(f"{title} [%]", data, notes, tuple(columns))
 
     def of_remaining(self, scores: UnitScores) -> ChartView | None:
         """Return how long the unit had left over time; None of a model that does not say it."""

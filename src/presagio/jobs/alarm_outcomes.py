@@ -141,7 +141,7 @@ def _month_of(intake: Intake, zone: tzinfo) -> Callable[[float, int], str]:
     def find(_time: float, receipt: int) -> str:
         if receipt not in known:
             found = intake.ledger.receipts_numbered([receipt])
-            known[receipt] = _written(found[0].created_at, zone) if found else ""
+            known[receipt] = _written(found[0].created_at if found else _EPOCH, zone)
         return known[receipt]
 
     return find
