@@ -125,7 +125,7 @@ class ArrivalScoring:
         if self._summary.rows and self._intake.spec.unit is None:
             why = "scores are written; no states of units, since the machine spec has no [unit]"
             self._summary = replace(self._summary, why=why)
-        waiting = self._arrivals.count_waiting(bucket)
+        waiting, _ = self._arrivals.backlog(bucket)
         return replace(self._summary, waiting=waiting)
 
     def _load(self) -> _Champion:

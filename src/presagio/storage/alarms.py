@@ -265,14 +265,18 @@ class Alarms:
         """Add a note to a case; raises as :meth:`acknowledge`."""
         return self._add(alarm_id, "noted", "alarm.note", who, why=text)
 
-    def close(
-        self, alarm_id: int, outcome: HumanOutcome, who: str, why: str, *,
-        detail: Mapping[str, Any] | None = None,
-    ) -> AlarmCase:  # fmt: skip
-        """Close a case with its outcome; of several that do so at once one does.
+    @contextmanager
+    def closing(
+        self, alarm_id: int, outcome: HumanOutcome, who: str, why: str
+    ) -> Iterator[dict[str, Any]]:
+        """Open the transaction in which a person closes a case.
 
-        What follows from the outcome is done by :func:`presagio.jobs.alarms.close_alarm`, which
-        calls this.
+        It counts when the block ends without an error. Of several that do so at once one does.
+
+        Yields
+        ------
+        dict
+            The detail of the closing entry, to be filled.
 
         Raises
         ------
@@ -281,13 +285,26 @@ class Alarms:
         ConflictError
             If it is closed.
         """
+        detail: dict[str, Any] = {}
         with self._changing(alarm_id) as connection:
+            yield detail
             if not close_case(connection, alarm_id, outcome, who, why, detail=detail):
                 raise ConflictError(_closed(alarm_id))
             add_entry(
                 connection, who=who, scope=SCOPE, action="alarm.close", target=_target(alarm_id),
-                why=why, detail={"outcome": outcome, **(detail or {})},
+                why=why, detail={"outcome": outcome, **detail},
             )  # fmt: skip
+
+    def close(self, alarm_id: int, outcome: HumanOutcome, who: str, why: str) -> AlarmCase:
+        """Close a case, and do nothing else: :func:`presagio.jobs.alarms.close_alarm` does more.
+
+        Raises
+        ------
+        NotFoundError, ConflictError
+            As of :meth:`closing`.
+        """
+        with self.closing(alarm_id, outcome, who, why):
+            pass
         return self.case(alarm_id)
 
 
