@@ -15,8 +15,8 @@ from presagio.ingest.upload import Uploaded, upload
 from presagio.machine.event_log import EVENTS
 from presagio.machine.learning import KIND, MODE
 from presagio.readings.instants import time_in, written_time
+from presagio.storage.alarm_cases import AlarmCase
 from presagio.storage.alarm_entries import HumanOutcome
-from presagio.storage.alarms import AlarmCase
 
 # Outcomes that are events; a false alarm is kept in the ledger alone.
 _EVENTS: frozenset[HumanOutcome] = frozenset({"failure", "repair"})

@@ -180,7 +180,8 @@ class Exporter(Collector):
         made, now = _Samples(fleet.name), datetime.now(UTC)
         ledger = self._ledger.of_fleet(fleet.settings.fleet)
         silent = now - timedelta(hours=fleet.settings.unit_silent_h)
-        states = ledger.unit_states().counts(silent_since=silent)
+        counts = ledger.unit_states().counts(silent_since=silent)
+        states = {str(state): float(number) for state, number in counts.items()}
         yield made.gauges("presagio_units", "Units by state.", "state", states)
         yield made.gauge("presagio_open_alarms", "Open alarms.", ledger.alarms().count_open())
         waiting, since = ledger.arrivals().backlog(fleet.settings.prefixes.bucket)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PARSE_LIMIT_S = 3.0
+# Then a task that scores gives its place back, however much waits: files may wait to be filed.
+_SCORING_TURN_S = 60.0
 Params = dict[str, Any] | None
 # ruff: noqa: PLC0415 - see above
 
@@ -156,7 +158,9 @@ def score_arrivals(fleet: str = "") -> dict[str, Any]:
     found = _fleet(fleet)
     with _opened_intake(found) as intake:
         reader = open_reader(found.settings)
-        summary = score_arrivals.score_arrivals(found.settings, intake, reader)
+        summary = score_arrivals.score_arrivals(
+            found.settings, intake, reader, limit_s=_SCORING_TURN_S
+        )
     if summary.faults:
         named = "; ".join(f"receipt {n}: {why}" for n, why in [*summary.faults.items()][:20])
         raise DataError(f"{len(summary.faults)} files cannot be scored now: {named}")

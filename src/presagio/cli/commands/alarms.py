@@ -21,8 +21,9 @@ from presagio.cli.output import (
 )
 from presagio.cli.tables import Column
 from presagio.jobs.alarms import close_alarm
+from presagio.storage.alarm_cases import AlarmCase
 from presagio.storage.alarm_entries import AlarmEntry
-from presagio.storage.alarms import AlarmCase, Alarms
+from presagio.storage.alarms import Alarms
 
 Number = Annotated[int, typer.Argument(metavar="ID", help="Number of the alarm.")]
 
