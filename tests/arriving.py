@@ -11,7 +11,7 @@ from presagio.ingest.filing import Intake
 from presagio.jobs.score_arrivals import ArrivalSummary, score_arrivals
 from presagio.registry.reader import open_reader
 from presagio.settings import SCORES, Settings
-from presagio.storage.alarms import AlarmCase
+from presagio.storage.alarm_cases import AlarmCase
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import ObjectStore, open_store
 from presagio.storage.receipt import Receipt

@@ -3,7 +3,8 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from uuid import uuid4
@@ -14,8 +15,10 @@ from pydantic import SecretStr
 
 from presagio.errors import RegistryError
 from presagio.ingest.checking import check_file
-from presagio.jobs.score_arrivals import Step, score_arrivals
+from presagio.jobs.score_arrivals import score_arrivals
+from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
+from presagio.registry.loading import load_version
 from presagio.registry.reader import open_reader
 from presagio.registry.writer import open_registry
 from presagio.scoring.frames import score_frame
@@ -83,8 +86,6 @@ def test_scores_are_those_of_the_whole_life_at_once(fleet: Arriving, champion: S
     found = fleet.scores().sort("cycle")
     rows = check_file(life(0, LIFE).write_csv().encode(), engines()).accepted
     registry = open_registry(champion)
-    from presagio.registry.loading import load_version
-
     predictor = load_version(registry, registry.resolve(), engines(), champion)
     whole = score_frame(predictor, rows)
     assert found["label"].to_list() == whole["label"].to_list()
@@ -284,10 +285,6 @@ def test_a_machine_without_units_has_scores_and_no_states(
     services: RunningServices, ledger: Ledger, spec: MachineSpec, trained: TrainedModel,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    from dataclasses import replace
-
-    from presagio.machine.simulation import simulate
-
     name = f"plain_{uuid4().hex[:8]}"
     changes = {"model_name": name, "experiment": name, "home": tmp_path / "home"}
     settings = services.settings.model_copy(update=changes)
@@ -306,4 +303,8 @@ def test_a_machine_without_units_has_scores_and_no_states(
     assert len(alarms) == alarms["diagnosis"].drop_nulls().len() > 0
 
 
-_Look = Callable[[Step], None]
+def test_a_run_whose_time_is_over_leaves_the_rest_to_the_next(fleet: Arriving) -> None:
+    for name in ("a", "b"):
+        fleet.file(f"{name}.csv", life(0, 30, unit=name))
+    assert fleet.score(limit_s=0).waiting == 2
+    assert fleet.score().receipts == 2

@@ -1,8 +1,9 @@
 """Score what the intake has accepted, each file once: scores, states of units, and cases."""
 
 import logging
+import math
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -11,14 +12,14 @@ from presagio.inference.predictor import Predictor
 from presagio.ingest.filing import Intake
 from presagio.ingest.unit_readings import readings_of
 from presagio.jobs.arrived_readings import ArrivedReadings, events_in
-from presagio.lifecycle.alerts import Alert, Alerts
+from presagio.lifecycle.alarm_notices import notify
+from presagio.lifecycle.alerts import Alerts
 from presagio.lifecycle.outcomes import FEEDBACK
 from presagio.lifecycle.unit_cases import CaseCounts, UnitCases, follow_events
 from presagio.registry.loading import load_version
 from presagio.registry.reader import RegistryReader
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import SCORES, Settings
-from presagio.storage.alarms import AlarmCase
 from presagio.storage.arrivals import Scored, Scoring
 from presagio.storage.receipt import Receipt
 
@@ -104,28 +105,37 @@ class ArrivalScoring:
         self._champion: _Champion | None = None
         self._summary = ArrivalSummary()
 
-    def run(self) -> ArrivalSummary:
+    def run(self, *, limit_s: float = math.inf) -> ArrivalSummary:
         """Score what waits until nothing does, then notify people of cases that were opened.
+
+        Parameters
+        ----------
+        limit_s
+            After so many seconds no further file is begun: it waits for the next run.
 
         Raises
         ------
         InvalidArtifactError, RegistryError, StorageError
             If the champion cannot be had, or store or ledger fail; what was scored is scored.
         """
-        bucket = self._intake.prefixes.bucket
-        while numbers := self._arrivals.waiting(bucket, limit=_PAGE):
+        bucket, until = self._intake.prefixes.bucket, time.monotonic() + limit_s
+        while time.monotonic() < until:
+            if not (numbers := self._arrivals.waiting(bucket, limit=_PAGE)):
+                break
             try:
                 champion = self._champion = self._load()
             except NoChampionError as err:
                 self._summary = replace(self._summary, why=f"nothing is scored: {err}")
                 break
             for number in numbers:
+                if time.monotonic() >= until:
+                    break
                 self._score(number, champion)
         self._notify()
         if self._summary.rows and self._intake.spec.unit is None:
             why = "scores are written; no states of units, since the machine spec has no [unit]"
             self._summary = replace(self._summary, why=why)
-        waiting = self._arrivals.count_waiting(bucket)
+        waiting, _ = self._arrivals.backlog(bucket)
         return replace(self._summary, waiting=waiting)
 
     def _load(self) -> _Champion:
@@ -197,35 +207,10 @@ class ArrivalScoring:
         return Scored(name, version, arrived.rows, units, keys)
 
     def _notify(self) -> None:
-        """Send a message of each newly opened case: once, unless the end comes right after it."""
-        alerts, alarms = Alerts(self._settings, self._intake.store), self._intake.ledger.alarms()
-        with suppress(_NotSentError):
-            while True:
-                with alarms.notice() as case:
-                    if case is None:
-                        return
-                    # What is over already needs nobody.
-                    if case.is_open:
-                        if not alerts.send(_alert(self._settings, case)):
-                            raise _NotSentError
-                        self._summary = self._summary.with_counts(notified=1)
-                        self._on_step("notified")
-
-
-class _NotSentError(Exception):
-    """The webhook cannot be reached: it is tried again with the next run."""
-
-
-def _alert(settings: Settings, case: AlarmCase) -> Alert:
-    fleet = settings.fleet or "default fleet"
-    mode = f", {case.mode}" if case.mode else ""
-    at = f" at {case.reading_at}" if case.reading_at else ""
-    risk = "" if case.probability is None else f", probability {case.probability:.2f}"
-    text = (
-        f"alarm {case.id}: a failure of unit {case.unit} is expected{mode} ({fleet}); confirmed by "
-        f"its reading{at}{risk}, {case.model} version {case.version}"
-    )
-    return Alert("alarm", f"alarm {case.id}", text)
+        alerts = Alerts(self._settings, self._intake.store)
+        for _ in notify(self._settings.fleet, self._intake.ledger.alarms(), alerts):
+            self._summary = self._summary.with_counts(notified=1)
+            self._on_step("notified")
 
 
 def _key(settings: Settings, receipt: Receipt, place: int) -> str:
@@ -234,11 +219,11 @@ def _key(settings: Settings, receipt: Receipt, place: int) -> str:
 
 
 def score_arrivals(
-    settings: Settings, intake: Intake, reader: RegistryReader, *,
+    settings: Settings, intake: Intake, reader: RegistryReader, *, limit_s: float = math.inf,
     on_step: Callable[[Step], None] = _ignore,
 ) -> ArrivalSummary:  # fmt: skip
-    """Score what waits: see :meth:`ArrivalScoring.run`."""
-    return ArrivalScoring(settings, intake, reader, on_step=on_step).run()
+    """Score what waits: see :class:`ArrivalScoring`."""
+    return ArrivalScoring(settings, intake, reader, on_step=on_step).run(limit_s=limit_s)
 
 
 def as_json(summary: ArrivalSummary) -> dict[str, Any]:

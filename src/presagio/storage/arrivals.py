@@ -98,12 +98,21 @@ class Arrivals:
         with translated(), self._engine.connect() as connection:
             return list(connection.scalars(query))
 
-    def count_waiting(self, bucket: str) -> int:
-        """Count the receipts that wait, those included that are put off."""
+    def backlog(self, bucket: str) -> tuple[int, datetime | None]:
+        """Count the receipts that wait, and say since when the oldest one has been there.
+
+        Those that are put off are among them.
+        """
         here = RECEIPTS_TO_SCORE.c
-        query = sa.select(sa.func.count()).where(here.fleet == self._fleet, here.bucket == bucket)
+        query = (
+            sa.select(sa.func.count(), sa.func.min(here.receipt_id))
+            .where(here.fleet == self._fleet, here.bucket == bucket)
+        )  # fmt: skip
         with translated(), self._engine.connect() as connection:
-            return int(connection.execute(query).scalar_one())
+            waiting, oldest = connection.execute(query).one()
+            since = sa.select(RECEIPTS.c.created_at).where(RECEIPTS.c.id == oldest)
+            found: datetime | None = connection.execute(since).scalar_one_or_none()
+        return int(waiting), found
 
     def newest(self) -> datetime | None:
         """Return when a receipt was scored last; None before the first."""
