@@ -108,7 +108,7 @@ def test_every_route_with_every_kind_of_token(
         headers = {} if token is None else {"Authorization": f"Bearer {token}".strip()}
         return client.request(method, path, headers=headers).status_code
 
-    wrong: list[Any] = [own for own in ("predict", "feedback", "admin") if own != scope]
+    wrong: list[Any] = [own for own in ("predict", "feedback", "view", "admin") if own != scope]
     if scope is None:
         assert status(None) == status("bad") != 403
         return
@@ -155,7 +155,7 @@ def test_a_password_and_a_secret_are_exchanged_for_tokens(
 ) -> None:
     password = SECRETS["admin_password"].get_secret_value()
     by_password = _ask(client, grant_type="password", username="admin", password=password).json()
-    assert by_password["scope"].split() == ["predict", "feedback", "admin"]
+    assert by_password["scope"].split() == ["predict", "feedback", "view", "operate", "admin"]
     secret = SECRETS["client_secret"].get_secret_value()
     basic = client.post(
         "/token", data={"grant_type": "client_credentials", "scope": "predict"},

@@ -63,7 +63,13 @@ def ask_again(visit: Visit, route: Route) -> Response:
 
 
 def refuse_scope(visit: Visit, route: Route) -> Response | None:
-    """Return the refusal of who is signed in, and lacks a scope; None for who has it."""
+    """Return the refusal of who is signed in, and lacks a scope; None for who has it.
+
+    Raises
+    ------
+    StorageError
+        If something is to be changed, and the database does not confirm the session.
+    """
     if route.scope is None or visit.session is None:
         return None
     if not visit.session.may(route.scope):

@@ -1,10 +1,12 @@
 // Small things that pages do without; each works on what the server has rendered.
 "use strict";
 
-// The menu is open without scripts; on a narrow screen it starts closed.
+// The menu and filters are open without scripts; on a narrow screen they start closed.
 const narrow = matchMedia("(max-width: 60rem)");
 function fold() {
-  for (const menu of document.querySelectorAll("details.menu")) menu.open = !narrow.matches;
+  for (const part of document.querySelectorAll("details.menu, details.fold")) {
+    part.open = !narrow.matches;
+  }
 }
 narrow.addEventListener("change", fold);
 fold();
