@@ -14,7 +14,7 @@ from presagio.ingest.compaction import Rules, compact
 from presagio.ingest.filing import Intake
 from presagio.ingest.unit_span import Span, readings_of_span
 from presagio.jobs.known_events import KnownEvents
-from presagio.jobs.unit_history import unit_readings_drawn
+from presagio.jobs.unit_history import unit_history
 from presagio.jobs.unit_scores import unit_scores
 from tests.conftest import RunningServices
 from tests.engines import engine_rows, engines
@@ -79,17 +79,22 @@ def test_of_two_files_with_one_time_the_one_that_was_filed_first_counts(intake: 
     assert found.rows["receipt_id"].to_list() == [first.id] * 2 + [second.id] * 8
 
 
-def test_charts_have_the_files_that_their_readings_came_in(intake: Intake) -> None:
+def test_charts_have_the_files_that_their_readings_came_in(
+    intake: Intake, engine: sa.Engine
+) -> None:
     rows = engine_rows(2).filter(pl.col("cycle") < 60).sort("cycle")
     receipts = _file_by_days(intake, rows)
-    found = unit_readings_drawn(intake, "1", Span(count=25))
+    found = unit_history(intake, engine, "1", Span(count=25))
     assert [receipt.id for receipt in found.files] == receipts[:2:-1]
-    assert found.files_in_all == 3
+    assert (found.files_in_all, found.count, found.first, found.last) == (3, 25, 35.0, 59.0)
+    assert found.older is not None
+    assert 34 < found.older < 35
     (sensor,) = [chart for chart in found.charts.charts if chart.name == "sensor_2"]
     expected = rows.filter(pl.col("unit") == "1").tail(25)["sensor_2"].to_numpy()
     np.testing.assert_allclose(sensor.high, expected)
     assert sensor.newest == expected[-1]
-    few = unit_readings_drawn(intake, "1", Span(count=25), points=5)
+    assert (found.scores_drawn, found.scores.unscored) == (None, 25)
+    few = unit_history(intake, engine, "1", Span(count=25), points=5)
     assert few.charts.drawn.bucket == pytest.approx(24 / 5)
     (sensor,) = [chart for chart in few.charts.charts if chart.name == "sensor_2"]
     assert (sensor.low.min(), sensor.high.max()) == (expected.min(), expected.max())
@@ -104,17 +109,19 @@ def test_readings_are_the_same_once_files_are_put_together(intake: Intake) -> No
     assert after.rows.equals(before.rows)
 
 
-def test_a_hostile_name_is_only_a_name(intake: Intake) -> None:
+def test_a_hostile_name_is_only_a_name(intake: Intake, engine: sa.Engine) -> None:
     rows = engine_rows(1).head(3).with_columns(unit=pl.lit(_HOSTILE))
     file_body(intake, "a.csv", _csv(rows))
-    assert len(unit_readings_drawn(intake, _HOSTILE).found.rows) == 3
+    assert unit_history(intake, engine, _HOSTILE).count == 3
     for name in ("", "%", "' OR 1=1 --", "x" * 10_000):
-        assert not len(unit_readings_drawn(intake, name).found.rows)
+        assert unit_history(intake, engine, name).count == 0
 
 
-def test_a_machine_without_units_is_refused(new_intake: Callable[[], Intake]) -> None:
+def test_a_machine_without_units_is_refused(
+    new_intake: Callable[[], Intake], engine: sa.Engine
+) -> None:
     with pytest.raises(DataError, match=r"has no \[unit\] and \[time\]"):
-        unit_readings_drawn(new_intake(), "1")
+        unit_history(new_intake(), engine, "1")
 
 
 def test_a_log_is_read_once_and_a_new_one_is_known_at_once(

@@ -10,17 +10,12 @@ from presagio.console.catalogue import mark
 from presagio.console.presentation import Presentation
 from presagio.console.series_view import ChartView, Column, Line, Mark, Times, drawing
 from presagio.inference.diagnosis_words import title_of
-from presagio.jobs.downsampling import Drawn, downsample
-from presagio.jobs.unit_charts import Chart, Charts, LimitLine, draw_readings
-from presagio.jobs.unit_history import UnitReadings
-from presagio.jobs.unit_scores import UnitScores
+from presagio.jobs.downsampling import Drawn
+from presagio.jobs.unit_charts import Chart, Charts, LimitLine
+from presagio.jobs.unit_history import UnitHistory
 from presagio.machine.spec import MachineSpec
 
 Floats = NDArray[np.float64]
-
-# Rows of the table behind a chart.
-_ROWS = 24
-_POINTS = 300
 
 
 @dataclass(frozen=True)
@@ -48,13 +43,12 @@ class UnitCharts:
         found = self.show.catalogue.gettext(message)
         return found % values if values else found
 
-    def of_readings(self, readings: UnitReadings, *, limited: bool) -> list[ChartView]:
+    def of_readings(self, history: UnitHistory, *, limited: bool) -> list[ChartView]:
         """Return the charts with an operating limit on them, or the others."""
-        few = draw_readings(self.spec, readings.found, _ROWS)
-        tables = {chart.name: chart for chart in few.charts}
+        both = zip(history.charts.charts, history.tables.charts, strict=True)
         return [
-            self._of_feature(chart, readings.charts, tables[chart.name], few)
-            for chart in readings.charts.charts if bool(chart.limits) is limited
+            self._of_feature(chart, history.charts, table, history.tables)
+            for chart, table in both if bool(chart.limits) is limited
         ]  # fmt: skip
 
     def _of_feature(self, chart: Chart, charts: Charts, table: Chart, few: Charts) -> ChartView:
@@ -124,27 +118,25 @@ class UnitCharts:
                 ))  # fmt: skip
         return found
 
-    def of_probability(self, scores: UnitScores) -> ChartView | None:
+    def of_probability(self, history: UnitHistory) -> ChartView | None:
         """Return the probability over time; None where no reading was scored."""
-        if np.isnan(scores.probability).all():
+        drawn, few, scores = history.scores_drawn, history.scores_table, history.scores
+        if drawn is None or few is None:
             return None
-        alarms = np.where(scores.label, scores.probability, np.nan)
-        values = {"probability": 100.0 * scores.probability, "alarm": 100.0 * alarms}
-        drawn, few = (downsample(scores.times, values, most) for most in (_POINTS, _ROWS))
-        lines = self._band(drawn.low["probability"], drawn.high["probability"], drawn)
-        says = self._text(mark("Failure expected"))
-        lines.append(Line(says, drawn.high["alarm"], "points"))
-        columns = [self._when(few)]
-        columns += self._numbers(few.low["probability"], few.high["probability"], few)
+
+        def share(found: Drawn, name: str) -> tuple[Floats, Floats]:
+            return 100.0 * found.low[name], 100.0 * found.high[name]
+
+        says, alarm = self._text(mark("Failure expected")), few.high["alarm"]
+        lines = self._band(*share(drawn, "probability"), drawn)
+        lines.append(Line(says, share(drawn, "alarm")[1], "points"))
+        columns = [self._when(few), *self._numbers(*share(few, "probability"), few)]
         yes = self._text(mark("yes"))
-        columns.append(
-            Column(says, ["" if gap else yes for gap in np.isnan(few.high["alarm"]).tolist()])
-        )
+        columns.append(Column(says, ["" if gap else yes for gap in np.isnan(alarm).tolist()]))
         notes: tuple[str, ...] = ()
         if scores.threshold is not None:
-            share = 100.0 * scores.threshold
-            lines.append(Line(self._text(mark("Alarm from here on")),
-                              np.full(len(drawn.times), share), "limit"))  # fmt: skip
+            level = np.full(len(drawn.times), 100.0 * scores.threshold)
+            lines.append(Line(self._text(mark("Alarm from here on")), level, "limit"))
             notes = (self._text(
                 mark("Version %(version)s says so from about %(share)s on."),
                 version=scores.version, share=self.show.percent(scores.threshold),
@@ -153,32 +145,28 @@ class UnitCharts:
         data = drawing(self.times, drawn.times, lines, self.marks, (0.0, 100.0))
         return ChartView(f"{title} [%]", data, notes, tuple(columns))
 
-    def of_remaining(self, scores: UnitScores) -> ChartView | None:
+    def of_remaining(self, history: UnitHistory) -> ChartView | None:
         """Return how long the unit had left over time; None of a model that does not say it."""
-        if np.isnan(scores.remaining_life).all():
+        drawn, few = history.scores_drawn, history.scores_table
+        if drawn is None or few is None or np.isnan(drawn.low["remaining_life"]).all():
             return None
-        # Where the upper end is not told apart, the interval has none.
-        values = {
-            "value": scores.remaining_life, "low": scores.remaining_low,
-            "high": scores.remaining_high,
-        }  # fmt: skip
-        drawn, few = (downsample(scores.times, values, most) for most in (_POINTS, _ROWS))
         low, best, high = (self._text(text) for text in (
             mark("At least"), mark("Most likely"), mark("At most"),
         ))  # fmt: skip
+        # Where the upper end is not told apart, the interval has none.
         lines = [
-            Line(low, drawn.low["low"], "low"), Line(high, drawn.high["high"], "high"),
-            Line(best, drawn.low["value"]),
-        ]  # fmt: skip
+            Line(low, drawn.low["remaining_low"], "low"),
+            Line(high, drawn.high["remaining_high"], "high"),
+            Line(best, drawn.low["remaining_life"]),
+        ]
         columns = (
-            self._when(few), Column(low, self._cells(few.low["low"])),
-            Column(best, self._cells(few.low["value"])),
-            Column(high, self._cells(few.high["high"])),
+            self._when(few), Column(low, self._cells(few.low["remaining_low"])),
+            Column(best, self._cells(few.low["remaining_life"])),
+            Column(high, self._cells(few.high["remaining_high"])),
         )  # fmt: skip
         title = self._text(mark("Time left [%(unit)s]"), unit=self._day())
-        return ChartView(
-            title, drawing(self.times, drawn.times, lines, self.marks), (), columns
-        )  # fmt: skip
+        data = drawing(self.times, drawn.times, lines, self.marks)
+        return ChartView(title, data, (), columns)
 
     def _day(self) -> str:
         return self._text(mark("days")) if self.times.are_dates else self.spec.day_name

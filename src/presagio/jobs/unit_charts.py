@@ -16,6 +16,7 @@ from presagio.machine.spec import MachineSpec
 Floats = NDArray[np.float64]
 
 POINTS = 300
+_MOST_CHARTS = 60
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,13 @@ class Charts:
         The points that all charts share.
     charts
         Those with a limit first, then the other features in the spec's order.
+    left_out
+        How many features have no chart, since there are so many.
     """
 
     drawn: Drawn
     charts: tuple[Chart, ...]
+    left_out: int
 
 
 def draw_readings(spec: MachineSpec, found: FoundReadings, points: int = POINTS) -> Charts:
@@ -107,6 +111,8 @@ def draw_readings(spec: MachineSpec, found: FoundReadings, points: int = POINTS)
     derived = derive_quantities(spec, inputs) if limited - set(spec.feature_names) else {}
     values = {name: inputs[name] for name in spec.feature_names}
     values |= {name: found for name, found in derived.items() if name in limited}
+    shown = sorted(values, key=lambda name: name not in limited)[:_MOST_CHARTS]
+    left_out, values = len(values) - len(shown), {name: values[name] for name in shown}
     drawn = downsample(found.times, values, points)
     parts = {quantity.name: quantity for quantity in spec.derived}
     described = {f.name: (f.title or f.name, f.unit) for f in spec.features}
@@ -119,7 +125,7 @@ def draw_readings(spec: MachineSpec, found: FoundReadings, points: int = POINTS)
         )
         for name in values
     ]  # fmt: skip
-    return Charts(drawn, tuple(sorted(charts, key=lambda chart: not chart.limits)))
+    return Charts(drawn, tuple(charts), left_out)
 
 
 def _numbers(column: pl.Series) -> Floats:

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import RECEIPT, curated_schema
 from presagio.ingest.unit_span import FoundReadings
+from presagio.jobs.downsampling import Drawn, downsample
 from presagio.storage.scored_files import ScoredFile, scored_files
 
 Floats = NDArray[np.float64]
@@ -54,6 +55,15 @@ class UnitScores:
     version: str
     unscored: int
 
+    @property
+    def without_values(self) -> "UnitScores":
+        """The same without what is as long as there are readings."""
+        none, no = np.empty(0), np.empty(0, dtype=bool)
+        return replace(
+            self, times=none, probability=none, remaining_life=none, remaining_low=none,
+            remaining_high=none, label=no,
+        )  # fmt: skip
+
 
 def unit_scores(intake: Intake, engine: sa.Engine, unit: str, found: FoundReadings) -> UnitScores:
     """Return what was said of readings of a unit.
@@ -93,6 +103,22 @@ def unit_scores(intake: Intake, engine: sa.Engine, unit: str, found: FoundReadin
         found.times, values["probability"], values["remaining_life"], values["remaining_low"],
         values["remaining_high"], label, threshold, version, unscored,
     )  # fmt: skip
+
+
+def draw_scores(scores: UnitScores, points: int) -> Drawn | None:
+    """Return scores as at most so many points; None where no reading was scored.
+
+    Returns
+    -------
+    Drawn or None
+        By name ``probability``, ``alarm`` (the probability of those that are one), and
+        ``remaining_life``, ``remaining_low``, ``remaining_high``.
+    """
+    if np.isnan(scores.probability).all():
+        return None
+    values = {name: getattr(scores, name) for name in _VALUES}
+    values["alarm"] = np.where(scores.label, scores.probability, np.nan)
+    return downsample(scores.times, values, points)
 
 
 def _threshold(probability: Floats, label: NDArray[np.bool_]) -> float | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-import numpy as np
 from starlette.responses import Response
 
 from presagio.console.catalogue import mark
@@ -21,8 +20,7 @@ from presagio.fleet import Fleet
 from presagio.inference.diagnosis_words import describe
 from presagio.ingest.unit_span import Span
 from presagio.jobs.known_events import UnitEvent
-from presagio.jobs.unit_history import UnitReadings, unit_readings_drawn
-from presagio.jobs.unit_scores import UnitScores, unit_scores
+from presagio.jobs.unit_history import UnitHistory, unit_history
 from presagio.storage.alarms import AlarmCase, Alarms
 from presagio.storage.unit_states import NO_DATA, UnitState, UnitStates
 
@@ -45,14 +43,6 @@ class _Seen:
     cases: tuple[AlarmCase, ...]
 
 
-@dataclass(frozen=True)
-class _Read:
-    """Its readings, and what was said of them."""
-
-    readings: UnitReadings
-    scores: UnitScores
-
-
 def _span(visit: Visit) -> Span:
     count = next((n for n in COUNTS if str(n) == visit.query("count")), _USUAL)
     try:
@@ -66,13 +56,6 @@ def _ledger(visit: Visit, fleet: Fleet, unit: str) -> _Seen:
     name, engine = fleet.settings.fleet, visit.services.engine
     cases = Alarms(engine, name).cases(unit=unit, limit=_PAST)
     return _Seen(UnitStates(engine, name).one(unit), tuple(cases))
-
-
-def _read(visit: Visit, fleet: Fleet, unit: str, span: Span) -> _Read:
-    intake = visit.services.intake(fleet)
-    readings = unit_readings_drawn(intake, unit, span)
-    scores = unit_scores(intake, visit.services.engine, unit, readings.found)
-    return _Read(readings, scores)
 
 
 def _if_there(visit: Visit, key: Hashable, source: Callable[[], Value]) -> Value | None:
@@ -102,10 +85,10 @@ class _Drawn:
     hidden: int
 
 
-def _draw(visit: Visit, charts: UnitCharts, read: _Read) -> _Drawn:
-    scores = (charts.of_probability(read.scores), charts.of_remaining(read.scores))
-    limited = charts.of_readings(read.readings, limited=True)
-    others = charts.of_readings(read.readings, limited=False)
+def _draw(visit: Visit, charts: UnitCharts, history: UnitHistory) -> _Drawn:
+    scores = (charts.of_probability(history), charts.of_remaining(history))
+    limited = charts.of_readings(history, limited=True)
+    others = charts.of_readings(history, limited=False)
     shown = others if visit.query("all") else others[:_CHARTS]
     return _Drawn(
         tuple(chart for chart in scores if chart is not None), tuple(limited), tuple(shown),
@@ -118,38 +101,41 @@ def _show(visit: Visit) -> Response:
     here = (fleet.name, fleet.spec.digest, unit)
     seen = visit.read(("unit", *here), lambda: _ledger(visit, fleet, unit))
     times = None if fleet.spec.time is None else Times(visit.show, fleet.spec.time)
-    events = read = drawn = None
+    events = history = drawn = None
     if fleet.spec.is_series and times is not None:
         events = _if_there(
             visit, ("events", *here), lambda: visit.services.failures(fleet).logged.of_unit(unit)
         )
-        read = _if_there(visit, ("readings", *here, span), lambda: _read(visit, fleet, unit, span))
+        services = visit.services
+        history = _if_there(
+            visit, ("readings", *here, span),
+            lambda: unit_history(services.intake(fleet), services.engine, unit, span),
+        )  # fmt: skip
         marks = _marks(visit, events or [], seen.cases)
         charts = UnitCharts(visit.show, fleet.spec, times, marks)
-        drawn = None if read is None else _draw(visit, charts, read)
-    _check_known(visit, fleet, unit, seen, events, read)
+        drawn = None if history is None else _draw(visit, charts, history)
+    _check_known(visit, fleet, unit, seen, events, history)
     state = seen.state
     words = describe(fleet.spec, state.diagnosis) if state and state.diagnosis else None
     silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.no_data_hours)
     return visit.page(
         "unit.html", fleet=fleet, unit=unit, state=state, cases=seen.cases,
-        series=fleet.spec.is_series, times=times, read=read, drawn=drawn,
+        series=fleet.spec.is_series, times=times, history=history, drawn=drawn,
         shown=NO_DATA if state is None else state.shown(silent_since),
         words=None if words is None else write_all(visit.show, words.all),
         events=None if events is None else events[:_PAST], counts=COUNTS, span=span,
-        older=_older(read),
     )  # fmt: skip
 
 
 def _check_known(
     visit: Visit, fleet: Fleet, unit: str, seen: _Seen, events: list[UnitEvent] | None,
-    read: _Read | None,
+    history: UnitHistory | None,
 ) -> None:  # fmt: skip
     """Refuse a name that nothing is known of; what cannot be asked now may know it."""
     unknown = seen.state is None and not seen.cases
     if fleet.spec.is_series:
-        unknown &= events is not None and not events and read is not None
-        unknown &= read is None or not len(read.readings.found.times)
+        unknown &= events is not None and not events
+        unknown &= history is not None and not history.count
         # Of the span that was asked for; another one may have readings.
         unknown &= not visit.query("until")
     if unknown:
@@ -159,13 +145,6 @@ def _check_known(
                 fleet=fleet.name, unit=unit[:_LONGEST_NAME],
             )
         )  # fmt: skip
-
-
-def _older(read: _Read | None) -> str | None:
-    """Return up to when the readings before those that are shown are; None where there are none."""
-    if read is None or not read.readings.found.has_older or not len(read.readings.found.times):
-        return None
-    return repr(float(np.nextafter(read.readings.found.times[0], -np.inf)))
 
 
 PAGE = Page(routes=(get("/units/{fleet}/{unit}", _show),))
