@@ -126,6 +126,17 @@ class Stack:
             found = airflow.get(path).raise_for_status().json()["task_instances"]
             return {task["task_id"]: str(task["state"]) for task in found}
 
+    def xcom(self, dag: str, run_id: str, task: str, key: str = "return_value") -> Any:
+        """Wait for what a task of a run has left behind for people, and return it."""
+
+        def found() -> Any:
+            with self.airflow() as airflow:
+                path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task}/xcomEntries/{key}"
+                answer = airflow.get(path, params={"deserialize": "true"})
+            return answer.json()["value"] if answer.is_success else None
+
+        return eventually(found)
+
     @cached_property
     def intake(self) -> Intake:
         return open_intake(find_fleet(self.settings))

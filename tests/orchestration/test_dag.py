@@ -178,8 +178,9 @@ def test_training_follows_clean_data(dags: dict[str, dict[str, Any]]) -> None:
     assert dag["params"] == {"min_new_rows": 10_000}
     assert dag["tasks"] == {
         "count_new_rows": ["train_and_evaluate"],
-        "train_and_evaluate": ["tell_api"],
-        "tell_api": [],
+        "train_and_evaluate": ["sum_up", "tell_api"],
+        "tell_api": ["sum_up"],
+        "sum_up": [],
     }
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from presagio.cli.tables import Column
+from presagio.registry.links import models_page
 from presagio.settings import CREDENTIALS_FILE
 from presagio.stack.credentials import AIRFLOW_USER
 from presagio.stack.layout import Layout
@@ -127,7 +128,8 @@ def print_welcome(
     for service in status.services:
         if service.name in _ADDRESSES:
             text = _ADDRESSES[service.name].format(user=AIRFLOW_USER)
-            console.print(f"  {service.address:<24} {text}", soft_wrap=True)
+            address = models_page(service.address) if service.name == "mlflow" else service.address
+            console.print(f"  {address:<24} {text}", soft_wrap=True)
     console.print(f"\nPasswords and keys: {layout.home / CREDENTIALS_FILE}", soft_wrap=True)
     console.print(
         "\nTry next, in another terminal:\n"

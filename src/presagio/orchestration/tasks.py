@@ -122,7 +122,7 @@ def file_batch(
         return file.file_batch(intake, batch, run_id=run_id)
 
 
-def sum_up(params: Params, run_id: str | None, fleet: str = "") -> dict[str, int]:
+def sum_up(params: Params, run_id: str | None, fleet: str = "") -> dict[str, Any]:
     """Sum a round up: :func:`presagio.jobs.file.sum_up`."""
     from presagio.jobs import file
 
@@ -188,6 +188,22 @@ def announce_champion(fleet: str = "") -> dict[str, Any]:
     from presagio.jobs import api_client
 
     return api_client.announce_champion(_fleet(fleet).settings)
+
+
+def sum_up_training(trained: dict[str, Any], served: dict[str, Any]) -> str:
+    """Say what came of a training: :func:`presagio.jobs.summaries.training_in_words`."""
+    from presagio.jobs.summaries import training_in_words
+
+    summary = training_in_words(trained, served)
+    _log.info("%s", summary)
+    return summary
+
+
+def why_nothing_is_trained(counted: dict[str, int]) -> str:
+    """Say why nothing is trained yet: :func:`presagio.jobs.summaries.waiting_in_words`."""
+    from presagio.jobs.summaries import waiting_in_words
+
+    return waiting_in_words(counted)
 
 
 def watch_drift(fleet: str = "") -> dict[str, Any]:
