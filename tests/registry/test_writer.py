@@ -116,7 +116,8 @@ def _its_pages_describe_it(
     model = client.get_registered_model(registered.name)
     assert model.description.startswith("Predicts failures of AI4I 2020 milling machine")
     # The model in MLflow has the metrics too, by the rows that they were measured on.
-    logged = client.get_logged_model(version.model_id)
+    (output,) = run.outputs.model_outputs
+    logged = client.get_logged_model(output.model_id)
     measured = {metric.key: metric.dataset_name for metric in logged.metrics or ()}
     assert measured["test_f1"] == "ai4i2020, held-out test set"
 

@@ -1,4 +1,4 @@
-"""What became of a round of the intake, or of a training, in words: for logs and Airflow's pages."""
+"""What became of a round of the intake, or of a training, in words: for logs and Airflow."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,10 +20,9 @@ def round_in_words(total: Mapping[str, int], refused: Sequence[tuple[str, str]] 
     """
     if not total["files"]:
         return "No file was filed."
-    parts = [
-        f"{_counted(total['files'], 'file')} filed: {_counted(total['rows_processed'], 'row')} "
-        f"taken, {total['rows_quarantined']:,} set aside"
-    ]
+    taken = f"{_counted(total['rows_processed'], 'row')} taken"
+    aside = f"{total['rows_quarantined']:,} set aside"
+    parts = [f"{_counted(total['files'], 'file')} filed: {taken}, {aside}"]
     if count := total["files_quarantined"]:
         named = ", ".join(f"{key} ({reason})" for key, reason in refused)
         more = f" and {count - len(refused):,} more" if count > len(refused) else ""
