@@ -25,7 +25,8 @@ def test_a_source_is_one_that_mlflow_can_load(address: str, kind: str) -> None:
 
 def test_columns_and_numbers_are_there_as_the_pages_read_them() -> None:
     logged = LoggedDataset(
-        "rows", "0123456789" * 7, "evaluation", columns={"torque_nm": "double", "failure": "boolean"},
+        "rows", "0123456789" * 7, "evaluation",
+        columns={"torque_nm": "double", "failure": "boolean"},
         profile={"num_rows": 7},
     ).as_input()  # fmt: skip
     schema = json.loads(logged.dataset.schema)["mlflow_colspec"]
