@@ -29,10 +29,10 @@ def test_columns_and_numbers_are_there_as_the_pages_read_them() -> None:
         columns={"torque_nm": "double", "failure": "boolean"},
         profile={"num_rows": 7},
     ).as_input()  # fmt: skip
-    schema = json.loads(logged.dataset.schema)["mlflow_colspec"]
+    schema = json.loads(logged.dataset.schema or "")["mlflow_colspec"]
     assert [(each["name"], each["type"]) for each in schema] == [
         ("torque_nm", "double"), ("failure", "boolean"),
     ]  # fmt: skip
-    assert json.loads(logged.dataset.profile) == {"num_rows": 7}
+    assert json.loads(logged.dataset.profile or "") == {"num_rows": 7}
     assert len(logged.dataset.digest) == DIGEST_CHARACTERS
     assert [(tag.key, tag.value) for tag in logged.tags] == [("mlflow.data.context", "evaluation")]

@@ -83,15 +83,15 @@ def test_a_training_is_logged_with_every_candidate(
 
 def _its_datasets_are_listed(trained: TrainedModel, run: Run) -> None:
     used = {
-        each.tags[0].value: (each.dataset, json.loads(each.dataset.profile))
-        for each in run.inputs.dataset_inputs
+        each.tags[0].value: (each.dataset, json.loads(each.dataset.profile or ""))
+        for each in (run.inputs.dataset_inputs if run.inputs else [])
     }
     assert set(used) == {"training", "evaluation"}
     for dataset, profile in used.values():
         assert trained.dataset.sha256.startswith(dataset.digest)
         assert profile["sha256"] == trained.dataset.sha256
         columns = [column.name for column in mlflow.types.Schema.from_json(
-            json.dumps(json.loads(dataset.schema)["mlflow_colspec"])
+            json.dumps(json.loads(dataset.schema or "")["mlflow_colspec"])
         )]  # fmt: skip
         assert columns[:5] == list(trained.spec.feature_names)
         # MLflow's own classes read the source.
@@ -116,7 +116,7 @@ def _its_pages_describe_it(
     model = client.get_registered_model(registered.name)
     assert model.description.startswith("Predicts failures of AI4I 2020 milling machine")
     # The model in MLflow has the metrics too, by the rows that they were measured on.
-    (output,) = run.outputs.model_outputs
+    (output,) = run.outputs.model_outputs if run.outputs else []
     logged = client.get_logged_model(output.model_id)
     measured = {metric.key: metric.dataset_name for metric in logged.metrics or ()}
     assert measured["test_f1"] == "ai4i2020, held-out test set"
