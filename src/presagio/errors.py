@@ -29,6 +29,10 @@ class NotFoundError(PresagioError):
     """Nothing has the number or name that was given: a receipt, a version, an account, a log."""
 
 
+class ConflictError(PresagioError):
+    """What is asked for is over already, such as a case that somebody else has closed."""
+
+
 class DataError(PresagioError):
     """There are no usable data for what was asked."""
 

@@ -5,6 +5,8 @@ so it imports no job itself: all of them together take 4.3 s of the processor, s
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PARSE_LIMIT_S = 3.0
+# Then a task that scores gives its place back, however much waits: files may wait to be filed.
+_SCORING_TURN_S = 60.0
 Params = dict[str, Any] | None
 # ruff: noqa: PLC0415 - see above
 
@@ -101,6 +105,66 @@ def look_for_files(
         lambda: is_waiting(store, prefixes, others, most_bytes=largest),
         settings.watch_poll_s,
     )
+
+
+def look_for_arrivals(fleet: str = "") -> tuple[Callable[[], bool], float]:
+    """Return what tells whether a file waits to be scored, and how often to ask it, in seconds.
+
+    Without a champion none does; who it is, MLflow is asked less often. While MLflow does not
+    answer, files wait.
+
+    Raises
+    ------
+    SettingsError
+        If settings cannot be used.
+    """
+    from presagio.errors import RegistryError
+    from presagio.registry.reader import open_reader
+    from presagio.storage.arrivals import Arrivals
+    from presagio.storage.database import open_database
+
+    settings = _fleet(fleet).settings
+    arrivals = Arrivals(open_database(settings), settings.fleet)
+    reader, bucket = open_reader(settings), settings.prefixes.bucket
+    asked = [-math.inf, 0.0]
+
+    def has_champion() -> bool:
+        if time.monotonic() - asked[0] >= settings.registry_poll_s or not asked[1]:
+            try:
+                asked[:] = [time.monotonic(), float(reader.find_champion() is not None)]
+            except RegistryError as err:
+                _log.warning("files wait to be scored: %s", err)
+                return False
+        return bool(asked[1])
+
+    return (
+        lambda: bool(arrivals.waiting(bucket, limit=1)) and has_champion(),
+        settings.watch_poll_s,
+    )
+
+
+def score_arrivals(fleet: str = "") -> dict[str, Any]:
+    """Score what has been filed: :func:`presagio.jobs.score_arrivals.score_arrivals`.
+
+    Raises
+    ------
+    DataError
+        If a file could not be scored; the message names it. It is tried again later.
+    """
+    from presagio.errors import DataError
+    from presagio.jobs import score_arrivals
+    from presagio.registry.reader import open_reader
+
+    found = _fleet(fleet)
+    with _opened_intake(found) as intake:
+        reader = open_reader(found.settings)
+        summary = score_arrivals.score_arrivals(
+            found.settings, intake, reader, limit_s=_SCORING_TURN_S
+        )
+    if summary.faults:
+        named = "; ".join(f"receipt {n}: {why}" for n, why in [*summary.faults.items()][:20])
+        raise DataError(f"{len(summary.faults)} files cannot be scored now: {named}")
+    return score_arrivals.as_json(summary)
 
 
 def begin_round(params: Params, run_id: str | None, fleet: str = "") -> list[dict[str, object]]:

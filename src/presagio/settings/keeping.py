@@ -52,6 +52,14 @@ class KeepingSettings(BaseSettings):
     retain_predictions_days: Annotated[
         int | None, Field(description="Days that recorded answers stay; none: for ever.", ge=1)
     ] = None
+    retain_scores_days: Annotated[
+        int | None,
+        Field(
+            description="Days that scores of filed readings stay; none: for ever. Those of a file "
+            "that an open alarm stands on stay longer.",
+            ge=1,
+        ),
+    ] = None
     retain_reports_days: Annotated[
         int | None, Field(description="Days that pages on drift stay; none: for ever.", ge=1)
     ] = None

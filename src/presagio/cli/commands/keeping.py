@@ -77,9 +77,10 @@ def retention(
 ) -> None:
     """Remove what is older than the settings say; nothing that a model in use stands on.
 
-    PRESAGIO_RETAIN_ARCHIVE_DAYS, _RECEIPTS_DAYS, _PREDICTIONS_DAYS and _REPORTS_DAYS say for how
-    long; without them everything stays. Originals stay that a model with an alias was trained on,
-    that keep training from starting, or that are being filed. The DAG retention does the same by
+    PRESAGIO_RETAIN_ARCHIVE_DAYS, _RECEIPTS_DAYS, _PREDICTIONS_DAYS, _SCORES_DAYS and _REPORTS_DAYS
+    say for how long; without them everything stays. Originals stay that a model with an alias was
+    trained on, that keep training from starting, that an open alarm stands on, or that are being
+    filed. The DAG retention does the same by
     its schedule. Where a stack without Docker runs here, Airflow's and MLflow's databases are
     cleaned too: PRESAGIO_RETAIN_AIRFLOW_DAYS, PRESAGIO_RETAIN_MLFLOW_DAYS.
     """
