@@ -149,4 +149,5 @@ def read_events(intake: Intake) -> LoggedEvents:
     for receipt in processed_receipts(intake, of_events=True):
         parts = [read_part(log, key, receipt.id, wanted) for key in receipt.outcome.curated_keys]
         frames += [(receipt.id, part) for part in parts]
-    return events_of(spec, frames)
+    # Oldest file first; the parts of one stay in their order.
+    return events_of(spec, sorted(frames, key=lambda frame: frame[0]))
