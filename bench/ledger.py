@@ -37,7 +37,8 @@ def _seen(receipts: Iterable[object]) -> None:
     deque(receipts, maxlen=0)
 
 
-def _file_one(ledger: Ledger) -> None:
+def file_one(ledger: Ledger) -> None:
+    """File an object of a row or two, as the intake does, without its store."""
     number = uuid4().hex
     identity = ObjectIdentity(BUCKET, f"incoming/new/{number}.csv", "etag", number, 1)
     outcome = FilingOutcome("processed", 2, 1, 1, {"missing": 1}, archive_key=f"archive/{number}")
@@ -53,7 +54,7 @@ QUESTIONS: Mapping[str, Callable[[Ledger], object]] = {
     f"end of a round: sums of a run of {FILES_OF_A_RUN:,} files": lambda ledger: ledger.filed_in(
         BUCKET, "run-1"
     ),
-    "filing: claim, same bytes, receipt, commit": _file_one,
+    "filing: claim, same bytes, receipt, commit": file_one,
     "`presagio receipts`": lambda ledger: ledger.receipts(limit=20),
     "`presagio receipts N`": lambda ledger: ledger.receipts(number=1001),
     "`presagio receipts --key`, `ingest --wait`": lambda ledger: ledger.receipts(key=_KEY),
@@ -147,7 +148,7 @@ def _filings_a_second(url: str, threads: int, number: int) -> float:
     def work(_: int) -> None:
         start.wait()
         for _ in range(number):
-            _file_one(ledger)
+            file_one(ledger)
 
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
