@@ -188,4 +188,4 @@ def run(size: Size) -> None:
         [(name, f"{mb:,.0f} MB", f"{dead:,}") for name, mb, dead in sizes],
     )
     text = f"{number:,} receipts, half of duplicates. A filing alone: {_ms(alone)}."
-    write("retention", f"{text}\n\n{batches}\n\n{taken}", size)
+    write("retention", f"{text}\n\n{batches}\n\n{taken}", size, after="ledger")
