@@ -38,6 +38,8 @@ TESTED = {
     # model gets is tested elsewhere.
     "PRESAGIO_TRAIN_MIN_NEW_ROWS": "10000000",
     "PRESAGIO_TRAIN_SEARCH": "small",
+    # The DAG retention cleans Airflow's database.
+    "PRESAGIO_RETAIN_AIRFLOW_DAYS": "30",
     # Relative to where a command is given, as people write it.
     "PRESAGIO_FLEETS": os.path.relpath(DRIVES),
 }

@@ -156,4 +156,5 @@ def events_of_receipts(intake: Intake, receipts: Iterable[Receipt]) -> LoggedEve
     for receipt in receipts:
         parts = [read_part(log, key, receipt.id, wanted) for key in receipt.outcome.curated_keys]
         frames += [(receipt.id, part) for part in parts]
-    return events_of(intake.spec, frames)
+    # Oldest file first; the parts of one stay in their order.
+    return events_of(intake.spec, sorted(frames, key=lambda frame: frame[0]))

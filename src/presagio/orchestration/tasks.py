@@ -222,6 +222,16 @@ def retain(fleet: str = "", *, dry_run: bool = False) -> dict[str, Any]:
         return retention.retain(found.settings, intake, reader, dry_run=dry_run)
 
 
+def clean_databases(*, dry_run: bool = False) -> list[str]:
+    """Clean Airflow's and MLflow's databases: :mod:`presagio.jobs.database_cleaning`."""
+    from presagio.jobs import database_cleaning
+
+    found = database_cleaning.clean_databases(load_settings(), dry_run=dry_run)
+    for name, output in found.items():
+        _log.info("database of %s:\n%s", name, output)
+    return [*found]
+
+
 def count_new_rows(at_least: int | None = None, fleet: str = "") -> dict[str, int]:
     """Count what is new to train on: :func:`presagio.jobs.new_rows.count_new_rows`."""
     from presagio.jobs import new_rows
