@@ -14,7 +14,7 @@ from presagio.registry.versions import NEWEST_RECEIPT_TAG
 from presagio.settings import ANSWERS, MONITORING, SCORES, Settings
 from presagio.storage.retention import Kept
 
-_AT_ONCE = 500
+AT_ONCE = 500
 _EVERYTHING = (1 << 63) - 1
 _DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)/")
 _SCORES = re.compile(r"date=(\d{4}-\d\d-\d\d)/receipt-(\d+)-part-\d+\.parquet")
@@ -92,7 +92,7 @@ class _Removal:
         removed, after = 0, ""
         while True:
             keys, last = self._ledger.mark_originals(
-                self.before(days), kept, after=after, limit=_AT_ONCE
+                self.before(days), kept, after=after, limit=AT_ONCE
             )
             removed += self._finish(keys)
             if last is None:
@@ -111,7 +111,7 @@ class _Removal:
         after: int | None = 0
         while after is not None:
             with self._ledger.removing_receipts(
-                self.before(days), kept, after=after, limit=_AT_ONCE
+                self.before(days), kept, after=after, limit=AT_ONCE
             ) as old:
                 # Objects first: a receipt that is there still names them.
                 self._intake.store.remove(self._bucket, old.keys)

@@ -186,7 +186,7 @@ def file_batch(
         return file.file_batch(intake, batch, run_id=run_id)
 
 
-def sum_up(params: Params, run_id: str | None, fleet: str = "") -> dict[str, int]:
+def sum_up(params: Params, run_id: str | None, fleet: str = "") -> dict[str, Any]:
     """Sum a round up: :func:`presagio.jobs.file.sum_up`."""
     from presagio.jobs import file
 
@@ -222,6 +222,16 @@ def retain(fleet: str = "", *, dry_run: bool = False) -> dict[str, Any]:
         return retention.retain(found.settings, intake, reader, dry_run=dry_run)
 
 
+def clean_databases(*, dry_run: bool = False) -> list[str]:
+    """Clean Airflow's and MLflow's databases: :mod:`presagio.jobs.database_cleaning`."""
+    from presagio.jobs import database_cleaning
+
+    found = database_cleaning.clean_databases(load_settings(), dry_run=dry_run)
+    for name, output in found.items():
+        _log.info("database of %s:\n%s", name, output)
+    return [*found]
+
+
 def count_new_rows(at_least: int | None = None, fleet: str = "") -> dict[str, int]:
     """Count what is new to train on: :func:`presagio.jobs.new_rows.count_new_rows`."""
     from presagio.jobs import new_rows
@@ -252,6 +262,22 @@ def announce_champion(fleet: str = "") -> dict[str, Any]:
     from presagio.jobs import api_client
 
     return api_client.announce_champion(_fleet(fleet).settings)
+
+
+def sum_up_training(trained: dict[str, Any], served: dict[str, Any]) -> str:
+    """Say what came of a training: :func:`presagio.jobs.summaries.training_in_words`."""
+    from presagio.jobs.summaries import training_in_words
+
+    summary = training_in_words(trained, served)
+    _log.info("%s", summary)
+    return summary
+
+
+def why_nothing_is_trained(counted: dict[str, int]) -> str:
+    """Say why nothing is trained yet: :func:`presagio.jobs.summaries.waiting_in_words`."""
+    from presagio.jobs.summaries import waiting_in_words
+
+    return waiting_in_words(counted)
 
 
 def watch_drift(fleet: str = "") -> dict[str, Any]:

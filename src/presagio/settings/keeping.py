@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
 
@@ -67,7 +67,7 @@ class KeepingSettings(BaseSettings):
         int | None,
         Field(
             description="Days that runs, tasks and logs stay in Airflow's database; none: for "
-            "ever. Of the stack without Docker; `presagio retention` cleans it.",
+            "ever. Needs PRESAGIO_AIRFLOW_DATABASE_URL.",
             ge=1,
         ),
     ] = None
@@ -75,7 +75,19 @@ class KeepingSettings(BaseSettings):
         int | None,
         Field(
             description="Days after which a run that somebody has deleted in MLflow is gone for "
-            "good, with its files; none: never. Of the stack without Docker, as above.",
+            "good, with its files; none: never. Needs PRESAGIO_MLFLOW_DATABASE_URL.",
             ge=1,
+        ),
+    ] = None
+    airflow_database_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="SQLAlchemy URL of Airflow's database, for who cleans it and nobody else."
+        ),
+    ] = None
+    mlflow_database_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="SQLAlchemy URL of MLflow's database, for who cleans it and nobody else."
         ),
     ] = None
