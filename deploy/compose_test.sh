@@ -120,4 +120,4 @@ echo "up in $((SECONDS - began)) s, the first champion trained"
 docker stats --no-stream --format '  {{.Name}} {{.MemUsage}}'
 
 # A folder of its own: pytest closes the common one to others, and PostgreSQL of tests beside this is one of them.
-E2E_COMPOSE=$compose E2E_COMPOSE_ENV=$env_file .venv/bin/pytest -m e2e --basetemp="$scratch/pytest" "$@"
+E2E_COMPOSE=$compose E2E_COMPOSE_ENV=$env_file .venv/bin/pytest -o testpaths=tests/e2e -m e2e --basetemp="$scratch/pytest" "$@"
