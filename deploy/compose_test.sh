@@ -47,7 +47,7 @@ stop() {
 trap stop EXIT
 # What prepare runs, the engine's containers among it, gets an eighth of what others want of the processors, and all that
 # they leave: it is made to run beside tests, which wait often. Without the right to make such a group all are equal.
-own_group() {
+make_group() {
   local path=$cpu/presagio-prepare-$$
   if mkdir "$path" && echo $$ >"$path/cgroup.procs"; then group=${path##*/}; fi
 } 2>/dev/null
@@ -81,7 +81,7 @@ if ! docker info >/dev/null 2>&1; then
   exec 9>"$store.lock"
   flock 9
   export DOCKER_HOST=unix://$scratch/docker.sock
-  [ "$step" != prepare ] || own_group
+  [ "$step" != prepare ] || make_group
   # More than once: on a busy machine it gives up on containerd after 15 s.
   for _ in 1 2 3; do start_engine && break; done
   step_back
