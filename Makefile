@@ -66,6 +66,7 @@ nightly: setup ## Everything in both worlds, for hours: docs/testing.md says wha
 	TEST_PROFILE=nightly $(MAKE) coverage ARGS="--timeout 7200"
 	TEST_PROFILE=nightly $(MAKE) e2e
 	TEST_PROFILE=nightly bash deploy/compose_test.sh test || [ $$? = 77 ]
+	COMPOSE_TEST_WITH=celery bash deploy/compose_test.sh test tests/e2e/test_workers_in_containers.py || [ $$? = 77 ]
 
 # Each part by itself: they run beside each other, and the slowest of them (types) sets the time.
 LINTS := lint/style lint/format lint/spelling lint/types lint/imports lint/schemas lint/workflows lint/scripts lint/images lint/chart
