@@ -18,6 +18,7 @@ from presagio.registry.writer import open_registry
 from presagio.settings import MONITORING, Settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Promotions
+from presagio.storage.receipt import Receipt
 from tests.filing import file_body
 from tests.serving.conftest import serve_app
 
@@ -79,8 +80,18 @@ def test_new_rows_make_a_version_and_the_api_is_told(
     assert "**Version 1 is champion.** run 7; " in done["summary"]
     assert "4500 rows" in done["summary"]
     assert "unreachable" in tasks.announce_champion()
+    _what_was_filed_is_scored(receipt)
     _the_api_reloads(plant)
     _drift_is_watched(plant, plant_intake, rows)
+
+
+def _what_was_filed_is_scored(receipt: Receipt) -> None:
+    with tasks.watched_arrivals() as (is_waiting, _):
+        assert is_waiting()
+        done = tasks.score_arrivals()
+        assert (done["receipts"], done["rows"], done["waiting"]) == (1, 2000, 0)
+        assert not is_waiting()
+    assert receipt.outcome.rows_processed == done["rows"]
 
 
 def _the_api_reloads(plant: Settings) -> None:
