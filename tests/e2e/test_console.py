@@ -70,7 +70,7 @@ def test_who_signs_in_sees_the_units_and_who_signs_out_does_not(
 def test_every_page_is_for_everybody(
     language: str, width: int, browser: Browser, origin: str, password: str
 ) -> None:
-    """No finding of axe-core, no sideways scroll, no other host, nothing that the policy refuses."""
+    """No finding of axe-core, no sideways scroll, no other host, nothing against the policy."""
     tab = open_tab(browser, origin, width=width, language=language)
     tab.open("/")
     found = {"/sign-in": tab.faults()}
