@@ -39,7 +39,7 @@ else
   (cd "$folder" && sha256sum --check --quiet SHA256SUMS)
   $compose up -d postgres s3 >/dev/null 2>&1
   $compose up create-databases create-buckets >/dev/null 2>&1
-  $compose stop inference_api mlflow airflow-apiserver airflow-scheduler airflow-dag-processor \
+  $compose stop inference_api console mlflow airflow-apiserver airflow-scheduler airflow-dag-processor \
     airflow-triggerer >/dev/null 2>&1
   for database in "${databases[@]}"; do
     in_postgres pg_restore "--clean --if-exists --single-transaction --dbname=$database" <"$folder/$database.dump"

@@ -109,7 +109,7 @@ fi
 env_file=$scratch/env
 python3 deploy/make_env.py --output "$env_file"
 # Beside whatever else runs here; below the range that outgoing connections take their ports from.
-for port in API=18900 AIRFLOW=18980 MLFLOW=15900 S3=19910 POSTGRES=16332 GRAFANA=13000; do
+for port in CONSOLE=18950 API=18900 AIRFLOW=18980 MLFLOW=15900 S3=19910 POSTGRES=16332 GRAFANA=13000; do
   sed -i "s/^PRESAGIO_${port%%=*}_PORT=.*/PRESAGIO_${port%%=*}_PORT=${port#*=}/" "$env_file"
 done
 # A second fleet, in the folder that the containers see.

@@ -21,6 +21,7 @@ SERVICES = {
     "api": ["api", "traces"],
     "airflow": ["workers", "accounts", "train"],
     "mlflow": ["tracking"],
+    "console": ["console"],
 }
 
 

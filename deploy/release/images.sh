@@ -23,7 +23,7 @@ revision=${PRESAGIO_REVISION:-$(git rev-parse HEAD)}
 platforms=${PLATFORMS:-linux/amd64,linux/arm64}
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || { echo "$version is no version X.Y.Z" >&2; exit 2; }
 sha=sha-${revision:0:12}
-images=(api airflow mlflow)
+images=(api console airflow mlflow)
 trivy_image=aquasec/trivy:0.66.0
 cosign_image=ghcr.io/sigstore/cosign/cosign:v2.6.0
 

@@ -20,6 +20,8 @@ may() { # buckets
   identity airflow "$S3_AIRFLOW_ACCESS_KEY" "$S3_AIRFLOW_SECRET_KEY" "$(may csv-data data)"; printf ','
   # The API records answers, and hands outcomes to the intake.
   identity api "$S3_API_ACCESS_KEY" "$S3_API_SECRET_KEY" "$(may csv-data data)"; printf ','
+  # The console hands files and outcomes to the intake, and reads what pages show.
+  identity console "$S3_CONSOLE_ACCESS_KEY" "$S3_CONSOLE_SECRET_KEY" "$(may csv-data),$(reads data)"; printf ','
   identity monitor "$S3_MONITOR_ACCESS_KEY" "$S3_MONITOR_SECRET_KEY" "$(reads csv-data data)"
   printf ']}'
 } > /tmp/s3.json

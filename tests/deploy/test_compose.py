@@ -187,8 +187,8 @@ def test_ports_are_those_of_the_contract_and_on_loopback() -> None:
     }
     ports = {name: int(match[1]) for name, match in found.items() if match}
     assert ports == {
-        "inference_api": 8000, "airflow-apiserver": 8080, "mlflow": 5000, "s3": 9010,
-        "postgres": 5432, "grafana": 3000,
+        "inference_api": 8000, "console": 8050, "airflow-apiserver": 8080, "mlflow": 5000,
+        "s3": 9010, "postgres": 5432, "grafana": 3000,
     }  # fmt: skip
     assert len(ports) == len(found)
 

@@ -83,7 +83,7 @@ def test_no_release_without_notes_or_of_another_version(
 
 def test_images_are_built_for_all_architectures_with_sbom_and_provenance() -> None:
     built = [line for line in _images("build") if "build" in line]
-    assert len(built) == 3
+    assert len(built) == 4
     for line in built:
         said = " ".join(line)
         assert "--platform linux/amd64,linux/arm64" in said
@@ -99,21 +99,21 @@ def test_images_are_built_for_all_architectures_with_sbom_and_provenance() -> No
 
 def test_each_architecture_is_scanned_for_what_can_be_fixed() -> None:
     scanned = [" ".join(line) for line in _images("scan")]
-    assert len(scanned) == 6
+    assert len(scanned) == 8
     for line in scanned:
         assert "--ignore-unfixed --severity HIGH,CRITICAL --exit-code 1" in line
 
 
 def test_what_is_signed_is_named_by_digest() -> None:
     assert all(re.search(r"@sha256:[0-9a-f]{64}$", line[-1]) for line in _images("sign"))
-    assert len(_images("sign")) == 3
+    assert len(_images("sign")) == 4
 
 
 def test_tags_are_of_the_version_and_of_its_series() -> None:
     tags = {word for line in _images("tag") for word in line if word.startswith(REGISTRY)}
     assert tags == {
         f"{REGISTRY}/{image}:{tag}"
-        for image in ("api", "airflow", "mlflow")
+        for image in ("api", "console", "airflow", "mlflow")
         for tag in ("1.2.3", "1.2", f"sha-{COMMIT[:12]}")
     }
 

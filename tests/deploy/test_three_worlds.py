@@ -28,7 +28,8 @@ SAME = {
 }  # fmt: skip
 LASTING = ("inference_api", "mlflow", "exporter")
 # Airflow's parts have its official chart; postgres, s3 are outside; dashboards are the cluster's.
-ELSEWHERE = {"postgres", "s3", "prometheus", "grafana"}
+# The console is not in the chart yet.
+ELSEWHERE = {"postgres", "s3", "prometheus", "grafana", "console"}
 ADDRESSES = {
     "http://s3:9010": "http://s3.internal:9010", "http://mlflow:5000": "http://presagio-mlflow:5000",
     "http://inference-api:8000": "http://presagio-api:8000",

@@ -99,4 +99,5 @@ def test_the_step_that_makes_databases_gets_the_password_of_each_role() -> None:
         "PRESAGIO_MLFLOW_DB_PASSWORD": credentials.mlflow_db_password,
         "PRESAGIO_POSTGRES_PASSWORD": credentials.postgres_password,
         "PRESAGIO_API_DB_PASSWORD": credentials.api_db_password,
+        "PRESAGIO_CONSOLE_DB_PASSWORD": credentials.console_db_password,
     }

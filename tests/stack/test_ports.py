@@ -8,11 +8,11 @@ from presagio.stack.ports import Ports, check_ports, free_port, free_ports
 
 
 def test_an_offset_moves_every_port() -> None:
-    assert astuple(Ports().moved(100)) == (8100, 8180, 5100, 9110, 5532, 6479)
+    assert astuple(Ports().moved(100)) == (8100, 8150, 8180, 5100, 9110, 5532, 6479)
 
 
 def test_the_described_ports_are_the_default() -> None:
-    assert astuple(Ports()) == (8000, 8080, 5000, 9010, 5432, 6379)
+    assert astuple(Ports()) == (8000, 8050, 8080, 5000, 9010, 5432, 6379)
 
 
 def test_single_ports_can_be_changed() -> None:

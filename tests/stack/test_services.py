@@ -28,7 +28,7 @@ def test_every_service_of_the_design_is_there(built: tuple[list[Service], Layout
     assert names == {
         "postgres", "s3", "databases", "buckets", "mlflow", "airflow-db", "airflow-apiserver",
         "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "webhook", "champion",
-        "api",
+        "api", "console",
     }  # fmt: skip
 
 

@@ -108,6 +108,10 @@ COMMANDS: Mapping[str, Entry] = {
         "serve:serve",
         "Serve the inference API until Ctrl-C; `presagio up` does so among the rest.",
     ),
+    "console": Entry(
+        "console:console",
+        "Serve the web console until Ctrl-C; `presagio up` does so among the rest.",
+    ),
     "token": Entry(
         "token:token",
         'Print a token for the API: curl -H "Authorization: Bearer $(presagio token)".',

@@ -51,6 +51,8 @@ class ScopeName(StrEnum):
 
     predict = "predict"
     feedback = "feedback"
+    view = "view"
+    operate = "operate"
     admin = "admin"
 
 

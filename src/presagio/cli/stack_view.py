@@ -28,7 +28,9 @@ _COLOURS = {
     "stopping": "yellow",
     "stopped": "dim",
 }
+# The first one is what people want to see.
 _ADDRESSES = {
+    "console": "Console: which machine, why, what to do; user admin, PRESAGIO_ADMIN_PASSWORD",
     "api": "Inference API, documented at /docs: user admin, password PRESAGIO_ADMIN_PASSWORD",
     "airflow-apiserver": "Airflow: user {user}, password PRESAGIO_AIRFLOW_ADMIN_PASSWORD",
     "mlflow": "MLflow: no login on this machine",
@@ -125,11 +127,11 @@ def print_welcome(
 ) -> None:
     """Print where everything is, and what to try next."""
     console.print("\n[bold green]The stack is up.[/]\n")
-    for service in status.services:
-        if service.name in _ADDRESSES:
-            text = _ADDRESSES[service.name].format(user=AIRFLOW_USER)
-            address = models_page(service.address) if service.name == "mlflow" else service.address
-            console.print(f"  {address:<24} {text}", soft_wrap=True)
+    addresses = {service.name: service.address for service in status.services}
+    for name, about in _ADDRESSES.items():
+        if name in addresses:
+            shown = models_page(addresses[name]) if name == "mlflow" else addresses[name]
+            console.print(f"  {shown:<24} {about.format(user=AIRFLOW_USER)}", soft_wrap=True)
     console.print(f"\nPasswords and keys: {layout.home / CREDENTIALS_FILE}", soft_wrap=True)
     console.print(
         "\nTry next, in another terminal:\n"

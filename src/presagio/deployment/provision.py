@@ -19,6 +19,11 @@ from presagio.deployment.databases import (
     API_PASSWORD,
     API_ROLE,
     API_TABLES,
+    CONSOLE_MAY,
+    CONSOLE_PASSWORD,
+    CONSOLE_READS_OF_ACCOUNTS,
+    CONSOLE_ROLE,
+    CONSOLE_TABLES,
     DATABASES,
     SUPERUSER,
     password_variables,
@@ -102,7 +107,7 @@ def _tables(connection: psycopg.Connection, pattern: str) -> list[str]:
 def _let_monitor_read(connection: psycopg.Connection, database: str) -> None:
     """Let who makes dashboards read the ledger, but not the hashes and addresses of the API."""
     _let_connect(connection, database, _MONITOR, _MONITOR_PASSWORD)
-    shared = set(_tables(connection, API_TABLES))
+    shared = {*_tables(connection, API_TABLES), *_tables(connection, CONSOLE_TABLES)}
     role = sql.Identifier(_MONITOR)
     for table in _tables(connection, "%"):
         verb = "REVOKE ALL ON {} FROM {}" if table in shared else "GRANT SELECT ON {} TO {}"
@@ -118,6 +123,24 @@ def _let_api_share(connection: psycopg.Connection, database: str) -> None:
                 sql.Identifier(table), sql.Identifier(API_ROLE)
             )
         )
+
+
+def _let_console_work(connection: psycopg.Connection, database: str) -> None:
+    """Let the console read the ledger, add what people add, and keep sessions; no secrets."""
+    _let_connect(connection, database, CONSOLE_ROLE, CONSOLE_PASSWORD)
+    role = sql.Identifier(CONSOLE_ROLE)
+    shared, kept = _tables(connection, API_TABLES), set(_tables(connection, CONSOLE_TABLES))
+    every = "SELECT, INSERT, UPDATE, DELETE"
+    for table in _tables(connection, "%"):
+        if table in shared:
+            rights = f"SELECT ({CONSOLE_READS_OF_ACCOUNTS})" if table == "api_accounts" else ""
+        else:
+            rights = every if table in kept else f"SELECT, {CONSOLE_MAY.get(table, 'SELECT')}"
+        name = sql.Identifier(table)
+        connection.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(name, role))
+        if rights:
+            grant = sql.SQL("GRANT " + rights + " ON {} TO {}")
+            connection.execute(grant.format(name, role))
 
 
 def provision_ledger(settings: Settings) -> None:
@@ -148,6 +171,8 @@ def provision_databases(settings: Settings) -> None:
     with _as_superuser(ledger) as connection:
         if os.environ.get(API_PASSWORD):
             _let_api_share(connection, ledger)
+        if os.environ.get(CONSOLE_PASSWORD):
+            _let_console_work(connection, ledger)
         if os.environ.get(_MONITOR_PASSWORD):
             _let_monitor_read(connection, ledger)
 

@@ -65,6 +65,35 @@ def fetch_token(settings: Settings, scope: str = "") -> dict[str, Any]:
     return dict(answer.raise_for_status().json())
 
 
+def ask_for_user(settings: Settings, name: str, password: str, client: str) -> httpx.Response:
+    """Ask the API for a token with a user's password, on behalf of who is at another address.
+
+    Parameters
+    ----------
+    settings
+        The API's address, and the client that asks.
+    name, password
+        As the user gave them.
+    client
+        The user's address, by which the API counts wrong passwords instead of the asker's own.
+
+    Returns
+    -------
+    httpx.Response
+        The API's answer: 200 with a token, 400 where the password is wrong, 429 after too many.
+
+    Raises
+    ------
+    httpx.HTTPError, SettingsError
+        As of :func:`fetch_token`.
+    """
+    headers = {"Presagio-Client-Address": client, **authorization(settings, "admin")}
+    form = {"grant_type": "password", "username": name, "password": password}
+    return httpx.post(
+        f"{settings.api_url}/token", data=form, headers=headers, timeout=_TOKEN_LIMIT_S
+    )
+
+
 def authorization(settings: Settings, scope: str = "") -> dict[str, str]:
     """Return the header that a request to the API needs; none where the API asks for none.
 

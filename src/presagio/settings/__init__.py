@@ -16,6 +16,7 @@ from pydantic_settings import SettingsConfigDict
 
 from presagio.errors import SettingsError
 from presagio.settings.addresses import AddressSettings
+from presagio.settings.console import ConsoleSettings
 from presagio.settings.faults import describe_faults
 from presagio.settings.ingest import IngestSettings
 from presagio.settings.keeping import KeepingSettings
@@ -65,6 +66,7 @@ class Settings(
     IngestSettings,
     AddressSettings,
     WorkerSettings,
+    ConsoleSettings,
     ServingSettings,
 ):
     """Everything that can be configured; each field is the variable ``PRESAGIO_<FIELD>``.

@@ -10,6 +10,8 @@ from pathlib import Path
 from presagio.deployment.databases import (
     API_PASSWORD,
     API_ROLE,
+    CONSOLE_PASSWORD,
+    CONSOLE_ROLE,
     DATABASES,
     password_variables,
 )
@@ -24,6 +26,7 @@ AIRFLOW_USER = "admin"
 _LATER = (
     "token_secret", "admin_password", "client_secret", "mlflow_webhook_secret",
     "mlflow_webhook_key", "api_db_password", "broker_password",
+    "console_db_password",
 )  # fmt: skip
 
 
@@ -44,6 +47,7 @@ class Credentials:
     mlflow_db_password: str
     airflow_db_password: str
     api_db_password: str
+    console_db_password: str
     s3_access_key: str
     s3_secret_key: str
     airflow_admin_password: str
@@ -77,16 +81,15 @@ class Credentials:
 
     def database_password(self, role: str) -> str:
         """Return the password of a database role."""
-        return (
-            self.api_db_password if role == API_ROLE else str(asdict(self)[f"{role}_db_password"])
-        )
+        of_programs = {API_ROLE: self.api_db_password, CONSOLE_ROLE: self.console_db_password}
+        return of_programs.get(role) or str(asdict(self)[f"{role}_db_password"])
 
     def database_variables(self) -> dict[str, str]:
         """Return the passwords of all database roles, as variables of the step that makes them."""
         return {
             variable: self.database_password(role) if role in DATABASES else self.postgres_password
             for role, variable in password_variables().items()
-        } | {API_PASSWORD: self.api_db_password}
+        } | {API_PASSWORD: self.api_db_password, CONSOLE_PASSWORD: self.console_db_password}
 
 
 def _variable(name: str) -> str:
@@ -141,11 +144,13 @@ def write_addresses(
         "PRESAGIO_S3_ENDPOINT": ports.url("s3"),
         "PRESAGIO_MLFLOW_URL": ports.url("mlflow"),
         "PRESAGIO_API_URL": ports.url("api"),
+        "PRESAGIO_CONSOLE_URL": ports.url("console"),
         "PRESAGIO_AIRFLOW_URL": ports.url("airflow"),
         "PRESAGIO_DATABASE_URL": credentials.database_url(ports, "presagio"),
         "PRESAGIO_API_DATABASE_URL": credentials.database_url(ports, API_ROLE),
         "PRESAGIO_AIRFLOW_DATABASE_URL": credentials.database_url(ports, "airflow"),
         "PRESAGIO_MLFLOW_DATABASE_URL": credentials.database_url(ports, "mlflow"),
+        "PRESAGIO_CONSOLE_DATABASE_URL": credentials.database_url(ports, CONSOLE_ROLE),
         **(more or {}),
     }
     lines = [f"{key}={value}" for key, value in addresses.items()]

@@ -16,6 +16,7 @@ class Ports:
     """The TCP ports of a stack, all on 127.0.0.1."""
 
     api: int = 8000
+    console: int = 8050
     airflow: int = 8080
     mlflow: int = 5000
     s3: int = 9010

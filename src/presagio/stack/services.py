@@ -167,6 +167,16 @@ def _model_services(ports: Ports, credentials: Credentials) -> list[Service]:
             address=ports.url("api"),
             port=ports.api,
         ),
+        Service(
+            name="console",
+            command=(
+                sys.executable, "-m", "presagio", "console", "--port", str(ports.console),
+            ),
+            needs=("databases", "buckets"),
+            check=answers(ports.console, "/health/ready"),
+            address=ports.url("console"),
+            port=ports.console,
+        ),
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presagio.serving.auth.tokens import Authority
+from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.http.problems import RefusedError
 from presagio.settings import Settings
 from tests.serving.conftest import with_secrets
@@ -38,5 +38,5 @@ def test_a_token_is_verified_or_refused_whatever_is_in_it(
     except RefusedError as err:
         assert err.status == 401  # noqa: PT017 - the other way is tested as well
     else:
-        assert principal.scopes <= {"predict", "feedback", "admin"}
+        assert principal.scopes <= set(SCOPES)
         assert time.time() - 10 < principal.expires < 1e12

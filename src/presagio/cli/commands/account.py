@@ -29,7 +29,8 @@ def add_account(
         list[ScopeName],
         typer.Option(
             metavar="SCOPE",
-            help="What its tokens may do: predict, feedback, admin; can be given several times.",
+            help="What its tokens may do: predict, feedback, view, operate, admin; can be "
+            "given several times.",
         ),
     ],
     kind: Annotated[

@@ -14,7 +14,8 @@ def token(
         list[ScopeName] | None,
         typer.Option(
             metavar="SCOPE",
-            help="What the token may do: predict, feedback, admin; can be given several times. "
+            help="What the token may do: predict, feedback, view, operate, admin; can be "
+            "given several times. "
             "All by default.",
         ),
     ] = None,

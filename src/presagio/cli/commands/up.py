@@ -37,7 +37,8 @@ def up(
     port: Annotated[
         list[str] | None,
         typer.Option(
-            help="Change one port: api=8001. Services: api airflow mlflow s3 postgres broker."
+            help="Change one port: api=8001. Services: console api airflow mlflow s3 postgres "
+            "broker."
         ),
     ] = None,
     workers: Annotated[

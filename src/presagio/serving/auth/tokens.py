@@ -19,11 +19,13 @@ from presagio.serving.http.problems import RefusedError
 from presagio.settings import Settings
 from presagio.settings.private import reveal
 
-Scope = Literal["predict", "feedback", "admin"]
+Scope = Literal["predict", "feedback", "view", "operate", "admin"]
 SCOPES: dict[Scope, str] = {
     "predict": "Ask for predictions.",
     "feedback": "Send what became of readings.",
-    "admin": "Have the champion looked up.",
+    "view": "See the console.",
+    "operate": "In the console: send files, and work on alarms.",
+    "admin": "Have the champion looked up; in the console, all of it.",
 }
 _NAME = "presagio"
 _ALGORITHM = "HS256"

@@ -1,0 +1,55 @@
+"""Addresses of pages: names of units become parts of them, and come back unchanged."""
+
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from presagio.errors import NotFoundError
+
+_LONGEST = 2048
+
+
+def _written(name: str) -> str:
+    # A browser takes "." and ".." for folders, also where they are escaped, and an empty part is
+    # easily lost: each gets a mark, and so does what begins with it.
+    marked = f"~{name}" if name in {"", ".", ".."} or name.startswith("~") else name
+    return quote(marked, safe="")
+
+
+def address(*parts: str, **query: object) -> str:
+    """Return the address of a page.
+
+    Parameters
+    ----------
+    *parts
+        Parts of its path, of any text: ``address("units", fleet, unit)``.
+    **query
+        Fields after the question mark; those that are None or empty are left out.
+    """
+    path = "/" + "/".join(_written(part) for part in parts)
+    fields = {name: value for name, value in query.items() if value not in {None, ""}}
+    return f"{path}?{urlencode(fields)}" if fields else path
+
+
+def read_part(raw: str) -> str:
+    """Return the text that a part of a path was written from.
+
+    Raises
+    ------
+    NotFoundError
+        If it is no text that anything can be called.
+    """
+    try:
+        text = unquote(raw, errors="strict")
+    except UnicodeDecodeError as err:
+        raise NotFoundError("the address is no text") from err
+    if "\0" in text:
+        raise NotFoundError("nothing has a name with a NUL in it")
+    return text.removeprefix("~")
+
+
+def own_address(raw: str | None) -> str:
+    """Return an address to go back to: a path of this console, the first page for all else."""
+    text = raw or "/"
+    split = urlsplit(text)
+    is_path = text.startswith("/") and not text.startswith(("//", "/\\"))
+    plain = text.isprintable() and "\\" not in text and len(text) <= _LONGEST
+    return text if is_path and plain and not split.scheme and not split.netloc else "/"

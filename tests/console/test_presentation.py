@@ -1,0 +1,54 @@
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from presagio.console.catalogue import Catalogue
+from presagio.console.presentation import Presentation, read_units
+from presagio.errors import SettingsError
+
+
+def shows(language: str, *units: str) -> Presentation:
+    return Presentation(Catalogue(language), ZoneInfo("Europe/Madrid"), read_units(units))
+
+
+def test_spanish_has_a_decimal_comma() -> None:
+    assert shows("es").number(1234567.891, 2) == "1.234.567,89"
+    assert shows("en").number(1234567.891, 2) == "1,234,567.89"
+    assert shows("es").percent(0.0731, 1) == "7,3 %"
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])
+def test_what_is_not_known_is_a_dash(nothing: float | None) -> None:
+    show = shows("en")
+    assert {show.number(nothing), show.percent(nothing), show.reading(nothing, "K")} == {"\u2013"}
+    assert show.moment(None) == "\u2013"
+
+
+def test_readings_are_shown_in_the_units_that_people_know() -> None:
+    assert shows("es", "K=°C").reading(300.25, "K") == "27,1 °C"
+    assert shows("en", "K=°F").reading(300.25, "K") == "80.78 °F"
+    assert shows("en").reading(300.25, "K") == "300.2 K"
+    assert shows("en", "K=°C").reading(1390, "rpm") == "1,390 rpm"
+    assert shows("en", "K=°C").reading(7.5, None) == "7.5"
+
+
+@pytest.mark.parametrize("pair", ["K", "K=", "K=rpm", "kelvins=°C", "=°C"])
+def test_units_that_are_none_stop_the_program(pair: str) -> None:
+    with pytest.raises(SettingsError, match="UNIT=UNIT of one dimension"):
+        read_units((pair,))
+
+
+def test_times_are_those_of_the_plant() -> None:
+    noon = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+    assert shows("en").moment(noon) == "1 Jul 2026, 14:00"
+    assert shows("es").moment(noon) == "1 jul 2026, 14:00"
+    assert shows("en").machine_time(noon) == "2026-07-01T12:00:00+00:00"
+    assert shows("es").ago(noon, datetime(2026, 7, 1, 15, 0, tzinfo=UTC)) == "hace 3 horas"
+
+
+def test_digits_that_say_something_are_kept() -> None:
+    show = shows("en")
+    assert [show.significant(value) for value in (0.0012345, 12.345, 123456.0, 0.0)] == [
+        "0.00123", "12.3", "123,456", "0",
+    ]  # fmt: skip

@@ -1,0 +1,48 @@
+"""Who may see the console, and for how long."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.console.browser import Browser
+
+pytestmark = pytest.mark.integration
+
+
+def test_nobody_sees_a_page_without_signing_in(browser: Browser) -> None:
+    page = browser.get("/?state=alarm")
+    assert page.status_code == 401
+    assert 'action="/sign-in"' in page.text
+    assert "Which machine needs you" not in page.text
+
+
+def test_who_signs_in_is_where_they_wanted_to_be(browser: Browser) -> None:
+    page = browser.sign_in("viewer", back="/?state=alarm")
+    assert page.status_code == 200
+    assert page.url.path == "/"
+    assert page.url.query == b"state=alarm"
+    assert "viewer" in page.text
+
+
+def test_a_wrong_password_signs_nobody_in(browser: Browser) -> None:
+    page = browser.sign_in("viewer", "not the password")
+    assert page.status_code == 401
+    assert "Name or password is wrong." in page.text
+    assert browser.get("/").status_code == 401
+
+
+def test_an_account_without_the_scope_view_is_told_so(browser: Browser) -> None:
+    page = browser.sign_in("robot")
+    assert page.status_code == 403
+    assert "lacks the scope view" in page.text
+
+
+def test_who_signs_out_is_out(new_browser: Callable[[], Browser]) -> None:
+    browser = new_browser()
+    page = browser.sign_in("viewer", back="/")
+    cookies = dict(browser.client.cookies)
+    done = browser.submit(page, "/sign-out")
+    assert "You are signed out." in done.text
+    # Also for who has kept the cookie.
+    browser.client.cookies.update(cookies)
+    assert browser.get("/").status_code == 401
