@@ -86,6 +86,10 @@ class Arrivals:
     def __init__(self, engine: sa.Engine, fleet: str = "") -> None:
         self._engine, self._fleet = engine, fleet
 
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._engine.dispose()
+
     def _due(self, bucket: str) -> list[sa.ColumnElement[bool]]:
         here = RECEIPTS_TO_SCORE.c
         is_due = sa.or_(here.not_before.is_(None), here.not_before <= sa.func.now())
