@@ -142,14 +142,14 @@ def log_frames(
     intake: Intake, receipts: Iterable[Receipt],
     known: Mapping[tuple[int, tuple[str, ...]], pl.DataFrame] = _NONE_KNOWN,
 ) -> LogFrames:  # fmt: skip
-    """Read the checked rows of logs of a fleet, oldest file first.
+    """Read the checked rows of logs of a fleet.
 
     Parameters
     ----------
     intake
         Where they lie; of a machine with units and times.
     receipts
-        Of the logs, in any order.
+        Of the logs, oldest file first.
     known
         Those that were read before: a log that is unchanged is not read again.
 
@@ -175,7 +175,7 @@ def log_frames(
             if rows is None:
                 rows = pl.concat(read_part(log, key, receipt.id, wanted) for key in keys)
             found[log_key] = rows
-    return dict(sorted(found.items()))
+    return found
 
 
 def read_events(intake: Intake) -> LoggedEvents:
@@ -195,6 +195,7 @@ def read_events(intake: Intake) -> LoggedEvents:
 
 
 def events_of_receipts(intake: Intake, receipts: Iterable[Receipt]) -> LoggedEvents:
-    """Read the events of some logs, in whichever order; raises as :func:`read_events`."""
+    """Read the events of some logs, oldest file first; raises as :func:`read_events`."""
     frames = log_frames(intake, receipts)
-    return events_of(intake.spec, [(number, rows) for (number, _), rows in frames.items()])
+    # Oldest file first; the parts of one stay in their order.
+    return events_of(intake.spec, [(number, rows) for (number, _), rows in sorted(frames.items())])

@@ -67,7 +67,7 @@ class KnownEvents:
         self._intake, self._lock = intake, Lock()
         self._frames: LogFrames = {}
         self._events = events_of(intake.spec, []) if intake.spec.is_series else None
-        self._listed, self._newest = -_LISTED_EVERY_S, 0
+        self._listed = -_LISTED_EVERY_S
 
     def read(self) -> LoggedEvents | None:
         """Return all events that are known now; None of a machine without units and times.
@@ -84,29 +84,15 @@ class KnownEvents:
         with self._lock:
             now = time.monotonic()
             if now - self._listed >= _LISTED_EVERY_S:
-                newest = self._intake.ledger.receipts(limit=1)
-                self._newest = newest[0].id if newest else 0
-                frames = log_frames(
-                    self._intake, processed_receipts(self._intake, of_events=True), self._frames
-                )
+                frames = log_frames(self._intake, _logs(self._intake), self._frames)
                 self._listed = now
             else:
-                frames = self._frames | log_frames(self._intake, self._newer())
+                newest = max((number for number, _ in self._frames), default=0)
+                frames = {**self._frames, **log_frames(self._intake, _logs(self._intake, newest))}
             if frames.keys() != self._frames.keys():
-                rows = [(number, found) for (number, _), found in sorted(frames.items())]
+                rows = [(number, found) for (number, _), found in frames.items()]
                 self._frames, self._events = frames, events_of(self._intake.spec, rows)
             return self._events
-
-    def _newer(self) -> Iterator[Receipt]:
-        """Yield the receipts of logs that came since the last look."""
-        bucket = self._intake.prefixes.bucket
-        filed = self._intake.ledger.each_receipt(
-            bucket=bucket, verdict="processed", after=self._newest
-        )
-        for receipt in filed:
-            self._newest = max(self._newest, receipt.id)
-            if self._intake.is_of_events(receipt.identity.key):
-                yield receipt
 
     def of_unit(self, unit: str) -> list[UnitEvent]:
         """Return the events of a unit, the newest first; as of :meth:`read`."""
@@ -159,6 +145,10 @@ class LabelledFailures:
                 self._found += zip(failed[unit], times, failed[CURATED_RECEIPT], strict=True)
                 self._newest = int(rows[CURATED_RECEIPT].to_numpy().max())
             return [*self._found]
+
+
+def _logs(intake: Intake, after: int = 0) -> Iterator[Receipt]:
+    return processed_receipts(intake, after=after, of_events=True)
 
 
 def unit_events(rows: pl.DataFrame) -> list[UnitEvent]:

@@ -81,13 +81,16 @@ class FiledReceipts:
             found = receipts_by_number(self._engine, sorted(numbers))
             return [receipt for receipt in found if receipt.fleet == self._fleet][::-1]
 
-    def receipts_below(self, bucket: str, prefix: str, verdict: Verdict) -> Iterator[Receipt]:
+    def receipts_below(
+        self, bucket: str, prefix: str, verdict: Verdict, *, after: int = 0
+    ) -> Iterator[Receipt]:
         """Yield the receipts of keys below a prefix, by their keys, a page at a time.
 
         Others are not looked at.
         """
+        conditions = [*self._with(bucket, verdict), RECEIPTS.c.id > after]
         with translated():
-            yield from receipts_below(self._engine, self._with(bucket, verdict), prefix)
+            yield from receipts_below(self._engine, conditions, prefix)
 
     def _with(
         self, bucket: str | None, verdict: Verdict | None, *, every_fleet: bool = False
