@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 HEADER = "Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],"
 HEADER += "Tool wear [min],Machine failure\n"
-GOOD, BAD = "L,300,310,1500,40,{number},0\n", "L,300,310,1500,<b>?</b>,{number},0\n"
+GOOD, BAD = "L,300.{number:05},310,1500,40,9,0\n", "L,300.{number:05},310,1500,<b>?</b>,9,0\n"
 SignedIn = Callable[[str], Browser]
 
 

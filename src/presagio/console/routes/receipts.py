@@ -114,7 +114,7 @@ def _page(visit: Visit, seen: _Seen, *, fault: str = "", why: str = "") -> Respo
     default = visit.services.fleets.default
     return visit.page(
         "receipt.html", HTTPStatus.UNPROCESSABLE_ENTITY if fault else HTTPStatus.OK, seen=seen,
-        receipt=receipt, done=receipt.outcome, rows=rows[:_ROWS_PER_PAGE], after=after,
+        receipt=receipt, outcome=receipt.outcome, rows=rows[:_ROWS_PER_PAGE], after=after,
         next_rows=after + _ROWS_PER_PAGE if len(rows) > _ROWS_PER_PAGE else None, fault=fault,
         why=why, title_of=title_of, fleet=receipt.fleet or (default.name if default else ""),
         is_refused=receipt.outcome.verdict == "quarantined",
