@@ -22,7 +22,7 @@ async function ask(form, button) {
   form.dataset.busy = "yes";
   form.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(button.formAction || form.action, {
+    const answer = await fetch(button?.hasAttribute("formaction") ? button.formAction : form.action, {
       method: "POST", body: new FormData(form, button),
     });
     if (answer.redirected) return location.assign(answer.url);
