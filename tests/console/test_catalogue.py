@@ -22,6 +22,8 @@ def _messages() -> Iterator[tuple[Path, Message]]:
     for path in TEMPLATES.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         for _, function, found in environment.extract_translations(text):  # type: ignore[attr-defined]
+            # What is translated by a variable would not be escaped: {{ variable|translated }}.
+            assert found is not None, path
             texts = [found] if isinstance(found, str) else [each for each in found or () if each]
             if texts:
                 yield path, tuple(texts[:2]) if function == "ngettext" else texts[0]

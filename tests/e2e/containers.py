@@ -44,10 +44,11 @@ class ContainerStack(Stack):
         """Write where the services are, as ``presagio up`` does."""
         said = self.variables
         port = {name: said[f"PRESAGIO_{name}_PORT"]
-                for name in ("API", "AIRFLOW", "MLFLOW", "S3", "POSTGRES")}  # fmt: skip
+                for name in ("API", "CONSOLE", "AIRFLOW", "MLFLOW", "S3", "POSTGRES")}  # fmt: skip
         password = said["PRESAGIO_DB_PASSWORD"]
         addresses = {
             "PRESAGIO_API_URL": f"http://127.0.0.1:{port['API']}",
+            "PRESAGIO_CONSOLE_URL": f"http://127.0.0.1:{port['CONSOLE']}",
             "PRESAGIO_AIRFLOW_URL": f"http://127.0.0.1:{port['AIRFLOW']}",
             "PRESAGIO_MLFLOW_URL": f"http://127.0.0.1:{port['MLFLOW']}",
             "PRESAGIO_S3_ENDPOINT": f"http://127.0.0.1:{port['S3']}",

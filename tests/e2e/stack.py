@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,8 @@ TESTED = {
     # model gets is tested elsewhere.
     "PRESAGIO_TRAIN_MIN_NEW_ROWS": "10000000",
     "PRESAGIO_TRAIN_SEARCH": "small",
+    # The DAG retention cleans Airflow's database.
+    "PRESAGIO_RETAIN_AIRFLOW_DAYS": "30",
     # Relative to where a command is given, as people write it.
     "PRESAGIO_FLEETS": os.path.relpath(DRIVES),
 }
@@ -71,6 +74,25 @@ class Stack:
             env=os.environ | {"COLUMNS": "200"} | self.own,
             capture_output=True, text=True, check=False, timeout=500,
         )  # fmt: skip
+
+    @contextmanager
+    def in_the_foreground(self, *options: str) -> Iterator[list[str]]:
+        """Run ``presagio up`` until it is healthy; Ctrl-C at the end, and what it printed."""
+        command = [sys.executable, "-m", "presagio", "up", "--port-offset", str(self.offset)]
+        foreground = subprocess.Popen(
+            [*command, *options],
+            env=os.environ | self.own | {"COLUMNS": "200"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        output: list[str] = []
+        try:
+            eventually(lambda: self.status()["phase"] == "healthy", limit_s=240)
+            yield output
+        finally:
+            foreground.send_signal(signal.SIGINT)
+            text, _ = foreground.communicate(timeout=60)
+            output.append(text)
+        assert foreground.returncode == 0, text
 
     def down(self) -> None:
         self.call("down")
@@ -125,6 +147,17 @@ class Stack:
             path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances"
             found = airflow.get(path).raise_for_status().json()["task_instances"]
             return {task["task_id"]: str(task["state"]) for task in found}
+
+    def xcom(self, dag: str, run_id: str, task: str, key: str = "return_value") -> Any:
+        """Wait for what a task of a run has left behind for people, and return it."""
+
+        def found() -> Any:
+            with self.airflow() as airflow:
+                path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task}/xcomEntries/{key}"
+                answer = airflow.get(path, params={"deserialize": "true"})
+            return answer.json()["value"] if answer.is_success else None
+
+        return eventually(found)
 
     @cached_property
     def intake(self) -> Intake:

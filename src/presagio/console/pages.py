@@ -54,6 +54,8 @@ class Pages:
         environment.install_gettext_callables(  # type: ignore[attr-defined]
             catalogue.gettext, catalogue.ngettext, newstyle=True
         )
+        # For texts in variables: the function for those in templates takes what it gets for safe.
+        environment.filters["translated"] = catalogue.gettext
         environment.globals |= {
             "address": address, "asset": assets.address, "languages": LANGUAGES, **names,
         }  # fmt: skip

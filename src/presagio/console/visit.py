@@ -125,7 +125,13 @@ class Visit:
         return read_part(self.request.path_params[name])
 
     def query(self, name: str, default: str = "") -> str:
-        """Return a field of the address without blanks around it."""
+        """Return a field of the address without blanks around it.
+
+        Raises
+        ------
+        RefusedError
+            If it is no text that PostgreSQL takes.
+        """
         value = self.request.query_params.get(name, default).strip()
         if "\0" in value:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "a field has a NUL in it")
