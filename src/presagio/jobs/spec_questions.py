@@ -57,12 +57,10 @@ def _following(lines: list[str], number: int) -> str:
     for line in lines[number:]:
         if (name := _NAME.match(line)) is not None:
             return name["name"]
-        if (found := _TABLE.match(line)) is not None:
-            if table:
-                return table
-            table = found["table"]
-        elif not line and table:
+        if table:
             return table
+        if (found := _TABLE.match(line)) is not None:
+            table = found["table"]
         elif not line.startswith("#"):
             return _preceding(lines, number)
     return table

@@ -93,6 +93,9 @@ def test_a_file_is_checked_before_it_is_sent_and_only_then(
     assert "waits to be filed" in again.text
     receipt = file_object(intake, key)
     assert receipt is not None
+    both = send(browser, "/files/check", {"a.csv": body, "b.csv": rows(150, 2)})
+    assert "a.csv" in both.text
+    assert "2 of 2 rows are good." in both.text
     page = browser.get(f"/files/{receipt.id}")
     assert "Taken, but for some rows" in page.text
     assert "&lt;b&gt;?&lt;/b&gt;" in page.text
