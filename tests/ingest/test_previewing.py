@@ -3,6 +3,7 @@
 import gzip
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 
 from presagio.ingest.checking import Limits
 from presagio.ingest.previewing import preview_file
@@ -30,7 +31,7 @@ def test_after_its_time_the_verdict_is_of_the_rows_so_far(spec: MachineSpec) -> 
 
 
 def test_a_file_of_a_form_is_read_whatever_its_handle_was_opened_for(spec: MachineSpec) -> None:
-    with SpooledTemporaryFile() as file:
+    with cast("BinaryIO", SpooledTemporaryFile()) as file:
         file.write(gzip.compress((HEADER + GOOD * 3).encode()))
         assert preview_file(file, "x.csv.gz", spec, Limits()).taken == 3
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import sqlalchemy as sa
-
 from presagio.fleet import Fleet
 from presagio.jobs.airflow_runs import AirflowRuns
 from presagio.storage.audit import AuditLog
@@ -49,7 +47,7 @@ def dag_of(fleet: Fleet) -> str:
     return fleet.settings.named(_DAG)
 
 
-def first_model(engine: sa.Engine, fleet: Fleet) -> FirstModel:
+def first_model(ledger: Ledger, promotions: Promotions, fleet: Fleet) -> FirstModel:
     """Say how far a fleet is, by the ledger.
 
     Raises
@@ -57,8 +55,7 @@ def first_model(engine: sa.Engine, fleet: Fleet) -> FirstModel:
     StorageError
         If the ledger cannot be reached.
     """
-    settings, promotions = fleet.settings, Promotions(engine)
-    ledger = Ledger(engine, settings.fleet)
+    settings, ledger = fleet.settings, ledger.of_fleet(fleet.settings.fleet)
     newest = ledger.receipts(limit=1)
     wanted = settings.train_min_new_rows
     rows = ledger.rows_after(
@@ -77,7 +74,7 @@ def can_start(fleet: Fleet) -> bool:
     return fleet.settings.airflow_admin_password is not None
 
 
-def start_training(engine: sa.Engine, fleet: Fleet, *, who: str) -> str:
+def start_training(audit: AuditLog, fleet: Fleet, *, who: str) -> str:
     """Have Airflow train now, however few rows are new, and return the run's id.
 
     Raises
@@ -89,14 +86,14 @@ def start_training(engine: sa.Engine, fleet: Fleet, *, who: str) -> str:
     """
     with AirflowRuns(fleet.settings) as runs:
         run = runs.start(dag_of(fleet), {"min_new_rows": 1})
-    AuditLog(engine).add(
+    audit.add(
         who=who, scope="admin", action=_ACTION, target=f"fleet {fleet.name}",
         detail={"dag": dag_of(fleet), "run_id": run},
     )  # fmt: skip
     return run
 
 
-def training(engine: sa.Engine, fleet: Fleet) -> Training:
+def training(audit: AuditLog, fleet: Fleet) -> Training:
     """Say what the run does that somebody has started last; ``none`` where nobody has.
 
     Raises
@@ -104,7 +101,7 @@ def training(engine: sa.Engine, fleet: Fleet) -> Training:
     StackError
         If Airflow does not answer.
     """
-    entries = AuditLog(engine).entries(target=f"fleet {fleet.name}", limit=20)
+    entries = audit.entries(target=f"fleet {fleet.name}", limit=20)
     run = next((entry.detail["run_id"] for entry in entries if entry.action == _ACTION), None)
     if run is None:
         return "none"

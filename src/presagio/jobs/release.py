@@ -1,7 +1,5 @@
 """Let training go on without a file that was refused whole, and write down who did so."""
 
-import sqlalchemy as sa
-
 from presagio.ingest import releasing
 from presagio.ingest.filing import Intake
 from presagio.ingest.releasing import Release
@@ -9,7 +7,7 @@ from presagio.storage.audit import AuditLog
 
 
 def release_file(
-    intake: Intake, engine: sa.Engine, number: int, *, who: str, why: str, scope: str = "operate"
+    intake: Intake, audit: AuditLog, number: int, *, who: str, why: str, scope: str = "operate"
 ) -> Release:
     """Release a file: see :func:`presagio.ingest.releasing.release`; the audit log knows of it.
 
@@ -17,8 +15,8 @@ def release_file(
     ----------
     intake
         Where the ledger is.
-    engine
-        The database with the audit log.
+    audit
+        The audit log.
     number
         The file's receipt.
     who, why, scope
@@ -33,7 +31,7 @@ def release_file(
     """
     done = releasing.release(intake, number, who=who, why=why)
     if done.released:
-        AuditLog(engine).add(
+        audit.add(
             who=who, scope=scope, action="file.release", target=f"receipt {number}", why=why,
             detail={"key": done.receipt.identity.key},
         )  # fmt: skip

@@ -72,6 +72,12 @@ def test_a_fleet_is_drafted_checked_and_added_with_its_first_file(
         (entry,) = AuditLog(services.engine).entries(target="fleet console_pumps")
         assert (entry.who, entry.scope, entry.action) == ("chief", "admin", "fleet.add")
         assert browser.get("/fleets/new/console_pumps/steps").status_code == 200
+        # No Airflow runs here: nothing is started, and nothing is written down.
+        token = {"csrf_token": forms_of(done)[0][1]["csrf_token"]}
+        train = browser.post("/fleets/new/console_pumps/train", token)
+        assert train.status_code == 422
+        assert "Airflow cannot start the training yet" in train.text
+        assert len(AuditLog(services.engine).entries(target="fleet console_pumps")) == 1
     finally:
         remove_fleet(console_settings, services.store, "console_pumps")
         services.close()

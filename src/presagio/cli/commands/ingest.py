@@ -22,6 +22,7 @@ from presagio.ingest.opening import intake_limits
 from presagio.ingest.verify import verify as compare
 from presagio.jobs import file as filing
 from presagio.jobs.release import release_file
+from presagio.storage.audit import AuditLog
 from presagio.storage.receipt import Receipt
 
 _SHOWN_ROWS = 20
@@ -200,7 +201,7 @@ def release(
 ) -> None:
     """Let training go on although a file was refused whole; who and why go into the ledger."""
     who, parts = getpass.getuser(), Parts(home, fleet)
-    done = release_file(parts.intake, parts.database, receipt, who=who, why=why)
+    done = release_file(parts.intake, AuditLog(parts.database), receipt, who=who, why=why)
     if as_json:
         print_json({
             "receipt": receipt, "key": done.receipt.identity.key, "who": who, "why": why,

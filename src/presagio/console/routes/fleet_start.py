@@ -11,7 +11,7 @@ from presagio.console.catalogue import mark
 from presagio.console.last_known import UNAVAILABLE
 from presagio.console.routing import Page, get, post
 from presagio.console.visit import Updating, Visit
-from presagio.errors import DataError, NotFoundError, StackError
+from presagio.errors import DataError, NotFoundError, SettingsError, StackError
 from presagio.fleet import Fleet
 from presagio.jobs.api_client import reaching
 from presagio.jobs.first_model import (
@@ -23,6 +23,7 @@ from presagio.jobs.first_model import (
     training,
 )
 from presagio.jobs.fleets import list_fleets
+from presagio.storage.audit import AuditLog
 from presagio.storage.fleets import read_added
 
 _NOT_YET = mark(
@@ -74,13 +75,14 @@ def _run(visit: Visit, fleet: Fleet) -> Training | None:
     if not can_start(fleet):
         return "none"
     try:
-        return training(visit.services.engine, fleet)
+        return training(AuditLog(visit.services.engine), fleet)
     except (StackError, *UNAVAILABLE):
         return None
 
 
 def _look(visit: Visit, fleet: Fleet) -> _Seen:
-    state = first_model(visit.services.engine, fleet)
+    services = visit.services
+    state = first_model(services.ledger, services.promotions, fleet)
     served = _served(visit, fleet)
     is_waiting = not served and state.champion is None
     return _Seen(state, served, _run(visit, fleet) if is_waiting else "none")
@@ -106,8 +108,8 @@ def _update(visit: Visit) -> Response:
 def _train(visit: Visit) -> Response:
     fleet = _fleet(visit)
     try:
-        start_training(visit.services.engine, fleet, who=visit.who)
-    except StackError as err:
+        start_training(AuditLog(visit.services.engine), fleet, who=visit.who)
+    except (StackError, SettingsError) as err:
         raise DataError(visit.translate(_NOT_YET, why=str(err)[:200])) from err
     return visit.go(address("fleets", "new", fleet.name), "training-started")
 
