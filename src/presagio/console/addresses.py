@@ -5,6 +5,8 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from presagio.errors import NotFoundError
 
 _LONGEST = 2048
+# So many of a number of 64 bits.
+_MOST_DIGITS = 18
 
 
 def _written(name: str) -> str:
@@ -44,6 +46,15 @@ def read_part(raw: str) -> str:
     if "\0" in text:
         raise NotFoundError("nothing has a name with a NUL in it")
     return text.removeprefix("~")
+
+
+def read_number(raw: str) -> int | None:
+    """Return the number that a part or field of an address is; None where it is none.
+
+    It is one that PostgreSQL takes for the number of a row.
+    """
+    is_number = raw.isascii() and raw.isdigit() and len(raw) <= _MOST_DIGITS
+    return int(raw) if is_number else None
 
 
 def own_address(raw: str | None) -> str:

@@ -104,5 +104,6 @@ async def read_files(request: Request, most: int) -> Form:
     except MultiPartException as err:
         raise _bad(str(err)) from err
     pairs = [(name, value) for name, value in read.multi_items() if isinstance(value, str)]
-    files = tuple(value for value in read.values() if isinstance(value, UploadFile))
+    # Several may be of one name.
+    files = tuple(value for _, value in read.multi_items() if isinstance(value, UploadFile))
     return Form(_checked(pairs), files)

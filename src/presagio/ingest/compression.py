@@ -87,7 +87,7 @@ def open_unpacked(file: BinaryIO, suffix: str, caps: Caps) -> Readable:
     packed_bytes = file.seek(0, 2)
     file.seek(0)
     if suffix == ".gz":
-        return _Capped(gzip.GzipFile(fileobj=file), packed_bytes, caps)  # type: ignore[arg-type]
+        return _Capped(gzip.GzipFile(fileobj=file, mode="rb"), packed_bytes, caps)  # type: ignore[arg-type]
     if suffix == ".zst":
         return _Capped(zstd.ZstdFile(file), packed_bytes, caps)  # type: ignore[arg-type]
     return file

@@ -32,18 +32,22 @@ class FiledReceipts:
         verdict: str | None = None,
         run_id: str | None = None,
         after: int = 0,
+        before: int | None = None,
         limit: int | None = 100,
         every_fleet: bool = False,
     ) -> list[Receipt]:
         """Return receipts, newest first: the newest, or those with what is given.
 
-        All of a large ledger fill the memory: :meth:`each_receipt` yields them.
+        ``before`` is the number of the last one of a page: the next page begins below it. All of a
+        large ledger fill the memory: :meth:`each_receipt` yields them.
         """
         query = sa.select(RECEIPTS).order_by(RECEIPTS.c.id.desc()).limit(limit)
         if not every_fleet:
             query = query.where(RECEIPTS.c.fleet == self._fleet)
         if after:
             query = query.where(RECEIPTS.c.id > after)
+        if before is not None:
+            query = query.where(RECEIPTS.c.id < before)
         asked = {
             "id": number, "bucket": bucket, "key": key, "verdict": verdict, "run_id": run_id,
         }  # fmt: skip

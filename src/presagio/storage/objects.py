@@ -52,6 +52,14 @@ class StoredObject:
     version_id: str | None = None
 
 
+@dataclass(frozen=True)
+class StoredBytes:
+    """The bytes of an object, on their way: how many there are, and the blocks, to be read once."""
+
+    size: int
+    blocks: Iterator[bytes]
+
+
 class ObjectStore:
     """Reads, writes and lists objects; failures are :class:`StorageError`."""
 
@@ -186,6 +194,26 @@ class ObjectStore:
         if current is not None and current.etag == stored.etag and current.size != stored.size:
             return f"{stored.size:,} bytes came, and it has {current.size:,}"
         return None
+
+    def stream(self, bucket: str, key: str) -> "StoredBytes | None":
+        """Open an object to be read once, block by block; None when there is no such object.
+
+        Unlike :meth:`download` it needs no disk, and begins nothing again: a transfer that breaks
+        off is a :class:`.StorageError` in the middle.
+        """
+        with translated(f"read {bucket}/{key}"):
+            try:
+                answer = self._client.get_object(Bucket=bucket, Key=key)
+            except ClientError as err:
+                if code_of(err) in GONE:
+                    return None
+                raise
+
+        def blocks() -> Iterator[bytes]:
+            with translated(f"read {bucket}/{key}"), closing(answer["Body"]) as body:
+                yield from body.iter_chunks(_BLOCK)
+
+        return StoredBytes(answer["ContentLength"], blocks())
 
     def write(
         self, bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None

@@ -15,13 +15,14 @@ from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, s
 from presagio.cli.receipt_view import describe_receipt, in_words, receipt_status
 from presagio.cli.sending import check_suffixes, send_files
 from presagio.errors import DataError, UnreadableFileError
-from presagio.ingest import releasing
 from presagio.ingest.again import check_again, outdated, require_receipts
 from presagio.ingest.checking import CheckedFile, check_file, suffix_of
 from presagio.ingest.filing import Progress
 from presagio.ingest.opening import intake_limits
 from presagio.ingest.verify import verify as compare
 from presagio.jobs import file as filing
+from presagio.jobs.release import release_file
+from presagio.storage.audit import AuditLog
 from presagio.storage.receipt import Receipt
 
 _SHOWN_ROWS = 20
@@ -199,8 +200,8 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Let training go on although a file was refused whole; who and why go into the ledger."""
-    who = getpass.getuser()
-    done = releasing.release(Parts(home, fleet).intake, receipt, who=who, why=why)
+    who, parts = getpass.getuser(), Parts(home, fleet)
+    done = release_file(parts.intake, AuditLog(parts.database), receipt, who=who, why=why)
     if as_json:
         print_json({
             "receipt": receipt, "key": done.receipt.identity.key, "who": who, "why": why,
