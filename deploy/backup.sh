@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Save the databases and buckets of the compose deployment into a folder, or put them back.
 #
-#   deploy/backup.sh save FOLDER       while it runs; tasks and answers wait for a moment
+#   deploy/backup.sh save FOLDER       while it runs; tasks, answers and pages wait for a moment
 #   deploy/backup.sh restore FOLDER    replaces what is there, and starts everything again
 #
 # COMPOSE is the command, with its files, if it is not `docker compose`.
@@ -17,6 +17,8 @@ cd "$(dirname "$0")/.."
 compose=${COMPOSE:-docker compose}
 databases=(presagio mlflow_db airflow)
 buckets=(csv-data data mlflow)
+# Who writes to the ledger or the buckets, of the services that the compose files have.
+mapfile -t writers < <($compose config --services | grep -xE 'airflow-(scheduler|worker(-train)?)|inference_api|console')
 # In the container, where the password is; the server asks for one.
 in_postgres() { $compose exec -T postgres sh -c "PGPASSWORD=\$POSTGRES_PASSWORD exec $1 -h 127.0.0.1 -U postgres $2"; }
 objects() { $compose run --rm -T --no-deps create-buckets python -m presagio.deployment.backup "$1" "${buckets[@]}"; }
@@ -25,8 +27,8 @@ if [ "$what" = save ]; then
   umask 077
   [ ! -e "$folder/buckets.tar" ] || { echo "$folder holds a backup already; name a new folder" >&2; exit 2; }
   # The ledger and the buckets are of one moment when nobody writes to either.
-  $compose pause airflow-scheduler inference_api >/dev/null 2>&1
-  trap '$compose unpause airflow-scheduler inference_api >/dev/null 2>&1' EXIT
+  $compose pause "${writers[@]}" >/dev/null 2>&1
+  trap '$compose unpause "${writers[@]}" >/dev/null 2>&1' EXIT
   for database in "${databases[@]}"; do
     in_postgres pg_dump "--format=custom $database" >"$folder/$database.dump"
   done
@@ -39,8 +41,7 @@ else
   (cd "$folder" && sha256sum --check --quiet SHA256SUMS)
   $compose up -d postgres s3 >/dev/null 2>&1
   $compose up create-databases create-buckets >/dev/null 2>&1
-  $compose stop inference_api console mlflow airflow-apiserver airflow-scheduler airflow-dag-processor \
-    airflow-triggerer >/dev/null 2>&1
+  $compose stop "${writers[@]}" mlflow airflow-apiserver airflow-dag-processor airflow-triggerer >/dev/null 2>&1
   for database in "${databases[@]}"; do
     in_postgres pg_restore "--clean --if-exists --single-transaction --dbname=$database" <"$folder/$database.dump"
   done

@@ -12,16 +12,20 @@ DIGEST = f"sha256:{'a' * 64}"
 PLAIN: dict[str, Any] = yaml.safe_load((ROOT / "tests/deploy/chart.yaml").read_text("utf-8"))
 # Everything that a value switches on.
 WHOLE: dict[str, Any] = PLAIN | {
-    "images": {"digests": {"api": DIGEST, "mlflow": DIGEST, "airflow": DIGEST},
+    "images": {"digests": dict.fromkeys(("api", "console", "mlflow", "airflow"), DIGEST),
                "pullSecrets": ["registry"]},
     "fleets": {"specs": {"pumps.toml": "name = 'pumps'"}},
     "api": {"sharedState": True, "trustedProxies": ["10.0.0.0/8"],
             "settings": {"PRESAGIO_RECORD_SECONDS": "5"}},
+    "console": {"trustedProxies": ["10.0.0.0/8"], "settings": {"PRESAGIO_NO_DATA_HOURS": "8"},
+                "ingress": {"enabled": True, "className": "nginx", "host": "console.example",
+                            "tlsSecret": "console-tls", "annotations": {"a": "b"}}},
     "ingress": {"enabled": True, "className": "nginx", "host": "presagio.example",
                 "tlsSecret": "presagio-tls", "annotations": {"a": "b"}},
     "monitoring": {"serviceMonitors": True, "labels": {"release": "prometheus"}},
     "networkPolicy": {
         "apiFrom": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}],
+        "consoleFrom": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}],
         "postgresqlTo": [{"ipBlock": {"cidr": "10.1.0.0/16"}}],
         "s3To": [{"ipBlock": {"cidr": "10.2.0.0/16"}}], "apiToPorts": [443],
     },
@@ -34,6 +38,7 @@ BARE: dict[str, Any] = {
     "s3": {"provision": False, "keys": False, "buckets": {"mlflow": "plant-mlflow"}},
     "secrets": {"existing": "presagio-external"},
     "api": {"autoscaling": {"enabled": False}, "replicas": 3},
+    "console": {"enabled": False},
     "exporter": {"enabled": False},
     "networkPolicy": {"enabled": False},
 }

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from check_chart import CHART, ROOT, TOOLS, faults, have_tools, invalid
 
+from presagio.console import program
 from presagio.serving import worker
 from tests.deploy.charts import PLAIN, VALUES, Manifests, container, found, need_helm, rendered
 from tests.env_files import read_env
@@ -62,21 +63,97 @@ def test_every_switch_makes_what_it_says(charts: dict[str, Manifests]) -> None:
     bare = charts["bare"]
     assert container(bare, "Job/presagio-databases")["command"][-1] == "ledger"
     assert found(bare, "Deployment/presagio-api")["spec"]["replicas"] == 3
-    assert not [each for each in bare if each["metadata"]["name"].endswith(("exporter", "buckets"))]
+    names = [each["metadata"]["name"] for each in bare]
+    assert not [name for name in names if name.endswith(("console", "exporter", "buckets"))]
     variables = {each["name"] for each in container(bare, "Deployment/presagio-api")["env"]}
     assert not variables & {"PRESAGIO_S3_ACCESS_KEY", "PRESAGIO_S3_SECRET_KEY"}
 
 
-def test_an_update_of_the_api_fails_no_request(charts: dict[str, Manifests]) -> None:
+@pytest.mark.parametrize(
+    ("name", "grace_s"), [("api", worker._GRACE_S), ("console", program._GRACE_S)]
+)
+def test_an_update_fails_no_request(name: str, grace_s: int, charts: dict[str, Manifests]) -> None:
     """A new pod is ready before an old one ends, which first leaves the balancers."""
-    for name, manifests in charts.items():
-        spec = found(manifests, "Deployment/presagio-api")["spec"]
-        assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}, name
+    for values in ("plain", "whole"):
+        spec = found(charts[values], f"Deployment/presagio-{name}")["spec"]
+        assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
         pod = spec["template"]["spec"]
-        (api,) = pod["containers"]
-        drain = api["lifecycle"]["preStop"]["sleep"]["seconds"]
-        assert drain > api["readinessProbe"]["periodSeconds"]
-        assert pod["terminationGracePeriodSeconds"] > drain + worker._GRACE_S
+        (one,) = pod["containers"]
+        drain = one["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert drain > one["readinessProbe"]["periodSeconds"]
+        assert pod["terminationGracePeriodSeconds"] > drain + grace_s
+
+
+def test_replicas_of_the_console_spread_and_stay(charts: dict[str, Manifests]) -> None:
+    for name in ("api", "console"):
+        spec = found(charts["plain"], f"Deployment/presagio-{name}")["spec"]
+        (spread,) = spec["template"]["spec"]["topologySpreadConstraints"]
+        labels = spec["selector"]["matchLabels"]
+        assert spread["labelSelector"]["matchLabels"] == labels
+        budget = found(charts["plain"], f"PodDisruptionBudget/presagio-{name}")["spec"]
+        assert budget["selector"]["matchLabels"] == labels
+        assert budget["maxUnavailable"] == 1
+    assert found(charts["plain"], "Deployment/presagio-console")["spec"]["replicas"] == 2
+
+
+def _policy(manifests: Manifests, name: str) -> tuple[set[str], dict[int, set[str]]]:
+    """Return which of our components a policy lets in, and out to by port; none: anywhere."""
+
+    def components(peers: list[dict[str, Any]]) -> set[str]:
+        labels = [peer.get("podSelector", {}).get("matchLabels", {}) for peer in peers]
+        return {each["app.kubernetes.io/component"] for each in labels if len(each) == 3}
+
+    spec = found(manifests, f"NetworkPolicy/presagio-{name}")["spec"]
+    (inward,) = spec["ingress"]
+    outward = {port["port"]: components(rule.get("to", []))
+               for rule in spec["egress"] for port in rule["ports"]}  # fmt: skip
+    return components(inward.get("from", [])), outward
+
+
+def test_the_console_reaches_what_it_asks_and_only_the_ingress_reaches_it(
+    charts: dict[str, Manifests],
+) -> None:
+    whole = charts["whole"]
+    inward, outward = _policy(whole, "console")
+    assert inward == set()
+    assert outward == {8000: {"api"}, 5000: {"mlflow"}, 9010: set(), 5432: set()}
+    (rule,) = found(whole, "NetworkPolicy/presagio-console")["spec"]["ingress"]
+    assert rule["from"] == VALUES["whole"]["networkPolicy"]["consoleFrom"]
+    assert rule["ports"] == [{"port": 8050}]
+    assert "console" in _policy(whole, "api")[0] & _policy(whole, "mlflow")[0]
+
+
+def test_each_site_has_a_host_and_a_certificate(charts: dict[str, Manifests]) -> None:
+    hosts = {}
+    for name in ("api", "console"):
+        spec = found(charts["whole"], f"Ingress/presagio-{name}")["spec"]
+        (rule,), (tls,) = spec["rules"], spec["tls"]
+        assert tls["hosts"] == [rule["host"]]
+        hosts[rule["host"]] = tls["secretName"]
+    assert hosts == {"presagio.example": "presagio-tls", "console.example": "console-tls"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, ["port-forward service/presagio-console 8050", "port-forward service/presagio-api"]),
+        ({"console": VALUES["whole"]["console"]}, ["The console: https://console.example"]),
+        ({"console": {"enabled": False}}, ["port-forward service/presagio-api 8000"]),
+    ],
+)
+def test_notes_say_where_the_console_is(
+    changes: dict[str, Any], lines: list[str], tmp_path: Path
+) -> None:
+    need_helm()
+    path = tmp_path / "values.yaml"
+    path.write_text(yaml.safe_dump(PLAIN | changes), "utf-8")
+    notes = subprocess.run(
+        [str(TOOLS / "helm"), "install", "presagio", str(CHART), "--namespace", "plant",
+         "--dry-run=client", "--values", str(path)],
+        check=True, capture_output=True, text=True,
+    ).stdout.partition("\nNOTES:\n")[2]  # fmt: skip
+    assert [line for line in lines if line not in notes] == []
+    assert ("console" in notes) == changes.get("console", {}).get("enabled", True)
 
 
 def test_jobs_run_before_and_after_in_the_order_of_compose(charts: dict[str, Manifests]) -> None:
@@ -99,13 +176,16 @@ def test_jobs_run_before_and_after_in_the_order_of_compose(charts: dict[str, Man
         ({"api": {"replicas": 0}}, "/api/replicas"),
         ({"fleets": {"specs": {"../x.toml": "a"}}}, "/fleets/specs"),
         ({"images": {"digests": {"api": "sha256:12"}}}, "/images/digests/api"),
+        ({"console": {"plantTimeZone": "Europe/Madrid; rm"}}, "/console/plantTimeZone"),
+        ({"console": {"ingress": {"enabled": True, "host": "a.example"}}},
+         "/console/ingress/tlsSecret"),
         ({"ingress": {"enabled": True, "host": "a.example"}}, "/ingress/tlsSecret"),
         ({"s3": {"endpoint": "s3.internal"}}, "/s3/endpoint"),
         ({"networkPolicy": {"apiFrom": [{"cidr": "10.0.0.0/8"}]}}, "/networkPolicy/apiFrom/0"),
         ({"unknown": 1}, "unknown"),
         ({"s3": {"buckets": {"mlflow": "other"}}}, "s3.buckets.mlflow"),
     ],
-)
+)  # fmt: skip
 def test_a_value_that_cannot_be_meant_is_refused_by_name(
     changes: dict[str, Any], named: str, tmp_path: Path
 ) -> None:
@@ -232,7 +312,8 @@ def _cluster(answers: dict[str, Any]) -> Iterator[str]:
 def test_an_upgrade_keeps_each_secret_and_makes_those_that_are_new(tmp_path: Path) -> None:
     first = rendered(PLAIN, tmp_path)
     before = found(first, "Secret/presagio")["data"]
-    former = {key: value for key, value in before.items() if key != "PRESAGIO_METRICS_SECRET"}
+    new = {"PRESAGIO_METRICS_SECRET", "PRESAGIO_CONSOLE_DB_PASSWORD"}
+    former = {key: value for key, value in before.items() if key not in new}
     former["PRESAGIO_TOKEN_SECRET_PREVIOUS"] = base64.b64encode(b"x" * 48).decode()
     with _cluster(_answers(first, former)) as address:
         asking = ("--dry-run=server", "--kube-apiserver", address,
@@ -241,7 +322,7 @@ def test_an_upgrade_keeps_each_secret_and_makes_those_that_are_new(tmp_path: Pat
     for name in ("presagio", "presagio-setup"):
         after = found(manifests, f"Secret/{name}")["data"]
         assert former.items() <= after.items()
-        assert after.keys() - former.keys() == {"PRESAGIO_METRICS_SECRET"}
+        assert after.keys() - former.keys() == new
 
 
 def test_env_makes_the_secret_that_is_used_instead(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from check_chart import faults, invalid
 from tests.deploy.charts import WHOLE, Manifests, container, found, rendered
 
 Change = Callable[[Manifests], None]
-_API = "Deployment/presagio-api"
+_API, _CONSOLE = "Deployment/presagio-api", "Deployment/presagio-console"
 
 
 def _pod(manifests: Manifests, name: str = _API) -> dict[str, Any]:
@@ -77,6 +77,11 @@ def _early(manifests: Manifests) -> None:
     for each in env:
         if each.get("valueFrom", {}).get("secretKeyRef", {}).get("name") == "presagio-setup":
             each["valueFrom"]["secretKeyRef"]["name"] = "presagio"
+
+
+def _no_console_password(manifests: Manifests) -> None:
+    for name in ("presagio", "presagio-setup"):
+        del found(manifests, f"Secret/{name}")["data"]["PRESAGIO_CONSOLE_DB_PASSWORD"]
 
 
 # What is planted, and what the checks say of it.
@@ -176,6 +181,18 @@ MORE: dict[str, tuple[Change, str]] = {
     "no limit of memory": (
         _put({"cpu": "1"}, *_CONTAINER, "resources", "limits", of=_API),
         f"{_API}: container api has no limits"),
+    "a password of the console that is not made": (
+        _no_console_password, f"{_CONSOLE}: Secret presagio has no key "
+        "PRESAGIO_CONSOLE_DB_PASSWORD"),
+    "a certificate of the API's on the console's host": (
+        _put(["presagio.example"], "spec", "tls", 0, "hosts", of="Ingress/presagio-console"),
+        "Ingress/presagio-console: console.example has no certificate"),
+    "a way out of the console to another port of the API's": (
+        _put(8050, "spec", "egress", 0, "ports", 0, "port", of="NetworkPolicy/presagio-console"),
+        "NetworkPolicy/presagio-console: lets out to port 8050, which nobody has"),
+    "a console that is asked whether the API is well": (
+        _put(8000, *_CONTAINER, "readinessProbe", "httpGet", "port", of=_CONSOLE),
+        f"{_CONSOLE}: readinessProbe asks port 8000, which no container has"),
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import yaml
 from presagio.deployment.databases import API_PASSWORD, API_ROLE
 from presagio.settings import load_settings
 from presagio.settings.ingest import IngestSettings
+from presagio.settings.keeping import KeepingSettings
 from presagio.stack.credentials import Credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
@@ -52,8 +53,10 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Service]:
     return {service.name: service for service in built}
 
 
-# What a DAG removes after so many days.
-RETAINED = ("ARCHIVE", "RECEIPTS", "PREDICTIONS", "REPORTS", "AIRFLOW")
+# What a DAG removes after so many days; MLflow's database is cleaned in its container.
+RETAINED = {
+    f"PRESAGIO_{name.upper()}" for name in KeepingSettings.model_fields if name.startswith("retain")
+} - {"PRESAGIO_RETAIN_MLFLOW_DAYS"}
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -78,6 +81,12 @@ def test_airflow_runs_as_many_tasks_as_the_intake_has_slots(local: dict[str, Ser
     limit = IngestSettings.model_fields["intake_max_file_bytes"].default
     name = "PRESAGIO_INTAKE_MAX_FILE_BYTES"
     assert there[name] == f"${{{name}:-{limit}}}"
+
+
+def test_tasks_know_what_is_retained_and_whom_to_alert() -> None:
+    there = SERVICES["airflow-scheduler"]["environment"]
+    for variable in (*RETAINED, "PRESAGIO_ALERT_WEBHOOK"):
+        assert there[variable] == f"${{{variable}:-}}"
 
 
 @pytest.mark.parametrize("name", [name for name in SAME if name != "mlflow"])
@@ -226,8 +235,8 @@ def test_make_env_makes_every_secret_that_compose_demands(tmp_path: Path) -> Non
     optional = set(re.findall(r"\$\{(\w+)[:}]", text)) - demanded
     assert optional - set(made) <= {
         "PRESAGIO_REVISION", "PRESAGIO_TOKEN_SECRET_PREVIOUS", "PRESAGIO_CORS_ORIGINS",
-        "PRESAGIO_TRUSTED_PROXIES", "PRESAGIO_AIRFLOW_DATABASE_URL",
-        *(f"PRESAGIO_RETAIN_{name}_DAYS" for name in RETAINED),
+        "PRESAGIO_TRUSTED_PROXIES", "PRESAGIO_AIRFLOW_DATABASE_URL", "PRESAGIO_ALERT_WEBHOOK",
+        *RETAINED,
     }  # fmt: skip
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
 

@@ -21,15 +21,14 @@ from tests.deploy.test_compose import SERVICES
 
 # What a service of compose is in the chart.
 SAME = {
-    "inference_api": "Deployment/presagio-api", "mlflow": "Deployment/presagio-mlflow",
-    "exporter": "Deployment/presagio-exporter", "create-databases": "Job/presagio-databases",
-    "create-buckets": "Job/presagio-buckets", "mlflow-init": "Job/presagio-mlflow-init",
-    "bootstrap": "Job/presagio-bootstrap",
+    "inference_api": "Deployment/presagio-api", "console": "Deployment/presagio-console",
+    "mlflow": "Deployment/presagio-mlflow", "exporter": "Deployment/presagio-exporter",
+    "create-databases": "Job/presagio-databases", "create-buckets": "Job/presagio-buckets",
+    "mlflow-init": "Job/presagio-mlflow-init", "bootstrap": "Job/presagio-bootstrap",
 }  # fmt: skip
-LASTING = ("inference_api", "mlflow", "exporter")
+LASTING = ("inference_api", "console", "mlflow", "exporter")
 # Airflow's parts have its official chart; postgres, s3 are outside; dashboards are the cluster's.
-# The console is not in the chart yet.
-ELSEWHERE = {"postgres", "s3", "prometheus", "grafana", "console"}
+ELSEWHERE = {"postgres", "s3", "prometheus", "grafana"}
 ADDRESSES = {
     "http://s3:9010": "http://s3.internal:9010", "http://mlflow:5000": "http://presagio-mlflow:5000",
     "http://inference-api:8000": "http://presagio-api:8000",
@@ -39,7 +38,8 @@ ADDRESSES = {
 # Set by the chart alone: what addresses are made of, and what compose has in compose.aws.yaml.
 MORE = re.compile(
     r"PGSSLMODE|PRESAGIO_S3_(REGION|BUCKET)|PRESAGIO_DATA_BUCKET|MLFLOW_ARTIFACTS_BUCKET"
-    r"|PRESAGIO_POSTGRES_PORT|(TRAINER|READER)_PASSWORD|PRESAGIO_(DB|MLFLOW_DB|MONITOR_DB|API_DB)_PASSWORD"
+    r"|PRESAGIO_POSTGRES_PORT|(TRAINER|READER)_PASSWORD"
+    r"|PRESAGIO_(DB|(MLFLOW|MONITOR|API|CONSOLE)_DB)_PASSWORD"
     # Each pod's name; a container of compose has the host's.
     r"|PRESAGIO_REPLICA"
 )
@@ -137,7 +137,9 @@ def test_port_and_probe_are_those_of_compose(name: str, chart: Manifests) -> Non
     assert [each["port"] for each in service["spec"]["ports"]] == [port["containerPort"]]
 
 
-@pytest.mark.parametrize(("name", "here"), [("api", "inference_api"), ("mlflow", "mlflow")])
+@pytest.mark.parametrize(
+    ("name", "here"), [("api", "inference_api"), ("console", "console"), ("mlflow", "mlflow")]
+)
 def test_port_and_probe_are_those_of_the_stack(
     name: str, here: str, chart: Manifests, local: dict[str, Service]
 ) -> None:
@@ -150,7 +152,12 @@ def test_port_and_probe_are_those_of_the_stack(
 
 @pytest.mark.parametrize(
     ("name", "here"),
-    [("databases", "create-databases"), ("buckets", "create-buckets"), ("api", "inference_api")],
+    [
+        ("databases", "create-databases"),
+        ("buckets", "create-buckets"),
+        ("api", "inference_api"),
+        ("console", "console"),
+    ],
 )
 def test_commands_are_those_of_the_stack(
     name: str, here: str, chart: Manifests, local: dict[str, Service]

@@ -22,6 +22,40 @@ spec:
   policyTypes: [Ingress, Egress]
 {{- end -}}
 
+{{/* (list . "component" VALUES): the way to its Service from outside, over TLS. */}}
+{{- define "presagio.ingress" }}
+{{- $root := index . 0 -}}
+{{- $name := printf "%s-%s" (include "presagio.name" $root) (index . 1) -}}
+{{- with index . 2 }}
+{{- if .enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- include "presagio.labels" (list $root (index $ 1)) | nindent 4 }}
+  {{- with .annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- with .className }}
+  ingressClassName: {{ . }}
+  {{- end }}
+  tls:
+    - hosts: [{{ .host }}]
+      secretName: {{ .tlsSecret }}
+  rules:
+    - host: {{ .host }}
+      http:
+        paths:
+          - path: /
+            pathType: Prefix
+            backend: {service: {name: {{ $name }}, port: {name: http}}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "presagio.database" }}
     - ports: [{port: {{ int .Values.postgresql.port }}}]
       {{- with .Values.networkPolicy.postgresqlTo }}
