@@ -27,10 +27,17 @@ class _Quick(Registry):
     ``tests/registry/test_writer.py`` has the whole.
     """
 
-    def _log_estimator(self, record: TrainingRecord, run_id: str) -> str:  # noqa: ARG002
+    def _log_estimator(
+        self,
+        record: TrainingRecord,  # noqa: ARG002
+        run_id: str,
+    ) -> tuple[str | None, str]:
         self._ensure_registered_model()
         source = self._client.get_run(run_id).info.artifact_uri
-        return str(self._client.create_model_version(self._name, source, run_id).version)
+        return None, str(self._client.create_model_version(self._name, source, run_id).version)
+
+    def _present(self, record: TrainingRecord, made: RegisteredVersion, experiment: str) -> None:
+        """Leave out what only people read."""
 
 
 class _Exported:

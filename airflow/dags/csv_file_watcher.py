@@ -3,8 +3,9 @@
 When: as soon as there is a file (looked for in the triggerer, no worker waits).
 What: ``presagio.jobs.file`` plans batches of what is there (a handful of small files are filed at
 once), mapped tasks file one batch each, and one task emits the asset ``presagio_clean_data`` with
-the count of new rows. Each fleet but the default one has a DAG and an asset of its own, with its
-name behind.
+the count of new rows. What was filed and what was refused, and why, is the last thing in the log of
+``announce``, and its XCom ``summary``. Each fleet but the default one has a DAG and an asset of its
+own, with its name behind.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -77,10 +78,13 @@ def make_dag(settings: Settings) -> Any:
             params: dict[str, Any] | None = None,
             run_id: str | None = None,
             outlet_events: Any = None,
-        ) -> dict[str, int]:
+            ti: Any = None,
+        ) -> dict[str, Any]:
             total = tasks.sum_up(params, run_id, fleet)
+            # A task that is skipped returns nothing that Airflow would show.
+            ti.xcom_push(key="summary", value=total["summary"])
             if total["rows_processed"] == 0:
-                raise AirflowSkipException("no new rows")
+                raise AirflowSkipException(f"no new rows: {total['summary']}")
             outlet_events[clean_data].extra = total
             return total
 

@@ -2,7 +2,8 @@
 
 When: by ``PRESAGIO_RETENTION_SCHEDULE``, once a day by default.
 What: ``presagio.jobs.retention``, the same as ``presagio retention``. Without a setting
-``PRESAGIO_RETAIN_…_DAYS`` everything stays. One DAG a fleet.
+``PRESAGIO_RETAIN_…_DAYS`` everything stays. One DAG a fleet; the default fleet's also cleans
+Airflow's and MLflow's databases, where it is given their addresses.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -42,7 +43,13 @@ def make_dag(settings: Settings) -> Any:
         def remove(params: dict[str, Any] | None = None) -> dict[str, Any]:
             return tasks.retain(fleet, dry_run=bool((params or {}).get("dry_run")))
 
+        @task
+        def clean_databases(params: dict[str, Any] | None = None) -> list[str]:
+            return tasks.clean_databases(dry_run=bool((params or {}).get("dry_run")))
+
         remove()
+        if not fleet:
+            clean_databases()
 
     return retention()
 

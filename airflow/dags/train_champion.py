@@ -3,7 +3,9 @@
 When: new clean data came (asset ``presagio_clean_data``), and on ``PRESAGIO_TRAIN_SCHEDULE`` where
 that is set. Nothing happens while fewer labelled rows are new than ``PRESAGIO_TRAIN_MIN_NEW_ROWS``.
 What: ``presagio.jobs.train``: base rows and curated rows, search, evaluation, gate; then the API is
-told. A file that was refused whole for its rows blocks it until it is looked at. One DAG a fleet.
+told. The task ``sum_up`` returns what was trained and decided. That the gate does not promote a
+version is a result, and no failure of the run. A file that was refused whole for its rows blocks it
+until it is looked at. One DAG a fleet.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -56,16 +58,16 @@ def make_dag(settings: Settings) -> Any:
         """Count what is new, train and evaluate, tell the API."""
 
         @task
-        def count_new_rows(params: dict[str, Any] | None = None) -> dict[str, int]:
+        def count_new_rows(params: dict[str, Any] | None = None, ti: Any = None) -> dict[str, int]:
             try:
                 counted = tasks.count_new_rows((params or {}).get("min_new_rows"), fleet)
             except DataError as err:
                 # Trying again would find the same file; somebody has to look at it.
                 raise AirflowFailException(str(err)) from err
             if counted["new_rows"] < counted["wanted"]:
-                raise AirflowSkipException(
-                    f"{counted['new_rows']} new labelled rows, {counted['wanted']} are wanted"
-                )
+                why = tasks.why_nothing_is_trained(counted)
+                ti.xcom_push(key="summary", value=why)
+                raise AirflowSkipException(why)
             return counted
 
         @task(execution_timeout=TRAIN_LIMIT, queue=TRAIN, pool=settings.train_pool)
@@ -79,7 +81,15 @@ def make_dag(settings: Settings) -> Any:
         def tell_api() -> dict[str, Any]:
             return tasks.announce_champion(fleet)
 
-        count_new_rows() >> train_and_evaluate() >> tell_api()
+        @task
+        def sum_up(trained: dict[str, Any], served: dict[str, Any]) -> str:
+            return tasks.sum_up_training(trained, served)
+
+        # What is typed as a dict is an XCom argument here.
+        trained: Any = train_and_evaluate()
+        served: Any = tell_api()
+        count_new_rows() >> trained >> served
+        sum_up(trained, served)
 
     return train_champion()
 

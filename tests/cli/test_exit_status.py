@@ -89,7 +89,8 @@ def test_an_unknown_option_is_wrong_usage(command: str, cli: Cli, tmp_path: Path
         ("receipts",), ("models",), ("models", "--history"), ("card",), ("promote",),
         ("token",), ("serve",), ("worker",),
         ("rollback", "--why", "x"), ("train", "--unless-champion"), ("drift",), ("feedback",),
-        ("compact",), ("compact", "--dry-run"), ("demo",), ("ingest", "upload", "FILE"),
+        ("compact",), ("compact", "--dry-run"), ("demo",), ("units",), ("alarms",),
+        ("score-arrivals",), ("ingest", "upload", "FILE"),
         ("ingest", "sweep"), ("ingest", "verify"),
         ("ingest", "release", "1", "--why", "x"), ("data", "generate", "-o", "FILE/x.csv"),
         ("export-fallback", "FILE/x"),
@@ -253,7 +254,10 @@ _OF_A_FLEET = [
     ("ingest", "check", "FILE"), ("ingest", "sweep"), ("ingest", "verify"), ("receipts",),
     ("rollback", "--why", "x"), ("feedback",), ("events",), ("card",), ("promote",),
     ("ingest", "again"), ("ingest", "release", "1", "--why", "x"), ("readings", "M1"),
-    ("compact",), ("retention",),
+    ("compact",), ("retention",), ("units",), ("score-arrivals",), ("alarms", "list"),
+    ("alarms", "show", "1"), ("alarms", "close", "1", "--outcome", "false", "--why", "x"),
+    ("alarms", "acknowledge", "1"), ("alarms", "assign", "1", "--to", "x"),
+    ("alarms", "note", "1", "x"),
 ]  # fmt: skip
 SHOWN.update(
     (name, ExitStatus.NOT_FOUND)

@@ -52,6 +52,10 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Service]:
     return {service.name: service for service in built}
 
 
+# What a DAG removes after so many days.
+RETAINED = ("ARCHIVE", "RECEIPTS", "PREDICTIONS", "REPORTS", "AIRFLOW")
+
+
 @pytest.mark.parametrize("name", SAME)
 def test_both_worlds_give_a_service_the_same_settings(name: str, local: dict[str, Service]) -> None:
     there = SERVICES[name]["environment"]
@@ -222,7 +226,8 @@ def test_make_env_makes_every_secret_that_compose_demands(tmp_path: Path) -> Non
     optional = set(re.findall(r"\$\{(\w+)[:}]", text)) - demanded
     assert optional - set(made) <= {
         "PRESAGIO_REVISION", "PRESAGIO_TOKEN_SECRET_PREVIOUS", "PRESAGIO_CORS_ORIGINS",
-        "PRESAGIO_TRUSTED_PROXIES",
+        "PRESAGIO_TRUSTED_PROXIES", "PRESAGIO_AIRFLOW_DATABASE_URL",
+        *(f"PRESAGIO_RETAIN_{name}_DAYS" for name in RETAINED),
     }  # fmt: skip
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
 

@@ -38,6 +38,8 @@ TESTED = {
     # model gets is tested elsewhere.
     "PRESAGIO_TRAIN_MIN_NEW_ROWS": "10000000",
     "PRESAGIO_TRAIN_SEARCH": "small",
+    # The DAG retention cleans Airflow's database.
+    "PRESAGIO_RETAIN_AIRFLOW_DAYS": "30",
     # Relative to where a command is given, as people write it.
     "PRESAGIO_FLEETS": os.path.relpath(DRIVES),
 }
@@ -125,6 +127,17 @@ class Stack:
             path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances"
             found = airflow.get(path).raise_for_status().json()["task_instances"]
             return {task["task_id"]: str(task["state"]) for task in found}
+
+    def xcom(self, dag: str, run_id: str, task: str, key: str = "return_value") -> Any:
+        """Wait for what a task of a run has left behind for people, and return it."""
+
+        def found() -> Any:
+            with self.airflow() as airflow:
+                path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task}/xcomEntries/{key}"
+                answer = airflow.get(path, params={"deserialize": "true"})
+            return answer.json()["value"] if answer.is_success else None
+
+        return eventually(found)
 
     @cached_property
     def intake(self) -> Intake:

@@ -37,11 +37,19 @@ def test_new_rows_train_a_judged_challenger_and_the_api_is_told(
     file.write_text(pl.concat(simulate(spec, 2000, seed=902)).write_csv(), encoding="utf-8")
     receipt = wait_for_receipt(stack.intake, upload(stack.intake, file), timeout_s=120)
     assert receipt is not None
+    filed = stack.xcom("csv_file_watcher", str(receipt.run_id), "announce", "summary")
+    assert filed == "1 file filed: 2,000 rows taken, 0 set aside."
     run = stack.run_dag("train_champion", {"min_new_rows": 1})
     assert eventually(lambda: stack.ends("train_champion", run), 400)
     assert stack.task_states("train_champion", run) == {
         "count_new_rows": "success", "train_and_evaluate": "success", "tell_api": "success",
+        "sum_up": "success",
     }  # fmt: skip
+    # Whatever the gate decided, the run has not failed, and ends with what was trained and decided.
+    assert stack.run_state(run, "train_champion") == "success"
+    summary = stack.xcom("train_champion", run, "sum_up")
+    assert "**Version " in summary
+    assert "The API serves svm_prod version " in summary
     decision = next(d for d in stack.decisions() if d["who"] == "train_champion")
     assert decision["newest_receipt"] == receipt.id
     assert run in decision["why"]
@@ -53,6 +61,8 @@ def test_new_rows_train_a_judged_challenger_and_the_api_is_told(
     again = stack.run_dag("train_champion", {"min_new_rows": 1})
     assert eventually(lambda: stack.ends("train_champion", again), 120)
     assert stack.task_states("train_champion", again)["train_and_evaluate"] == "skipped"
+    why = stack.xcom("train_champion", again, "count_new_rows", "summary")
+    assert why == "Nothing was trained: 0 labelled rows new, 1 wanted."
 
 
 def test_drift_is_said_once_and_does_not_fail_the_run(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 from presagio.machine.simulation import simulate
@@ -46,3 +47,21 @@ def test_the_dags_that_look_after_what_is_stored_run(stack: Stack) -> None:
         run = stack.run_dag(dag)
         assert eventually(lambda dag=dag, run=run: stack.ends(dag, run), 120)  # type: ignore[misc]
         assert stack.run_state(run, dag) == "success"
+
+
+@pytest.mark.local
+def test_retention_cleans_the_database_that_airflow_keeps_from_its_tasks(stack: Stack) -> None:
+    database = stack.settings.airflow_database_url
+    assert database is not None
+    engine = sa.create_engine(database.get_secret_value())
+    with engine.begin() as connection:
+        days = "SELECT now() - i * interval '20 days', 'test' FROM generate_series(0, 3) AS i"
+        connection.execute(sa.text(f"INSERT INTO log (dttm, event) {days}"))
+    run = stack.run_dag("retention")
+    assert eventually(lambda: stack.ends("retention", run), 120)
+    states = stack.task_states("retention", run)
+    assert states == {"remove": "success", "clean_databases": "success"}
+    with engine.connect() as connection:
+        count = sa.text("SELECT count(*) FROM log WHERE event = 'test'")
+        assert connection.scalar(count) == 2
+    engine.dispose()

@@ -62,6 +62,8 @@ def test_the_dags_tasks_plan_file_and_sum_up(intake: Intake, services: RunningSe
     assert sum_up(opened, run_id="manual") == {
         "files": 46, "files_quarantined": 1, "files_duplicate": 0,
         "rows_processed": 225, "rows_quarantined": 0,
+        "summary": "46 files filed: 225 rows taken, 0 set aside; 1 file refused whole: in/bad.csv "
+        "(empty).",
     }  # fmt: skip
     assert intake.store.head(bucket, "out/00.csv") is not None
     (receipt,) = intake.ledger.receipts(bucket=bucket, key="in/00.csv")
@@ -76,6 +78,7 @@ def test_a_small_round_is_filed_as_it_is_planned(intake: Intake) -> None:
     assert begin_round(intake, run_id="small", slots=2) == []
     assert sum_up(intake, run_id="small")["rows_processed"] == 3
     assert sum_up(intake, run_id="another")["files"] == 0
+    assert sum_up(intake, run_id="another")["summary"] == "No file was filed."
 
 
 def test_a_file_that_fails_keeps_no_other_from_being_filed(intake: Intake) -> None:

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from presagio.orchestration import tasks
 from presagio.registry.reader import RegistryReader, open_reader
 from presagio.registry.versions import NEWEST_RECEIPT_TAG
 from presagio.settings import Settings
+from presagio.storage.alarm_entries import close_case, open_case
 from presagio.storage.database import open_database
 from presagio.storage.objects import ObjectStore
 from presagio.storage.receipt import Receipt
@@ -28,7 +30,10 @@ from tests.readings import HEADER
 
 pytestmark = pytest.mark.integration
 
-DAYS = {f"retain_{name}_days": 30 for name in ("archive", "receipts", "predictions", "reports")}
+DAYS = {
+    f"retain_{name}_days": 30
+    for name in ("archive", "receipts", "predictions", "scores", "reports")
+}
 
 
 _BAD = HEADER + b"\nL,300,310,1500,nan,1\n"
@@ -93,7 +98,7 @@ def _in_use(old: Old, newest: int | None, alias: str) -> str:
 def test_everything_stays_by_default(old: Old) -> None:
     found = retain(old.settings, old.intake, old.registry)
     assert found == {"dry_run": False} | dict.fromkeys(
-        ("predictions", "reports", "archive", "receipts")
+        ("predictions", "scores", "reports", "archive", "receipts")
     )
     assert len(old.numbers()) == 4
 
@@ -119,7 +124,7 @@ def test_what_is_not_old_enough_stays(old: Old) -> None:
     settings = old.settings.model_copy(update=dict.fromkeys(DAYS, 101))
     found = retain(settings, old.intake, old.registry)
     assert found == {"dry_run": False} | dict.fromkeys(
-        ("predictions", "reports", "archive", "receipts"), 0
+        ("predictions", "scores", "reports", "archive", "receipts"), 0
     )
 
 
@@ -234,16 +239,41 @@ def test_answers_and_pages_go_by_their_day(old: Old, monkeypatch: pytest.MonkeyP
     keys = [
         "predictions/date=2026-01-01/a.parquet", "predictions/date=2026-01-02/b.parquet",
         "predictions/date=9999-01-01/c.parquet", "predictions/pumps/date=2026-01-01/d.parquet",
+        "scores/date=2026-01-01/receipt-7-part-0.parquet",
         "monitoring/latest.json", "monitoring/pumps/drift-20260101T000000Z.html", *pages,
     ]  # fmt: skip
     for key in keys:
         store.write(bucket, key, b"x")
-    for name in ("PREDICTIONS", "REPORTS"):
+    for name in ("PREDICTIONS", "SCORES", "REPORTS"):
         monkeypatch.setenv(f"PRESAGIO_RETAIN_{name}_DAYS", "1")
     assert tasks.retain(dry_run=True)["predictions"] == 2
     assert all(store.head(bucket, key) for key in keys)
     found = tasks.retain()
-    assert (found["predictions"], found["reports"]) == (2, 2)
+    assert (found["predictions"], found["scores"], found["reports"]) == (2, 1, 2)
     # The newest page stays: metrics and alerts speak of it.
-    gone = {*keys[:2], *pages[:2]}
+    gone = {*keys[:2], keys[4], *pages[:2]}
     assert {key for key in keys if store.head(bucket, key) is None} == gone
+
+
+def test_what_an_open_alarm_stands_on_stays(old: Old) -> None:
+    """The file whose reading confirmed it, with its scores."""
+    engine, bucket = open_database(old.settings), old.settings.data_bucket
+    keys = [
+        f"scores/date=2026-01-01/receipt-{one.id}-part-0.parquet" for one in (old.taken, old.late)
+    ]
+    for key in keys:
+        old.intake.store.write(bucket, key, b"x")
+    values = {
+        "fleet": "", "unit": "u", "mode": uuid4().hex, "receipt_id": old.taken.id, "model": "m",
+        "version": "1", "reading_time": None, "reading_at": None, "probability": 0.9,
+        "diagnosis": None,
+    }  # fmt: skip
+    with engine.begin() as connection:
+        number = open_case(connection, values)
+    assert number is not None
+    assert (old.retain()["scores"], old.has(old.taken), old.has(old.late)) == (1, True, False)
+    assert old.intake.store.head(bucket, keys[0]) is not None
+    with engine.begin() as connection:
+        assert close_case(connection, number, "quiet", "presagio", "x")
+    assert (old.retain()["scores"], old.has(old.taken)) == (1, False)
+    engine.dispose()

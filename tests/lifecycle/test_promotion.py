@@ -95,7 +95,12 @@ def test_the_gate_can_be_overruled_and_it_is_written_down(
     assert _gate_tags(settings, good)["presagio.gate"] == "passed"
     deaf = _register(promoter, _worse(trained), tmp_path)
     promote(promoter, deaf, who="ana")
-    assert _gate_tags(settings, deaf)["presagio.gate"] == "refused"
+    tags = _gate_tags(settings, deaf)
+    assert (tags["presagio.gate"], tags["presagio.gate_who"]) == ("not promoted", "ana")
+    assert tags["presagio.gate_why"].startswith("its expected cost")
+    assert promoter.registry.description(deaf).startswith(
+        f"**Version {deaf.version} is not promoted.** its expected cost"
+    )
     decision = promote(promoter, deaf, who="bea", why="a drill", force=True).decision
     assert (decision.kind, decision.forced) == ("promotion", True)
     assert promoter.registry.resolve() == deaf
@@ -103,9 +108,63 @@ def test_the_gate_can_be_overruled_and_it_is_written_down(
     tags = _gate_tags(settings, deaf)
     assert (tags["presagio.gate"], tags["presagio.gate_who"]) == ("forced", "bea")
     assert tags["presagio.gate_why"].startswith("a drill; its expected cost")
+    assert promoter.registry.description(deaf).startswith(
+        f"**Version {deaf.version} is champion, promoted against the gate.** a drill; its"
+    )
     assert [found.tags["presagio.gate"] for found in promoter.registry.listing()] == [
         "forced", "passed",
     ]  # fmt: skip
+
+
+def test_pages_say_who_was_champion_and_keep_what_people_write(
+    promoter: Promoter, trained: TrainedModel, tmp_path: Path
+) -> None:
+    first, second = (_register(promoter, trained, tmp_path) for _ in range(2))
+    promoter.registry.describe(first, "Of the first shift.\n\nAsk Ana.")
+    promote(promoter, first, who="ana")
+    promote(promoter, second, who="bea", why="two\n\nlines", force=True)
+    described = promoter.registry.description(first)
+    assert described.startswith(f"**Version {first.version} was champion until ")
+    assert described.endswith("\n\nOf the first shift.\n\nAsk Ana.")
+    rollback(promoter, who="ana", why="a drill")
+    described = promoter.registry.description(first)
+    assert "is champion again: rolled back from version" in described
+    assert described.count("**Version") == 1
+    assert promoter.registry.description(second).count("\n\n") == 0
+    # Asked about the champion itself, the gate may say no: it stays champion, and its page says so.
+    assert promote(promoter, first, who="ana").decision.kind == "refusal"
+    assert promoter.registry.description(first) == described
+
+
+def test_an_alias_that_cannot_be_moved_leaves_no_tag_of_a_promotion(
+    promoter: Promoter, trained: TrainedModel, settings: Settings, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    first = _register(promoter, trained, tmp_path)
+
+    def fail(*_: object) -> None:
+        raise RegistryError("no alias today")
+
+    monkeypatch.setattr(promoter.registry, "assign", fail)
+    with pytest.raises(RegistryError, match="today"):
+        promote(promoter, first, who="ana")
+    assert _gate_tags(settings, first) == {}
+    assert promoter.promotions.history(first.name) == []
+
+
+def test_a_decision_stands_where_the_pages_cannot_be_written(
+    promoter: Promoter, trained: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    first = _register(promoter, trained, tmp_path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RegistryError("no tags today")
+
+    monkeypatch.setattr(promoter.registry, "log_decision", fail)
+    assert promote(promoter, first, who="ana").decision.kind == "promotion"
+    assert promoter.registry.resolve() == first
+    assert "stands, and MLflow's page does not say so: no tags today" in caplog.text
 
 
 def test_force_that_was_not_needed_is_no_force(

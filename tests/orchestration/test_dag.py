@@ -18,7 +18,7 @@ from tests.pumps import PUMPS
 
 NAMES = (
     "csv_file_watcher", "train_champion", "monitor_drift", "ingest_verify", "compact", "retention",
-    "bulk_score",
+    "bulk_score", "score_arrivals",
 )  # fmt: skip
 DAGS = Path(__file__).parents[2] / "airflow" / "dags"
 PARSE = """
@@ -162,7 +162,7 @@ def test_what_works_ends_before_the_broker_hands_it_out_again(
 ) -> None:
     for name in NAMES:
         for task, limit in dags[name]["limits"].items():
-            if task not in ("wait_for_incoming", "report_failure"):
+            if task not in ("wait_for_incoming", "wait_for_filed", "report_failure"):
                 assert 0 < limit < VISIBILITY_TIMEOUT_S, task
     # Waiting takes as long as it takes: nothing may end it.
     assert dags["csv_file_watcher"]["limits"]["wait_for_incoming"] is None
@@ -172,14 +172,23 @@ def test_waiting_holds_no_worker(dag: dict[str, Any]) -> None:
     assert dag["from_trigger"] == ["wait_for_incoming"]
 
 
+def test_what_is_filed_is_scored_apart_from_filing(dags: dict[str, dict[str, Any]]) -> None:
+    dag = dags["score_arrivals"]
+    assert dag["tasks"] == {"wait_for_filed": ["score"], "score": []}
+    assert (dag["from_trigger"], dag["limits"]["wait_for_filed"]) == (["wait_for_filed"], None)
+    assert dag["max_active_runs"] == 1
+    assert min(dag["retries"].values()) >= 1
+
+
 def test_training_follows_clean_data(dags: dict[str, dict[str, Any]]) -> None:
     dag = dags["train_champion"]
     assert "presagio_clean_data" in dag["schedule"]
     assert dag["params"] == {"min_new_rows": 10_000}
     assert dag["tasks"] == {
         "count_new_rows": ["train_and_evaluate"],
-        "train_and_evaluate": ["tell_api"],
-        "tell_api": [],
+        "train_and_evaluate": ["sum_up", "tell_api"],
+        "tell_api": ["sum_up"],
+        "sum_up": [],
     }
 
 

@@ -1,3 +1,5 @@
+import json
+import re
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -6,10 +8,11 @@ import mlflow
 import pytest
 import skops.io
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from presagio.errors import NoChampionError, RegistryError
 from presagio.inference.predictor import load_predictor
-from presagio.registry.versions import DATA_TAG, TRUSTED_TYPES
+from presagio.registry.versions import DATA_TAG, TRUSTED_TYPES, RegisteredVersion
 from presagio.registry.writer import Registry, open_registry
 from presagio.settings import Settings
 from presagio.training.export.registration import LOGGED_CANDIDATES, register_model
@@ -63,16 +66,69 @@ def test_a_training_is_logged_with_every_candidate(
     assert run.data.metrics["test_true_negatives"] == metrics.true_negatives
     assert run.data.tags["presagio.data_sha256"] == trained.dataset.sha256
     assert run.data.tags["presagio.receipts"] == ""
+    assert run.info.run_name == (
+        f"{settings.model_name} 1: ai4i2020, {len(trained.dataset.target):,} rows, "
+        f"{'one detector' if trained.result.shape == 'single' else 'a detector per failure mode'}"
+        ", exact"
+    )
+    assert any(n.info.run_name.startswith("reference model, machine_failure by") for n in nested)
+    assert all(" by " in n.info.run_name and "=" in n.info.run_name for n in candidates)
+    _its_datasets_are_listed(trained, run)
+    _its_pages_describe_it(client, trained, registered)
     names = ("precision_recall", "roc", "confusion_matrix", "reliability")
     assert {entry.path for entry in client.list_artifacts(registered.run_id, "report")} == {
         "report/card.html", "report/candidates.json", *(f"report/{name}.png" for name in names),
     }  # fmt: skip
 
 
+def _its_datasets_are_listed(trained: TrainedModel, run: Run) -> None:
+    used = {
+        each.tags[0].value: (each.dataset, json.loads(each.dataset.profile or ""))
+        for each in (run.inputs.dataset_inputs if run.inputs else [])
+    }
+    assert set(used) == {"training", "evaluation"}
+    for dataset, profile in used.values():
+        assert trained.dataset.sha256.startswith(dataset.digest)
+        assert profile["sha256"] == trained.dataset.sha256
+        columns = [column.name for column in mlflow.types.Schema.from_json(
+            json.dumps(json.loads(dataset.schema or "")["mlflow_colspec"])
+        )]  # fmt: skip
+        assert columns[:5] == list(trained.spec.feature_names)
+        # MLflow's own classes read the source.
+        assert mlflow.data.get_source(dataset).to_json() == dataset.source
+    rows = {context: profile["num_rows"] for context, (_, profile) in used.items()}
+    assert rows == {"training": len(trained.split.train), "evaluation": len(trained.split.test)}
+
+
+def _its_pages_describe_it(
+    client: MlflowClient, trained: TrainedModel, registered: RegisteredVersion
+) -> None:
+    version = client.get_model_version(registered.name, registered.version)
+    described = version.description or ""
+    assert f"- Data: {trained.dataset.source}: {len(trained.dataset.target)} rows" in described
+    assert f"f1 {trained.evaluation.test.f1:.3f}" in described
+    (card,) = re.findall(r"\[model card\]\(#/(\S+)\)", described)
+    assert card.endswith(
+        f"/runs/{registered.run_id}/artifacts/report/card.html?workflowType=machine_learning"
+    )
+    run = client.get_run(registered.run_id)
+    assert run.data.tags["mlflow.note.content"] == described
+    model = client.get_registered_model(registered.name)
+    assert model.description.startswith("Predicts failures of AI4I 2020 milling machine")
+    # The model in MLflow has the metrics too, by the rows that they were measured on.
+    (output,) = run.outputs.model_outputs if run.outputs else []
+    logged = client.get_logged_model(output.model_id)
+    measured = {metric.key: metric.dataset_name for metric in logged.metrics or ()}
+    assert measured["test_f1"] == "ai4i2020, held-out test set"
+
+
 def test_the_registered_copy_is_skops_with_signature_and_example(
     registry: Registry, client: MlflowClient, trained: TrainedModel, tmp_path: Path
 ) -> None:
+    client.create_registered_model(registry.name, description="Ask Ana.")
     registered = register_model(trained, registry, tmp_path)
+    # What a person has written about a model stays.
+    assert client.get_registered_model(registry.name).description == "Ask Ana."
     version = client.get_model_version(registered.name, registered.version)
     folder = Path(
         mlflow.artifacts.download_artifacts(version.source, tracking_uri=client.tracking_uri)

@@ -29,8 +29,7 @@ def test_rows_have_what_the_model_predicts_and_alarms_their_mode(
     for name in ("score", "probability", "label"):
         np.testing.assert_array_equal(getattr(scored, name), getattr(predicted, name))
     assert 0 < scored.label.sum() < len(inputs)
-    assert scored.mode[scored.label].tolist() == modes_of(predictor, inputs[scored.label])
-    assert set(scored.mode[~scored.label]) == {None}
+    assert scored.alarm_modes == modes_of(predictor, inputs[scored.label])
 
 
 def test_a_frame_in_is_a_frame_out(predictor: Predictor, readings: pl.DataFrame) -> None:

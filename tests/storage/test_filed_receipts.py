@@ -15,6 +15,8 @@ from bench.receipts import BUCKET, FILES_OF_A_RUN, make_receipts
 
 from presagio.storage.ledger import Ledger
 from presagio.storage.migration import migrate
+from presagio.storage.receipt_pages import each_receipt, receipts_below
+from presagio.storage.schema import RECEIPTS
 from tests.conftest import RunningServices
 from tests.extent import NIGHTLY
 
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.integration
 
 # Beyond a page of 1,000 and the files of a run, which are what was asked for.
 _SPARE = 1500
+_FEW = 2100
 _SIZE = 1_000_000 if NIGHTLY else 24_000
 _BAR_S = 0.1
 # What else runs on the machine may take time from the question.
@@ -86,8 +89,8 @@ def _rows_looked_at(ledger: Ledger, ask: Callable[[Ledger], object]) -> float:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_question_looks_at_what_it_asks_for_and_no_more(large: Ledger, question: str) -> None:
     asked_for = FILES_OF_A_RUN if f"{FILES_OF_A_RUN:,}" in question else 1000
-    if question.startswith(("feedback", "training: files")):
-        # All files of outcomes are listed, and all that were refused.
+    if question.startswith("training: files"):
+        # All files that were refused are listed.
         asked_for += _SIZE // 100
     ask = QUESTIONS[question]
     assert _rows_looked_at(large, ask) <= asked_for + _SPARE
@@ -107,12 +110,25 @@ def test_pages_hold_each_receipt_once_in_order(large: Ledger) -> None:
 
 
 def test_outcomes_that_were_sent_back_are_found_by_their_prefix(large: Ledger) -> None:
-    found = [r.id for r in large.receipts_below(BUCKET, "incoming/feedback/", "processed")]
-    assert found[:4] == [100, 101, 1100, 1101]
-    assert found == sorted(found)
-    after = large.receipts_below(BUCKET, "incoming/feedback/", "processed", after=1100)
-    assert [receipt.id for receipt in after] == found[3:]
+    found = [*large.receipts_below(BUCKET, "incoming/feedback/", "processed")]
+    assert {1100, 1101, 2100} <= {receipt.id for receipt in found}
+    assert len(found) == _SIZE // 1000 * 2
+    keys = [receipt.identity.key for receipt in found]
+    assert keys == sorted(keys)
     assert list(large.receipts_below(BUCKET, "incoming/feed/", "processed")) == []
+
+
+def test_pages_below_a_prefix_hold_each_version_of_a_file_once(large: Ledger) -> None:
+    prefix, first = "incoming/line-0/", [RECEIPTS.c.id <= _FEW]
+    expected = sorted(
+        (receipt.identity.key, receipt.id)
+        for receipt in each_receipt(large._engine, first)
+        if receipt.identity.key.startswith(prefix)
+    )
+    assert len({key for key, _ in expected}) < len(expected)
+    for page in (1, 2, 7, len(expected), 1000):
+        found = receipts_below(large._engine, first, prefix, page=page)
+        assert [(receipt.identity.key, receipt.id) for receipt in found] == expected
 
 
 def test_of_refused_files_those_block_that_nothing_replaced(large: Ledger) -> None:

@@ -31,6 +31,7 @@ class Entry:
 # Groups of commands, and what they are for.
 GROUPS: Mapping[str, str] = {
     "ingest": "Put files of readings through the intake: presagio ingest FILE [--wait].",
+    "alarms": "Cases of units of which a failure is expected: presagio alarms [--unit U] [--all].",
     "data": "Get readings: the real data set, or generated ones.",
     "spec": "Machine specs: draft one from data, check one, its JSON Schema for editors.",
     "fleet": "Fleets of a running deployment: add one, list them, remove one.",
@@ -57,6 +58,16 @@ COMMANDS: Mapping[str, Entry] = {
     "readings": Entry(
         "readings:readings",
         "Show a unit's newest readings, as the intake has filed them.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "units": Entry(
+        "units:units",
+        "List the units, the worst first: state, probability of a failure, newest reading.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "score-arrivals": Entry(
+        "units:score_arrivals",
+        "Score the files that were filed since the last time, and open and close alarms by them.",
         (ExitStatus.NOT_FOUND,),
     ),
     "train": Entry(
@@ -173,6 +184,28 @@ COMMANDS: Mapping[str, Entry] = {
         "Let training go on although a file was refused whole; who and why go into the ledger.",
         (ExitStatus.NOT_FOUND,),
     ),
+    "alarms list": Entry(
+        "alarms:list_alarms",
+        "List the open alarms, the newest first; `presagio alarms` is short for it.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "alarms show": Entry(
+        "alarms:show",
+        "Show an alarm with its diagnosis and all that happened to it.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "alarms close": Entry(
+        "alarms:close",
+        "Close an alarm with its outcome, from which the next training learns.",
+        (ExitStatus.NOT_FOUND,),
+    ),
+    "alarms acknowledge": Entry(
+        "alarms:acknowledge", "Note that you have seen an alarm.", (ExitStatus.NOT_FOUND,)
+    ),
+    "alarms assign": Entry(
+        "alarms:assign", "Note who looks after an alarm.", (ExitStatus.NOT_FOUND,)
+    ),
+    "alarms note": Entry("alarms:note", "Add a note to an alarm.", (ExitStatus.NOT_FOUND,)),
     "data fetch": Entry(
         "fetch:fetch",
         "Download a real data set, checked by SHA-256: ai4i or turbofan.",

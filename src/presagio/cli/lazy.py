@@ -57,11 +57,28 @@ class LazyGroup(TyperGroup):
         super().__init__(name=name, commands={**listed, **(commands or {})}, **attrs)
 
 
-class UploadByDefault(LazyGroup):
-    """``presagio ingest FILE`` is short for ``presagio ingest upload FILE``."""
+class _ByDefault(LazyGroup):
+    """A group with a command that is meant where none is named."""
+
+    default = ""
+    even_without_arguments = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read a first argument that is no command as a file to upload."""
-        if args and args[0] != "--help" and self.get_command(ctx, args[0]) is None:
-            args = ["upload", *args]
+        """Read a first argument that is no command as one of the default command."""
+        wanted = bool(args) or self.even_without_arguments
+        if wanted and args[:1] != ["--help"] and not (args and self.get_command(ctx, args[0])):
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
+
+
+class UploadByDefault(_ByDefault):
+    """``presagio ingest FILE`` is short for ``presagio ingest upload FILE``."""
+
+    default = "upload"
+
+
+class ListByDefault(_ByDefault):
+    """``presagio alarms --unit U`` is short for ``presagio alarms list --unit U``."""
+
+    default = "list"
+    even_without_arguments = True

@@ -9,12 +9,12 @@ from rich.text import Text
 from presagio import __version__
 from presagio.cli.exit_status import ExitStatus, describe_statuses, exit_status_of
 from presagio.cli.index import GROUPS
-from presagio.cli.lazy import LazyGroup, UploadByDefault
+from presagio.cli.lazy import LazyGroup, ListByDefault, UploadByDefault
 from presagio.cli.output import errors
 from presagio.errors import PresagioError
 
 _SETTINGS = "Settings are environment variables PRESAGIO_*; docs/settings.md lists them."
-_GROUP_CLASSES = {"ingest": UploadByDefault}
+_GROUP_CLASSES = {"ingest": UploadByDefault, "alarms": ListByDefault}
 
 app = typer.Typer(
     cls=LazyGroup,

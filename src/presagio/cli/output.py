@@ -82,6 +82,11 @@ def local_time(moment: datetime) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
+def rounded(value: float | None, digits: int = 3) -> str:
+    """Return a number with so many decimals; nothing for None."""
+    return "" if value is None else f"{value:.{digits}f}"
+
+
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table: fitted to a terminal, tab separated elsewhere."""
     if console.is_terminal:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from presagio.cli.tables import Column
+from presagio.registry.links import models_page
 from presagio.settings import CREDENTIALS_FILE
 from presagio.stack.credentials import AIRFLOW_USER
 from presagio.stack.layout import Layout
@@ -130,7 +131,8 @@ def print_welcome(
     for name, about in _ADDRESSES.items():
         if name in addresses:
             text = about.format(user=AIRFLOW_USER)
-            console.print(f"  {addresses[name]:<24} {text}", soft_wrap=True)
+            address = models_page(addresses[name]) if name == "mlflow" else addresses[name]
+            console.print(f"  {address:<24} {text}", soft_wrap=True)
     console.print(f"\nPasswords and keys: {layout.home / CREDENTIALS_FILE}", soft_wrap=True)
     console.print(
         "\nTry next, in another terminal:\n"

@@ -1,6 +1,7 @@
 """Why a reading is an alarm, how long until one comes, and what would clear it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,3 +221,25 @@ def explain(predictor: Predictor, inputs: Floats, *, alarm: bool) -> Explanation
         # Of a series nothing can be changed but its last reading, and that moves little.
         smallest_change(predictor, inputs) if alarm and not spec.has_history else None,
     )
+
+
+def describe_explanation(spec: MachineSpec, found: Explanation) -> dict[str, Any]:
+    """Return an explanation as answers and the ledger of alarms have it: what JSON can hold."""
+    titles = {mode.name: mode.title for mode in spec.modes}
+    parts, change = found.attribution, found.clearing
+    return {
+        "mode": found.mode,
+        "title": titles.get(found.mode) if found.mode else None,
+        "odds": found.odds,
+        "limits": [
+            {
+                "limit": limit.name, "mode": limit.mode, "distance": limit.distance,
+                "unit": limit.unit, "minutes_left": limit.minutes_left,
+            }
+            for limit in found.limits
+        ],
+        "base_probability": parts.base if parts else None,
+        "contributions": parts.contributions if parts else {},
+        "contribution_errors": parts.errors if parts else {},
+        "clearing_change": dict(vars(change)) if change else None,
+    }  # fmt: skip

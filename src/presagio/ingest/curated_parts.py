@@ -92,13 +92,16 @@ class CuratedParts:
         Where the curated data set and the ledger are.
     columns
         What is wanted of each row.
+    kept_bytes
+        How much of what was read is kept in memory, for whoever asks for the same parts again.
     """
 
-    def __init__(self, intake: Intake, columns: Sequence[str]) -> None:
+    def __init__(self, intake: Intake, columns: Sequence[str], *, kept_bytes: int = 0) -> None:
         self._intake, self._columns = intake, tuple(columns)
         self._compactions = intake.ledger.compactions(intake.prefixes.bucket)
         self._all = tuple(dict.fromkeys((RECEIPT, PART, *columns)))
         self._held: dict[int, _Held] = {}
+        self._kept_bytes, self._kept = kept_bytes, dict[str, pl.DataFrame]()
 
     def read(self, key: str, receipt_id: int) -> pl.DataFrame:
         """Read one part of a file.
@@ -127,25 +130,38 @@ class CuratedParts:
         StorageError
             If store or ledger fail.
         """
-        read = self._intake.store.read(self._intake.prefixes.curated_bucket, key)
-        if read is None:
+        found = self._decoded(key, self._all)
+        if found is None:
             raise DataError(
                 f"{key} of compaction {number} is gone from "
                 f"{self._intake.prefixes.curated_bucket}; make its rows again with: presagio "
                 "ingest verify --repair"
             )
-        rows = decoded(read[0], self._all, self._intake.spec).filter(wanted)
+        rows = found.filter(wanted)
         counted = self._compactions.receipts(number, among=rows[RECEIPT].unique().to_list())
         return rows.filter(pl.col(RECEIPT).is_in(counted)).select(self._columns)
+
+    def _decoded(self, key: str, columns: Sequence[str]) -> pl.DataFrame | None:
+        """Return columns of an object, from memory where it is kept; None where it is gone."""
+        if key in self._kept:
+            return self._kept[key]
+        read = self._intake.store.read(self._intake.prefixes.curated_bucket, key)
+        if read is None:
+            return None
+        found = decoded(read[0], columns, self._intake.spec)
+        if found.estimated_size() <= self._kept_bytes:
+            self._kept[key] = found
+            while sum(one.estimated_size() for one in self._kept.values()) > self._kept_bytes:
+                del self._kept[next(iter(self._kept))]
+        return found
 
     def _part(self, key: str, receipt_id: int) -> pl.DataFrame:
         for held in self._held.values():
             if receipt_id in held.receipts:
                 return _of_part(held, key, receipt_id)
-        read = self._intake.store.read(self._intake.prefixes.curated_bucket, key)
-        if read is not None:
-            wanted = [name for name in self._all if name != PART]
-            return decoded(read[0], wanted, self._intake.spec)
+        found = self._decoded(key, [name for name in self._all if name != PART])
+        if found is not None:
+            return found
         # It may have been put together since it was listed.
         compaction = self._compactions.of_receipt(receipt_id)
         held_now = None if compaction is None else self._hold(compaction)

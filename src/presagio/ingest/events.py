@@ -1,5 +1,6 @@
 """What the logs of a fleet say: its failures, repairs and errors, each once."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from presagio.ingest.readings_once import event_kind
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import time_numbers, time_type
+from presagio.storage.receipt import Receipt
 
 UNIT, TIME = "unit", "time"
 RECEIPT = "receipt"
@@ -144,9 +146,15 @@ def read_events(intake: Intake) -> LoggedEvents:
     spec = intake.spec
     if not spec.is_series:
         return _no_events(spec)
+    return events_of_receipts(intake, processed_receipts(intake, of_events=True))
+
+
+def events_of_receipts(intake: Intake, receipts: Iterable[Receipt]) -> LoggedEvents:
+    """Read the events of some logs, oldest file first; raises as :func:`read_events`."""
     log, frames = intake.of_events, list[tuple[int, pl.DataFrame]]()
     wanted = [*(c.name for c in log.spec.kept_columns), IS_FAILURE, IS_REPAIR]
-    for receipt in processed_receipts(intake, of_events=True):
+    for receipt in receipts:
         parts = [read_part(log, key, receipt.id, wanted) for key in receipt.outcome.curated_keys]
         frames += [(receipt.id, part) for part in parts]
-    return events_of(spec, frames)
+    # Oldest file first; the parts of one stay in their order.
+    return events_of(intake.spec, sorted(frames, key=lambda frame: frame[0]))

@@ -1,6 +1,7 @@
 """One unit's readings, newest or oldest: from the parts that hold them, and from no others."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -20,9 +21,24 @@ from presagio.storage.unit_parts import UnitPart
 _CARRIED = 100
 
 
+def readings_of(intake: Intake, *, kept_bytes: int = 0) -> CuratedParts:
+    """Return what reads readings of units; what it keeps in memory serves one unit after another.
+
+    Parameters
+    ----------
+    intake
+        Where they lie.
+    kept_bytes
+        How much it keeps.
+    """
+    columns = [RECEIPT, *training_schema(intake.spec)]
+    return CuratedParts(intake, columns, kept_bytes=kept_bytes)
+
+
 def unit_readings(
-    intake: Intake, unit: str, count: int, *, newest: bool = True, since: float = -np.inf
-) -> pl.DataFrame:
+    intake: Intake, unit: str, count: int, *, newest: bool = True, since: float = -np.inf,
+    until: float = np.inf, curated: CuratedParts | None = None,
+) -> pl.DataFrame:  # fmt: skip
     """Return readings of a unit, in order of time, each time once.
 
     Of two readings of one time the one of the earlier receipt counts.
@@ -39,6 +55,10 @@ def unit_readings(
         Whether the newest ones, else the oldest.
     since
         Only those after this time, as times are compared: of the unit's life since then.
+    until
+        Only those before this time, likewise.
+    curated
+        What reads them: of :func:`readings_of`; by default one for this call.
 
     Returns
     -------
@@ -57,7 +77,7 @@ def unit_readings(
     if not spec.is_series:
         raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
     found = pl.DataFrame(schema={RECEIPT: pl.Int64(), **training_schema(spec)})
-    curated = CuratedParts(intake, found.columns)
+    curated = curated or readings_of(intake)
     for part in _parts(intake, unit, newest=newest):
         if len(found) >= count and not _may_change(part, spec, found, newest=newest):
             break
@@ -65,7 +85,11 @@ def unit_readings(
             if newest:
                 break
             continue
-        found = _once(spec, pl.concat([found, _rows(curated, part, unit, since)]))
+        if part.oldest >= until:
+            if not newest:
+                break
+            continue
+        found = _once(spec, pl.concat([found, _rows(curated, part, unit, since, until)]))
         found = found.tail(count) if newest else found.head(count)
     return found
 
@@ -89,16 +113,36 @@ def life_so_far(intake: Intake, unit: str, logged: LoggedEvents) -> pl.DataFrame
         As of :func:`unit_readings`: the newest readings, as many as the longest window has, and
         before them the life's first ones, as many as the spec wants.
     """
-    spec, log = intake.spec, event_times(logged.rows.filter(logged.rows[UNIT] == unit))
-    since = float(log.times[log.ended].astype(np.float64).max(initial=-np.inf))
+    return life_before(intake, unit, event_times(logged.rows.filter(logged.rows[UNIT] == unit)))
+
+
+def life_before(
+    intake: Intake, unit: str, log: EventTimes, *, until: float = np.inf,
+    curated: CuratedParts | None = None,
+) -> pl.DataFrame:  # fmt: skip
+    """Return what a model can use of a unit's life before a time: see :func:`life_so_far`.
+
+    Parameters
+    ----------
+    intake, unit
+        As of :func:`unit_readings`.
+    log
+        The unit's events; those at the time and later do not count.
+    until, curated
+        As of :func:`unit_readings`.
+    """
+    spec = intake.spec
+    ended = log.times[log.ended].astype(np.float64)
+    since = float(ended[ended < until].max(initial=-np.inf))
     wanted, wanted_first = _CARRIED if spec.carried_names else 1, 0
     if spec.windows is not None:
         wanted, wanted_first = max(wanted, spec.longest_window), spec.windows.first
     # One more: an error counts since the reading before.
-    newest = unit_readings(intake, unit, wanted + 1, since=since)
+    read = partial(unit_readings, intake, unit, since=since, until=until, curated=curated)
+    newest = read(wanted + 1)
     first = newest.head(0)
     if wanted_first and len(newest) > wanted:
-        first = unit_readings(intake, unit, wanted_first + 1, newest=False, since=since)
+        first = read(wanted_first + 1, newest=False)
     if spec.event_features and len(log.times):
         first, newest = (_with_events(spec, rows, log) for rows in (first, newest))
     return _once(spec, pl.concat([first.head(wanted_first), newest.tail(wanted)]))
@@ -126,14 +170,17 @@ def _may_change(part: UnitPart, spec: MachineSpec, found: pl.DataFrame, *, newes
     return bool(part.newest >= times[0]) if newest else bool(part.oldest <= times[-1])
 
 
-def _rows(curated: CuratedParts, part: UnitPart, unit: str, since: float) -> pl.DataFrame:
+def _rows(
+    curated: CuratedParts, part: UnitPart, unit: str, since: float, until: float
+) -> pl.DataFrame:
     spec = curated.spec
     unit_name, time_name = spec.needed_columns[:2]
     if part.is_compacted:
         rows = curated.compacted(part.key, part.receipt_id, pl.col(unit_name) == unit)
     else:
         rows = curated.read(part.key, part.receipt_id).filter(pl.col(unit_name) == unit)
-    return rows.filter(pl.Series(time_numbers(rows[time_name]) > since, dtype=pl.Boolean))
+    times = time_numbers(rows[time_name])
+    return rows.filter(pl.Series((times > since) & (times < until), dtype=pl.Boolean))
 
 
 def _once(spec: MachineSpec, rows: pl.DataFrame) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 from presagio.errors import StorageError
 from presagio.ingest.filing import Intake, file_object
 from presagio.ingest.incoming import Batch, plan_batches
+from presagio.jobs.summaries import round_in_words
 from presagio.storage.receipt import Receipt
 
 _log = logging.getLogger(__name__)
@@ -16,6 +17,8 @@ _log = logging.getLogger(__name__)
 _THREADS = 4
 # A large file holds some 200 MB while it is checked: such files are filed one after the other.
 _LARGE_BYTES = 16 << 20
+# So many of the files that were refused whole are named in a summary.
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -151,15 +154,32 @@ def file_batch(intake: Intake, batch: dict[str, Any], *, run_id: str | None) -> 
     return asdict(file_keys(intake, planned.keys, run_id=run_id, threads=_threads(planned)))
 
 
-def sum_up(intake: Intake, *, run_id: str) -> dict[str, int]:
-    """Sum up a round by its receipts, which also know what a task filed before it died."""
-    found = intake.ledger.filed_in(intake.prefixes.bucket, run_id)
-    return asdict(
-        Filed(
-            sum(found.files.values()),
-            found.files.get("quarantined", 0),
-            found.files.get("duplicate", 0),
-            found.rows_processed,
-            found.rows_quarantined,
-        )
+def sum_up(intake: Intake, *, run_id: str) -> dict[str, Any]:
+    """Sum up a round by its receipts, which also know what a task filed before it died.
+
+    Returns
+    -------
+    dict
+        The counts of :class:`Filed`, and the ``summary`` in words.
+    """
+    bucket = intake.prefixes.bucket
+    found = intake.ledger.filed_in(bucket, run_id)
+    filed = Filed(
+        sum(found.files.values()),
+        found.files.get("quarantined", 0),
+        found.files.get("duplicate", 0),
+        found.rows_processed,
+        found.rows_quarantined,
     )
+    refused = list[tuple[str, str]]()
+    if filed.files_quarantined:
+        first = intake.ledger.receipts(
+            bucket=bucket, verdict="quarantined", run_id=run_id, limit=_SHOWN
+        )
+        refused = [
+            (one.identity.key, str(one.outcome.notes.get("refused", "unknown"))) for one in first
+        ]
+    total = asdict(filed)
+    summary = round_in_words(total, refused)
+    _log.info("%s", summary)
+    return {**total, "summary": summary}

@@ -157,7 +157,9 @@ def _publish(
             "alarms": {one.version: asdict(one) for one in alarm_metrics(intake)},
         }
         intake.store.write(settings.data_bucket, folder + LATEST, json.dumps(latest).encode())
-        registry.log_report(f"drift {at:%Y-%m-%d %H:%M}", report.metrics, tags, (page,))
+        found = ", ".join(report.drifted) or "none"
+        name = f"{champion.name} {champion.version}, drift: {found} ({at:%Y-%m-%d %H:%M} UTC)"
+        registry.log_report(name, report.metrics, tags, (page,))
     alerts, alerted = Alerts(settings, intake.store), False
     summary = f"newest {report.window_rows} readings: {report.in_words}"
     if report.drifted:

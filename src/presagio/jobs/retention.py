@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from presagio.errors import DataError
@@ -10,12 +11,13 @@ from presagio.ingest.filing import Intake
 from presagio.ingest.verdict import BLOCKING
 from presagio.registry.reader import RegistryReader
 from presagio.registry.versions import NEWEST_RECEIPT_TAG
-from presagio.settings import ANSWERS, MONITORING, Settings
+from presagio.settings import ANSWERS, MONITORING, SCORES, Settings
 from presagio.storage.retention import Kept
 
-_AT_ONCE = 500
+AT_ONCE = 500
 _EVERYTHING = (1 << 63) - 1
 _DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)/")
+_SCORES = re.compile(r"date=(\d{4}-\d\d-\d\d)/receipt-(\d+)-part-\d+\.parquet")
 _REPORT = re.compile(r"drift-(\d{8}T\d{6}Z)\.html")
 
 
@@ -68,7 +70,20 @@ class _Removal:
 
     def kept(self, up_to: int) -> Kept:
         blocking = self._intake.ledger.blocking(self._bucket, BLOCKING)
-        return Kept(up_to, tuple(receipt.id for receipt in blocking))
+        return Kept(up_to, (*(receipt.id for receipt in blocking), *self._of_open_alarms))
+
+    @cached_property
+    def _of_open_alarms(self) -> set[int]:
+        return self._intake.ledger.alarms().receipts_of_open()
+
+    def scores(self, days: int) -> int:
+        settings, oldest = self._settings, f"{self.before(days):%Y-%m-%d}"
+        stored = self._intake.store.list(settings.data_bucket, f"{settings.place(SCORES)}date=")
+        found = ((one.key, _SCORES.search(one.key)) for one in stored)
+        return self.objects(
+            key for key, name in found
+            if name and name[1] < oldest and int(name[2]) not in self._of_open_alarms
+        )  # fmt: skip
 
     def originals(self, days: int, kept: Kept) -> int:
         if self._dry_run:
@@ -77,7 +92,7 @@ class _Removal:
         removed, after = 0, ""
         while True:
             keys, last = self._ledger.mark_originals(
-                self.before(days), kept, after=after, limit=_AT_ONCE
+                self.before(days), kept, after=after, limit=AT_ONCE
             )
             removed += self._finish(keys)
             if last is None:
@@ -96,7 +111,7 @@ class _Removal:
         after: int | None = 0
         while after is not None:
             with self._ledger.removing_receipts(
-                self.before(days), kept, after=after, limit=_AT_ONCE
+                self.before(days), kept, after=after, limit=AT_ONCE
             ) as old:
                 # Objects first: a receipt that is there still names them.
                 self._intake.store.remove(self._bucket, old.keys)
@@ -141,7 +156,8 @@ def retain(
     """Remove what is older than the settings say.
 
     Originals stay that a model with an alias was trained on, that belong to a file which keeps
-    training from starting, or that are being filed. Receipts stay whose rows count.
+    training from starting, that an open alarm stands on, or that are being filed. Receipts stay
+    whose rows count.
 
     Parameters
     ----------
@@ -157,8 +173,8 @@ def retain(
     Returns
     -------
     dict
-        ``dry_run``, and of ``archive``, ``receipts``, ``predictions`` and ``reports`` how many were
-        removed; None of what is kept for ever.
+        ``dry_run``, and of ``archive``, ``receipts``, ``predictions``, ``scores`` and ``reports``
+        how many were removed; None of what is kept for ever.
 
     Raises
     ------
@@ -171,6 +187,7 @@ def retain(
     days = settings.retain_archive_days
     by_age = (
         ("predictions", settings.retain_predictions_days, removal.answers),
+        ("scores", settings.retain_scores_days, removal.scores),
         ("reports", settings.retain_reports_days, removal.reports),
     )
     for name, oldest, remove in by_age:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from presagio.ingest.filing import Intake
+from presagio.lifecycle.description import decision_in_words
 from presagio.lifecycle.promotion import Promoter, promote
 from presagio.machine.spec import MachineSpec
 from presagio.registry.versions import RegisteredVersion
@@ -20,6 +21,7 @@ from presagio.training.datasets.sources import (
     read_labelled_csv,
     real_data_file,
 )
+from presagio.training.export.description import describe_training
 from presagio.training.export.parity import export_model
 from presagio.training.export.registration import register_model
 from presagio.training.search.grids import GRIDS, GridName
@@ -131,30 +133,6 @@ def train_fallback(spec: MachineSpec, folder: Path, **options: Any) -> tuple[Tra
     return model, export_model(model, folder)
 
 
-def _summary(card: dict[str, Any], version: str, decision: str, why: str) -> str:
-    """Describe a version and what became of it, as Markdown."""
-    data, test, model = card["data"], card["test"], card["model"]
-    cost = card["test_cost_per_1000"]
-    detectors = ", ".join(f"{each['label']} by {each['features']}" for each in model["detectors"])
-    metrics = ", ".join(
-        f"{name.replace('_', ' ')} {test[name]:.3f}"
-        for name in ("f1", "precision", "recall", "average_precision")
-    )
-    costs = (
-        f"{cost['model']:.2f}, reference model {cost['baseline']:.2f}, "
-        f"always-negative baseline {cost['always_negative']:.2f}"
-    )
-    lines = (
-        f"**Version {version}: {decision}.** {why}\n",
-        f"- Data: {data['source']}: {data['rows']} rows, {data['failures']} failures",
-        f"- Model: {model['shape']}, {model['method']}, {detectors}",
-        f"- Search: {card['search']['grid']} grid, {card['search']['candidates']} candidates",
-        f"- Held-out test set of {data['test_rows']} rows: {metrics}",
-        f"- Cost of 1,000 readings: {costs}",
-    )
-    return "\n".join(lines)
-
-
 def retrain(
     settings: Settings, intake: Intake, promoter: Promoter, *, run_id: str | None
 ) -> dict[str, Any]:
@@ -175,7 +153,7 @@ def retrain(
     -------
     dict
         ``version``, ``decision`` (``promotion`` or ``refusal``), ``why``, ``rows``, ``f1`` and the
-        ``summary`` as Markdown, which MLflow shows beside the version too.
+        ``summary`` as Markdown, with which MLflow's description of the version begins.
 
     Raises
     ------
@@ -187,9 +165,9 @@ def retrain(
     dataset = read_curated(intake, base_rows(settings, intake.spec))
     _log.info("training on %s: %d rows", dataset.source, len(dataset.target))
     model, version = train(dataset, intake.spec, promoter.registry, search=settings.train_search)
-    decision = promote(promoter, version, who="train_champion", why=run_id or "").decision
-    summary = _summary(model.card, version.version, decision.kind, decision.why)
-    promoter.registry.describe(version, summary)
+    recorded = promote(promoter, version, who="train_champion", why=run_id or "")
+    decision = recorded.decision
+    summary = f"{decision_in_words(recorded)}\n\n{describe_training(model.card)}"
     _log.info("%s", summary)
     return {
         "version": version.version,

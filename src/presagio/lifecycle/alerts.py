@@ -22,7 +22,7 @@ class Alert:
     Attributes
     ----------
     kind
-        What sort: ``drift``.
+        What sort: ``drift``, ``alarm``.
     subject
         What it is about, such that two alerts of the same are the same.
     text
@@ -64,11 +64,21 @@ class Alerts:
         if same and now - datetime.fromisoformat(same.at) < repeat:
             _log.info("%s holds still, it was sent at %s", alert.subject, same.at)
             return False
-        _log.warning("alert (%s): %s", alert.kind, alert.text)
-        if not self._post(alert, now):
+        if not self.send(alert, now=now):
             return False
         self._remember(alert.kind, _LastAlert(alert.subject, now.isoformat()))
         return True
+
+    def send(self, alert: Alert, *, now: datetime | None = None) -> bool:
+        """Send an alert, whatever was sent before.
+
+        Returns
+        -------
+        bool
+            Whether it was sent; a webhook that cannot be reached is logged.
+        """
+        _log.warning("alert (%s): %s", alert.kind, alert.text)
+        return self._post(alert, now or datetime.now(UTC))
 
     def clear(self, kind: str) -> None:
         """Note that nothing of a kind holds any more, so that the next alert is sent."""

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, get_args
 
@@ -99,7 +99,7 @@ class Exporter(Collector):
         add(self._served_fleets())
         sources: dict[str, _Source] = {
             "ledger": self._intake, "decisions": self._decisions,
-            "incoming": self._waiting, "watch": self._watched,
+            "incoming": self._waiting, "watch": self._watched, "alarms": self._alarms,
         }  # fmt: skip
         for fleet in self._fleets.by_name.values():
             up: dict[str, float] = {}
@@ -175,6 +175,25 @@ class Exporter(Collector):
         yield made.gauge("presagio_incoming_too_large_files", text, too_large)
         text = "Since when the longest of them has been seen there."
         yield made.gauge("presagio_incoming_oldest_seconds", text, oldest)
+
+    def _alarms(self, fleet: Fleet) -> Iterable[Metric]:
+        made, now = _Samples(fleet.name), datetime.now(UTC)
+        ledger = self._ledger.of_fleet(fleet.settings.fleet)
+        silent = now - timedelta(hours=fleet.settings.unit_silent_h)
+        counts = ledger.unit_states().counts(silent_since=silent)
+        states = {str(state): float(number) for state, number in counts.items()}
+        yield made.gauges("presagio_units", "Units by state.", "state", states)
+        yield made.gauge("presagio_open_alarms", "Open alarms.", ledger.alarms().count_open())
+        waiting, since = ledger.arrivals().backlog(fleet.settings.prefixes.bucket)
+        yield made.gauge("presagio_files_to_score", "Filed objects that wait for scores.", waiting)
+        text = "Since when the oldest of them has waited."
+        oldest = 0.0 if since is None else (now - since).total_seconds()
+        yield made.gauge("presagio_files_to_score_oldest_seconds", text, max(oldest, 0.0))
+        if (newest := ledger.arrivals().newest()) is not None:
+            yield made.gauge(
+                "presagio_last_scored_timestamp_seconds", "When a file was scored last.",
+                newest.timestamp(),
+            )  # fmt: skip
 
     def _watched(self, fleet: Fleet) -> Iterable[Metric]:
         made, settings = _Samples(fleet.name), fleet.settings

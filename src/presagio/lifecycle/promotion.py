@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from presagio.errors import InvalidArtifactError, RegistryError
 from presagio.inference.predictor import Predictor
+from presagio.lifecycle.description import present
 from presagio.lifecycle.gate import GateDecision, GateRules, Side, compare
 from presagio.machine.spec import MachineSpec
 from presagio.registry.loading import load_version
@@ -18,7 +19,6 @@ from presagio.registry.versions import (
     DATA_TAG,
     HOLDOUT,
     NEWEST_RECEIPT_TAG,
-    GateOutcome,
     RegisteredVersion,
 )
 from presagio.registry.writer import Registry, open_registry
@@ -173,11 +173,9 @@ def promote(
             forced=force and not gate.passed, figures=_evidence(gate),
             data_sha256=tags.get(DATA_TAG), newest_receipt=_number(tags.get(NEWEST_RECEIPT_TAG)),
         )  # fmt: skip
-        outcome: GateOutcome = "passed" if gate.passed else "forced" if force else "refused"
-        promoter.registry.log_decision(version, outcome, who=who, why=decision.why)
-        if not passed:
-            return maker.record(decision)
-        return _assign(promoter, maker, version, decision)
+        recorded = _assign(promoter, maker, version, decision) if passed else maker.record(decision)
+        present(promoter.registry, version, champion, recorded)
+    return recorded
 
 
 def rollback(promoter: Promoter, to: str | None = None, *, who: str, why: str) -> RecordedDecision:
@@ -216,4 +214,6 @@ def rollback(promoter: Promoter, to: str | None = None, *, who: str, why: str) -
             name, version.version, "rollback", who, why, previous=champion.version,
             data_sha256=promoter.registry.tags(version).get(DATA_TAG),
         )  # fmt: skip
-        return _assign(promoter, maker, version, decision)
+        recorded = _assign(promoter, maker, version, decision)
+        present(promoter.registry, version, champion, recorded)
+    return recorded

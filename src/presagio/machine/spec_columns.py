@@ -25,13 +25,14 @@ from presagio.machine.learning import (
 from presagio.machine.recipe import SimulationRecipe
 from presagio.machine.series import MembersColumn, TimeColumn, UnitColumn
 from presagio.machine.spec_table import Name, SpecTable
+from presagio.machine.titles import Title
 
 
 class SpecColumns(SpecTable):
     """The tables of a machine spec, with the names of all columns that follow from them."""
 
     name: Name
-    title: str
+    title: Title
     # What becomes of a row that stands in one file twice: readings without a time may repeat.
     duplicates: Literal["keep", "reject"] = "keep"
     # Words that stand in a cell where a value is missing, besides an empty cell; in any case.

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from presagio.machine.titles import Title
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -14,7 +16,7 @@ class SpecTable(BaseModel):
 
 
 class NamedTable(SpecTable):
-    """A table of something with a name, and a title for people."""
+    """A table of something with a name, and a title for people: a text, or one by language."""
 
     name: Name
-    title: str = ""
+    title: Title = ""

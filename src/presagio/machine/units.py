@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 # Two temperatures in °C differ by binary noise once they are in K; no sensor reads this finely.
 _DECIMALS = 9
@@ -86,10 +88,16 @@ def split_header(header: str) -> tuple[str, str | None]:
     return text, None
 
 
-def convert(reading: pl.Expr, unit: Unit, into: Unit) -> pl.Expr:
+def convert(reading: "pl.Expr", unit: Unit, into: Unit) -> "pl.Expr":
     """Convert readings from one unit into another of the same dimension."""
     base = reading * unit.scale + unit.offset
     return ((base - into.offset) / into.scale).round(_DECIMALS)
+
+
+def convert_number(reading: float, unit: Unit, into: Unit) -> float:
+    """Convert one reading as :func:`convert` does."""
+    base = reading * unit.scale + unit.offset
+    return round((base - into.offset) / into.scale, _DECIMALS)
 
 
 def alternatives(symbol: str) -> tuple[Unit, ...]:
@@ -98,3 +106,8 @@ def alternatives(symbol: str) -> tuple[Unit, ...]:
     if unit is None:
         return ()
     return tuple(o for o in _UNITS if o.dimension == unit.dimension and o != unit)
+
+
+def shown_units(symbol: str) -> tuple[str, ...]:
+    """Return the symbols of the units that readings in a unit can be shown in, itself first."""
+    return (symbol, *(other.symbol for other in alternatives(symbol)))

@@ -5,6 +5,8 @@ so it imports no job itself: all of them together take 4.3 s of the processor, s
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PARSE_LIMIT_S = 3.0
+# Then a task that scores gives its place back, however much waits: files may wait to be filed.
+_SCORING_TURN_S = 60.0
 Params = dict[str, Any] | None
 # ruff: noqa: PLC0415 - see above
 
@@ -103,6 +107,66 @@ def look_for_files(
     )
 
 
+def look_for_arrivals(fleet: str = "") -> tuple[Callable[[], bool], float]:
+    """Return what tells whether a file waits to be scored, and how often to ask it, in seconds.
+
+    Without a champion none does; who it is, MLflow is asked less often. While MLflow does not
+    answer, files wait.
+
+    Raises
+    ------
+    SettingsError
+        If settings cannot be used.
+    """
+    from presagio.errors import RegistryError
+    from presagio.registry.reader import open_reader
+    from presagio.storage.arrivals import Arrivals
+    from presagio.storage.database import open_database
+
+    settings = _fleet(fleet).settings
+    arrivals = Arrivals(open_database(settings), settings.fleet)
+    reader, bucket = open_reader(settings), settings.prefixes.bucket
+    asked = [-math.inf, 0.0]
+
+    def has_champion() -> bool:
+        if time.monotonic() - asked[0] >= settings.registry_poll_s or not asked[1]:
+            try:
+                asked[:] = [time.monotonic(), float(reader.find_champion() is not None)]
+            except RegistryError as err:
+                _log.warning("files wait to be scored: %s", err)
+                return False
+        return bool(asked[1])
+
+    return (
+        lambda: bool(arrivals.waiting(bucket, limit=1)) and has_champion(),
+        settings.watch_poll_s,
+    )
+
+
+def score_arrivals(fleet: str = "") -> dict[str, Any]:
+    """Score what has been filed: :func:`presagio.jobs.score_arrivals.score_arrivals`.
+
+    Raises
+    ------
+    DataError
+        If a file could not be scored; the message names it. It is tried again later.
+    """
+    from presagio.errors import DataError
+    from presagio.jobs import score_arrivals
+    from presagio.registry.reader import open_reader
+
+    found = _fleet(fleet)
+    with _opened_intake(found) as intake:
+        reader = open_reader(found.settings)
+        summary = score_arrivals.score_arrivals(
+            found.settings, intake, reader, limit_s=_SCORING_TURN_S
+        )
+    if summary.faults:
+        named = "; ".join(f"receipt {n}: {why}" for n, why in [*summary.faults.items()][:20])
+        raise DataError(f"{len(summary.faults)} files cannot be scored now: {named}")
+    return score_arrivals.as_json(summary)
+
+
 def begin_round(params: Params, run_id: str | None, fleet: str = "") -> list[dict[str, object]]:
     """Plan a round of the intake: :func:`presagio.jobs.file.begin_round`."""
     from presagio.jobs import file
@@ -122,7 +186,7 @@ def file_batch(
         return file.file_batch(intake, batch, run_id=run_id)
 
 
-def sum_up(params: Params, run_id: str | None, fleet: str = "") -> dict[str, int]:
+def sum_up(params: Params, run_id: str | None, fleet: str = "") -> dict[str, Any]:
     """Sum a round up: :func:`presagio.jobs.file.sum_up`."""
     from presagio.jobs import file
 
@@ -158,6 +222,16 @@ def retain(fleet: str = "", *, dry_run: bool = False) -> dict[str, Any]:
         return retention.retain(found.settings, intake, reader, dry_run=dry_run)
 
 
+def clean_databases(*, dry_run: bool = False) -> list[str]:
+    """Clean Airflow's and MLflow's databases: :mod:`presagio.jobs.database_cleaning`."""
+    from presagio.jobs import database_cleaning
+
+    found = database_cleaning.clean_databases(load_settings(), dry_run=dry_run)
+    for name, output in found.items():
+        _log.info("database of %s:\n%s", name, output)
+    return [*found]
+
+
 def count_new_rows(at_least: int | None = None, fleet: str = "") -> dict[str, int]:
     """Count what is new to train on: :func:`presagio.jobs.new_rows.count_new_rows`."""
     from presagio.jobs import new_rows
@@ -188,6 +262,22 @@ def announce_champion(fleet: str = "") -> dict[str, Any]:
     from presagio.jobs import api_client
 
     return api_client.announce_champion(_fleet(fleet).settings)
+
+
+def sum_up_training(trained: dict[str, Any], served: dict[str, Any]) -> str:
+    """Say what came of a training: :func:`presagio.jobs.summaries.training_in_words`."""
+    from presagio.jobs.summaries import training_in_words
+
+    summary = training_in_words(trained, served)
+    _log.info("%s", summary)
+    return summary
+
+
+def why_nothing_is_trained(counted: dict[str, int]) -> str:
+    """Say why nothing is trained yet: :func:`presagio.jobs.summaries.waiting_in_words`."""
+    from presagio.jobs.summaries import waiting_in_words
+
+    return waiting_in_words(counted)
 
 
 def watch_drift(fleet: str = "") -> dict[str, Any]:

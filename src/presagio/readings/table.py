@@ -124,10 +124,11 @@ class ReadingsTable:
         clean = values.select(plain.good).to_series()
         if FAULT in rows.columns:
             clean &= rows[FAULT].is_null()
-        taken = values.select(LINE, *self._series, pl.col(self._spec.input_names).cast(pl.Float64))
         if clean.all():
-            return self._checked(rows, taken, None, echo=echo)
-        taken = taken.filter(clean)
+            return self._checked(rows, values, None, echo=echo)
+        taken = values.filter(clean).select(
+            LINE, *self._series, pl.col(self._spec.input_names).cast(pl.Float64)
+        )
         checked = self._slowly(rows.filter(~clean))
         more = checked.accepted.select(
             pl.col(name).cast(kind) for name, kind in taken.schema.items()
@@ -158,10 +159,11 @@ class ReadingsTable:
         self, rows: pl.DataFrame, taken: pl.DataFrame, faults: pl.DataFrame | None, *, echo: bool
     ) -> CheckedReadings:
         echoed = self._echoed(rows) if echo else None
-        # Row by row at once: a frame's own array is column by column, and would be copied.
-        inputs = np.empty((len(taken), len(self._spec.input_names)))
+        columns = np.empty((len(self._spec.input_names), len(taken)))
         for i, column in enumerate(self._spec.input_names):
-            inputs[:, i] = taken[column].to_numpy()
+            columns[i] = taken[column].to_numpy()
+        # Rows at once: column by column into rows takes twice the time.
+        inputs = np.ascontiguousarray(columns.T)
         if not self._series:
             return CheckedReadings(inputs, faults, None, echoed)
         unit, time = self._series

@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Literal
 
 Alias = Literal["champion", "challenger"]
-# What became of a version at the gate: ``forced`` was refused, and somebody overruled that.
-GateOutcome = Literal["passed", "refused", "forced"]
+# What became of a version at the gate: ``forced`` did not pass, and somebody overruled that.
+GateOutcome = Literal["passed", "not promoted", "forced"]
 
 # Folders beside a version: what serving loads, what the gate compares on, what drift is told from.
 ARTIFACT = "artifact"
 HOLDOUT = "holdout"
 REFERENCE = "reference"
+# The page among the artifacts of the run.
+CARD = "card.html"
 
 DIGEST_TAG = "presagio.artifact_sha256"
 DATA_TAG = "presagio.data_sha256"

@@ -6,6 +6,7 @@ MLflow's own client takes its time-outs from the environment and retries for min
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,9 +26,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from presagio.errors import RegistryError
+from presagio.registry.inputs import LoggedDataset
+from presagio.registry.links import artifact_page, run_page
 from presagio.registry.reader import RegistryReader
 from presagio.registry.versions import (
     ARTIFACT,
+    CARD,
     DIGEST_TAG,
     GATE_TAG,
     TRUSTED_TYPES,
@@ -46,12 +50,18 @@ if TYPE_CHECKING:
 _LONGEST_TAG = 4000
 _EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 _PIP_REQUIREMENTS = ["presagio", "scikit-learn", "skops", "pandas"]
+_REPORT = "report"
+# What people write into the description of a registered model stays.
+_OURS = "*Written by Presagio at each training. Write your text without this line, and it stays.*"
+# By it MLflow's pages of an experiment open in their view for model training.
+_EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")
 
 
 @dataclass(frozen=True)
 class LoggedCandidate:
-    """One candidate of a search, which becomes a nested run."""
+    """One candidate of a search, which becomes a nested run called ``name``."""
 
+    name: str
     parameters: Mapping[str, Any]
     metrics: Mapping[str, float]
     kind: Literal["candidate", "baseline"] = "candidate"
@@ -63,6 +73,14 @@ class TrainingRecord:
 
     Attributes
     ----------
+    title
+        What was trained, in a few words: the run is called so, after the version that it makes.
+    description
+        The same at length, as Markdown, for the pages of run and version.
+    about
+        What the registered model is for, as Markdown.
+    datasets
+        What it learned from, and last what its metrics were measured on.
     input_example, output_example
         Rows that the estimator takes, and what it returns for them, shape ``(n,)``: the signature.
         All columns are doubles: gaps turn integer and boolean ones into floats at inference.
@@ -79,6 +97,10 @@ class TrainingRecord:
     estimator: "BaseEstimator"
     input_example: "pd.DataFrame"
     output_example: "NDArray[np.bool_]"
+    title: str = "training"
+    description: str = ""
+    about: str = ""
+    datasets: tuple[LoggedDataset, ...] = ()
 
 
 @contextmanager
@@ -119,10 +141,15 @@ class Registry(RegistryReader):
             self._ensure_registered_model()
 
     def describe(self, version: RegisteredVersion, text: str) -> None:
-        """Write Markdown beside a version and its run, where MLflow's pages show it."""
+        """Write Markdown beside a version, where MLflow's pages show it."""
         with _translated(f"describe {version.name} version {version.version}"):
             self._client.update_model_version(version.name, version.version, text)
-            self._client.set_tag(version.run_id, "mlflow.note.content", text)
+
+    def description(self, version: RegisteredVersion) -> str:
+        """Return what is written beside a version."""
+        with _translated(f"read about {version.name} version {version.version}"):
+            found = self._client.get_model_version(version.name, version.version)
+        return found.description or ""
 
     def log_report(
         self, name: str, metrics: Mapping[str, float], tags: Mapping[str, str],
@@ -134,8 +161,10 @@ class Registry(RegistryReader):
         """
         with _translated(f"log {name}"):
             wanted = f"{self._experiment}_monitoring"
-            found = self._client.get_experiment_by_name(wanted)
-            experiment = found.experiment_id if found else self._client.create_experiment(wanted)
+            found, kind = self._client.get_experiment_by_name(wanted), dict([_EXPERIMENT_KIND])
+            experiment = (
+                found.experiment_id if found else self._client.create_experiment(wanted, tags=kind)
+            )
             run = self._client.create_run(experiment, tags=dict(tags), run_name=name)
             now = run.info.start_time
             self._client.log_batch(
@@ -172,26 +201,66 @@ class Registry(RegistryReader):
         """
         mlflow.set_tracking_uri(self._url)
         with _translated("log the training"):
-            experiment = mlflow.set_experiment(self._experiment).experiment_id
-            with mlflow.start_run(experiment_id=experiment, tags=dict(record.tags)) as run:
+            experiment = self._ready_experiment()
+            with mlflow.start_run(
+                experiment_id=experiment, run_name=record.title, tags=dict(record.tags)
+            ) as run:
+                run_id = run.info.run_id
+                if record.datasets:
+                    self._client.log_inputs(run_id, [each.as_input() for each in record.datasets])
                 mlflow.log_params(dict(record.parameters))
-                mlflow.log_metrics(dict(record.metrics))
                 for candidate in record.candidates:
-                    self._log_nested(experiment, run.info.run_id, candidate)
+                    self._log_nested(experiment, run_id, candidate)
                 for attachment in record.attachments:
-                    mlflow.log_artifact(str(attachment), "report")
+                    mlflow.log_artifact(str(attachment), _REPORT)
                 mlflow.log_artifacts(str(record.artifact), ARTIFACT)
                 for table in record.tables:
                     mlflow.log_artifact(str(table), table.stem)
-                version = self._log_estimator(record, run.info.run_id)
+                model_id, version = self._log_estimator(record, run_id)
+                self._log_metrics(record, run_id, model_id)
             self._client.set_model_version_tag(self._name, version, DIGEST_TAG, record.digest)
-        return RegisteredVersion(self._name, version, run.info.run_id, record.digest)
+            registered = RegisteredVersion(self._name, version, run_id, record.digest)
+            self._present(record, registered, experiment)
+        return registered
+
+    def _ready_experiment(self) -> str:
+        experiment = mlflow.set_experiment(self._experiment)
+        key, kind = _EXPERIMENT_KIND
+        if key not in experiment.tags:
+            self._client.set_experiment_tag(experiment.experiment_id, key, kind)
+        return str(experiment.experiment_id)
+
+    def _log_metrics(self, record: TrainingRecord, run_id: str, model_id: str | None) -> None:
+        """Log metrics of the run, of its model and of the rows that they were measured on."""
+        on = record.datasets[-1] if record.datasets and model_id is not None else None
+        now = int(time.time() * 1000)
+        metrics = [
+            Metric(
+                key, value, now, 0, model_id=model_id,
+                dataset_name=None if on is None else on.name,
+                dataset_digest=None if on is None else on.digest,
+            )
+            for key, value in record.metrics.items()
+        ]  # fmt: skip
+        self._client.log_batch(run_id, metrics=metrics)
+
+    def _present(self, record: TrainingRecord, made: RegisteredVersion, experiment: str) -> None:
+        """Name a run after the version that it has made; describe both, and their model."""
+        self._client.update_run(made.run_id, name=f"{made.name} {made.version}: {record.title}")
+        links = [f"[run]({run_page(experiment, made.run_id)})"]
+        if any(attachment.name == CARD for attachment in record.attachments):
+            card = artifact_page(experiment, made.run_id, f"{_REPORT}/{CARD}")
+            links.insert(0, f"[model card]({card})")
+        text = "\n".join(part for part in (record.description, f"- See {', '.join(links)}") if part)
+        self.describe(made, text)
+        self._client.set_tag(made.run_id, "mlflow.note.content", text)
+        written = self._client.get_registered_model(made.name).description
+        if record.about and (not written or _OURS in written):
+            self._client.update_registered_model(made.name, f"{record.about}\n\n{_OURS}")
 
     def _log_nested(self, experiment: str, parent: str, candidate: LoggedCandidate) -> None:
-        words = [candidate.kind] if candidate.kind == "baseline" else []
-        name = " ".join([*words, *map(str, candidate.parameters.values())])
         run = self._client.create_run(
-            experiment, tags={"mlflow.parentRunId": parent}, run_name=name
+            experiment, tags={"mlflow.parentRunId": parent}, run_name=candidate.name
         )
         now = run.info.start_time
         self._client.log_batch(
@@ -202,7 +271,7 @@ class Registry(RegistryReader):
         )
         self._client.set_terminated(run.info.run_id)
 
-    def _log_estimator(self, record: TrainingRecord, run_id: str) -> str:
+    def _log_estimator(self, record: TrainingRecord, run_id: str) -> tuple[str | None, str]:
         logged = mlflow.sklearn.log_model(
             record.estimator,
             name="model",
@@ -217,7 +286,7 @@ class Registry(RegistryReader):
         version = self._client.create_model_version(
             self._name, logged.model_uri, run_id, model_id=logged.model_id
         )
-        return str(version.version)
+        return logged.model_id, str(version.version)
 
     def _ensure_registered_model(self) -> None:
         try:

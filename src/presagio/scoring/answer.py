@@ -12,19 +12,11 @@ from presagio.inference.series import SeriesFeatures
 from presagio.readings.instants import time_numbers
 from presagio.readings.table import CheckedReadings
 from presagio.scoring.arrays import ScoredRows
-from presagio.scoring.frames import as_frame
+from presagio.scoring.frames import as_frame, placed
 
 Floats = NDArray[np.float64]
 # Scores inputs of shape (n, k) or, where inputs hang on other rows, what they expand to.
 Scorer = Callable[[Floats, Floats | None], ScoredRows]
-
-
-def _at_good(values: pl.Series, good: pl.Series | None) -> pl.Series:
-    """Put the values of good rows at their places, and null at the others."""
-    if good is None:
-        return values
-    full = pl.Series([None], dtype=values.dtype).new_from_index(0, len(good))
-    return full.scatter(good.arg_true(), values)
 
 
 def named_apart(sent: pl.DataFrame, answered: Collection[str]) -> dict[str, pl.Series]:
@@ -91,7 +83,7 @@ class AnswerRows:
         scores = as_frame(self.score(inputs, expanded))
         place = {"row": pl.arange(first, first + rows, eager=True), **series}
         answer = {
-            **{name: _at_good(scores[name], good) for name in scores.columns},
+            **{name: placed(scores[name], good) for name in scores.columns},
             **self._remaining(inputs if expanded is None else expanded, good),
             **self._imputed(inputs, expanded, good),
             "version": pl.Series([self.version]).new_from_index(0, rows),
@@ -111,7 +103,7 @@ class AnswerRows:
         shown = time
         if isinstance(time.dtype, pl.Datetime):
             shown = time.dt.to_string("%Y-%m-%dT%H:%M:%S%.fZ")
-        series = {"unit": _at_good(unit, good), "time": _at_good(shown, good)}
+        series = {"unit": placed(unit, good), "time": placed(shown, good)}
         if good is not None and checked.faults is not None:
             # Of bad rows as it is written: whoever sent them has to find them.
             series["unit"] = series["unit"].zip_with(good, checked.faults["unit"])
@@ -123,7 +115,7 @@ class AnswerRows:
         frame = pl.DataFrame(gaps, schema=[*spec.input_names])
         named = [pl.when(pl.col(name)).then(pl.lit(name)) for name in spec.optional_names]
         words = frame.select(pl.concat_str(named, separator=" ", ignore_nulls=True)).to_series()
-        return _at_good(words, good)
+        return placed(words, good)
 
     def _imputed(
         self, inputs: Floats, expanded: Floats | None, good: pl.Series | None
@@ -150,6 +142,5 @@ class AnswerRows:
             "remaining_life": life.value, "remaining_low": life.low, "remaining_high": life.high,
         }  # fmt: skip
         return {
-            name: _at_good(pl.Series(values).fill_nan(None), good)
-            for name, values in columns.items()
+            name: placed(pl.Series(values).fill_nan(None), good) for name, values in columns.items()
         }

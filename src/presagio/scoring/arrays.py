@@ -11,16 +11,15 @@ from presagio.inference.predictor import Prediction, Predictor
 
 @dataclass(frozen=True)
 class ScoredRows(Prediction):
-    """Predictions of ``n`` rows, and what each alarm is about; each array has shape ``(n,)``.
+    """Predictions of ``n`` rows, each array of shape ``(n,)``, and what each alarm is about.
 
     Attributes
     ----------
-    mode
-        Of each alarm its likeliest failure mode, as text; None where there is no alarm, and for an
-        alarm that no mode can be named for.
+    alarm_modes
+        Of each alarm, in order, its likeliest failure mode; None where no mode can be named.
     """
 
-    mode: NDArray[np.object_]
+    alarm_modes: list[str | None]
 
 
 def score_rows(predictor: Predictor, inputs: NDArray[np.float64]) -> ScoredRows:
@@ -40,7 +39,5 @@ def score_rows(predictor: Predictor, inputs: NDArray[np.float64]) -> ScoredRows:
         One entry a row.
     """
     found = predictor.predict(inputs)
-    mode = np.full(len(found.label), None, dtype=object)
-    if found.label.any():
-        mode[found.label] = modes_of(predictor, inputs[found.label])
-    return ScoredRows(found.score, found.probability, found.label, mode)
+    modes = modes_of(predictor, inputs[found.label]) if found.label.any() else []
+    return ScoredRows(found.score, found.probability, found.label, modes)

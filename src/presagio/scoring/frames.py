@@ -71,8 +71,20 @@ def _expanded(
 
 def as_frame(scored: ScoredRows) -> pl.DataFrame:
     """Return scores as a frame with the columns of :data:`SCHEMA`, one row for each."""
-    columns = {name: getattr(scored, name) for name in SCHEMA.names()}
-    return pl.DataFrame(columns | {"mode": scored.mode.tolist()}, schema=SCHEMA)
+    modes = pl.Series(scored.alarm_modes, dtype=pl.String)
+    columns = {
+        "label": scored.label, "probability": scored.probability, "score": scored.score,
+        "mode": placed(modes, pl.Series(scored.label)),
+    }  # fmt: skip
+    return pl.DataFrame(columns, schema=SCHEMA)
+
+
+def placed(values: pl.Series, rows: pl.Series | None) -> pl.Series:
+    """Put values at the rows that are true, and null at the others; None: at all of them."""
+    if rows is None:
+        return values
+    full = pl.Series([None], dtype=values.dtype).new_from_index(0, len(rows))
+    return full.scatter(rows.arg_true(), values)
 
 
 def score_frame(predictor: Predictor, frame: pl.DataFrame) -> pl.DataFrame:

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from presagio.errors import DataError, StorageError
 from presagio.settings import Settings
-from presagio.storage.objects import ObjectStore, open_store
+
+if TYPE_CHECKING:
+    from presagio.storage.objects import ObjectStore
 
 # Below a place of results: what is known of them. Programs that read data sets leave out folders
 # that begin like this.
@@ -150,7 +152,7 @@ class FolderPlace:
 class StorePlace:
     """A prefix of a bucket: an object comes whole or not at all."""
 
-    store: ObjectStore
+    store: "ObjectStore"
     bucket: str
     prefix: str
 
@@ -217,6 +219,9 @@ def open_place(address: str, settings: Settings) -> Place:
         if "://" in address:
             raise DataError(f"{address}: write s3://BUCKET/PREFIX, or a folder of this machine")
         return FolderPlace(Path(address).expanduser().resolve())
+    # A sixth of a worker's start, and folders need none of it.
+    from presagio.storage.objects import open_store  # noqa: PLC0415
+
     bucket, _, prefix = address.removeprefix(_SCHEME).partition("/")
     if not bucket:
         raise DataError(f"{address} names no bucket; write s3://BUCKET/PREFIX")

@@ -45,6 +45,6 @@ class Bookkeeping:
         scored = score_rows(served.predictor, inputs if expanded is None else expanded)
         if len(inputs):
             self.metrics.rows.inc(len(inputs))
-            self.metrics.alarms(scored.mode[scored.label].tolist())
+            self.metrics.alarms(scored.alarm_modes)
             self.recorder.many(request_id.get() or "", inputs, scored, served)
         return scored

@@ -31,6 +31,8 @@ _REPOSITORY = Path(__file__).parents[3]
 MONITORING = "monitoring/"
 # Prefix, in the data bucket, of recorded answers.
 ANSWERS = "predictions/"
+# Prefix, in the data bucket, of what was scored on arrival.
+SCORES = "scores/"
 # What the paths of a fleet's routes begin with, before its name.
 FLEET_ROUTES = "/fleets/"
 # Prefixes of the intake that each fleet has one of its own below.

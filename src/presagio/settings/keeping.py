@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
 
@@ -52,6 +52,14 @@ class KeepingSettings(BaseSettings):
     retain_predictions_days: Annotated[
         int | None, Field(description="Days that recorded answers stay; none: for ever.", ge=1)
     ] = None
+    retain_scores_days: Annotated[
+        int | None,
+        Field(
+            description="Days that scores of filed readings stay; none: for ever. Those of a file "
+            "that an open alarm stands on stay longer.",
+            ge=1,
+        ),
+    ] = None
     retain_reports_days: Annotated[
         int | None, Field(description="Days that pages on drift stay; none: for ever.", ge=1)
     ] = None
@@ -59,7 +67,7 @@ class KeepingSettings(BaseSettings):
         int | None,
         Field(
             description="Days that runs, tasks and logs stay in Airflow's database; none: for "
-            "ever. Of the stack without Docker; `presagio retention` cleans it.",
+            "ever. Needs PRESAGIO_AIRFLOW_DATABASE_URL.",
             ge=1,
         ),
     ] = None
@@ -67,7 +75,19 @@ class KeepingSettings(BaseSettings):
         int | None,
         Field(
             description="Days after which a run that somebody has deleted in MLflow is gone for "
-            "good, with its files; none: never. Of the stack without Docker, as above.",
+            "good, with its files; none: never. Needs PRESAGIO_MLFLOW_DATABASE_URL.",
             ge=1,
+        ),
+    ] = None
+    airflow_database_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="SQLAlchemy URL of Airflow's database, for who cleans it and nobody else."
+        ),
+    ] = None
+    mlflow_database_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="SQLAlchemy URL of MLflow's database, for who cleans it and nobody else."
         ),
     ] = None

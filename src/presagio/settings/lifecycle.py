@@ -72,6 +72,10 @@ class LifecycleSettings(BaseSettings):
     alert_repeat_h: Annotated[
         float, Field(description="Hours after which an alert that still holds is sent again.", gt=0)
     ] = 24.0
+    unit_silent_h: Annotated[
+        float,
+        Field(description="Hours without a reading after which a unit has no data.", gt=0),
+    ] = 48.0
     registry_poll_s: Annotated[
         float, Field(description="Seconds between looks at the champion alias.", gt=0)
     ] = 10.0

@@ -12,6 +12,20 @@ RECEIPTS_TO_SCORE = sa.table(
     sa.column("receipt_id", sa.BigInteger),
     sa.column("fleet", sa.Text),
     sa.column("bucket", sa.Text),
+    sa.column("attempts", sa.Integer),
+    sa.column("not_before", _MOMENT),
+    sa.column("fault", sa.Text),
+)
+
+UNIT_EVENTS = sa.table(
+    "unit_events",
+    sa.column("fleet", sa.Text),
+    sa.column("unit", sa.Text),
+    sa.column("time", sa.Double),
+    sa.column("kind", sa.Text),
+    sa.column("at", sa.Text),
+    sa.column("mode", sa.Text),
+    sa.column("receipt_id", sa.BigInteger),
 )
 
 SCORED_RECEIPTS = sa.table(

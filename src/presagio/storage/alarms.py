@@ -6,102 +6,34 @@ open, and is the arbiter of "one open case a unit and mode": it goes with the cl
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql.selectable import LateralFromClause
 
 from presagio.errors import ConflictError, NotFoundError
+from presagio.storage.alarm_cases import AlarmCase, cases_query
 from presagio.storage.alarm_entries import (
     AlarmEntry,
     HumanOutcome,
     Kind,
-    Outcome,
     add_alarm_entry,
     close_case,
     lock_case,
 )
-from presagio.storage.alarm_tables import ALARM_ENTRIES, ALARMS, OPEN_ALARMS
+from presagio.storage.alarm_tables import (
+    ALARM_ENTRIES,
+    ALARM_NOTICES,
+    ALARMS,
+    OPEN_ALARMS,
+    UNIT_STATES,
+)
 from presagio.storage.audit import add_entry
 from presagio.storage.database import translated
 
+__all__ = ["SCOPE", "AlarmCase", "Alarms"]
+
 # What allows people to change cases.
 SCOPE = "operate"
-
-
-@dataclass(frozen=True)
-class AlarmCase:
-    """A case, and where it stands.
-
-    Attributes
-    ----------
-    mode
-        The failure mode; empty where none is named.
-    receipt_id, reading_time, reading_at
-        The reading that confirmed it: its file, its time as times are compared and as written.
-    model, version, probability, diagnosis
-        What scored that reading, and what it said.
-    is_open
-        Whether it is open.
-    acknowledged_by, assigned_to
-        Who has acknowledged it first, and to whom it was assigned last; None for nobody.
-    outcome, closed_by, closed_at, why
-        How it was closed; None while it is open.
-    """
-
-    id: int
-    fleet: str
-    unit: str
-    mode: str
-    opened_at: datetime
-    receipt_id: int
-    reading_time: float | None
-    reading_at: str | None
-    model: str
-    version: str
-    probability: float | None
-    diagnosis: Mapping[str, Any] | None
-    is_open: bool
-    acknowledged_by: str | None
-    assigned_to: str | None
-    outcome: Outcome | None
-    closed_by: str | None
-    closed_at: datetime | None
-    why: str | None
-
-
-def _entry_of(kind: Kind, *columns: sa.ColumnElement[Any], newest: bool) -> LateralFromClause:
-    """Return the newest, or the first, entry of a kind of each alarm."""
-    here = ALARM_ENTRIES.c
-    return (
-        sa.select(*columns)
-        .where(here.alarm_id == ALARMS.c.id, here.kind == kind)
-        .order_by(here.id.desc() if newest else here.id)
-        .limit(1)
-        .correlate(ALARMS)
-        .lateral(kind)
-    )
-
-
-def _cases() -> sa.Select[Any]:
-    """Return the query of all cases, each with where it stands."""
-    here, opened = ALARM_ENTRIES.c, OPEN_ALARMS.c
-    taken = _entry_of("acknowledged", here.who, newest=False)
-    given = _entry_of("assigned", here.detail["to"].astext.label("to"), newest=True)
-    closed = _entry_of("closed", here.who, here.outcome, here.at, here.why, newest=True)
-    joined = (
-        sa.join(ALARMS, OPEN_ALARMS, opened.alarm_id == ALARMS.c.id, isouter=True)
-        .outerjoin(taken, sa.true())
-        .outerjoin(given, sa.true())
-        .outerjoin(closed, sa.true())
-    )
-    return sa.select(
-        *ALARMS.c, opened.alarm_id.is_not(None).label("is_open"),
-        taken.c.who.label("acknowledged_by"), given.c.to.label("assigned_to"), closed.c.outcome,
-        closed.c.who.label("closed_by"), closed.c.at.label("closed_at"), closed.c.why,
-    ).select_from(joined)  # fmt: skip
 
 
 class Alarms:
@@ -137,7 +69,7 @@ class Alarms:
         limit
             How many at most.
         """
-        query = _cases().where(ALARMS.c.fleet == self._fleet)
+        query = cases_query().where(ALARMS.c.fleet == self._fleet)
         query = query.order_by(ALARMS.c.id.desc()).limit(limit)
         if unit is not None:
             query = query.where(ALARMS.c.unit == unit)
@@ -163,6 +95,20 @@ class Alarms:
         with translated(), self._engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def receipts_of_open(self) -> set[int]:
+        """Return the receipts that open cases stand on: they were confirmed by, and the newest."""
+        case, unit = OPEN_ALARMS.c, UNIT_STATES.c
+        confirmed = sa.select(ALARMS.c.receipt_id).join_from(
+            OPEN_ALARMS, ALARMS, ALARMS.c.id == case.alarm_id
+        )
+        newest = sa.select(unit.receipt_id).join_from(
+            OPEN_ALARMS, UNIT_STATES, sa.and_(unit.fleet == case.fleet, unit.unit == case.unit)
+        )
+        ours = case.fleet == self._fleet
+        query = sa.union(confirmed.where(ours), newest.where(ours))
+        with translated(), self._engine.connect() as connection:
+            return set(connection.scalars(query))
+
     def case(self, alarm_id: int) -> AlarmCase:
         """Return a case.
 
@@ -171,7 +117,7 @@ class Alarms:
         NotFoundError
             If the fleet has none with this number.
         """
-        query = _cases().where(ALARMS.c.fleet == self._fleet, ALARMS.c.id == alarm_id)
+        query = cases_query().where(ALARMS.c.fleet == self._fleet, ALARMS.c.id == alarm_id)
         with translated(), self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
@@ -191,6 +137,35 @@ class Alarms:
         query = sa.select(*here).where(here.alarm_id == alarm_id).order_by(here.id)
         with translated(), self._engine.connect() as connection:
             return [AlarmEntry(**row._asdict()) for row in connection.execute(query)]
+
+    @contextmanager
+    def notice(self) -> Iterator[AlarmCase | None]:
+        """Take the oldest opened case of which nobody has been notified, in a transaction.
+
+        When the block ends without an error, people are taken to be notified; of several that do
+        so at once each takes another case.
+
+        Yields
+        ------
+        AlarmCase or None
+            None where there is none.
+        """
+        here = ALARM_NOTICES.c
+        oldest = (
+            sa.select(here.alarm_id)
+            .where(here.fleet == self._fleet)
+            .order_by(here.alarm_id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        with translated(), self._engine.begin() as connection:
+            number = connection.execute(oldest).scalar_one_or_none()
+            if number is None:
+                yield None
+                return
+            row = connection.execute(cases_query().where(ALARMS.c.id == number)).one()
+            yield AlarmCase(**row._asdict())
+            connection.execute(sa.delete(ALARM_NOTICES).where(here.alarm_id == number))
 
     @contextmanager
     def _changing(self, alarm_id: int) -> Iterator[sa.Connection]:
@@ -236,14 +211,18 @@ class Alarms:
         """Add a note to a case; raises as :meth:`acknowledge`."""
         return self._add(alarm_id, "noted", "alarm.note", who, why=text)
 
-    def close(
-        self, alarm_id: int, outcome: HumanOutcome, who: str, why: str, *,
-        detail: Mapping[str, Any] | None = None,
-    ) -> AlarmCase:  # fmt: skip
-        """Close a case with its outcome; of several that do so at once one does.
+    @contextmanager
+    def closing(
+        self, alarm_id: int, outcome: HumanOutcome, who: str, why: str
+    ) -> Iterator[dict[str, Any]]:
+        """Open the transaction in which a person closes a case.
 
-        What follows from the outcome is done by :func:`presagio.jobs.alarms.close_alarm`, which
-        calls this.
+        It counts when the block ends without an error. Of several that do so at once one does.
+
+        Yields
+        ------
+        dict
+            The detail of the closing entry, to be filled.
 
         Raises
         ------
@@ -252,13 +231,26 @@ class Alarms:
         ConflictError
             If it is closed.
         """
+        detail: dict[str, Any] = {}
         with self._changing(alarm_id) as connection:
+            yield detail
             if not close_case(connection, alarm_id, outcome, who, why, detail=detail):
                 raise ConflictError(_closed(alarm_id))
             add_entry(
                 connection, who=who, scope=SCOPE, action="alarm.close", target=_target(alarm_id),
-                why=why, detail={"outcome": outcome, **(detail or {})},
+                why=why, detail={"outcome": outcome, **detail},
             )  # fmt: skip
+
+    def close(self, alarm_id: int, outcome: HumanOutcome, who: str, why: str) -> AlarmCase:
+        """Close a case, and do nothing else: :func:`presagio.jobs.alarms.close_alarm` does more.
+
+        Raises
+        ------
+        NotFoundError, ConflictError
+            As of :meth:`closing`.
+        """
+        with self.closing(alarm_id, outcome, who, why):
+            pass
         return self.case(alarm_id)
 
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from presagio.storage.database import translated
 from presagio.storage.receipt import Receipt, Totals, Verdict
-from presagio.storage.receipt_pages import below, each_receipt, numbers_of, receipts_by_number
+from presagio.storage.receipt_pages import below, each_receipt, numbers_of, receipts_below
 from presagio.storage.schema import RECEIPTS, receipt_of
 from presagio.storage.totals import read_totals, recount, wrong_totals
 
@@ -69,14 +69,13 @@ class FiledReceipts:
         with translated(), self._engine.connect() as connection:
             return [receipt_of(row) for row in connection.execute(query)]
 
-    def receipts_below(
-        self, bucket: str, prefix: str, verdict: Verdict, *, after: int = 0
-    ) -> Iterator[Receipt]:
-        """Yield the receipts of keys below a prefix, oldest first; others are not looked at."""
-        conditions = [*self._with(bucket, verdict), below(prefix), RECEIPTS.c.id > after]
+    def receipts_below(self, bucket: str, prefix: str, verdict: Verdict) -> Iterator[Receipt]:
+        """Yield the receipts of keys below a prefix, by their keys, a page at a time.
+
+        Others are not looked at.
+        """
         with translated():
-            numbers = numbers_of(self._engine, conditions)
-            yield from receipts_by_number(self._engine, numbers)
+            yield from receipts_below(self._engine, self._with(bucket, verdict), prefix)
 
     def _with(
         self, bucket: str | None, verdict: Verdict | None, *, every_fleet: bool = False

@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from presagio.errors import StorageError
+from presagio.storage.alarms import Alarms
+from presagio.storage.arrivals import Arrivals
 from presagio.storage.blocking import blocking_query
 from presagio.storage.compactions import Compactions, Kind
 from presagio.storage.database import translated
@@ -23,6 +25,7 @@ from presagio.storage.retention import Retention
 from presagio.storage.schema import CLAIMS, RECEIPTS, RELEASES, claim_of, receipt_of
 from presagio.storage.transaction import Filing, filing_lock
 from presagio.storage.unit_parts import UnitPart, parts_of_unit
+from presagio.storage.unit_states import UnitStates
 
 
 def _is(table: sa.TableClause, identity: ObjectIdentity) -> list[sa.ColumnElement[bool]]:
@@ -115,6 +118,18 @@ class Ledger(FiledReceipts):
     def retention(self, bucket: str) -> Retention:
         """Return what may be removed of the files that came through a bucket."""
         return Retention(self._engine, self._fleet, bucket)
+
+    def arrivals(self) -> Arrivals:
+        """Return what waits to be scored of the fleet."""
+        return Arrivals(self._engine, self._fleet)
+
+    def alarms(self) -> Alarms:
+        """Return the cases of the fleet."""
+        return Alarms(self._engine, self._fleet)
+
+    def unit_states(self) -> UnitStates:
+        """Return the states of the fleet's units."""
+        return UnitStates(self._engine, self._fleet)
 
     def open_claims(self, bucket: str | None = None) -> list[Claim]:
         """Return the claims without a receipt: being filed just now, or left by a run that died."""

@@ -55,6 +55,36 @@ def each_receipt(
         last = found[-1].id
 
 
+def receipts_below(
+    engine: sa.Engine,
+    conditions: Sequence[sa.ColumnElement[bool]],
+    prefix: str,
+    *,
+    page: int = PAGE,
+) -> Iterator[Receipt]:
+    """Yield the receipts of keys below a prefix that meet conditions: by key, then by number.
+
+    It is the order of an index, so that a page looks at as many receipts as it has.
+    """
+    key, number = RECEIPTS.c.key, RECEIPTS.c.id
+    query = sa.select(RECEIPTS).where(*conditions).limit(page)
+    query = query.order_by(sa.text("receipts.key USING ~<~"), number)
+    span, is_of_one_key = below(prefix), False
+    while True:
+        with engine.connect() as connection:
+            found = [receipt_of(row) for row in connection.execute(query.where(span))]
+        yield from found
+        if len(found) == page:
+            # Of its key there may be more: each version of an object has a receipt.
+            last, is_of_one_key = found[-1], True
+            span = sa.and_(key == last.identity.key, number > last.id)
+        elif is_of_one_key:
+            is_of_one_key = False
+            span = sa.and_(below(prefix), key.op("~>~", is_comparison=True)(last.identity.key))
+        else:
+            return
+
+
 def numbers_of(engine: sa.Engine, conditions: Sequence[sa.ColumnElement[bool]]) -> Sequence[int]:
     """Return the numbers of the receipts that meet conditions, growing; 8 bytes each."""
     query = sa.select(RECEIPTS.c.id).where(*conditions).order_by(RECEIPTS.c.id)

@@ -63,23 +63,23 @@ class Retention:
             sa.and_(here.rows_processed > 0, here.id <= kept.up_to),
             here.id == sa.any_(sa.literal([*kept.receipts], _NUMBERS)),
         )
-        filed = RECEIPTS.alias("filed")
-        open_claim = (
-            sa.exists()
-            .where(
-                CLAIMS.c.bucket == self._bucket, CLAIMS.c.sha256 == here.sha256,
-                ~sa.exists().where(filed.c.id == CLAIMS.c.id),
-            )
-            .correlate(RECEIPTS)
-        )  # fmt: skip
+        open_claim = sa.exists().where(
+            CLAIMS.c.bucket == self._bucket, CLAIMS.c.sha256 == here.sha256, ~CLAIMS.c.filed
+        )
         known = sa.exists().where(there.bucket == self._bucket, there.key == here.archive_key)
+        # Of each group, so that no join is planned which would sort all receipts for a page.
         return (
             sa.select(here.archive_key, here.sha256)
-            .where(self._ours, here.archive_key != "", ~known.correlate(RECEIPTS), ~open_claim)
+            .where(self._ours, here.archive_key != "")
             .group_by(here.archive_key, here.sha256)
-            .having(~sa.func.bool_or(needed))
+            .having(
+                sa.and_(
+                    ~sa.func.bool_or(needed), ~known.correlate(RECEIPTS),
+                    ~open_claim.correlate(RECEIPTS),
+                )
+            )
             .order_by(here.archive_key)
-        )
+        )  # fmt: skip
 
     def count_originals(self, before: datetime, kept: Kept) -> int:
         """Count the originals that would be removed."""
@@ -173,7 +173,9 @@ class Retention:
         return (
             sa.select(here.id, here.sha256, here.quarantine_key, here.archive_key, here.verdict)
             .where(
-                self._ours, here.created_at < before, here.rows_processed == 0, ~named,
+                self._ours, here.created_at < before, ~named,
+                # Written out: the index of such receipts is for this number.
+                here.rows_processed == sa.literal_column("0"),
                 here.verdict.in_(["duplicate", "quarantined"]),
                 ~(here.id == sa.any_(sa.literal([*kept.receipts], _NUMBERS))),
             )
@@ -242,9 +244,12 @@ class OldReceipts:
 
     def remove(self) -> None:
         """Remove the rows; counts once the transaction is committed."""
-        ids = sa.literal([*self.numbers], _NUMBERS)
-        for table, column in ((RELEASES, "receipt_id"), (RECEIPTS, "id"), (CLAIMS, "id")):
-            self._connection.execute(sa.delete(table).where(table.c[column] == sa.any_(ids)))
+        ids = sa.any_(sa.literal([*self.numbers], _NUMBERS))
+        self._connection.execute(sa.delete(RELEASES).where(RELEASES.c.receipt_id == ids))
+        # Both at once: a claim that lost its receipt first would be written anew, as open.
+        receipts = sa.delete(RECEIPTS).where(RECEIPTS.c.id == ids).cte("gone")
+        claims = sa.delete(CLAIMS).where(CLAIMS.c.id == ids).add_cte(receipts)
+        self._connection.execute(claims)
         marks = REMOVED_ORIGINALS.c
         gone = sa.delete(REMOVED_ORIGINALS).where(
             marks.bucket == self._bucket,

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from presagio.inference.alarm_rule import alarms_on
 from presagio.machine.learning import AlarmRule
 from presagio.training.datasets.lives import Series, label_by_horizon
-from presagio.training.evaluation.events import alarms_on, evaluate_events
+from presagio.training.evaluation.events import evaluate_events
 from presagio.training.evaluation.example_lives import example_lives, lead_times
 
 

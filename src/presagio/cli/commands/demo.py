@@ -23,6 +23,7 @@ from presagio.jobs.promote import promote
 from presagio.jobs.train import choose_dataset, train
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import DEFAULT_SPEC, load_spec
+from presagio.registry.links import model_page
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import CREDENTIALS_FILE, Settings
 from presagio.training.datasets.sources import real_data_file
@@ -162,7 +163,7 @@ def demo(
     _step(5, "Look for yourself")
     say(
         f"   API      {settings.api_url}/docs\n"
-        f"   MLflow   {settings.mlflow_url}/#/models/{settings.model_name}\n"
+        f"   MLflow   {model_page(settings.model_name, url=settings.mlflow_url)}\n"
         f"   Airflow  {settings.airflow_url}/dags/csv_file_watcher (user admin, password in "
         f"{settings.home / CREDENTIALS_FILE})\n"
         "   Receipts presagio receipts"

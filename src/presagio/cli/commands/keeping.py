@@ -8,12 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from presagio.cli.composition import Parts
 from presagio.cli.output import AsJson, FleetName, Home, print_json, progress, say
 from presagio.jobs import compact as compaction
-from presagio.jobs.retention import refuse_deleted_runs, retain
-from presagio.registry.reader import open_reader
-from presagio.stack.cleaning import clean, cleanings
-from presagio.stack.layout import Layout
-from presagio.stack.state import is_running
-from presagio.storage.fleets import read_fleets
+from presagio.jobs.database_cleaning import clean_databases
+from presagio.jobs.retention import retain
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 
@@ -77,17 +73,18 @@ def retention(
 ) -> None:
     """Remove what is older than the settings say; nothing that a model in use stands on.
 
-    PRESAGIO_RETAIN_ARCHIVE_DAYS, _RECEIPTS_DAYS, _PREDICTIONS_DAYS and _REPORTS_DAYS say for how
-    long; without them everything stays. Originals stay that a model with an alias was trained on,
-    that keep training from starting, or that are being filed. The DAG retention does the same by
-    its schedule. Where a stack without Docker runs here, Airflow's and MLflow's databases are
-    cleaned too: PRESAGIO_RETAIN_AIRFLOW_DAYS, PRESAGIO_RETAIN_MLFLOW_DAYS.
+    PRESAGIO_RETAIN_ARCHIVE_DAYS, _RECEIPTS_DAYS, _PREDICTIONS_DAYS, _SCORES_DAYS and _REPORTS_DAYS
+    say for how long; without them everything stays. Originals stay that a model with an alias was
+    trained on, that keep training from starting, that an open alarm stands on, or that are being
+    filed. The DAG retention does the same by its schedule. Airflow's and MLflow's databases are
+    cleaned by PRESAGIO_RETAIN_AIRFLOW_DAYS and PRESAGIO_RETAIN_MLFLOW_DAYS, where their addresses
+    are known; `mlflow gc` has no dry run.
     """
     parts = Parts(home, fleet)
     found = retain(parts.settings, parts.intake, parts.reader, dry_run=dry_run)
-    databases = _clean_databases(parts, dry_run=dry_run) if fleet is None else []
+    databases = clean_databases(parts.settings, dry_run=dry_run) if fleet is None else {}
     if as_json:
-        print_json(found | {"databases": databases})
+        print_json(found | {"databases": [*databases]})
         return
     verb = "would be removed" if dry_run else "removed"
     for name, removed in found.items():
@@ -96,23 +93,3 @@ def retention(
             say(f"{name}: {setting if removed is None else f'{removed:,} {verb}'}")
     for name in databases:
         say(f"database of {name}: {'can be cleaned' if dry_run else 'cleaned'}")
-
-
-def _clean_databases(parts: Parts, *, dry_run: bool) -> list[str]:
-    """Clean the databases of a stack that runs here; return whose.
-
-    Raises
-    ------
-    DataError
-        If somebody has deleted the run of a model in use: it would be gone for good.
-    """
-    layout = Layout(parts.settings.home)
-    if not is_running(layout):
-        return []
-    found = cleanings(parts.settings, layout, dry_run=dry_run)
-    for one in found:
-        if one.name == "mlflow":
-            for fleet in read_fleets(parts.settings, parts.intake.store).by_name.values():
-                refuse_deleted_runs(open_reader(fleet.settings))
-        clean(one)
-    return [one.name for one in found]

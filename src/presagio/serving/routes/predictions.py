@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response, Security
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from presagio.inference.diagnosis import Explanation, explain
+from presagio.inference.diagnosis import Explanation, describe_explanation, explain
 from presagio.inference.imputation import missing_in
 from presagio.inference.remaining_life import as_answer
 from presagio.machine.spec import MachineSpec
@@ -23,10 +23,8 @@ from presagio.serving.executors import Executor
 from presagio.serving.http import bodies
 from presagio.serving.http.answers import (
     AlarmDiagnosis,
-    ClearingChange,
     FieldFault,
     ForeseenResponse,
-    LimitDistance,
     PredictResponse,
 )
 from presagio.serving.http.edge import Send
@@ -46,26 +44,9 @@ _MOST_AT_ONCE = 64 << 10
 def _diagnosis(
     spec: MachineSpec, found: Explanation, sent: SentReading | None = None
 ) -> AlarmDiagnosis:
-    titles = {mode.name: mode.title for mode in spec.modes}
-    parts, change = found.attribution, found.clearing
-    contributions = parts.contributions if parts else {}
-    return AlarmDiagnosis(
-        mode=found.mode,
-        title=titles.get(found.mode) if found.mode else None,
-        odds=found.odds,
-        limits=[
-            LimitDistance(
-                limit=limit.name, mode=limit.mode, distance=limit.distance, unit=limit.unit,
-                minutes_left=limit.minutes_left,
-            )
-            for limit in found.limits
-        ],
-        base_probability=parts.base if parts else None,
-        contributions=contributions,
-        contribution_errors=parts.errors if parts else {},
-        clearing_change=ClearingChange(**vars(change)) if change else None,
-        changes=largest_changes(sent.changes(), contributions) if sent else [],
-    )  # fmt: skip
+    described = describe_explanation(spec, found)
+    changes = largest_changes(sent.changes(), described["contributions"]) if sent else []
+    return AlarmDiagnosis(**described, changes=changes)
 
 
 def _wants_explanation(query: bytes) -> bool:

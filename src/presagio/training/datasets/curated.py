@@ -1,6 +1,7 @@
 """Labelled rows of the curated data set: what retraining learns from besides the base rows."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -80,7 +81,9 @@ def read_curated(
         source += f" and {len(logged.receipts)} of events"
     if base is not None:
         source = f"{base[1]} and {source}"
-    return builder.finish(source + once.left_out, receipts=tuple(sorted({*receipts})))
+    dataset = builder.finish(source + once.left_out, receipts=tuple(sorted({*receipts})))
+    prefixes = intake.prefixes
+    return replace(dataset, address=f"s3://{prefixes.curated_bucket}/{prefixes.curated}")
 
 
 def _identified(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:

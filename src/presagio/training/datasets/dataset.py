@@ -71,6 +71,7 @@ class Dataset:
     expand: Callable[[Conditions], Floats] | None = None
     events: Mapping[str, int] = field(default_factory=dict)
     units: NDArray[Any] | None = None
+    address: str = ""
 
     @property
     def target(self) -> Bools:

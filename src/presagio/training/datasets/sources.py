@@ -54,9 +54,10 @@ def read_labelled_csv(path: Path, spec: MachineSpec, *, events: Path | None = No
         if not spec.is_series:
             raise DataError(f"{spec.name} has no [unit] and [time], so {events} says nothing of it")
         logged = events_of(spec, [(0, _checked_csv(events, event_log(spec)).accepted)])
-    return dataset_from_frame(
+    dataset = dataset_from_frame(
         checked.accepted, spec, path.name, rejected=len(checked.rejected), events=logged
     )
+    return replace(dataset, address=path.resolve().as_uri())
 
 
 def generate_dataset(spec: MachineSpec, rows: int = _GENERATED_ROWS, *, seed: int = 0) -> Dataset:

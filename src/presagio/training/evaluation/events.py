@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.inference.alarm_rule import alarms_on
 from presagio.machine.learning import AlarmRule
 from presagio.training.datasets.lives import Series
 
@@ -52,38 +53,6 @@ class EventMetrics:
     false_alarms: int
     false_alarms_per_1000: float | None
     rises_per_life: float | None
-
-
-def alarms_on(label: Bools, lives: NDArray[np.int64], rule: AlarmRule) -> Bools:
-    """Tell where an alarm is on.
-
-    Parameters
-    ----------
-    label
-        What is predicted of each reading, shape ``(n,)``: life by life, in order of time.
-    lives
-        Of which life it is, shape ``(n,)``.
-    rule
-        When an alarm goes on, and when it is over.
-    """
-    needed, newest = rule.confirm
-    at, before = np.arange(len(label)), np.full(len(label), -1)
-    on = np.where(_votes(label, lives, newest) >= needed, at, before)
-    quiet = _votes(~label, lives, rule.quiet) >= rule.quiet
-    starts = np.append(np.ones(min(len(lives), 1), bool), lives[1:] != lives[:-1])
-    # At the start of a life nothing is on yet, unless one reading is enough.
-    over = np.where(quiet, at, np.where(starts, at - 1, before))
-    since: Bools = np.maximum.accumulate(on) > np.maximum.accumulate(over)
-    return since
-
-
-def _votes(votes_for: Bools, lives: NDArray[np.int64], newest: int) -> NDArray[np.int64]:
-    """Count of the newest readings of the life, shape ``(n,)``, those that vote."""
-    total = np.zeros(len(votes_for), dtype=np.int64)
-    for back in range(min(newest, len(votes_for))):
-        same = lives[back:] == lives[: len(lives) - back]
-        total[back:] += votes_for[: len(votes_for) - back] & same
-    return total
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A trained model in the registry, with everything that it can be compared by later."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -7,8 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from presagio.registry.inputs import Context, LoggedDataset
 from presagio.registry.versions import DATA_TAG, NEWEST_RECEIPT_TAG, RegisteredVersion
 from presagio.registry.writer import LoggedCandidate, Registry, TrainingRecord
+from presagio.training.datasets.splitting import Part
+from presagio.training.export.description import (
+    describe_model,
+    describe_training,
+    training_title,
+)
 from presagio.training.export.parity import export_model
 from presagio.training.export.report import write_report, write_tables
 from presagio.training.search.halving import Candidate
@@ -19,9 +27,19 @@ LOGGED_CANDIDATES = 15
 _EXAMPLE_ROWS = 5
 
 
+def _named(label: str, features: str, parameters: Mapping[str, Any]) -> str:
+    """Name a candidate: ``hdf by physics: kernel=rbf, C=10, gamma=0.1``."""
+    shown = ", ".join(
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in parameters.items()
+    )
+    return f"{label} by {features}: {shown}"
+
+
 def _logged(candidate: Candidate) -> LoggedCandidate:
     plan = candidate.plan
     return LoggedCandidate(
+        name=_named(plan.label, plan.features.name, plan.parameters),
         parameters={"label": plan.label, "features": plan.features.name, **plan.parameters},
         metrics={
             **{f"cv_{name}": value for name, value in candidate.metrics.items()},
@@ -35,6 +53,7 @@ def _candidates(model: TrainedModel) -> tuple[LoggedCandidate, ...]:
     """Return the reference model and the candidates that came furthest."""
     plan, evaluation = model.result.reference_plan, model.evaluation
     reference = LoggedCandidate(
+        f"reference model, {_named(plan.label, plan.features.name, plan.parameters)}",
         {"features": plan.features.name, **plan.parameters},
         {
             **evaluation.reference.as_metrics("test"),
@@ -94,6 +113,34 @@ def _tags(model: TrainedModel) -> dict[str, str]:
     }
 
 
+def _dataset(model: TrainedModel, part: Part, name: str, context: Context) -> LoggedDataset:
+    spec, dataset = model.spec, model.dataset
+    columns = dict.fromkeys(spec.model_inputs, "double") | dict.fromkeys(part.labels, "boolean")
+    return LoggedDataset(
+        name=f"{spec.name}, {name}",
+        sha256=dataset.sha256,
+        context=context,
+        address=dataset.address,
+        columns=columns,
+        profile={
+            "num_rows": len(part),
+            "num_elements": len(part) * len(columns),
+            "failures": int(part.target.sum()),
+            "source": dataset.source,
+            "sha256": dataset.sha256,
+            "receipts": _ranges(dataset.receipts),
+        },
+    )
+
+
+def _datasets(model: TrainedModel) -> tuple[LoggedDataset, ...]:
+    """Return what the model learned from, and what its metrics were measured on."""
+    return (
+        _dataset(model, model.split.train, "training part", "training"),
+        _dataset(model, model.split.test, "held-out test set", "evaluation"),
+    )
+
+
 def register_model(model: TrainedModel, registry: Registry, folder: Path) -> RegisteredVersion:
     """Log a training with its candidates, and register the model as challenger.
 
@@ -133,6 +180,10 @@ def register_model(model: TrainedModel, registry: Registry, folder: Path) -> Reg
             estimator=model.result.alarm,
             input_example=example,
             output_example=model.result.alarm.predict(example),
+            title=training_title(model.card),
+            description=describe_training(model.card),
+            about=describe_model(model.spec),
+            datasets=_datasets(model),
         )
     )
     registry.assign("challenger", registered)

@@ -8,7 +8,7 @@ import polars as pl
 
 from presagio.inference.imputation import as_read, input_columns
 from presagio.machine.spec import MachineSpec
-from presagio.registry.versions import HOLDOUT, REFERENCE
+from presagio.registry.versions import CARD, HOLDOUT, REFERENCE
 from presagio.training.datasets.dataset import Floats
 from presagio.training.datasets.splitting import Part
 from presagio.training.evaluation.card import write_card
@@ -38,7 +38,7 @@ def write_report(model: TrainedModel, folder: Path) -> tuple[Path, ...]:
     """Write curves, model card and candidates into a folder; return the files."""
     test = model.prediction
     curves = draw_curves(folder, model.split.test.target, test.score, test.probability, test.label)
-    card = write_card(folder / "card.html", model.card)
+    card = write_card(folder / CARD, model.card)
     return (*curves, card, _write_candidates(model, folder / "candidates.json"))
 
 

@@ -32,6 +32,9 @@ def _create_scored() -> None:
         sa.Column("receipt_id", sa.BigInteger, receipt, primary_key=True),
         sa.Column("fleet", sa.Text, nullable=False),
         sa.Column("bucket", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("not_before", sa.DateTime(timezone=True), comment="Put off until then."),
+        sa.Column("fault", sa.Text, comment="Why it could not be scored last time."),
     )
     op.create_index(
         "receipts_to_score_by_fleet", "receipts_to_score", ["fleet", "bucket", "receipt_id"]
@@ -51,6 +54,18 @@ def _create_scored() -> None:
         _moment("scored_at"),
     )  # fmt: skip
     op.create_index("scored_receipts_by_time", "scored_receipts", ["fleet", "scored_at"])
+
+    op.create_table(
+        "unit_events",
+        sa.Column("fleet", sa.Text, primary_key=True),
+        sa.Column("unit", sa.Text, primary_key=True),
+        sa.Column("time", sa.Double, primary_key=True, comment="As times are compared."),
+        sa.Column("kind", sa.Text, primary_key=True, comment="failure, repair or error."),
+        sa.Column("mode", sa.Text, primary_key=True, comment="Empty for none."),
+        sa.Column("at", sa.Text, nullable=False, comment="As it is written."),
+        sa.Column("receipt_id", sa.BigInteger, nullable=False),
+        comment="Events of the logs that have been read on arrival.",
+    )
 
 
 def _create_states() -> None:
@@ -189,9 +204,10 @@ def _create_triggers() -> None:
     op.execute(
         "CREATE FUNCTION leave_alarm() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
         f"SET search_path TO {schema}, pg_temp AS $$ BEGIN "
-        "UPDATE unit_states SET state = CASE WHEN label THEN 'watch' ELSE 'well' END, "
-        "since = now() WHERE fleet = OLD.fleet AND unit = OLD.unit AND state = 'alarm' "
-        "AND NOT EXISTS (SELECT FROM open_alarms WHERE fleet = OLD.fleet AND unit = OLD.unit); "
+        "UPDATE unit_states SET state = CASE WHEN label OR (memory ->> 'on')::boolean "
+        "THEN 'watch' ELSE 'well' END, since = now() "
+        "WHERE fleet = OLD.fleet AND unit = OLD.unit AND state = 'alarm' AND NOT EXISTS "
+        "(SELECT FROM open_alarms WHERE fleet = OLD.fleet AND unit = OLD.unit); "
         "RETURN NULL; END $$"
     )
     op.execute(
@@ -221,7 +237,7 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER receipts_{event}_to_score ON receipts")
     for table in (
         "audit_log", "alarm_notices", "open_alarms", "alarm_entries", "alarms", "unit_states",
-        "scored_receipts", "receipts_to_score",
+        "unit_events", "scored_receipts", "receipts_to_score",
     ):  # fmt: skip
         op.drop_table(table)
     for function in ("only_added_to", "note_receipts_to_score", "leave_alarm"):

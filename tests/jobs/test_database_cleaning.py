@@ -1,13 +1,16 @@
 """Airflow's and MLflow's databases are cleaned by their commands, with secrets in no argument."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from presagio.errors import StackError
-from presagio.stack.cleaning import Cleaning, clean, cleanings
+from presagio.errors import SettingsError, StorageError
+from presagio.jobs.database_cleaning import Cleaning, clean, cleanings
+from presagio.settings import Settings
 from tests.conftest import RunningServices
 
 
@@ -27,11 +30,15 @@ def test_what_was_deleted_in_mlflow_is_gone_for_good_and_nothing_else(
         post("/runs/create", experiment_id=experiment)["run"]["info"]["run_id"] for _ in range(2)
     )
     post("/runs/delete", run_id=deleted)
+    urls = {
+        f"{name}_database_url": SecretStr(services.credentials.database_url(services.ports, name))
+        for name in ("airflow", "mlflow")
+    }
     days = {"retain_airflow_days": 30, "retain_mlflow_days": 1}
-    settings = services.settings.model_copy(update=days)
-    (dry,) = cleanings(settings, services.layout, dry_run=True)
+    settings = services.settings.model_copy(update=days | urls)
+    (dry,) = cleanings(settings, dry_run=True)
     assert (dry.name, dry.command[-1]) == ("airflow", "--dry-run")
-    airflow, mlflow = cleanings(settings, services.layout, dry_run=False)
+    airflow, mlflow = cleanings(settings, dry_run=False)
     assert "--dry-run" not in airflow.command
     secrets = vars(services.credentials).values()
     assert not any(secret in " ".join([*airflow.command, *mlflow.command]) for secret in secrets)
@@ -45,5 +52,11 @@ def test_what_was_deleted_in_mlflow_is_gone_for_good_and_nothing_else(
 
 
 def test_a_command_that_fails_says_why() -> None:
-    with pytest.raises(StackError, match="airflow's database could not be cleaned"):
+    with pytest.raises(StorageError, match="airflow's database could not be cleaned"):
         clean(Cleaning("airflow", ["false"], {}))
+
+
+def test_a_database_without_an_address_is_not_passed_over(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"home": tmp_path, "retain_airflow_days": 30})
+    with pytest.raises(SettingsError, match="PRESAGIO_AIRFLOW_DATABASE_URL is not set"):
+        cleanings(settings, dry_run=True)
