@@ -10,12 +10,14 @@ from presagio.console.catalogue import LANGUAGES, choose_language, read_catalogu
 from presagio.console.pages import TEMPLATES, make_environment
 
 SOURCE = TEMPLATES.parent
-KEYWORDS = {"mark": None, "translate": None, "ngettext": (1, 2)}
+# Sentences that stand below the console, and are translated here.
+WORDS = SOURCE.parent / "inference/diagnosis_words.py"
+KEYWORDS = {"mark": None, "translate": None, "ngettext": (1, 2), "Sentence": None}
 Message = str | tuple[str, ...]
 
 
 def _messages() -> Iterator[tuple[Path, Message]]:
-    for path in SOURCE.rglob("*.py"):
+    for path in (*SOURCE.rglob("*.py"), WORDS):
         for _, message, _, _ in extract_from_file("python", path, keywords=KEYWORDS):
             yield path, message
     environment = make_environment()

@@ -1,4 +1,4 @@
 """The pages of the console: each is looked at in both languages, at both widths, for everybody."""
 
 # Addresses, as a visitor with every scope may open them on a new stack.
-PAGES = ("/", "/?state=alarm&search=none")
+PAGES = ("/", "/?state=alarm&search=none", "/alarms", "/alarms?show=all", "/helped")

@@ -98,6 +98,15 @@ class Presentation:
         text = self.significant(self.convert(value, unit), digits)
         return f"{text} {symbol}" if symbol else text
 
+    def difference(self, value: float | None, unit: str | None = None, digits: int = 4) -> str:
+        """Write how far two readings are apart: 1 K is 1 °C then."""
+        if value is None or not math.isfinite(value):
+            return _NOTHING
+        apart = self.convert(value, unit) - self.convert(0.0, unit)
+        symbol = self.shown_unit(unit)
+        text = self.significant(apart, digits)
+        return f"{text} {symbol}" if symbol else text
+
     def moment(self, when: datetime | None) -> str:
         """Write a time, in the plant's time zone, to the minute."""
         if when is None:

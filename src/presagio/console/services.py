@@ -14,6 +14,8 @@ from presagio.console.last_known import UNAVAILABLE, LastKnown
 from presagio.console.sessions import Sessions
 from presagio.console.watch import Watch
 from presagio.fleet import Fleet, Fleets, load_fleets
+from presagio.ingest.filing import Intake
+from presagio.jobs.alarm_outcomes import Failures
 from presagio.settings import Settings
 from presagio.storage.database import open_database, translated
 from presagio.storage.fleets import read_fleets
@@ -53,6 +55,7 @@ class Services:
         self.last_known = LastKnown()
         self.watch = Watch(self._checks())
         self._lock, self._fleets = Lock(), (0.0, load_fleets(settings))
+        self._failures: dict[tuple[str, str], Failures] = {}
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -94,6 +97,20 @@ class Services:
             If its machine spec is at fault.
         """
         return self.fleets.get(name)
+
+    def intake(self, fleet: Fleet) -> Intake:
+        """Return where the files of a fleet are, and its ledger."""
+        settings = fleet.settings
+        ledger = self.ledger.of_fleet(settings.fleet)
+        return Intake(self.store, ledger, fleet.spec, settings.prefixes)
+
+    def failures(self, fleet: Fleet) -> Failures:
+        """Return what is known of the failures of a fleet; what was read is kept."""
+        key = (fleet.name, fleet.spec.digest)
+        with self._lock:
+            if key not in self._failures:
+                self._failures[key] = Failures.of(self.intake(fleet))
+            return self._failures[key]
 
     def _checks(self) -> dict[str, Callable[[], object]]:
         settings = self.settings

@@ -94,7 +94,7 @@ def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[pl.DataFrame]:
     """
     spec = intake.spec
     for rows in CuratedParts(intake, training_schema(spec).names()).blocks(
-        _files_of_readings(intake, after)
+        files_of_readings(intake, after)
     ):
         labelled = rows
         if spec.needs_target:
@@ -103,7 +103,14 @@ def labelled_rows(intake: Intake, *, after: int = 0) -> Iterator[pl.DataFrame]:
             yield labelled
 
 
-def _files_of_readings(intake: Intake, after: int) -> Iterator[FiledRows]:
+def files_of_readings(intake: Intake, after: int) -> Iterator[FiledRows]:
+    """Yield where the rows of files of readings lie, of those with a higher receipt.
+
+    Raises
+    ------
+    DataError
+        If a file was taken before there was a curated data set.
+    """
     for file in intake.ledger.filed_rows(intake.prefixes.bucket, after=after):
         if intake.is_of_events(file.key):
             continue

@@ -1,7 +1,8 @@
 """What the logs of a fleet say: its failures, repairs and errors, each once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -18,6 +19,7 @@ from presagio.storage.receipt import Receipt
 
 UNIT, TIME = "unit", "time"
 RECEIPT = "receipt"
+_NONE_KNOWN: Mapping[tuple[int, tuple[str, ...]], pl.DataFrame] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,49 @@ def _no_events(spec: MachineSpec, receipts: tuple[int, ...] = ()) -> LoggedEvent
     return LoggedEvents(pl.DataFrame(schema=schema), receipts, EventCounts())
 
 
+LogFrames = dict[tuple[int, tuple[str, ...]], pl.DataFrame]
+
+
+def log_frames(
+    intake: Intake, receipts: Iterable[Receipt],
+    known: Mapping[tuple[int, tuple[str, ...]], pl.DataFrame] = _NONE_KNOWN,
+) -> LogFrames:  # fmt: skip
+    """Read the checked rows of logs of a fleet.
+
+    Parameters
+    ----------
+    intake
+        Where they lie; of a machine with units and times.
+    receipts
+        Of the logs, oldest file first.
+    known
+        Those that were read before: a log that is unchanged is not read again.
+
+    Returns
+    -------
+    dict
+        By the number of the receipt, and the digests of its parts.
+
+    Raises
+    ------
+    DataError
+        If an object of theirs is gone.
+    StorageError
+        If store or ledger fail.
+    """
+    log, found = intake.of_events, LogFrames()
+    wanted = [*(c.name for c in log.spec.kept_columns), IS_FAILURE, IS_REPAIR]
+    for receipt in receipts:
+        keys, digests = receipt.outcome.curated_keys, receipt.outcome.digests
+        if keys:
+            log_key = (receipt.id, tuple(digests.get(key, "") for key in keys))
+            rows = known.get(log_key)
+            if rows is None:
+                rows = pl.concat(read_part(log, key, receipt.id, wanted) for key in keys)
+            found[log_key] = rows
+    return found
+
+
 def read_events(intake: Intake) -> LoggedEvents:
     """Read the events that the fleet's logs tell of.
 
@@ -151,10 +196,7 @@ def read_events(intake: Intake) -> LoggedEvents:
 
 def events_of_receipts(intake: Intake, receipts: Iterable[Receipt]) -> LoggedEvents:
     """Read the events of some logs, oldest file first; raises as :func:`read_events`."""
-    log, frames = intake.of_events, list[tuple[int, pl.DataFrame]]()
-    wanted = [*(c.name for c in log.spec.kept_columns), IS_FAILURE, IS_REPAIR]
-    for receipt in receipts:
-        parts = [read_part(log, key, receipt.id, wanted) for key in receipt.outcome.curated_keys]
-        frames += [(receipt.id, part) for part in parts]
+    frames = log_frames(intake, receipts)
     # Oldest file first; the parts of one stay in their order.
-    return events_of(intake.spec, sorted(frames, key=lambda frame: frame[0]))
+    found = [(number, rows) for (number, _), rows in frames.items()]
+    return events_of(intake.spec, sorted(found, key=lambda frame: frame[0]))

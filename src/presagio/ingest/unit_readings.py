@@ -78,7 +78,7 @@ def unit_readings(
         raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
     found = pl.DataFrame(schema={RECEIPT: pl.Int64(), **training_schema(spec)})
     curated = curated or readings_of(intake)
-    for part in _parts(intake, unit, newest=newest):
+    for part in parts_with_readings(intake, unit, newest=newest):
         if len(found) >= count and not _may_change(part, spec, found, newest=newest):
             break
         if part.newest <= since:
@@ -89,7 +89,7 @@ def unit_readings(
             if not newest:
                 break
             continue
-        found = _once(spec, pl.concat([found, _rows(curated, part, unit, since, until)]))
+        found = once(spec, pl.concat([found, rows_of_part(curated, part, unit, since, until)]))
         found = found.tail(count) if newest else found.head(count)
     return found
 
@@ -145,7 +145,7 @@ def life_before(
         first = read(wanted_first + 1, newest=False)
     if spec.event_features and len(log.times):
         first, newest = (_with_events(spec, rows, log) for rows in (first, newest))
-    return _once(spec, pl.concat([first.head(wanted_first), newest.tail(wanted)]))
+    return once(spec, pl.concat([first.head(wanted_first), newest.tail(wanted)]))
 
 
 def _with_events(spec: MachineSpec, rows: pl.DataFrame, log: EventTimes) -> pl.DataFrame:
@@ -156,7 +156,8 @@ def _with_events(spec: MachineSpec, rows: pl.DataFrame, log: EventTimes) -> pl.D
     )
 
 
-def _parts(intake: Intake, unit: str, *, newest: bool) -> Iterator[UnitPart]:
+def parts_with_readings(intake: Intake, unit: str, *, newest: bool) -> Iterator[UnitPart]:
+    """Yield the parts that hold readings of a unit, the newest or the oldest first."""
     for part in intake.ledger.parts_of_unit(intake.prefixes.bucket, unit, newest_first=newest):
         # Of logs that were filed before parts were listed.
         if not intake.is_of_events(part.source_key):
@@ -170,9 +171,10 @@ def _may_change(part: UnitPart, spec: MachineSpec, found: pl.DataFrame, *, newes
     return bool(part.newest >= times[0]) if newest else bool(part.oldest <= times[-1])
 
 
-def _rows(
-    curated: CuratedParts, part: UnitPart, unit: str, since: float, until: float
+def rows_of_part(
+    curated: CuratedParts, part: UnitPart, unit: str, since: float, until: float = np.inf
 ) -> pl.DataFrame:
+    """Return a unit's readings after one time and before another, of one part."""
     spec = curated.spec
     unit_name, time_name = spec.needed_columns[:2]
     if part.is_compacted:
@@ -183,7 +185,8 @@ def _rows(
     return rows.filter(pl.Series((times > since) & (times < until), dtype=pl.Boolean))
 
 
-def _once(spec: MachineSpec, rows: pl.DataFrame) -> pl.DataFrame:
+def once(spec: MachineSpec, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return one unit's readings in order of time, each time once: that of the earlier receipt."""
     time = spec.needed_columns[1]
     ordered = rows.sort(time, RECEIPT, maintain_order=True)
     return ordered.unique(subset=time, keep="first", maintain_order=True)

@@ -83,7 +83,18 @@ def rows_by_category(
     return {name: rows for name, rows in groups.items() if rows.any()}
 
 
-def _threshold(bound: Bound, spec: MachineSpec, inputs: Mapping[str, Floats]) -> float | Floats:
+def threshold_of(bound: Bound, spec: MachineSpec, inputs: Mapping[str, Floats]) -> float | Floats:
+    """Return where a bound's limit lies: one number, or one a row of its category, shape ``(n,)``.
+
+    Parameters
+    ----------
+    bound
+        Of one of the spec's rules.
+    spec
+        The machine spec.
+    inputs
+        The indicators of its categories at least, each of shape ``(n,)``.
+    """
     limit = bound.limit
     if not isinstance(limit, dict):
         return limit
@@ -92,7 +103,7 @@ def _threshold(bound: Bound, spec: MachineSpec, inputs: Mapping[str, Floats]) ->
 
 
 def _beyond(bound: Bound, values: Floats, spec: MachineSpec, inputs: Mapping[str, Floats]) -> Bools:
-    threshold = _threshold(bound, spec, inputs)
+    threshold = threshold_of(bound, spec, inputs)
     return values < threshold if bound.above is None else values > threshold
 
 
@@ -156,7 +167,7 @@ def signed_distances(spec: MachineSpec, inputs: Mapping[str, Floats]) -> dict[st
     measured: dict[str, Floats] = {}
     for distance in distances_of(spec):
         bound, value = distance.bound, values[distance.bound.of]
-        threshold = _threshold(bound, spec, inputs)
+        threshold = threshold_of(bound, spec, inputs)
         measured[distance.name] = value - threshold if bound.above is None else threshold - value
     return measured
 

@@ -6,7 +6,12 @@ import sqlalchemy as sa
 
 from presagio.storage.database import translated
 from presagio.storage.receipt import Receipt, Totals, Verdict
-from presagio.storage.receipt_pages import below, each_receipt, numbers_of, receipts_below
+from presagio.storage.receipt_pages import (
+    each_receipt,
+    numbers_of,
+    receipts_below,
+    receipts_by_number,
+)
 from presagio.storage.schema import RECEIPTS, receipt_of
 from presagio.storage.totals import read_totals, recount, wrong_totals
 
@@ -69,13 +74,22 @@ class FiledReceipts:
         with translated(), self._engine.connect() as connection:
             return [receipt_of(row) for row in connection.execute(query)]
 
-    def receipts_below(self, bucket: str, prefix: str, verdict: Verdict) -> Iterator[Receipt]:
+    def receipts_numbered(self, numbers: Sequence[int]) -> list[Receipt]:
+        """Return the receipts with some numbers, newest first; those that there are not, not."""
+        with translated():
+            found = receipts_by_number(self._engine, sorted(numbers))
+            return [receipt for receipt in found if receipt.fleet == self._fleet][::-1]
+
+    def receipts_below(
+        self, bucket: str, prefix: str, verdict: Verdict, *, after: int = 0
+    ) -> Iterator[Receipt]:
         """Yield the receipts of keys below a prefix, by their keys, a page at a time.
 
         Others are not looked at.
         """
+        conditions = [*self._with(bucket, verdict), RECEIPTS.c.id > after]
         with translated():
-            yield from receipts_below(self._engine, self._with(bucket, verdict), prefix)
+            yield from receipts_below(self._engine, conditions, prefix)
 
     def _with(
         self, bucket: str | None, verdict: Verdict | None, *, every_fleet: bool = False

@@ -44,6 +44,11 @@ class Ledger(FiledReceipts):
         Whose they are: a fleet's name, empty for the default fleet.
     """
 
+    @property
+    def fleet(self) -> str:
+        """Whose it is; empty for the default fleet."""
+        return self._fleet
+
     def of_fleet(self, fleet: str) -> "Ledger":
         """Return the ledger of another fleet, in the same database."""
         return Ledger(self._engine, fleet)

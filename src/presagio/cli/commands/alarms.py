@@ -20,6 +20,7 @@ from presagio.cli.output import (
     warn,
 )
 from presagio.cli.tables import Column
+from presagio.inference.diagnosis_words import describe
 from presagio.jobs.alarms import close_alarm
 from presagio.storage.alarm_cases import AlarmCase
 from presagio.storage.alarm_entries import AlarmEntry
@@ -106,7 +107,11 @@ def show(
     if as_json:
         _as_json(parts, case, entries)
         return
-    print_fields({**vars(case), "fleet": parts.fleet.name})
+    shown = {name: value for name, value in vars(case).items() if name != "diagnosis"}
+    print_fields({**shown, "fleet": parts.fleet.name})
+    if case.diagnosis:
+        for sentence in describe(parts.fleet.spec, case.diagnosis).all:
+            say(str(sentence))
     print_table(_ENTRIES, [_entry_row(one) for one in entries])
 
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from presagio.inference.alarm_rule import alarms_on
+from presagio.machine.lead_time import caught as caught_in_time
+from presagio.machine.lead_time import for_nothing
 from presagio.machine.learning import AlarmRule
 from presagio.training.datasets.lives import Series
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-# An alarm this many horizons before the failure is too early to be for it.
-_TOO_EARLY = 2.0
 _PER = 1000.0
 _LEADS = (10, 50, 90)
 
@@ -146,9 +146,8 @@ def evaluate_events(
     before[places] = False
     rises = on & ~before
     leads = _leads(ordered)
-    caught = leads < _TOO_EARLY * horizon
-    far = np.isnan(left) | (left >= _TOO_EARLY * horizon)
-    false = int((rises & far).sum())
+    caught = caught_in_time(leads, horizon)
+    false = int((rises & for_nothing(left, horizon)).sum())
     per_life = np.add.reduceat(rises.astype(np.int64), places) if len(places) else np.zeros(0)
     quiet = _time_of(times, lives, np.isnan(left) | (left > horizon)) / day
     ahead = [float(np.percentile(leads[caught], q)) / day if caught.any() else None for q in _LEADS]

@@ -1,0 +1,150 @@
+"""A unit's readings of a span of time, to be looked at: from a bounded number of parts."""
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from presagio.errors import DataError
+from presagio.ingest.curated_parts import CuratedParts
+from presagio.ingest.filing import Intake
+from presagio.ingest.outputs import RECEIPT, curated_schema
+from presagio.ingest.unit_readings import once, parts_with_readings, rows_of_part
+from presagio.readings.instants import time_numbers
+from presagio.storage.unit_parts import UnitPart
+
+# Parts are read beside each other: most of the time goes by waiting for the store.
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which readings of a unit are wanted: the newest ones within a span.
+
+    Attributes
+    ----------
+    count
+        How many at most.
+    after, until
+        Only those after one time and up to another, as times are compared.
+    parts
+        From so many objects at most: a unit's readings may lie in as many files as it has readings.
+    """
+
+    count: int = 2000
+    after: float = -math.inf
+    until: float = math.inf
+    parts: int = 64
+
+
+@dataclass(frozen=True)
+class FoundReadings:
+    """Readings of a unit.
+
+    Attributes
+    ----------
+    rows
+        ``receipt_id``, the time, and what was asked for; in order of time, each time once.
+    times
+        As they are compared, shape ``(n,)``.
+    has_older
+        Whether the span holds older ones, which are left out.
+    is_cut
+        Whether these are fewer than were wanted, since more parts hold them than are read.
+    """
+
+    rows: pl.DataFrame
+    times: NDArray[np.float64]
+    has_older: bool
+    is_cut: bool
+
+
+def readings_of_span(
+    intake: Intake, unit: str, columns: Sequence[str], span: Span
+) -> FoundReadings:
+    """Return the newest readings of a unit within a span.
+
+    Of two readings of one time the one of the earlier receipt counts.
+
+    Parameters
+    ----------
+    intake
+        Where they lie; of a machine with units and times.
+    unit
+        Its name.
+    columns
+        What is wanted of each, of :func:`.outputs.curated_schema`.
+    span
+        Which ones.
+
+    Raises
+    ------
+    DataError
+        If the machine spec has no unit and time, or a part is gone.
+    StorageError
+        If store or ledger fail.
+    """
+    spec = intake.spec
+    if not spec.is_series:
+        raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
+    unit_name, time_name = spec.needed_columns[:2]
+    wanted = list(dict.fromkeys((RECEIPT, unit_name, time_name, *columns)))
+    within = (
+        part
+        for part in parts_with_readings(intake, unit, newest=True)
+        if part.newest > span.after and part.oldest <= span.until
+    )
+    parts = list(islice(within, span.parts + 1))
+    schema = curated_schema(spec)
+    found = pl.DataFrame(schema={name: schema[name] for name in wanted})
+    unread = parts
+    while unread and len(parts) - len(unread) < span.parts:
+        if _is_enough(intake, found, span.count, unread[0]):
+            break
+        some = unread[: min(_AT_ONCE, span.parts - len(parts) + len(unread))]
+        found = once(spec, pl.concat([found, *_read(intake, some, wanted, unit, span)]))
+        unread = unread[len(some) :]
+    return _cut(intake, found, span, unread)
+
+
+def _is_enough(intake: Intake, found: pl.DataFrame, count: int, following: UnitPart) -> bool:
+    """Tell whether neither a part nor those after it can change the newest readings."""
+    if len(found) < count:
+        return False
+    oldest = time_numbers(found[intake.spec.needed_columns[1]])[-count]
+    return bool(following.newest < oldest)
+
+
+def _read(
+    intake: Intake, parts: Sequence[UnitPart], wanted: list[str], unit: str, span: Span
+) -> list[pl.DataFrame]:
+    time = intake.spec.needed_columns[1]
+
+    def read(part: UnitPart) -> pl.DataFrame:
+        # Each for itself: what one remembers is not made for several threads.
+        rows = rows_of_part(CuratedParts(intake, wanted), part, unit, span.after)
+        return rows.filter(pl.Series(time_numbers(rows[time]) <= span.until, dtype=pl.Boolean))
+
+    if len(parts) == 1:
+        return [read(parts[0])]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(read, parts))
+
+
+def _cut(
+    intake: Intake, found: pl.DataFrame, span: Span, unread: Sequence[UnitPart]
+) -> FoundReadings:
+    """Leave out what is more than was wanted, and what may have gaps since parts were not read."""
+    times = time_numbers(found[intake.spec.needed_columns[1]]).astype(np.float64)
+    is_cut = len(found) < span.count and bool(unread)
+    kept = np.ones(len(found), dtype=bool)
+    if is_cut and math.isfinite(unread[0].newest):
+        kept = times > unread[0].newest
+    kept[: max(len(found) - span.count, 0)] = False
+    rows = found.filter(pl.Series(kept, dtype=pl.Boolean))
+    return FoundReadings(rows, times[kept], bool(unread) or not kept.all(), is_cut)
