@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from presagio.storage.database import translated
 from presagio.storage.receipt import Receipt, Totals, Verdict
 from presagio.storage.receipt_pages import (
+    below,
     each_receipt,
     numbers_of,
     receipts_below,
