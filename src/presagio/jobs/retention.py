@@ -18,7 +18,7 @@ AT_ONCE = 500
 _EVERYTHING = (1 << 63) - 1
 _DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)/")
 _SCORES = re.compile(r"date=(\d{4}-\d\d-\d\d)/receipt-(\d+)-part-\d+\.parquet")
-_REPORT = re.compile(r"drift-(\d{8}T\d{6}Z)\.html")
+_REPORT = re.compile(r"drift-(\d{8}T\d{6}Z)\.(?:html|json)")
 
 
 def newest_receipt_in_use(registry: RegistryReader) -> int:
