@@ -1,8 +1,8 @@
 """What comes from outside is bounded, comes from here, and is refused in words."""
 
 import socket
-from ipaddress import ip_network
 from collections.abc import Callable
+from ipaddress import ip_network
 from types import MappingProxyType
 
 import httpx

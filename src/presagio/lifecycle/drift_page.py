@@ -119,8 +119,9 @@ def drift_body(
         "%(window)s, compared with %(rows)s rows that %(model)s was trained on.",
         window=window, rows=say.fixed(report.reference_rows, 0), model=model,
     )  # fmt: skip
+    about = say.phrase("Share of rows in each bin:")
     legend = (
-        f"{text(say.phrase('Share of rows in each bin:'))} {swatch(THEN)} "
+        f"{text(about)} {swatch(THEN)} "
         f"{text(say.phrase('training data'))}, {swatch(NOW)} {text(say.phrase('now'))}."
     )
     charts = "".join(_chart(column, say) for column in report.columns)

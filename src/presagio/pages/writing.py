@@ -32,11 +32,14 @@ class Writing:
         Writes a number with so many decimals.
     significant
         Writes a number with so many significant digits.
+    percent
+        Writes a share of 1 as per cent, with one decimal.
     """
 
     translate: Callable[[str], str] = str
     fixed: Callable[[float, int], str] = _fixed
     significant: Callable[[float, int], str] = _significant
+    percent: Callable[[float], str] = "{:.1%}".format
 
     def phrase(self, message: str, **values: object) -> str:
         """Return a text in the reader's language, with values put in; it is no HTML yet."""
@@ -46,10 +49,6 @@ class Writing:
     def phrases(self, messages: Iterable[str]) -> tuple[str, ...]:
         """Return texts in the reader's language."""
         return tuple(map(self.phrase, messages))
-
-    def percent(self, share: float) -> str:
-        """Write a share of 1 as per cent, with one decimal."""
-        return f"{self.fixed(100 * share, 1)}%"
 
     def number(self, value: object, digits: int = 3) -> Number:
         """Return a number rounded; a dash where there is none."""
