@@ -45,13 +45,13 @@ restore: ## Put a backup back in place of what is there: make restore ARGS=FOLDE
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
 test: setup ## Unit and integration tests (real PostgreSQL, S3, MLflow)
-	$(BIN)/pytest -m "unit or integration" --numprocesses $(WORKERS) --dist worksteal $(COVERAGE) $(ARGS)
+	$(BIN)/pytest -m "unit or integration" --ignore tests/e2e --numprocesses $(WORKERS) --dist worksteal $(COVERAGE) $(ARGS)
 
 coverage: ## The same with coverage: 90 % of lines and branches at least
 	$(MAKE) test COVERAGE="--cov --cov-report=term:skip-covered --cov-fail-under=90" ARGS="$(ARGS)"
 
 e2e: setup ## End-to-end tests: the whole stack without Docker, Airflow included
-	$(BIN)/pytest -m e2e $(ARGS)
+	$(BIN)/pytest -o testpaths=tests/e2e -m e2e $(ARGS)
 
 compose-test: setup ## End-to-end tests of what differs under docker compose (77: no engine to be had)
 	bash deploy/compose_test.sh test $(ARGS)
@@ -66,6 +66,7 @@ nightly: setup ## Everything in both worlds, for hours: docs/testing.md says wha
 	TEST_PROFILE=nightly $(MAKE) coverage ARGS="--timeout 7200"
 	TEST_PROFILE=nightly $(MAKE) e2e
 	TEST_PROFILE=nightly bash deploy/compose_test.sh test || [ $$? = 77 ]
+	COMPOSE_TEST_WITH=celery bash deploy/compose_test.sh test tests/e2e/test_workers_in_containers.py || [ $$? = 77 ]
 
 # Each part by itself: they run beside each other, and the slowest of them (types) sets the time.
 LINTS := lint/style lint/format lint/spelling lint/types lint/imports lint/schemas lint/workflows lint/scripts lint/images lint/chart

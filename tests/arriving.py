@@ -74,10 +74,14 @@ class Arriving:
 def new_fleet(settings: Settings, ledger: Ledger, *, model_name: str) -> Arriving:
     """Make a fleet of its own; it shares the registered model."""
     name, store = f"f{uuid4().hex[:8]}", _store(settings)
-    changes = {"s3_bucket": name, "data_bucket": name}
+    changes = {"s3_bucket": name, "data_bucket": name, "model_trial_s": 200.0}
     own = settings.model_copy(update=changes).of_fleet(name)
     own = own.model_copy(update={"model_name": model_name})
     store.create_bucket(name)
+    # A model is tried once for all of them: that takes seconds.
+    settings.model_cache.mkdir(parents=True, exist_ok=True)
+    own.model_cache.parent.mkdir(parents=True, exist_ok=True)
+    own.model_cache.symlink_to(settings.model_cache)
     return Arriving(own, Intake(store, ledger.of_fleet(name), engines(), own.prefixes))
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -66,6 +67,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not kinds & {mark.name for mark in item.iter_markers()}:
             item.add_marker(pytest.mark.unit)
+    items[:] = _long_ones_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _long_ones_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """Let each process begin with its part of the long tests.
+
+    A process is given a run of the items of this length, and the last ones of another process when
+    it has none left: where a long one begins last, all the others wait for it.
+    """
+    long: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("slow"):
+            long.setdefault(item.path, []).append(item)
+    short = iter([item for item in items if not item.get_closest_marker("slow")])
+    files, ordered = list(long.values()), list[pytest.Item]()
+    for number in range(processes):
+        begun = [item for file in files[number::processes] for item in file]
+        length = (len(items) - len(ordered)) // (processes - number)
+        ordered += [*begun, *islice(short, max(0, length - len(begun)))]
+    return [*ordered, *short]
 
 
 @pytest.fixture(scope="session")

@@ -243,6 +243,7 @@ def test_durations_are_of_timestamps() -> None:
     assert spec.label.horizon == 1.5 * 3600 * 1e6
 
 
+@pytest.mark.slow
 def test_real_engines_are_foreseen(tmp_path: Path) -> None:
     train, test = turbofan("train_FD001.csv.gz"), turbofan("test_FD001.csv.gz")
     spec = engines()

@@ -10,14 +10,13 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from presagio.ingest.filing import Intake
+from presagio.ingest.filing import Intake, file_object
 from presagio.settings import Settings
 from presagio.storage.alarm_entries import open_case
 from presagio.storage.alarm_tables import SCORED_RECEIPTS
 from presagio.storage.alarms import Alarms
 from presagio.storage.database import open_database
 from presagio.storage.unit_states import write_states
-from tests.filing import file_body
 
 
 @contextmanager
@@ -38,15 +37,23 @@ class Watched:
     def alarms(self) -> Alarms:
         return Alarms(self.engine, self.intake.ledger.fleet)
 
+    def _file(self, name: str, body: bytes) -> int:
+        key = f"{self.intake.prefixes.incoming}{name}"
+        self.intake.store.write(self.intake.prefixes.bucket, key, body)
+        receipt = file_object(self.intake, key)
+        assert receipt is not None
+        assert receipt.outcome.verdict == "processed"
+        return receipt.id
+
     def file(self, name: str, rows: pl.DataFrame) -> int:
         """File readings that nobody scores."""
-        return file_body(self.intake, name, rows.write_csv().encode()).id
+        return self._file(name, rows.write_csv().encode())
 
     def log(self, name: str, *rows: str) -> None:
         """File a log of events."""
         unit, time = self.intake.spec.needed_columns[:2]
         body = "\n".join([f"{unit},{time},kind", *rows])
-        file_body(self.intake, f"events/{name}", body.encode())
+        self._file(f"events/{name}", body.encode())
 
     def score(
         self, receipt: int, scores: pl.DataFrame | None = None, *, version: str = "1"

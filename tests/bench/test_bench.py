@@ -14,9 +14,10 @@ from bench.sizes import Size
 from presagio.stack.ports import free_port
 from tests.extent import NIGHTLY
 
-_SHORT = ("cleaning", "training", "wide", "models", "serving", "files")
-# These start services or the whole stack first, or wait.
+_SHORT = ("cleaning", "serving", "files")
+# These train, start services or the whole stack first, or wait.
 _LONG = (
+    "training", "wide", "models",
     "attack", "swapping", "intake", "ledger", "compaction", "recovery", "stack", "watching",
     "fleets", "scoring", "many_models",
 )  # fmt: skip

@@ -104,8 +104,10 @@ def signed_in(new_browser: Callable[[], Browser]) -> Callable[[str], Browser]:
 
     def sign_in(name: str) -> Browser:
         if name not in known:
-            known[name] = new_browser()
-            known[name].sign_in(name)
+            browser = new_browser()
+            page = browser.sign_in(name)
+            assert page.status_code == 200, page.text
+            known[name] = browser
         return known[name]
 
     return sign_in

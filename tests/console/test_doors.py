@@ -8,6 +8,7 @@ from types import MappingProxyType
 import httpx
 import pytest
 from markupsafe import escape
+from starlette.requests import Request
 from starlette.responses import Response
 
 from presagio.console import app as console_app
@@ -108,7 +109,7 @@ def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(
 def test_over_tls_cookies_go_over_tls_only() -> None:
     scope = {"type": "http", "scheme": "https", "headers": [(b"host", b"console")], "path": "/"}
     response = Response()
-    cookies.write(cookies.Request(scope), response, "session", "a secret")
+    cookies.write(Request(scope), response, "session", "a secret")
     assert response.headers["set-cookie"].startswith("__Host-presagio_session_")
     assert "; Secure" in response.headers["set-cookie"]
 
@@ -263,7 +264,8 @@ def test_wrong_passwords_are_counted_by_the_visitors_address(
     def attempt(address: str) -> httpx.Response:
         browser = make()
         browser.client.headers["X-Forwarded-For"] = address
-        return browser.sign_in("nobody", "wrong")
+        page: httpx.Response = browser.sign_in("nobody", "wrong")
+        return page
 
     with serve_console(trusted_proxies=(ip_network("127.0.0.1/32"),)) as make:
         answers = [attempt("192.0.2.1") for _ in range(most + 1)]

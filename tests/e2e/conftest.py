@@ -27,11 +27,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.timeout(600))
     skipped = {item for item in ours if not _is_for_this_world(item)}
     config.hook.pytest_deselected(items=sorted(skipped, key=lambda item: item.nodeid))
-    # A stack that was stopped is not started again where nothing follows.
-    items[:] = sorted(
-        (item for item in items if item not in skipped),
-        key=lambda item: item.get_closest_marker("leaves_it_stopped") is not None,
-    )
+    items[:] = sorted((item for item in items if item not in skipped), key=_turn)
+
+
+def _turn(item: pytest.Item) -> str:
+    """Give when it is a test's turn.
+
+    A stack that was stopped is not started again where nothing follows. Of two modules that stop it
+    test_workers comes last: it starts one of its kind whatever was before.
+    """
+    return item.path.name if item.get_closest_marker("leaves_it_stopped") else ""
 
 
 def _is_for_this_world(item: pytest.Item) -> bool:

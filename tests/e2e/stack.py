@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +74,25 @@ class Stack:
             env=os.environ | {"COLUMNS": "200"} | self.own,
             capture_output=True, text=True, check=False, timeout=500,
         )  # fmt: skip
+
+    @contextmanager
+    def in_the_foreground(self, *options: str) -> Iterator[list[str]]:
+        """Run ``presagio up`` until it is healthy; Ctrl-C at the end, and what it printed."""
+        command = [sys.executable, "-m", "presagio", "up", "--port-offset", str(self.offset)]
+        foreground = subprocess.Popen(
+            [*command, *options],
+            env=os.environ | self.own | {"COLUMNS": "200"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        output: list[str] = []
+        try:
+            eventually(lambda: self.status()["phase"] == "healthy", limit_s=240)
+            yield output
+        finally:
+            foreground.send_signal(signal.SIGINT)
+            text, _ = foreground.communicate(timeout=60)
+            output.append(text)
+        assert foreground.returncode == 0, text
 
     def down(self) -> None:
         self.call("down")

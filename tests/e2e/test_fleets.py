@@ -1,7 +1,8 @@
 """Fleets side by side in one stack: real drives beside the default machine, from file to rollback.
 
-In both worlds: they hand specs on in different ways, and in containers each program has rights of
-its own in S3 and MLflow.
+The worlds hand specs on in different ways, and in containers each program has rights of its own in
+S3 and MLflow: in both, files of a fleet that was there at the start are filed, and one that is
+added is filed, trained by its DAG and served. What follows is alike.
 """
 
 import json
@@ -17,8 +18,6 @@ from presagio.machine.spec import MachineSpec
 from tests.drives import drive_days
 from tests.e2e.stack import Stack, eventually
 from tests.pumps import pump_csv, pumps_called
-
-pytestmark = pytest.mark.both_worlds
 
 _DRIVE = {"smart_1_raw": 9e7, "smart_5_raw": 900, "smart_194_raw": 30, "smart_197_raw": None}
 
@@ -42,10 +41,12 @@ def _file(stack: Stack, fleet: str, path: Path, body: bytes) -> dict[str, Any]:
     return dict(json.loads(done.stdout)["receipt"])
 
 
-def _run(stack: Stack, dag: str, conf: dict[str, Any] | None = None) -> None:
-    run = stack.run_dag(dag, conf)
-    assert eventually(lambda: stack.ends(dag, run), 300)
-    assert stack.run_state(run, dag) == "success", stack.task_states(dag, run)
+def _run(stack: Stack, *dags: str, conf: dict[str, Any] | None = None) -> None:
+    """Run DAGs beside each other, and see them succeed."""
+    runs = {dag: stack.run_dag(dag, conf) for dag in dags}
+    for dag, run in runs.items():
+        assert eventually(lambda dag=dag, run=run: stack.ends(dag, run), 300)  # type: ignore[misc]
+        assert stack.run_state(run, dag) == "success", stack.task_states(dag, run)
 
 
 def _served(stack: Stack, fleet: str) -> tuple[str, str]:
@@ -66,7 +67,7 @@ def test_drives_and_the_default_machine_are_served_side_by_side(
     assert (filed["fleet"], filed["processed_key"]) == ("drives", "processed/drives/days.csv")
     assert filed["rows_processed"] == half
     # Its first champion, by its own DAG.
-    _run(stack, "train_champion_drives", {"min_new_rows": 1})
+    _run(stack, "train_champion_drives", conf={"min_new_rows": 1})
     assert eventually(lambda: _served(stack, "drives") == ("svm_drives", "1"), limit_s=30)
     answer = _predict(stack, "/fleets/drives", _DRIVE).json()
     assert (answer["version"], answer["imputed"]) == ("1", ["smart_197_raw"])
@@ -87,13 +88,20 @@ def test_drives_and_the_default_machine_are_served_side_by_side(
     assert back.returncode == 0, back.stderr
     assert eventually(lambda: _served(stack, "drives")[1] == "1", limit_s=30)
 
-    _run(stack, "ingest_verify_drives", {"repair": False})
-    _run(stack, "ingest_verify", {"repair": False})
+    _run(stack, "ingest_verify_drives", "ingest_verify", conf={"repair": False})
     # Nothing of it has touched the default fleet.
     assert stack.ready()["version"] == before
     assert all(decision["model"] == "svm_prod" for decision in stack.decisions())
 
 
+@pytest.mark.containers
+def test_a_fleet_whose_spec_is_mounted_is_filed(stack: Stack, tmp_path: Path) -> None:
+    days = drive_days(3000)[-200:].write_csv().encode()
+    filed = _file(stack, "drives", tmp_path / "last days.csv", days)
+    assert (filed["fleet"], filed["rows_processed"]) == ("drives", 200)
+
+
+@pytest.mark.both_worlds
 def test_a_fleet_is_added_to_the_running_stack(stack: Stack, tmp_path: Path) -> None:
     spec = tmp_path / "fans.toml"
     spec.write_bytes(pumps_called("fans"))
@@ -104,8 +112,7 @@ def test_a_fleet_is_added_to_the_running_stack(stack: Stack, tmp_path: Path) -> 
     # Its DAGs come when Airflow reads the files again.
     filed = _file(stack, "fans", tmp_path / "fans.csv", pump_csv(1200))
     assert filed["processed_key"] == "processed/fans/fans.csv"
-    trained = stack.call("train", "--fleet", "fans", "--json")
-    assert trained.returncode == 0, trained.stderr
+    _run(stack, "train_champion_fans", conf={"min_new_rows": 1})
     assert eventually(lambda: _served(stack, "fans") == ("svm_fans", "1"), limit_s=30)
     assert _predict(stack, "/fleets/fans", reading).json()["model"] == "svm_fans"
     with stack.airflow() as airflow:

@@ -4,16 +4,11 @@ import json
 import os
 import signal
 import stat
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from presagio.registry.writer import open_registry
 from tests.e2e.stack import Stack, eventually
 
 pytestmark = pytest.mark.local
@@ -46,42 +41,6 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
     assert set(listening) == {"127.0.0.1"}
 
 
-@contextmanager
-def _in_the_foreground(stack: Stack) -> Iterator[list[str]]:
-    """Run ``presagio up`` until it is healthy; Ctrl-C at the end, and what it printed."""
-    foreground = subprocess.Popen(
-        [sys.executable, "-m", "presagio", "up", "--port-offset", str(stack.offset)],
-        env=os.environ | stack.own | {"COLUMNS": "200"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    output: list[str] = []
-    try:
-        eventually(lambda: stack.status()["phase"] == "healthy", limit_s=240)
-        yield output
-    finally:
-        foreground.send_signal(signal.SIGINT)
-        text, _ = foreground.communicate(timeout=60)
-        output.append(text)
-    assert foreground.returncode == 0, text
-
-
-@pytest.mark.leaves_it_stopped
-def test_down_and_ctrl_c_leave_nothing_and_up_resumes_with_all_data(stack: Stack) -> None:
-    receipts = stack.intake.ledger.receipts(limit=None)
-    objects = list(stack.intake.store.list("csv-data"))
-    champion = open_registry(stack.settings).resolve()
-    assert stack.call("down").returncode == 0
-    assert stack.processes == []
-    assert stack.call("status").returncode == 3
-    with _in_the_foreground(stack) as output:
-        assert stack.intake.ledger.receipts(limit=None) == receipts
-        assert list(stack.intake.store.list("csv-data")) == objects
-        assert open_registry(stack.settings).resolve() == champion
-        assert eventually(lambda: stack.ready()["version"] == champion.version)
-    assert stack.processes == []
-    assert "The stack is up." in output[0]
-
-
 # Of a supervisor's processes alone this is tested in tests/stack, too.
 @pytest.mark.nightly
 @pytest.mark.leaves_it_stopped
@@ -110,7 +69,7 @@ def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:
 @pytest.mark.nightly
 def test_two_stacks_run_side_by_side(stack: Stack, tmp_path: Path) -> None:
     other = Stack(tmp_path / "other", stack.offset + 1000, None)
-    with _in_the_foreground(other) as output:
+    with other.in_the_foreground() as output:
         assert other.ready()["version"] == "1"
         assert stack.call("status").returncode == 0
         assert other.intake.ledger.receipts() == []

@@ -1,4 +1,4 @@
-"""Workers under docker compose: two of them, and one is killed at work.
+"""Workers under docker compose: two of them, behind PgBouncer, and one is killed at work.
 
 ``COMPOSE_TEST_WITH=celery deploy/compose_test.sh test tests/e2e/test_workers_in_containers.py``.
 """
@@ -35,6 +35,30 @@ def _filed(stack: Stack) -> list[Receipt]:
 def _at_work(worker: str) -> bool:
     spools = docker("exec", worker, "sh", "-c", "ls -d /var/lib/presagio/presagio-spool-* || true")
     return "spool" in spools
+
+
+def _of_postgres(stack: ContainerStack, query: str) -> set[str]:
+    """Ask PostgreSQL itself, as its superuser."""
+    password = f"PGPASSWORD={stack.variables['PRESAGIO_POSTGRES_PASSWORD']}"
+    psql = ("psql", "--host", "127.0.0.1", "--username", "postgres", "--no-align", "--tuples-only")
+    postgres = stack.service("postgres")["id"]
+    return set(docker("exec", "--env", password, postgres, *psql, "--command", query).split())
+
+
+def _addresses(service: str) -> set[str]:
+    label = f"label=com.docker.compose.service={service}"
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+    found = docker("ps", "--quiet", "--filter", label).split()
+    return set(docker("inspect", "--format", form, *found).split())
+
+
+def test_airflow_and_its_workers_reach_postgresql_through_pgbouncer(stack: Stack) -> None:
+    assert isinstance(stack, ContainerStack)
+    peers = "SELECT DISTINCT host(client_addr) FROM pg_stat_activity WHERE "
+    airflow = _of_postgres(stack, f"{peers} datname = 'airflow'")
+    assert airflow == _addresses("pgbouncer")
+    ledger = _of_postgres(stack, f"{peers} usename = 'presagio'")
+    assert not ledger & _addresses("airflow-worker")
 
 
 def test_a_killed_worker_comes_back_and_its_log_with_it(stack: Stack) -> None:

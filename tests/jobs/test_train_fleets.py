@@ -1,5 +1,7 @@
 """Many fleets in one command: each is trained by itself, and one that cannot be stops no other."""
 
+from pathlib import Path
+
 import pytest
 
 from presagio.cli.exit_status import ExitStatus
@@ -27,9 +29,12 @@ def test_fleets_are_chosen_by_name_or_all(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.integration
 def test_every_fleet_is_trained_on_what_the_intake_has_taken(
     plant: Settings, plant_intake: Intake, spec: MachineSpec, cli: Cli,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("PRESAGIO_FLEETS", str(PUMPS))
+    # Instead of 10,000 generated rows.
+    next(simulate(spec, 1500, seed=75)).write_csv(tmp_path / "known.csv")
+    monkeypatch.setenv("PRESAGIO_AI4I_CSV", str(tmp_path / "known.csv"))
     rows = next(simulate(spec, 300, seed=1))
     file_body(plant_intake, "a.csv", rows.write_csv().encode())
     train = ("train", "--every-fleet", "--search", "small", "--workers", "1", "--json")

@@ -19,10 +19,11 @@ from presagio.lifecycle.drift import (
 from presagio.lifecycle.drift_report import ColumnDrift, DriftReport
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
+from tests.extent import NIGHTLY
 
 Table = dict[str, NDArray[np.float64]]
 ROWS = 8000
-WINDOWS = 200
+WINDOWS = 200 if NIGHTLY else 100
 
 
 @pytest.fixture(scope="module")

@@ -80,8 +80,11 @@ def test_files_rows_and_faults_are_counted(intake: Intake, scrape: Callable[[], 
     assert after["presagio_incoming_files", ""] == 0
     assert after["presagio_incoming_oldest_seconds", ""] == 0
     assert time.time() - after["presagio_last_file_timestamp_seconds", ""] < 60
+    assert after["presagio_files_to_score", ""] > before["presagio_files_to_score", ""]
+    assert after["presagio_files_to_score_oldest_seconds", ""] > 0
+    assert {("presagio_open_alarms", ""), ("presagio_units", "watch")} <= after.keys()
     assert all(after["presagio_source_up", name] == 1
-               for name in ("ledger", "decisions", "incoming", "watch"))  # fmt: skip
+               for name in ("ledger", "decisions", "incoming", "watch", "alarms"))  # fmt: skip
 
 
 def test_what_waits_grows_older_and_other_files_do_not_count(

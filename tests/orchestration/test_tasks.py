@@ -1,6 +1,7 @@
 """From files in the bucket to a version that the gate has decided on, as the DAGs do it."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -17,6 +18,7 @@ from presagio.registry.writer import open_registry
 from presagio.settings import MONITORING, Settings
 from presagio.storage.database import open_database
 from presagio.storage.promotions import Promotions
+from presagio.storage.receipt import Receipt
 from tests.filing import file_body
 from tests.serving.conftest import serve_app
 
@@ -48,15 +50,19 @@ def test_differences_that_are_left_fail_the_task(plant: Settings, plant_intake: 
 
 @pytest.mark.slow
 def test_new_rows_make_a_version_and_the_api_is_told(
-    plant: Settings, plant_intake: Intake, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    plant: Settings, plant_intake: Intake, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
     monkeypatch.setenv("PRESAGIO_TRAIN_SEARCH", "small")
+    # Instead of 10,000 generated rows.
+    pl.concat(simulate(spec, 2500, seed=4)).write_csv(tmp_path / "known.csv")
+    monkeypatch.setenv("PRESAGIO_AI4I_CSV", str(tmp_path / "known.csv"))
     rows = pl.concat(simulate(spec, 2000, seed=3))
     receipt = file_body(plant_intake, "new.csv", rows.write_csv().encode())
     done = tasks.retrain("run 7")
     # There was no champion, so the gate lets the first one pass.
     assert (done["version"], done["decision"]) == ("1", "promotion")
-    assert done["rows"] == 12_000
+    assert done["rows"] == 4_500
     promotions = Promotions(open_database(plant))
     (recorded,) = promotions.history(plant.model_name)
     promotions.close()
@@ -72,10 +78,20 @@ def test_new_rows_make_a_version_and_the_api_is_told(
     version = MlflowClient(plant.mlflow_url).get_model_version(plant.model_name, "1")
     assert (version.description or "").startswith(done["summary"])
     assert "**Version 1 is champion.** run 7; " in done["summary"]
-    assert "12000 rows" in done["summary"]
+    assert "4500 rows" in done["summary"]
     assert "unreachable" in tasks.announce_champion()
+    _what_was_filed_is_scored(receipt)
     _the_api_reloads(plant)
     _drift_is_watched(plant, plant_intake, rows)
+
+
+def _what_was_filed_is_scored(receipt: Receipt) -> None:
+    with tasks.watched_arrivals() as (is_waiting, _):
+        assert is_waiting()
+        done = tasks.score_arrivals()
+        assert (done["receipts"], done["rows"], done["waiting"]) == (1, 2000, 0)
+        assert not is_waiting()
+    assert receipt.outcome.rows_processed == done["rows"]
 
 
 def _the_api_reloads(plant: Settings) -> None:
@@ -84,7 +100,7 @@ def _the_api_reloads(plant: Settings) -> None:
         assert (ready["version"], ready["degraded"]) == ("1", False)
         described = client.get("/model").json()
         assert described["version"] == "1"
-        assert described["card"]["data"]["rows"] == 12_000
+        assert described["card"]["data"]["rows"] == 4_500
 
 
 def _drift_is_watched(plant: Settings, plant_intake: Intake, rows: pl.DataFrame) -> None:

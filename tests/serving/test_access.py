@@ -307,3 +307,26 @@ def test_the_path_is_text_on_the_page(client: httpx.Client) -> None:
     assert refused.status_code == 401
     assert "<script>alert" not in refused.text
     assert refused.text.count("<script>") == 1
+
+
+@pytest.mark.parametrize("scope", ["predict", "operate", None])
+def test_only_a_program_of_the_deployment_names_the_address_of_who_asks(
+    scope: str | None, client: httpx.Client
+) -> None:
+    """Otherwise whoever guesses would count by another address each time."""
+    headers = {"Presagio-Client-Address": "192.0.2.7", "Authorization": ""}
+    if scope is not None:
+        form = {"grant_type": "client_credentials", "scope": scope}
+        secret = SECRETS["client_secret"].get_secret_value()
+        token = client.post("/token", data=form, auth=("presagio", secret)).json()["access_token"]
+        headers["Authorization"] = f"Bearer {token}"
+    form = {"grant_type": "password", "username": "admin", "password": "wrong"}
+    refused = client.post("/token", data=form, headers=headers)
+    assert refused.status_code == (401 if scope is None else 403)
+
+
+def test_the_address_of_who_asks_is_an_address(client: httpx.Client) -> None:
+    form = {"grant_type": "password", "username": "admin", "password": "wrong"}
+    answer = client.post("/token", data=form, headers={"Presagio-Client-Address": "here"})
+    assert answer.status_code == 400
+    assert answer.json()["type"].endswith("no-address")

@@ -130,9 +130,8 @@ def print_welcome(
     addresses = {service.name: service.address for service in status.services}
     for name, about in _ADDRESSES.items():
         if name in addresses:
-            text = about.format(user=AIRFLOW_USER)
-            address = models_page(addresses[name]) if name == "mlflow" else addresses[name]
-            console.print(f"  {address:<24} {text}", soft_wrap=True)
+            shown = models_page(addresses[name]) if name == "mlflow" else addresses[name]
+            console.print(f"  {shown:<24} {about.format(user=AIRFLOW_USER)}", soft_wrap=True)
     console.print(f"\nPasswords and keys: {layout.home / CREDENTIALS_FILE}", soft_wrap=True)
     console.print(
         "\nTry next, in another terminal:\n"

@@ -48,7 +48,7 @@ class Times:
         return self.show.number(time, 3)
 
     def drawn(self, times: Floats) -> list[float | None]:
-        """Return times as scripts take them: seconds since 1970, or counts."""
+        """Return times of shape ``(n,)`` as scripts take them: seconds since 1970, or counts."""
         return _plain(times / MICROSECONDS if self.are_dates else times, digits=15)
 
 

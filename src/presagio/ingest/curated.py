@@ -47,7 +47,7 @@ def without_required_gaps(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame
 
 
 def processed_receipts(
-    intake: Intake, *, of_events: bool = False, newest_first: bool = False
+    intake: Intake, *, after: int = 0, of_events: bool = False, newest_first: bool = False
 ) -> Iterator[Receipt]:
     """Yield the receipts of files whose rows were taken, oldest first unless asked otherwise.
 
@@ -57,6 +57,8 @@ def processed_receipts(
     ----------
     intake
         Where the ledger is.
+    after
+        Only those with a higher id.
     of_events
         Whether they are of logs of events, and not of readings; always in the order of their keys.
     newest_first
@@ -65,9 +67,11 @@ def processed_receipts(
     ledger, bucket, events = intake.ledger, intake.prefixes.bucket, intake.events_prefix
     if of_events:
         if events is not None:
-            yield from ledger.receipts_below(bucket, events, "processed")
+            yield from ledger.receipts_below(bucket, events, "processed", after=after)
         return
-    filed = ledger.each_receipt(bucket=bucket, verdict="processed", newest_first=newest_first)
+    filed = ledger.each_receipt(
+        bucket=bucket, verdict="processed", after=after, newest_first=newest_first
+    )
     yield from (receipt for receipt in filed if not intake.is_of_events(receipt.identity.key))
 
 

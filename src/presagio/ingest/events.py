@@ -198,5 +198,4 @@ def events_of_receipts(intake: Intake, receipts: Iterable[Receipt]) -> LoggedEve
     """Read the events of some logs, oldest file first; raises as :func:`read_events`."""
     frames = log_frames(intake, receipts)
     # Oldest file first; the parts of one stay in their order.
-    found = [(number, rows) for (number, _), rows in frames.items()]
-    return events_of(intake.spec, sorted(found, key=lambda frame: frame[0]))
+    return events_of(intake.spec, [(number, rows) for (number, _), rows in sorted(frames.items())])

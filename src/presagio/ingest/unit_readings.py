@@ -1,6 +1,6 @@
 """One unit's readings, newest or oldest: from the parts that hold them, and from no others."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 
 import numpy as np
@@ -156,7 +156,9 @@ def _with_events(spec: MachineSpec, rows: pl.DataFrame, log: EventTimes) -> pl.D
     )
 
 
-def parts_with_readings(intake: Intake, unit: str, *, newest: bool) -> Iterator[UnitPart]:
+def parts_with_readings(
+    intake: Intake, unit: str, *, newest: bool
+) -> Generator[UnitPart, None, None]:
     """Yield the parts that hold readings of a unit, the newest or the oldest first."""
     for part in intake.ledger.parts_of_unit(intake.prefixes.bucket, unit, newest_first=newest):
         # Of logs that were filed before parts were listed.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -36,7 +37,7 @@ class Span:
         From so many objects at most: a unit's readings may lie in as many files as it has readings.
     """
 
-    count: int = 2000
+    count: int = 500
     after: float = -math.inf
     until: float = math.inf
     parts: int = 64
@@ -94,12 +95,7 @@ def readings_of_span(
         raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
     unit_name, time_name = spec.needed_columns[:2]
     wanted = list(dict.fromkeys((RECEIPT, unit_name, time_name, *columns)))
-    within = (
-        part
-        for part in parts_with_readings(intake, unit, newest=True)
-        if part.newest > span.after and part.oldest <= span.until
-    )
-    parts = list(islice(within, span.parts + 1))
+    parts = _parts(intake, unit, span)
     schema = curated_schema(spec)
     found = pl.DataFrame(schema={name: schema[name] for name in wanted})
     unread = parts
@@ -110,6 +106,13 @@ def readings_of_span(
         found = once(spec, pl.concat([found, *_read(intake, some, wanted, unit, span)]))
         unread = unread[len(some) :]
     return _cut(intake, found, span, unread)
+
+
+def _parts(intake: Intake, unit: str, span: Span) -> list[UnitPart]:
+    """Return the parts to read, the newest first, and one more where there are more."""
+    with closing(parts_with_readings(intake, unit, newest=True)) as parts:
+        within = (p for p in parts if p.newest > span.after and p.oldest <= span.until)
+        return list(islice(within, span.parts + 1))
 
 
 def _is_enough(intake: Intake, found: pl.DataFrame, count: int, following: UnitPart) -> bool:

@@ -98,9 +98,9 @@ class ArrivedReadings:
             If store or ledger fail.
         """
         schema = training_schema(self._spec)
-        mine = CuratedParts(self._intake, [RECEIPT, *schema])
+        its_parts = CuratedParts(self._intake, [RECEIPT, *schema])
         for key in self.receipt.outcome.curated_keys:
-            read = mine.read(key, self.receipt.id)
+            read = its_parts.read(key, self.receipt.id)
             rows = without_required_gaps(read, self._spec)
             self.left_out += len(read) - len(rows)
             if self._spec.unit is not None and self._spec.time is not None:

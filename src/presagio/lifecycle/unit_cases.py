@@ -110,6 +110,7 @@ class UnitCases:
             What became of cases.
         """
         scoring = self._scoring
+        cases = open_of_units(scoring.connection, scoring.fleet, units)
         known = lock_states(scoring.connection, scoring.fleet, units)
         newer = {unit: _newer(readings, known.get(unit)) for unit, readings in units.items()}
         newer = {unit: readings for unit, readings in newer.items() if readings}
@@ -125,7 +126,6 @@ class UnitCases:
                 for unit, readings in newer.items()
             ],
         )
-        cases = open_of_units(scoring.connection, scoring.fleet, newer)
         rows = [
             self._advance(
                 unit, newer[unit], one, cases.get(unit, {}), known.get(unit), ends.get(unit, ())
@@ -227,8 +227,8 @@ def follow_events(scoring: Scoring, events: Sequence[UnitEvent]) -> CaseCounts:
     """
     scoring.add_events(events)
     ends = _ends(events)
-    known = lock_states(scoring.connection, scoring.fleet, ends)
     cases = open_of_units(scoring.connection, scoring.fleet, ends)
+    known = lock_states(scoring.connection, scoring.fleet, ends)
     closed, rows = 0, []
     for unit, ended in ends.items():
         rest: Cases = {}

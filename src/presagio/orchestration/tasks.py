@@ -107,8 +107,9 @@ def look_for_files(
     )
 
 
-def look_for_arrivals(fleet: str = "") -> tuple[Callable[[], bool], float]:
-    """Return what tells whether a file waits to be scored, and how often to ask it, in seconds.
+@contextmanager
+def watched_arrivals(fleet: str = "") -> Iterator[tuple[Callable[[], bool], float]]:
+    """Open what tells whether a file waits to be scored, and how often to ask it, in seconds.
 
     Without a champion none does; who it is, MLflow is asked less often. While MLflow does not
     answer, files wait.
@@ -124,23 +125,25 @@ def look_for_arrivals(fleet: str = "") -> tuple[Callable[[], bool], float]:
     from presagio.storage.database import open_database
 
     settings = _fleet(fleet).settings
-    arrivals = Arrivals(open_database(settings), settings.fleet)
     reader, bucket = open_reader(settings), settings.prefixes.bucket
-    asked = [-math.inf, 0.0]
+    asked_at, known = -math.inf, False
 
     def has_champion() -> bool:
-        if time.monotonic() - asked[0] >= settings.registry_poll_s or not asked[1]:
-            try:
-                asked[:] = [time.monotonic(), float(reader.find_champion() is not None)]
-            except RegistryError as err:
-                _log.warning("files wait to be scored: %s", err)
-                return False
-        return bool(asked[1])
+        nonlocal asked_at, known
+        if time.monotonic() - asked_at < settings.registry_poll_s:
+            return known
+        asked_at = time.monotonic()
+        try:
+            known = reader.find_champion() is not None
+        except RegistryError as err:
+            _log.warning("files wait to be scored: %s", err)
+        return known
 
-    return (
-        lambda: bool(arrivals.waiting(bucket, limit=1)) and has_champion(),
-        settings.watch_poll_s,
-    )
+    with closing(Arrivals(open_database(settings), settings.fleet)) as arrivals:
+        yield (
+            lambda: bool(arrivals.waiting(bucket, limit=1)) and has_champion(),
+            settings.watch_poll_s,
+        )
 
 
 def score_arrivals(fleet: str = "") -> dict[str, Any]:

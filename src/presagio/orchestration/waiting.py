@@ -63,9 +63,13 @@ class ArrivalsTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Ask the ledger until there is one; one that fails fails the task, for a retry."""
-        is_waiting, poll_s = await asyncio.to_thread(tasks.look_for_arrivals, self.fleet)
-        while not await asyncio.to_thread(is_waiting):
-            await asyncio.sleep(poll_s)
+        watched = tasks.watched_arrivals(self.fleet)
+        is_waiting, poll_s = await asyncio.to_thread(watched.__enter__)
+        try:
+            while not await asyncio.to_thread(is_waiting):
+                await asyncio.sleep(poll_s)
+        finally:
+            watched.__exit__(None, None, None)
         yield TaskSuccessEvent()
 
 

@@ -148,9 +148,9 @@ def write_addresses(
         "PRESAGIO_AIRFLOW_URL": ports.url("airflow"),
         "PRESAGIO_DATABASE_URL": credentials.database_url(ports, "presagio"),
         "PRESAGIO_API_DATABASE_URL": credentials.database_url(ports, API_ROLE),
-        "PRESAGIO_CONSOLE_DATABASE_URL": credentials.database_url(ports, CONSOLE_ROLE),
         "PRESAGIO_AIRFLOW_DATABASE_URL": credentials.database_url(ports, "airflow"),
         "PRESAGIO_MLFLOW_DATABASE_URL": credentials.database_url(ports, "mlflow"),
+        "PRESAGIO_CONSOLE_DATABASE_URL": credentials.database_url(ports, CONSOLE_ROLE),
         **(more or {}),
     }
     lines = [f"{key}={value}" for key, value in addresses.items()]

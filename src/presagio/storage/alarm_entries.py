@@ -83,7 +83,6 @@ def close_case(
     detail: Mapping[str, Any] | None = None,
 ) -> bool:  # fmt: skip
     """Close a case in an open transaction; False where it is closed already, or is none."""
-    lock_case(connection, alarm_id)
     arbiter = sa.delete(OPEN_ALARMS).where(OPEN_ALARMS.c.alarm_id == alarm_id)
     if connection.execute(arbiter.returning(OPEN_ALARMS.c.alarm_id)).one_or_none() is None:
         return False
@@ -94,13 +93,23 @@ def close_case(
 def open_of_units(
     connection: sa.Connection, fleet: str, units: Iterable[str]
 ) -> dict[str, dict[int, tuple[str, float | None]]]:
-    """Return the open cases of units: unit → number → mode and time of the reading."""
+    """Return the open cases of units, which nobody else closes until the transaction ends.
+
+    Whoever changes states too locks them after the cases, as one does who closes a case: none waits
+    for the other in a circle.
+
+    Returns
+    -------
+    dict
+        Unit → number → mode and time of the reading.
+    """
     here = OPEN_ALARMS.c
     query = (
         sa.select(here.unit, here.alarm_id, here.mode, ALARMS.c.reading_time)
         .join_from(OPEN_ALARMS, ALARMS, ALARMS.c.id == here.alarm_id)
         .where(here.fleet == fleet, here.unit == sa.any_(sa.literal([*units])))
         .order_by(here.alarm_id)
+        .with_for_update(of=OPEN_ALARMS)
     )
     found: dict[str, dict[int, tuple[str, float | None]]] = {}
     for unit, alarm_id, mode, time in connection.execute(query):

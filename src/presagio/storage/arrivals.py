@@ -86,6 +86,10 @@ class Arrivals:
     def __init__(self, engine: sa.Engine, fleet: str = "") -> None:
         self._engine, self._fleet = engine, fleet
 
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._engine.dispose()
+
     def _due(self, bucket: str) -> list[sa.ColumnElement[bool]]:
         here = RECEIPTS_TO_SCORE.c
         is_due = sa.or_(here.not_before.is_(None), here.not_before <= sa.func.now())
@@ -149,8 +153,8 @@ class Arrivals:
         lock = sa.func.hashtextextended(f"arrivals/{self._fleet}", 0)
         with translated(), self._engine.begin() as connection:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
-            mine = connection.execute(taken).one_or_none() is not None
-            row = connection.execute(query).one_or_none() if mine else None
+            is_taken = connection.execute(taken).one_or_none() is not None
+            row = connection.execute(query).one_or_none() if is_taken else None
             yield None if row is None else Scoring(connection, self._fleet, receipt_of(row))
 
     def put_off(self, receipt_id: int, fault: str, *, seconds: float) -> None:

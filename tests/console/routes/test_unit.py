@@ -73,7 +73,7 @@ def test_it_says_what_to_do_and_draws_readings_with_what_was_said_of_them(
     print(page.partition('id="repairs"')[2][:900])
     assert page.count('<td data-label="What">Repair</td>') == 1
     assert '<td data-label="What">Failure</td>' not in page
-    few = browser.get(address("units", fleet.name, "1", count=200, until="20.0")).text
+    few = browser.get(address("units", fleet.name, "1", count=500, until="20.0")).text
     assert _series(few)[0]["x"] == list(range(1, 21))
 
 

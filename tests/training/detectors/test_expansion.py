@@ -26,6 +26,7 @@ def _kernel(expansion: KernelExpansion, rows: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(-expansion.gamma * away))
 
 
+@pytest.mark.usefixtures("few_steps")
 @pytest.mark.parametrize("method", ["exact", "streamed"])
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_it_is_what_the_detector_computes(spec: MachineSpec, kernel: str, method: Method) -> None:

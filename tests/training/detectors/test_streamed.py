@@ -49,6 +49,7 @@ def test_it_learns_what_an_exact_one_learns(spec: MachineSpec, split: Split, ker
     assert found["streamed"] > 0.9
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_the_same_rows_and_seed_give_the_same_one(spec: MachineSpec, split: Split) -> None:
     chosen = feature_sets(spec, "hdf")[0]
     train, test = _features(spec, split, chosen)
@@ -58,6 +59,7 @@ def test_the_same_rows_and_seed_give_the_same_one(spec: MachineSpec, split: Spli
     np.testing.assert_array_equal(first.decision_function(test), second.decision_function(test))
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_class_weights_make_more_alarms(spec: MachineSpec, split: Split) -> None:
     wear = feature_sets(spec, "twf")[0]
     train, test = _features(spec, split, wear)

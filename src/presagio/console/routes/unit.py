@@ -27,8 +27,8 @@ from presagio.storage.unit_states import NO_DATA, UnitState, UnitStates
 Value = TypeVar("Value")
 
 # How many readings can be chosen; the last is as many as a page reads at all.
-COUNTS = (200, 2000, 100_000)
-_USUAL = 2000
+COUNTS = (500, 5000, 100_000)
+_USUAL = 500
 _PAST = 20
 # More charts than these are a page that nobody looks at: the others are shown when asked for.
 _CHARTS = 6
