@@ -195,7 +195,8 @@ def outcome(show: Presentation, spec: MachineSpec, answer: Mapping[str, Any]) ->
         If it is no answer of ``POST /predict``.
     """
     diagnosis = answer.get("diagnosis") or {}
-    titles, words = title_of(spec), describe(spec, diagnosis)
+    language = show.catalogue.language
+    titles, words = title_of(spec, language), describe(spec, diagnosis, language)
     label = bool(answer["label"])
     sentences = words.all if label else (*words.limits, *words.reasons)
     life, remaining = answer.get("remaining_life") or {}, ""
@@ -212,7 +213,8 @@ def outcome(show: Presentation, spec: MachineSpec, answer: Mapping[str, Any]) ->
 def _limits(
     show: Presentation, spec: MachineSpec, found: Iterable[Mapping[str, Any]]
 ) -> Iterable[tuple[str, str, str, bool]]:
-    known, titles = {each.name: each for each in distances_of(spec)}, title_of(spec)
+    known = {each.name: each for each in distances_of(spec)}
+    titles = title_of(spec, show.catalogue.language)
     for limit in found:
         distance = known.get(str(limit.get("limit")))
         if distance is None:

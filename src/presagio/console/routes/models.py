@@ -18,7 +18,9 @@ from presagio.console.writing import as_markup, writing_of
 from presagio.errors import ChampionChangedError, InvalidArtifactError, UnknownVersionError
 from presagio.fleet import Fleet
 from presagio.jobs.api_client import announce_champion
+from presagio.machine.titles import title_in
 from presagio.pages.model_card import card_body
+from presagio.pages.values import mapping
 from presagio.registry.reader import RegistryReader, open_reader
 from presagio.registry.versions import GATE_TAG, ListedVersion, RegisteredVersion
 from presagio.storage.audit import AuditLog
@@ -124,10 +126,18 @@ def _version_page(
 ) -> Response:
     models = _read(visit, fleet)
 
+    spec = fleet.spec
+
     def look() -> str | None:
         registry: RegistryReader = open_reader(fleet.settings)
         found = registry.card(registry.version(number))
-        return None if found is None else card_body(found, writing_of(visit.show))
+        if found is None:
+            return None
+        modes = {each.name: title_in(each.title, visit.language)
+                 for each in (spec.target, *spec.modes) if each.title}  # fmt: skip
+        # As the spec of today calls them, in the visitor's language; others as the card does.
+        found["modes"] = {**mapping(found, "modes"), **modes}
+        return card_body(found, writing_of(visit.show))
 
     damaged = ""
     try:
