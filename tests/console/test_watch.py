@@ -11,16 +11,16 @@ def test_an_outage_is_dated_by_the_last_answer() -> None:
 
     watch = Watch({"S3": ask, "API": lambda: None})
     watch.look()
-    assert watch.outages == ()
+    assert not list(watch.outages)
     answers["S3"] = False
     watch.look()
-    (first,) = watch.outages
+    (first,) = list(watch.outages)
     assert first.name == "S3"
     watch.look()
-    assert watch.outages == (first,)
+    assert list(watch.outages) == [first]
     answers["S3"] = True
     watch.look()
-    assert watch.outages == ()
+    assert not list(watch.outages)
 
 
 def test_the_thread_ends_when_it_is_told_to() -> None:

@@ -118,7 +118,7 @@ def test_what_somebody_else_has_closed_meanwhile_is_said_plainly(
     [
         ("close", {"outcome": "failure", "why": " "}, "Say in a few words what was found."),
         ("close", {"outcome": "quiet", "why": "x"}, "Choose what it was."),
-        ("close", {"why": "x"}, "Choose what it was."),
+        ("close", {"outcome": "", "why": "x"}, "Choose what it was."),
         ("close", {"outcome": "repair", "why": "x", "at": "soon"}, "is no time of cycle"),
         ("close", {"outcome": "false", "why": "x" * 2001}, "At most 2,000 characters"),
         ("assign", {"to": ""}, "Name who is to look after it."),

@@ -17,7 +17,7 @@ from presagio.console.visit import Visit
 from presagio.console.wording import write_all
 from presagio.errors import DataError, NotFoundError
 from presagio.fleet import Fleet
-from presagio.inference.diagnosis_words import describe
+from presagio.inference.diagnosis_words import describe, title_of
 from presagio.ingest.unit_span import Span
 from presagio.jobs.known_events import UnitEvent
 from presagio.jobs.unit_history import UnitHistory, unit_history
@@ -120,6 +120,7 @@ def _show(visit: Visit) -> Response:
     silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.no_data_hours)
     return visit.page(
         "unit.html", fleet=fleet, unit=unit, state=state, cases=seen.cases,
+        title_of=title_of(fleet.spec),
         series=fleet.spec.is_series, times=times, history=history, drawn=drawn,
         shown=NO_DATA if state is None else state.shown(silent_since),
         words=None if words is None else write_all(visit.show, words.all),
