@@ -31,7 +31,7 @@ def test_the_sliders_stand_at_the_example_in_the_units_that_people_see(viewer: B
     assert f'name="v.airtemperature_k" value="{celsius:g}"' in page
     assert "[°C]" in page
     assert 'type="radio" name="c.type" value="L"' in page
-    assert "No alarm" in page
+    assert "probability of a failure" in page
 
 
 def test_the_answer_follows_the_sliders_in_words(viewer: Browser) -> None:
