@@ -87,16 +87,16 @@ def _read(visit: Visit, fleet: Fleet) -> _Models:
     return visit.read(("models", fleet.name), look)
 
 
+def _champion(visit: Visit, fleet: Fleet) -> RegisteredVersion | None:
+    registry = open_reader(fleet.settings)
+    return visit.read(("champion", fleet.name), registry.find_champion)
+
+
 def _show_all(visit: Visit) -> Response:
     fleets = visit.services.fleets.by_name
     if len(fleets) == 1:
         return _fleet_page(visit, next(iter(fleets.values())))
-    found = {
-        name: visit.read(
-            ("champion", name), lambda fleet=fleet: open_reader(fleet.settings).find_champion()
-        )
-        for name, fleet in fleets.items()
-    }  # fmt: skip
+    found = {name: _champion(visit, fleet) for name, fleet in fleets.items()}
     return visit.page("models.html", fleets=fleets, champions=found)
 
 
