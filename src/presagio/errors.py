@@ -33,6 +33,14 @@ class ConflictError(PresagioError):
     """What is asked for is over already, such as a case that somebody else has closed."""
 
 
+class ChampionChangedError(ConflictError):
+    """Another version became champion meanwhile; ``champion`` is its number, if there is one."""
+
+    def __init__(self, message: str, champion: str | None) -> None:
+        super().__init__(message)
+        self.champion = champion
+
+
 class DataError(PresagioError):
     """There are no usable data for what was asked."""
 

@@ -11,13 +11,20 @@ from presagio.console.pages import TEMPLATES, make_environment
 
 SOURCE = TEMPLATES.parent
 # Sentences that stand below the console, and are translated here.
-WORDS = SOURCE.parent / "inference/diagnosis_words.py"
-KEYWORDS = {"mark": None, "translate": None, "ngettext": (1, 2), "Sentence": None}
+WORDS = (
+    SOURCE.parent / "inference/diagnosis_words.py",
+    SOURCE.parent / "training/evaluation/card.py",
+    SOURCE.parent / "lifecycle/drift_page.py",
+    *sorted((SOURCE.parent / "pages").glob("*.py")),
+)
+KEYWORDS = {
+    "mark": None, "translate": None, "ngettext": (1, 2), "Sentence": None, "phrase": None,
+}  # fmt: skip
 Message = str | tuple[str, ...]
 
 
 def _messages() -> Iterator[tuple[Path, Message]]:
-    for path in (*SOURCE.rglob("*.py"), WORDS):
+    for path in (*SOURCE.rglob("*.py"), *WORDS):
         for _, message, _, _ in extract_from_file("python", path, keywords=KEYWORDS):
             yield path, message
     environment = make_environment()

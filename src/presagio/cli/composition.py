@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from presagio.machine.spec import MachineSpec
     from presagio.registry.reader import RegistryReader
     from presagio.registry.writer import Registry
+    from presagio.storage.audit import AuditLog
 
 # ruff: noqa: PLC0415 - see above
 
@@ -103,6 +104,13 @@ class Parts:
         from presagio.registry.writer import open_registry
 
         return open_registry(self.settings)
+
+    @cached_property
+    def audit(self) -> "AuditLog":
+        """The audit log: what people change."""
+        from presagio.storage.audit import AuditLog
+
+        return AuditLog(self.database)
 
     @cached_property
     def promoter(self) -> "Promoter":

@@ -1,6 +1,7 @@
 """Templates: one environment a language, everything escaped, an unknown name is an error."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from presagio.console.addresses import address
 from presagio.console.assets import Assets
 from presagio.console.catalogue import LANGUAGES, Catalogue
+from presagio.machine.titles import title_in
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -56,6 +58,7 @@ class Pages:
         )
         # For texts in variables: the function for those in templates takes what it gets for safe.
         environment.filters["translated"] = catalogue.gettext
+        environment.filters["titled"] = partial(title_in, language=catalogue.language)
         environment.globals |= {
             "address": address, "asset": assets.address, "languages": LANGUAGES, **names,
         }  # fmt: skip

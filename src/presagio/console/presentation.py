@@ -90,6 +90,14 @@ class Presentation:
             return value
         return (value * known.scale + known.offset - target.offset) / target.scale
 
+    def from_shown(self, value: float, unit: str | None) -> float:
+        """Return a reading in the unit that is shown in the machine spec's unit."""
+        known = find_unit(unit or "")
+        target = None if known is None else self.units.get(known.symbol)
+        if known is None or target is None:
+            return value
+        return (value * target.scale + target.offset - known.offset) / known.scale
+
     def reading(self, value: float | None, unit: str | None = None, digits: int = 4) -> str:
         """Write a reading with its unit, both as they are shown."""
         if value is None or not math.isfinite(value):

@@ -10,6 +10,7 @@ from threading import Lock
 import httpx
 import sqlalchemy as sa
 
+from presagio.console.asking import Api
 from presagio.console.last_known import UNAVAILABLE, LastKnown
 from presagio.console.sessions import Sessions
 from presagio.console.watch import Watch
@@ -61,6 +62,11 @@ class Services:
     def store(self) -> ObjectStore:
         """The object store."""
         return open_store(self.settings)
+
+    @cached_property
+    def api(self) -> Api:
+        """The inference API, to ask it for answers."""
+        return Api(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -128,6 +134,8 @@ class Services:
     def close(self) -> None:
         """Let go of everything."""
         self.watch.close()
+        if "api" in vars(self):
+            self.api.close()
         self.engine.dispose()
 
 

@@ -99,13 +99,13 @@ class UnitCharts:
         )
 
     def _limit(self, line: LimitLine) -> str:
-        mode = title_of(self.spec)(line.mode)
+        mode = title_of(self.spec, self.show.catalogue.language)(line.mode)
         if line.side == "below":
             return self._text(mark("Lower limit (%(mode)s)"), mode=mode)
         return self._text(mark("Upper limit (%(mode)s)"), mode=mode)
 
     def _notes(self, chart: Chart) -> list[str]:
-        titles, found = title_of(self.spec), []
+        titles, found = title_of(self.spec, self.show.catalogue.language), []
         if chart.of:
             parts = ", ".join(map(titles, chart.of))
             found.append(self._text(mark("Computed from: %(parts)s."), parts=parts))

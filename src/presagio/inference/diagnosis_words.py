@@ -11,6 +11,7 @@ from typing import Any
 from presagio.inference.sentences import Measured, Points, Sentence, Value
 from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
+from presagio.machine.titles import ENGLISH, title_in
 
 # So many features are named that add most, and so many limits.
 _MOST_NAMED = 3
@@ -48,7 +49,9 @@ class DiagnosisWords:
         return (self.expected, *clearing, *self.limits, *self.reasons)
 
 
-def describe(spec: MachineSpec, diagnosis: Mapping[str, Any]) -> DiagnosisWords:
+def describe(
+    spec: MachineSpec, diagnosis: Mapping[str, Any], language: str = ENGLISH
+) -> DiagnosisWords:
     """Say a diagnosis in words.
 
     Parameters
@@ -58,8 +61,10 @@ def describe(spec: MachineSpec, diagnosis: Mapping[str, Any]) -> DiagnosisWords:
     diagnosis
         As the API answers it and as it is kept of an alarm: ``mode``, ``clearing_change``,
         ``limits``, ``contributions``, ``changes``.
+    language
+        Of the titles, where the spec has them in several.
     """
-    titles = title_of(spec)
+    titles = title_of(spec, language)
     return DiagnosisWords(
         _expected(spec, diagnosis.get("mode"), titles),
         _clearing(spec, diagnosis, titles),
@@ -68,12 +73,12 @@ def describe(spec: MachineSpec, diagnosis: Mapping[str, Any]) -> DiagnosisWords:
     )
 
 
-def title_of(spec: MachineSpec) -> Callable[[object], str]:
+def title_of(spec: MachineSpec, language: str = ENGLISH) -> Callable[[object], str]:
     """Return what finds the title of a feature, quantity or mode; its name where it has none."""
     named = (*spec.features, *spec.quantities, *spec.categories, *spec.labels)
-    titles = {each.name: each.title or each.name for each in named}
+    titles = {each.name: title_in(each.title or each.name, language) for each in named}
     titles |= {
-        indicator: f"{category.title or category.name} {value}"
+        indicator: f"{title_in(category.title or category.name, language)} {value}"
         for category in spec.categories for value, indicator in category.indicators.items()
     }  # fmt: skip
 

@@ -18,6 +18,7 @@ from presagio.ingest.filing import Intake
 from presagio.jobs.feedback import alarm_metrics
 from presagio.lifecycle.alerts import Alert, Alerts
 from presagio.lifecycle.drift import PROBABILITY, DriftRules, find_drift, newest_rows
+from presagio.lifecycle.drift_history import DriftHistory, KeptReport, name_of
 from presagio.lifecycle.drift_page import write_report
 from presagio.lifecycle.drift_report import DriftReport
 from presagio.lifecycle.effective_size import Units, units_of
@@ -30,7 +31,6 @@ from presagio.scoring.frames import score_frame
 from presagio.settings import MONITORING, Settings
 
 _log = logging.getLogger(__name__)
-_PAGE = "drift-{at:%Y%m%dT%H%M%SZ}.html"
 
 
 @dataclass(frozen=True)
@@ -137,11 +137,14 @@ def _publish(
     """Store the report, log its metrics, and raise or clear the alert."""
     at = datetime.now(UTC)
     folder, model = settings.place(MONITORING), f"{champion.name} version {champion.version}"
-    place = folder + _PAGE.format(at=at)
+    place = f"{folder}{name_of(at)}.html"
     window = f"The newest {report.window_rows} readings at {at:%Y-%m-%d %H:%M} UTC"
     with tempfile.TemporaryDirectory() as scratch:
         page = write_report(Path(scratch) / "drift.html", report, model=model, window=window)
         intake.store.write(settings.data_bucket, place, page.read_bytes())
+        DriftHistory(intake.store, settings.data_bucket, folder).keep(
+            KeptReport(at, champion.name, champion.version, report)
+        )
         tags = {
             "presagio.version": champion.version,
             "presagio.drifted": ",".join(report.drifted),
@@ -174,8 +177,8 @@ def _publish(
 def watch_drift(settings: Settings, intake: Intake, registry: Registry) -> Watched:
     """Compare the newest readings with what the champion was trained on.
 
-    The report goes as a page to the data bucket and to MLflow, its numbers as metrics to MLflow,
-    and an alert to the log and the webhook.
+    The report goes as a page and as data to the data bucket, as a page with its numbers as metrics
+    to MLflow, and an alert to the log and the webhook.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ AT_ONCE = 500
 _EVERYTHING = (1 << 63) - 1
 _DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)/")
 _SCORES = re.compile(r"date=(\d{4}-\d\d-\d\d)/receipt-(\d+)-part-\d+\.parquet")
-_REPORT = re.compile(r"drift-(\d{8}T\d{6}Z)\.html")
+_REPORT = re.compile(r"drift-(\d{8}T\d{6}Z)\.(?:html|json)")
 
 
 def newest_receipt_in_use(registry: RegistryReader) -> int:
@@ -141,13 +141,14 @@ class _Removal:
         settings, oldest = self._settings, f"{self.before(days):%Y%m%dT%H%M%SZ}"
         folder = settings.place(MONITORING)
         stored = self._intake.store.list(settings.data_bucket, f"{folder}drift-")
-        # By name is by time; the newest one is what metrics and alerts speak of.
+        # As a page and as data; the newest one is what metrics and alerts speak of.
         pages = [
             (found[1], one.key)
             for one in stored
             if (found := _REPORT.fullmatch(one.key.removeprefix(folder)))
         ]
-        return self.objects(key for at, key in sorted(pages)[:-1] if at < oldest)
+        newest = max((at for at, _ in pages), default="")
+        return self.objects(key for at, key in sorted(pages) if at < oldest and at != newest)
 
 
 def retain(

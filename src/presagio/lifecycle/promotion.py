@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from presagio.errors import InvalidArtifactError, RegistryError
+from presagio.errors import ChampionChangedError, InvalidArtifactError, RegistryError
 from presagio.inference.predictor import Predictor
 from presagio.lifecycle.description import present
 from presagio.lifecycle.gate import GateDecision, GateRules, Side, compare
@@ -38,6 +38,28 @@ class Promoter:
     spec: MachineSpec
     rules: GateRules
     settings: Settings
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Which version was champion when somebody decided; None: there was none."""
+
+    champion: str | None
+
+    def check(self, champion: RegisteredVersion | None) -> None:
+        """Refuse what was decided about another champion.
+
+        Raises
+        ------
+        ChampionChangedError
+            If the champion is another one now.
+        """
+        now = None if champion is None else champion.version
+        if now != self.champion:
+            raise ChampionChangedError(
+                f"the champion is version {now or 'none'} now, no longer {self.champion or 'none'}",
+                now,
+            )
 
 
 def open_promoter(settings: Settings, spec: MachineSpec) -> Promoter:
@@ -135,6 +157,7 @@ def promote(
     who: str,
     why: str = "",
     force: bool = False,
+    seen: Seen | None = None,
 ) -> RecordedDecision:
     """Make a version champion, if the gate lets it.
 
@@ -148,6 +171,8 @@ def promote(
         For the ledger.
     force
         Whether to overrule the gate; a version that cannot be served is refused even so.
+    seen
+        The champion that who decides knows of; None: whichever it is.
 
     Returns
     -------
@@ -156,12 +181,16 @@ def promote(
 
     Raises
     ------
+    ChampionChangedError
+        If the champion is another one than was seen; nothing has changed then.
     RegistryError, StorageError
         If MLflow or the ledger fails; nothing has changed then.
     """
     name = version.name
     with promoter.promotions.deciding(name) as maker:
         champion = promoter.registry.find_champion()
+        if seen is not None:
+            seen.check(champion)
         gate = _evaluate(promoter, version, champion)
         if force:
             _predictor(promoter, version)
@@ -178,7 +207,9 @@ def promote(
     return recorded
 
 
-def rollback(promoter: Promoter, to: str | None = None, *, who: str, why: str) -> RecordedDecision:
+def rollback(
+    promoter: Promoter, to: str | None = None, *, who: str, why: str, seen: Seen | None = None
+) -> RecordedDecision:
     """Make an earlier version champion again.
 
     Parameters
@@ -189,9 +220,13 @@ def rollback(promoter: Promoter, to: str | None = None, *, who: str, why: str) -
         The version; the champion's predecessor when not given.
     who, why
         For the ledger.
+    seen
+        The champion that who decides knows of; None: whichever it is.
 
     Raises
     ------
+    ChampionChangedError
+        If the champion is another one than was seen; nothing has changed then.
     NoChampionError
         If there is no champion to roll back from.
     RegistryError
@@ -202,6 +237,8 @@ def rollback(promoter: Promoter, to: str | None = None, *, who: str, why: str) -
     name = promoter.registry.name
     with promoter.promotions.deciding(name) as maker:
         champion = promoter.registry.resolve()
+        if seen is not None:
+            seen.check(champion)
         target = to or maker.predecessor(name, champion.version)
         if target is None:
             raise RegistryError(

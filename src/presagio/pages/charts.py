@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from presagio.pages.elements import text
+from presagio.pages.values import Point
+from presagio.pages.writing import ENGLISH, Writing
 
 THEN, NOW = "#b8c2cc", "#2f6db5"
 _WIDTH, _LEFT, _RIGHT, _TOP = 360, 38, 10, 8
 _CHARACTER = 5.6  # width of a character of a tick's label
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
-
-Point = tuple[float, float]
 
 
 def label(x: float, y: float, shown: str, anchor: str = "middle") -> str:
@@ -33,9 +33,9 @@ def svg(height: int, about: str, parts: Sequence[str]) -> str:
     )
 
 
-def _edge_labels(edges: Sequence[float], step: float, y: float) -> list[str]:
+def _edge_labels(edges: Sequence[float], step: float, y: float, say: Writing) -> list[str]:
     """Label where one bin ends and the next begins; only as many as there is place for."""
-    names = [f"{edge:.4g}" for edge in edges]
+    names = [say.significant(edge, 4) for edge in edges]
     needed = (max(map(len, names)) + 1.5) * _CHARACTER
     every = max(1, -(-int(needed) // max(int(step), 1)))
     labels = []
@@ -48,8 +48,9 @@ def _edge_labels(edges: Sequence[float], step: float, y: float) -> list[str]:
 
 
 def share_bars(
-    name: str, shares: Sequence[tuple[str, float, float]], edges: Sequence[float]
-) -> str:
+    name: str, shares: Sequence[tuple[str, float, float]], edges: Sequence[float],
+    say: Writing = ENGLISH,
+) -> str:  # fmt: skip
     """Draw the share of rows in each bin, in the training data and now.
 
     Parameters
@@ -60,6 +61,8 @@ def share_bars(
         The name of each bin, its share then and its share now.
     edges
         Where bins of numbers meet; empty for categories, which are named instead.
+    say
+        Writes texts and numbers.
     """
     plot, height = 120, 178
     bottom, step = _TOP + plot, (_WIDTH - _LEFT - _RIGHT) / max(len(shares), 1)
@@ -75,26 +78,27 @@ def share_bars(
         ]
     for i, (bin_name, then, now) in enumerate(shares):
         for place, share, colour, when in (
-            (0.1, then, THEN, "training data"), (0.5, now, NOW, "now"),
+            (0.1, then, THEN, say.phrase("training data")), (0.5, now, NOW, say.phrase("now")),
         ):  # fmt: skip
             tall = plot * share / top
             parts.append(
                 f'<rect x="{_LEFT + (i + place) * step:.1f}" y="{bottom - tall:.1f}" '
                 f'width="{0.4 * step:.1f}" height="{tall:.1f}" fill="{colour}">'
-                f"<title>{text(bin_name)}: {share:.1%} ({when})</title></rect>"
+                f"<title>{text(bin_name)}: {say.percent(share)} ({text(when)})</title></rect>"
             )
         if not edges:
             parts.append(label(_LEFT + (i + 0.5) * step, bottom + 15, bin_name))
     parts.append(line(_LEFT, bottom, _WIDTH - _RIGHT, bottom, AXIS))
     if edges:
-        parts += _edge_labels(edges, step, bottom)
+        parts += _edge_labels(edges, step, bottom, say)
     parts.append(label(_LEFT + (_WIDTH - _LEFT - _RIGHT) / 2, bottom + 34, name))
-    return svg(height, f"Share of rows by {name}, in the training data and now", parts)
+    about = say.phrase("Share of rows by %(name)s, in the training data and now", name=name)
+    return svg(height, about, parts)
 
 
 def curve(
     points: Sequence[Point], *, x_title: str, y_title: str, diagonal: bool = False,
-    dots: bool = False, mark: Point | None = None,
+    dots: bool = False, mark: Point | None = None, say: Writing = ENGLISH,
 ) -> str:  # fmt: skip
     """Draw a curve in the unit square.
 
@@ -110,6 +114,8 @@ def curve(
         Whether each point is a dot.
     mark
         A point that stands out: the model's threshold.
+    say
+        Writes texts and numbers.
     """
     size, height = 270, 322
     left, bottom = 44, _TOP + size
@@ -123,8 +129,8 @@ def curve(
         x, y = place((i / 4, i / 4))
         parts += [line(x, _TOP, x, bottom), line(left, y, left + size, y)]
         parts += [
-            label(x, bottom + 14, f"{i / 4:g}"),
-            label(left - 5, y + 3, f"{i / 4:g}", "end"),
+            label(x, bottom + 14, say.significant(i / 4, 3)),
+            label(left - 5, y + 3, say.significant(i / 4, 3), "end"),
         ]
     parts += [
         line(left, bottom, left + size, bottom, AXIS),
@@ -144,4 +150,4 @@ def curve(
         f'<text x="10" y="{middle:.0f}" text-anchor="middle" '
         f'transform="rotate(-90 10 {middle:.0f})">{text(y_title)}</text>'
     )
-    return svg(height, f"{y_title} by {x_title}", parts)
+    return svg(height, say.phrase("%(y)s by %(x)s", y=y_title, x=x_title), parts)

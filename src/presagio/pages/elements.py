@@ -10,7 +10,7 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem
   color: #1d2733; background: #fff }
 h1 { font-size: 1.6rem; line-height: 1.25 } h2 { font-size: 1.2rem; margin: 2rem 0 .25rem }
 p { margin: .5rem 0 } .lead { font-size: 1.1rem }
-.note, figcaption { color: #52606d; font-size: .9rem }
+.note, .legend, figcaption { color: #52606d; font-size: .9rem }
 table { border-collapse: collapse; margin: .5rem 0 1rem }
 th, td { border-bottom: 1px solid #d3dae1; padding: .3rem .6rem; text-align: left;
   vertical-align: top }
@@ -24,6 +24,7 @@ tr.first td, tr.first th { background: #eef4fb }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem }
 figure { margin: 0 } figure h3 { font-size: 1rem; margin: .5rem 0 .1rem }
 svg { display: block; width: 100%; height: auto; max-width: 30rem }
+svg.swatch { display: inline; width: .8em }
 svg text { font: 10px system-ui, sans-serif; fill: #52606d }
 code, pre { font: .9em ui-monospace, monospace; background: #f2f4f7; border-radius: .2rem }
 code { padding: .05rem .25rem } pre { padding: .75rem; overflow-x: auto; white-space: pre-wrap }
@@ -66,6 +67,12 @@ def text(value: object) -> str:
     return html.escape(str(value))
 
 
+def swatch(colour: str) -> str:
+    """Return a square of a colour, for a legend."""
+    square = f'<rect width="10" height="10" fill="{text(colour)}"/>'
+    return f'<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true">{square}</svg>'
+
+
 def badge(shown: Badge) -> str:
     """Return a badge as HTML."""
     return f'<span class="badge {text(shown.kind)}">{text(shown.text)}</span>'
@@ -101,7 +108,8 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, first: bool 
         cells = "".join(_cell(t, c) for t, c in zip(titles[1:], row[1:], strict=True))
         kind = ' class="first"' if first and not place else ""
         lines.append(f'<tr{kind}><th scope="row">{text(row[0])}</th>{cells}</tr>')
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<table class="cards">{body}</table>'
 
 
 def fields(values: Sequence[tuple[str, object]]) -> str:

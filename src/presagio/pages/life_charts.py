@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from presagio.pages.charts import AXIS, NOW, label, line, svg
+from presagio.pages.writing import Writing
 
 _SIZE, _LEFT, _TOP, _HEIGHT = 300, 44, 20, 200
 _BINS, _TICKS = 12, 4
@@ -13,18 +14,21 @@ def _place_of(left: float, longest: float) -> float:
     return _LEFT + _SIZE * (1 - left / longest)
 
 
-def _time_axis(longest: float, unit: str) -> list[str]:
+def _time_axis(longest: float, unit: str, say: Writing) -> list[str]:
     bottom = _TOP + _HEIGHT
     parts = [line(_LEFT, bottom, _LEFT + _SIZE, bottom, AXIS)]
     for i in range(_TICKS + 1):
         left = longest * i / _TICKS
         x = _place_of(left, longest)
-        parts += [line(x, bottom, x, bottom + 4, AXIS), label(x, bottom + 15, f"{left:.3g}")]
-    about = f"Time until the failure [{unit}]"
+        parts += [
+            line(x, bottom, x, bottom + 4, AXIS),
+            label(x, bottom + 15, say.significant(left, 3)),
+        ]
+    about = say.phrase("Time until the failure [%(unit)s]", unit=unit)
     return [*parts, label(_LEFT + _SIZE / 2, bottom + 34, about)]
 
 
-def lead_chart(leads: Sequence[float], horizon: float | None, unit: str) -> str:
+def lead_chart(leads: Sequence[float], horizon: float | None, unit: str, say: Writing) -> str:
     """Draw how many failures had their first alarm how long before.
 
     Parameters
@@ -35,6 +39,8 @@ def lead_chart(leads: Sequence[float], horizon: float | None, unit: str) -> str:
         How far ahead failures are to be foreseen, in the same unit; None: it is not drawn.
     unit
         Of the times.
+    say
+        Writes texts and numbers.
     """
     longest = max(*leads, horizon or 0.0, 1e-9) * 1.05
     counts = [0] * _BINS
@@ -54,16 +60,17 @@ def lead_chart(leads: Sequence[float], horizon: float | None, unit: str) -> str:
     if horizon is not None:
         x = _place_of(horizon, longest)
         parts.append(line(x, _TOP, x, bottom, f'{AXIS} stroke-dasharray="3 4"'))
-        parts.append(label(x, _TOP - 6, "horizon"))
+        parts.append(label(x, _TOP - 6, say.phrase("horizon")))
     return svg(
-        _TOP + _HEIGHT + 44, "How long before the failure the first alarm came",
-        [*parts, *_time_axis(longest, unit)],
+        _TOP + _HEIGHT + 44, say.phrase("How long before the failure the first alarm came"),
+        [*parts, *_time_axis(longest, unit, say)],
     )  # fmt: skip
 
 
 def life_chart(
-    left: Sequence[float], probability: Sequence[float], alarm: Sequence[bool], unit: str
-) -> str:
+    left: Sequence[float], probability: Sequence[float], alarm: Sequence[bool], unit: str,
+    say: Writing,
+) -> str:  # fmt: skip
     """Draw the probability of a failure along a life, and where an alarm was on.
 
     Parameters
@@ -76,13 +83,15 @@ def life_chart(
         Whether an alarm was on, of each.
     unit
         Of the times.
+    say
+        Writes texts and numbers.
     """
     longest, bottom = max(*left, 1e-9), _TOP + _HEIGHT
     places = [_place_of(max(time, 0.0), longest) for time in left]
     parts = []
     for i in range(_TICKS + 1):
         y = bottom - _HEIGHT * i / _TICKS
-        shown = f"{i / _TICKS:g}"
+        shown = say.significant(i / _TICKS, 3)
         parts += [line(_LEFT, y, _LEFT + _SIZE, y), label(_LEFT - 5, y + 3, shown, "end")]
     for i, on in enumerate(alarm):
         if on:
@@ -97,6 +106,6 @@ def life_chart(
     )
     parts.append(f'<polyline points="{path}" fill="none" stroke="{NOW}" stroke-width="1.5"/>')
     return svg(
-        _TOP + _HEIGHT + 44, "Probability of a failure along a life",
-        [*parts, *_time_axis(longest, unit)],
+        _TOP + _HEIGHT + 44, say.phrase("Probability of a failure along a life"),
+        [*parts, *_time_axis(longest, unit, say)],
     )  # fmt: skip

@@ -1,64 +1,88 @@
 """The model card as a page: the model first, then its baselines, then what it was made of.
 
-It is made from the card's JSON alone, by training and by the API. That may come from an older
-version or from somebody else: what is missing or of another kind is left out, and breaks nothing.
+It is made from the card's JSON alone, by training, by the API and by the console. That may come
+from an older version or from somebody else: what is missing or of another kind is left out, and
+breaks nothing.
 """
 
 from collections.abc import Mapping, Sequence
 
-from presagio.pages.charts import curve
 from presagio.pages.elements import Cell, Number, fields, page, section, table, text
 from presagio.pages.foreseen import ahead_of, foreseen
-from presagio.pages.values import ABSENT, Card, is_number, mapping, number, points, words
+from presagio.pages.performance import COST, comparison, curves, groups
+from presagio.pages.values import Card, is_number, mapping
+from presagio.pages.writing import ENGLISH, Writing, mark
 
-_METRICS = {
-    "precision": "Precision", "recall": "Recall", "f1": "F1", "mcc": "MCC",
-    "average_precision": "Average precision",
-}  # fmt: skip
 _COUNTS = {
-    "rows": "Rows", "failures": "Failures", "rejected_rows": "Rejected rows",
-    "train_rows": "Rows of the training part", "test_rows": "Rows of the held-out test set",
-    "test_failures": "Failures in the held-out test set",
+    "rows": mark("Rows"), "failures": mark("Failures"), "rejected_rows": mark("Rejected rows"),
+    "train_rows": mark("Rows of the training part"),
+    "test_rows": mark("Rows of the held-out test set"),
+    "test_failures": mark("Failures in the held-out test set"),
 }  # fmt: skip
 _COSTS = {
-    "missed_failure": "A missed failure", "false_alarm": "A false alarm",
-    "inspection": "Every alarm (inspection)", "max_alarm_share": "Largest share of alarms",
+    "missed_failure": mark("A missed failure"), "false_alarm": mark("A false alarm"),
+    "inspection": mark("Every alarm (inspection)"),
+    "max_alarm_share": mark("Largest share of alarms"),
 }  # fmt: skip
-_THIRD_PARTY = {"origin": "Origin", "run_by": "Run by", "sha256": "SHA-256"}
-_SHAPES = {"per_mode": "one SVM detector per failure mode", "single": "one SVM for all failures"}
+_THIRD_PARTY = {"origin": mark("Origin"), "run_by": mark("Run by"), "sha256": "SHA-256"}
+_NAMED = {
+    "method": mark("Method"), "support_vectors": mark("Support vectors"),
+    "threshold": mark("Threshold"), "threshold_rule": mark("Threshold chosen by"),
+    "seed": mark("Seed"),
+}  # fmt: skip
+_SHAPES = {
+    "per_mode": mark("One SVM detector per failure mode"),
+    "single": mark("One SVM for all failures"),
+}
+_DETECTORS = (
+    mark("Detector"), mark("Feature set"), mark("Inputs"), mark("Kernel"), mark("Parameters"),
+    mark("Boundary"),
+)  # fmt: skip
 # So many inputs of a detector are named.
 _MOST_COLUMNS = 30
 
 
-def card_title(card: Card) -> str:
+def card_title(card: Card, say: Writing = ENGLISH) -> str:
     """Return the title of a model card's page."""
-    return f"Model card: {card.get('title') or card.get('machine') or 'unknown machine'}"
+    machine = card.get("title") or card.get("machine") or say.phrase("unknown machine")
+    return say.phrase("Model card: %(machine)s", machine=machine)
 
 
-def _lead(card: Card) -> str:
+def _lead(card: Card, say: Writing) -> str:
     model, data, test = mapping(card, "model"), mapping(card, "data"), mapping(card, "test")
     shape = _SHAPES.get(str(model.get("shape")))
     found, missed = test.get("true_positives"), test.get("false_negatives")
     if shape is None or not (is_number(found) and is_number(missed)):
         return ""
-    ahead = ahead_of(card)
-    failures = f"readings within {ahead} of a failure" if ahead else "failures"
-    return (
-        f'<p class="lead">{text(shape[0].upper() + shape[1:])}, trained on '
-        f"{number(data.get('train_rows')).text} readings. Of the {number(found + missed).text} "
-        f"{text(failures)} among {number(data.get('test_rows')).text} held-out readings it finds "
-        f"{number(found).text}, with {number(test.get('false_positives')).text} false alarms.</p>"
-    )
+    numbers = {
+        "train": say.number(data.get("train_rows")).text, "all": say.number(found + missed).text,
+        "test": say.number(data.get("test_rows")).text, "found": say.number(found).text,
+        "false": say.number(test.get("false_positives")).text,
+    }  # fmt: skip
+    made = say.phrase("%(shape)s, trained on %(train)s readings.", shape=say.phrase(shape),
+                      train=numbers.pop("train"))  # fmt: skip
+    if ahead := ahead_of(card, say):
+        found_some = say.phrase(
+            "Of the %(all)s readings within %(ahead)s of a failure among %(test)s held-out "
+            "readings it finds %(found)s, with %(false)s false alarms.", ahead=ahead, **numbers,
+        )  # fmt: skip
+    else:
+        found_some = say.phrase(
+            "Of the %(all)s failures among %(test)s held-out readings it finds %(found)s, with "
+            "%(false)s false alarms.", **numbers,
+        )  # fmt: skip
+    return f'<p class="lead">{text(made)} {text(found_some)}</p>'
 
 
-def _columns(names: object) -> str:
+def _columns(names: object, say: Writing) -> str:
     """Return the names of columns, of many the first ones."""
     if not isinstance(names, list) or len(names) <= _MOST_COLUMNS:
-        return words(names)
-    return f"{words(names[:_MOST_COLUMNS])} and {len(names) - _MOST_COLUMNS} more"
+        return say.words(names)
+    first, more = say.words(names[:_MOST_COLUMNS]), len(names) - _MOST_COLUMNS
+    return say.phrase("%(first)s and %(more)s more", first=first, more=more)
 
 
-def _detectors(card: Card) -> str:
+def _detectors(card: Card, say: Writing) -> str:
     modes = mapping(card, "modes")
     rows: list[list[Cell]] = []
     for detector in mapping(card, "model").get("detectors") or ():
@@ -67,183 +91,111 @@ def _detectors(card: Card) -> str:
         label = str(detector.get("label"))
         parameters = dict(mapping(detector, "parameters"))
         kernel = str(parameters.pop("kernel", ""))
-        moved = "kept" if detector.get("keeps_its_boundary") else "moved by the threshold"
+        kept = detector.get("keeps_its_boundary")
+        moved = say.phrase("kept") if kept else say.phrase("moved by the threshold")
         rows.append([
             str(modes.get(label, label)), str(detector.get("features")),
-            _columns(detector.get("columns")), kernel, words(parameters), moved,
+            _columns(detector.get("columns"), say), kernel, say.words(parameters), moved,
         ])  # fmt: skip
-    titles = ("Detector", "Feature set", "Inputs", "Kernel", "Parameters", "Boundary")
-    return table(titles, rows) if rows else ""
+    return table(say.phrases(_DETECTORS), rows) if rows else ""
 
 
-def _model(card: Card) -> str:
+def _model(card: Card, say: Writing) -> str:
     model = mapping(card, "model")
-    named = {
-        "method": "Method", "support_vectors": "Support vectors", "threshold": "Threshold",
-        "threshold_rule": "Threshold chosen by", "seed": "Seed",
-    }  # fmt: skip
-    shown = [(title, words(model[name])) for name, title in named.items() if name in model]
-    return section("The model", _detectors(card), fields(shown) if shown else "")
-
-
-def _comparison(card: Card) -> str:
-    test, cost = mapping(card, "test"), mapping(card, "test_cost_per_1000")
-    if not test:
-        return ""
-    always_negative = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "mcc": 0.0}
-    models = [("This model", test, cost.get("model"))]
-    if baseline := mapping(card, "baseline"):
-        name = "Reference model (linear SVM on oversampled rows)"
-        models.append((name, baseline, cost.get("baseline")))
-    # Cards of versions that were trained before 0.2 have other names for these.
-    if (never := cost.get("always_negative", cost.get("never_to_warn"))) is not None:
-        models.append(("Always-negative baseline", always_negative, never))
-    models += [
-        (f"Baseline: {name}", metrics, None)
-        for name, metrics in (mapping(card, "baselines") or mapping(card, "rivals")).items()
-        if isinstance(metrics, Mapping)
-    ]
-    rows: list[list[Cell]] = [
-        [name, *(number(metrics.get(metric)) for metric in _METRICS), number(paid, 1)]
-        for name, metrics, paid in models
-    ]
+    shown = [(say.phrase(t), say.words(model[name])) for name, t in _NAMED.items() if name in model]
     return section(
-        "Performance on the held-out test set",
-        table(("", *_METRICS.values(), "Cost per 1,000 readings"), rows, first=True),
-        _intervals(card),
-        _confusion(test),
-    )
+        say.phrase("The model"), _detectors(card, say), fields(shown) if shown else ""
+    )  # fmt: skip
 
 
-def _intervals(card: Card) -> str:
-    intervals, cross = mapping(card, "test_intervals"), mapping(card, "cross_validation")
-
-    def shown(found: Card) -> Cell:
-        low, high = found.get("low"), found.get("high")
-        if not (is_number(low) and is_number(high)):
-            return Number(ABSENT)
-        # An interval of a mean may reach beyond what a share can be.
-        return Number(f"{max(low, 0):.3f} to {min(high, 1):.3f}")
-
-    rows: list[list[Cell]] = [
-        [title, shown(mapping(intervals, name)), number(mapping(cross, name).get("mean")),
-         shown(mapping(cross, name))]
-        for name, title in _METRICS.items() if name in intervals
-    ]  # fmt: skip
-    titles = ("This model", "95 % interval, test set", "Cross-validation, mean", "95 % interval")
-    return table(titles, rows) if rows else ""
-
-
-def _confusion(test: Card) -> str:
-    if "true_positives" not in test:
-        return ""
-    rows: list[list[Cell]] = [
-        ["Failure", number(test.get("true_positives")), number(test.get("false_negatives"))],
-        ["No failure", number(test.get("false_positives")), number(test.get("true_negatives"))],
-    ]
-    return table(("Readings by outcome", "Alarm", "No alarm"), rows)
-
-
-def _curves(card: Card) -> str:
-    curves, test = mapping(card, "curves"), mapping(card, "test")
-    recall, precision = test.get("recall"), test.get("precision")
-    mark = (float(recall), float(precision)) if is_number(recall) and is_number(precision) else None
-    drawn = []
-    for name, title, shown in (
-        ("precision_recall", "Precision and recall; the dot is the threshold",
-         {"x_title": "Recall", "y_title": "Precision", "mark": mark}),
-        ("roc", "ROC; the dashed line is chance",
-         {"x_title": "False positive rate", "y_title": "Recall", "diagonal": True}),
-        ("reliability", "Calibration; the dashed line is perfect",
-         {"x_title": "Predicted probability", "y_title": "Share of failures", "diagonal": True,
-          "dots": True}),
-    ):  # fmt: skip
-        if found := points(curves.get(name)):
-            drawn.append(f"<figure><h3>{text(title)}</h3>{curve(found, **shown)}</figure>")
-    return section("Curves", f'<div class="charts">{"".join(drawn)}</div>') if drawn else ""
-
-
-def _groups(card: Card) -> str:
-    modes = mapping(card, "modes")
-    by_mode: list[list[Cell]] = [
-        [
-            str(modes.get(name, name)),
-            *(number(found.get(count)) for count in ("failures", "found", "named")),
-        ]
-        for name, found in mapping(card, "test_by_mode").items() if isinstance(found, Mapping)
-    ]  # fmt: skip
-    by_category: list[list[Cell]] = [
-        [str(name), *(number(found.get(metric)) for metric in _METRICS)]
-        for name, found in mapping(card, "test_by_category").items() if isinstance(found, Mapping)
-    ]  # fmt: skip
-    titles = ("Failure mode", "Failures", "Found", "Named rightly")
-    return section(
-        "Held-out test set by group",
-        table(titles, by_mode) if by_mode else "",
-        table(("Category", *_METRICS.values()), by_category) if by_category else "",
-    )
-
-
-def _carried(missing: Mapping[str, object]) -> Cell:
+def _carried(missing: Mapping[str, object], say: Writing) -> Cell:
     """Say in which share of the rows the last value of the unit stands in, where that is wanted."""
     share = missing.get("carried")
-    return Number(f"{share:.1%}") if is_number(share) else "no"
+    return Number(say.percent(share)) if is_number(share) else say.phrase("no")
 
 
-def _data(card: Card) -> str:
+def _data(card: Card, say: Writing) -> str:
     data = mapping(card, "data")
-    shown: list[tuple[str, object]] = [("Source", data["source"])] if "source" in data else []
-    shown += [(t, number(data[n]).text) for n, t in _COUNTS.items() if n in data]
+    shown: list[tuple[str, object]] = []
+    if "source" in data:
+        shown.append((say.phrase("Source"), data["source"]))
+    shown += [(say.phrase(t), say.number(data[n]).text) for n, t in _COUNTS.items() if n in data]
     if "divided_by" in data:
-        shown.append(("Split by", data["divided_by"]))
+        shown.append((say.phrase("Split by"), say.phrase(str(data["divided_by"]))))
     if data.get("receipts"):
-        shown.append(("Receipts", words(data["receipts"])))
+        shown.append((say.phrase("Receipts"), say.words(data["receipts"])))
     if "sha256" in data:
         shown.append(("SHA-256", data["sha256"]))
     missing: list[list[Cell]] = [
-        [name, Number(f"{share:.1%}"), number(found.get("median")), _carried(found)]
+        [name, Number(say.percent(share)), say.number(found.get("median")), _carried(found, say)]
         for name, found in mapping(data, "missing").items()
         if isinstance(found, Mapping) and is_number(share := found.get("share"))
     ]
-    header = ("Missing", "Share of the rows", "Median that stands in", "Last of the unit instead")
+    header = (
+        say.phrase("Missing"), say.phrase("Share of the rows"),
+        say.phrase("Median that stands in"), say.phrase("Last of the unit instead"),
+    )  # fmt: skip
     gaps = table(header, missing) if missing else ""
-    costs = [(t, words(mapping(card, "costs").get(n))) for n, t in _COSTS.items()]
-    return section("Data", fields(shown) if shown else "", gaps) + section(
-        "Costs that the threshold minimizes", fields(costs) if mapping(card, "costs") else ""
+    priced = mapping(card, "costs")
+    costs = [(say.phrase(title), say.words(priced.get(name))) for name, title in _COSTS.items()]
+    return section(say.phrase("Data"), fields(shown) if shown else "", gaps) + section(
+        say.phrase("Costs that the threshold minimizes"), fields(costs) if priced else ""
     )
 
 
-def _warnings(card: Card) -> str:
-    found = card.get("warnings")
+def _listed(title: str, found: object, say: Writing) -> str:
+    """Return a section with sentences of the card, one a line."""
     items = found if isinstance(found, Sequence) and not isinstance(found, str) else ()
-    bullets = "".join(f"<li>{text(item)}</li>" for item in items)
-    return section("Warnings", f"<ul>{bullets}</ul>" if bullets else "")
+    bullets = "".join(f"<li>{text(say.phrase(str(item)))}</li>" for item in items)
+    return section(title, f"<ul>{bullets}</ul>" if bullets else "")
 
 
-def _search(card: Card) -> str:
+def _search(card: Card, say: Writing) -> str:
     search = mapping(card, "search")
     shapes: list[list[Cell]] = [
-        [_SHAPES.get(str(name), str(name)), number(found.get("cost_per_1000"), 1),
-         number(found.get("f1")), number(found.get("average_precision"))]
+        [say.phrase(_SHAPES.get(str(name), str(name))), say.number(found.get("cost_per_1000"), 1),
+         say.number(found.get("f1")), say.number(found.get("average_precision"))]
         for name, found in mapping(search, "shapes").items() if isinstance(found, Mapping)
     ]  # fmt: skip
-    titles = ("Shape", "Cost per 1,000 readings", "F1", "Average precision")
-    count = search.get("candidates")
-    lead = f"<p>{number(count).text} candidates, compared by cross-validation.</p>" if count else ""
-    return section("Search", lead, table(titles, shapes) if shapes else "")
+    titles = (say.phrase("Shape"), say.phrase(COST), "F1", say.phrase("Average precision"))
+    lead = ""
+    if count := search.get("candidates"):
+        number = say.number(count).text
+        compared = say.phrase("%(count)s candidates, compared by cross-validation.", count=number)
+        lead = f"<p>{text(compared)}</p>"
+    return section(say.phrase("Search"), lead, table(titles, shapes) if shapes else "")
 
 
-def _end(card: Card) -> str:
-    limits = card.get("limits")
-    items = limits if isinstance(limits, Sequence) and not isinstance(limits, str) else ()
-    bullets = "".join(f"<li>{text(item)}</li>" for item in items)
+def _end(card: Card, say: Writing) -> str:
     versions = [(str(name), version) for name, version in mapping(card, "versions").items()]
     again = card.get("reproduce")
     return (
-        section("Limits", f"<ul>{bullets}</ul>" if bullets else "")
-        + section("Reproduce", f"<pre>{text(again)}</pre>" if again else "")
-        + section("Versions", fields(versions) if versions else "")
+        _listed(say.phrase("Limits"), card.get("limits"), say)
+        + section(say.phrase("Reproduce"), f"<pre>{text(again)}</pre>" if again else "")
+        + section(say.phrase("Versions"), fields(versions) if versions else "")
     )
+
+
+def card_body(card: Card, say: Writing = ENGLISH) -> str:
+    """Return what a model card says, as HTML without a frame; its sections have headings ``h2``.
+
+    Parameters
+    ----------
+    card
+        The card of an artifact, of whatever kind.
+    say
+        Writes texts and numbers.
+    """
+    origin = [
+        (say.phrase(title), card[name]) for name, title in _THIRD_PARTY.items() if name in card
+    ]
+    parts = (
+        _lead(card, say), _listed(say.phrase("Warnings"), card.get("warnings"), say),
+        fields(origin) if origin else "", _model(card, say), comparison(card, say),
+        foreseen(card, say), curves(card, say), groups(card, say), _data(card, say),
+        _search(card, say), _end(card, say),
+    )  # fmt: skip
+    return "".join(parts)
 
 
 def card_page(card: Card) -> str:
@@ -254,10 +206,4 @@ def card_page(card: Card) -> str:
     card
         The card of an artifact, of whatever kind.
     """
-    origin = [(title, card[name]) for name, title in _THIRD_PARTY.items() if name in card]
-    parts = (
-        _lead(card), _warnings(card), fields(origin) if origin else "", _model(card),
-        _comparison(card), foreseen(card), _curves(card), _groups(card), _data(card),
-        _search(card), _end(card),
-    )  # fmt: skip
-    return page(card_title(card), "".join(parts))
+    return page(card_title(card), card_body(card))

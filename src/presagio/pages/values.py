@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
-from presagio.pages.charts import Point
-from presagio.pages.elements import Number
-
 Card = Mapping[str, Any]
+Point = tuple[float, float]
 ABSENT = "-"
 _LARGEST = 10**15
 
@@ -22,28 +20,6 @@ def is_number(value: object) -> TypeGuard[float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) < _LARGEST  # NaN is not
-
-
-def number(value: object, digits: int = 3) -> Number:
-    """Return a number rounded; a dash where there is none."""
-    if not is_number(value):
-        return Number(ABSENT)
-    if isinstance(value, int):
-        return Number(f"{value:,}")
-    return Number(f"{value:,.{digits}f}")
-
-
-def words(value: object) -> str:
-    """Return a value of the card in words: no brackets, no quotes, rounded."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{str(k).replace('_', ' ')} {words(v)}" for k, v in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(words, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "none" if value is None else str(value)
 
 
 def numbers(found: object) -> list[float]:

@@ -7,10 +7,12 @@ inference API reads the registry and nothing else of it.
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from presagio.errors import NoChampionError, PresagioError, RegistryError, UnknownVersionError
-from presagio.inference.artifact import FILES, LARGEST
+from presagio.inference.artifact import CARD, FILES, LARGEST
+from presagio.inference.manifest import parse_card
 from presagio.registry import cache as caching
 from presagio.registry import schemas
 from presagio.registry.exchange import Deadline, shown
@@ -223,6 +225,27 @@ class RegistryReader:
                 most = min(left, LARGEST.get(name, left))
                 left -= self._server.save(f"{root}/{path}/{name}", into / name, most, deadline)
         return into
+
+    def card(self, version: RegisteredVersion) -> dict[str, Any] | None:
+        """Return a version's model card; None of one that was registered by other means.
+
+        Raises
+        ------
+        InvalidArtifactError
+            If what is there is no model card.
+        RegistryError
+            If MLflow does not answer.
+        """
+        if version.digest is None or not version.run_id:
+            return None
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            translated(f"download the card of {version.name} version {version.version}"),
+        ):
+            root, file = below(self._run(version).info.artifact_uri), Path(scratch) / CARD
+            deadline = Deadline(self._download_s)
+            self._server.save(f"{root}/{ARTIFACT}/{CARD}", file, LARGEST[CARD], deadline)
+            return parse_card(file.read_bytes())
 
     def download_source(
         self, version: RegisteredVersion, name: str, file: Path, *, at_most: int | None = None

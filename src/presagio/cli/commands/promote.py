@@ -30,8 +30,10 @@ def promote(
     """
     if force and not why:
         raise typer.BadParameter("--force needs --why: it is written down")
-    promoter, who = Parts(home, fleet).promoter, getpass.getuser()
-    recorded = job.promote(promoter, version, who=who, why=why, force=force)
+    parts, who = Parts(home, fleet), getpass.getuser()
+    recorded = job.promote(
+        parts.promoter, version, who=who, why=why, force=force, audit=parts.audit
+    )  # fmt: skip
     if as_json:
         print_json(describe_decision(recorded))
     else:
@@ -50,8 +52,8 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make the version before the champion champion again."""
-    promoter, who = Parts(home, fleet).promoter, getpass.getuser()
-    recorded = job.roll_back(promoter, version, who=who, why=why)
+    parts, who = Parts(home, fleet), getpass.getuser()
+    recorded = job.roll_back(parts.promoter, version, who=who, why=why, audit=parts.audit)
     if as_json:
         print_json(describe_decision(recorded))
     else:

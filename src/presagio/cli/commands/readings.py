@@ -1,6 +1,6 @@
 """The command on one unit's readings: readings."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import polars as pl
 import typer
@@ -12,24 +12,12 @@ from presagio.errors import NotFoundError
 from presagio.ingest.events import read_events
 from presagio.ingest.outputs import RECEIPT
 from presagio.ingest.unit_readings import life_so_far, unit_readings
+from presagio.jobs.unit_request import unit_request
 from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import written_time
 
 # A terminal holds no more beside time and receipt; --json has them all.
 _SHOWN_FEATURES = 6
-
-
-def _request(spec: MachineSpec, unit: str, rows: pl.DataFrame) -> dict[str, Any]:
-    """Return readings as the body of POST /predict."""
-    time = spec.needed_columns[1]
-    readings = [
-        {
-            "time": written_time(row[time]),
-            "features": {name: row[name] for name in spec.input_names if row[name] is not None},
-        }
-        for row in rows.iter_rows(named=True)
-    ]
-    return {"unit": unit, "readings": readings}
 
 
 def _print_rows(spec: MachineSpec, rows: pl.DataFrame) -> None:
@@ -78,6 +66,6 @@ def readings(
             hint = " since its last failure or repair; --last N shows earlier ones"
         raise NotFoundError(f"no reading of unit {unit} is known{hint}")
     if as_json:
-        print_json(_request(intake.spec, unit, rows))
+        print_json(unit_request(intake.spec, unit, rows))
         return
     _print_rows(intake.spec, rows)

@@ -113,7 +113,8 @@ def _case_page(
     visit: Visit, found: _Case, status: HTTPStatus = HTTPStatus.OK, fault: str = ""
 ) -> Response:
     spec, case = found.fleet.spec, found.case
-    words = describe(spec, case.diagnosis).all if case.diagnosis else ()
+    diagnosis = case.diagnosis
+    words = describe(spec, diagnosis, visit.language).all if diagnosis else ()
     at = case.reading_at
     if spec.time is not None and case.reading_time is not None:
         at = Times(visit.show, spec.time).written(case.reading_time)

@@ -116,7 +116,8 @@ def _show(visit: Visit) -> Response:
         drawn = None if history is None else _draw(visit, charts, history)
     _check_known(visit, fleet, unit, seen, events, history)
     state = seen.state
-    words = describe(fleet.spec, state.diagnosis) if state and state.diagnosis else None
+    diagnosis = state.diagnosis if state else None
+    words = describe(fleet.spec, diagnosis, visit.language) if diagnosis else None
     silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.no_data_hours)
     return visit.page(
         "unit.html", fleet=fleet, unit=unit, state=state, cases=seen.cases,

@@ -13,6 +13,7 @@ from presagio.inference.imputation import Imputation, input_columns
 from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
 from presagio.pages.model_card import card_page
+from presagio.pages.writing import mark
 from presagio.training.datasets.dataset import Dataset
 from presagio.training.datasets.splitting import Part, Split
 from presagio.training.evaluation.curve_points import curve_points
@@ -26,9 +27,15 @@ from presagio.training.search.search import SearchResult
 
 _PACKAGES = ("presagio", "scikit-learn", "numpy", "onnx", "onnxruntime", "skops")
 _LIMITS = (
-    "Failures that follow no limit and no reading, as random ones, are not found.",
-    "Probabilities are calibrated on readings like the training data's; other work needs training.",
-    "Accuracy is left out: the always-negative baseline is nearly always right, and finds nothing.",
+    mark("Failures that follow no limit and no reading, as random ones, are not found."),
+    mark(
+        "Probabilities are calibrated on readings like the training data's; other work needs "
+        "training."
+    ),
+    mark(
+        "Accuracy is left out: the always-negative baseline is nearly always right, and finds "
+        "nothing."
+    ),
 )
 
 
@@ -59,7 +66,7 @@ def _data(
         "failures": int(dataset.target.sum()),
         "rejected_rows": dataset.rejected,
         "missing": _missing(spec, dataset, imputation),
-        "divided_by": dataset.divided_by or "chance, stratified by the labels",
+        "divided_by": dataset.divided_by or mark("chance, stratified by the labels"),
         "train_rows": len(split.train),
         "test_rows": len(split.test),
         "test_failures": int(split.test.target.sum()),
@@ -68,7 +75,7 @@ def _data(
 
 def _label_limit(spec: MachineSpec) -> str:
     if spec.label.horizon is None:
-        return "A label is about its reading: the model detects, and does not foresee."
+        return mark("A label is about its reading: the model detects, and does not foresee.")
     return (
         f"A label says whether the unit fails within {spec.label.in_words}; readings whose units "
         "were not seen for so long, and did not fail, are left out."
