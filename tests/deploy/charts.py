@@ -17,7 +17,7 @@ WHOLE: dict[str, Any] = PLAIN | {
     "fleets": {"specs": {"pumps.toml": "name = 'pumps'"}},
     "api": {"sharedState": True, "trustedProxies": ["10.0.0.0/8"],
             "settings": {"PRESAGIO_RECORD_SECONDS": "5"}},
-    "console": {"trustedProxies": ["10.0.0.0/8"], "settings": {"PRESAGIO_NO_DATA_HOURS": "8"},
+    "console": {"trustedProxies": ["10.0.0.0/8"], "settings": {"PRESAGIO_UNIT_SILENT_H": "8"},
                 "ingress": {"enabled": True, "className": "nginx", "host": "console.example",
                             "tlsSecret": "console-tls", "annotations": {"a": "b"}}},
     "ingress": {"enabled": True, "className": "nginx", "host": "presagio.example",

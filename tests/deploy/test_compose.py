@@ -236,7 +236,7 @@ def test_make_env_makes_every_secret_that_compose_demands(tmp_path: Path) -> Non
     assert optional - set(made) <= {
         "PRESAGIO_REVISION", "PRESAGIO_TOKEN_SECRET_PREVIOUS", "PRESAGIO_CORS_ORIGINS",
         "PRESAGIO_TRUSTED_PROXIES", "PRESAGIO_AIRFLOW_DATABASE_URL", "PRESAGIO_ALERT_WEBHOOK",
-        *RETAINED,
+        "PRESAGIO_CONSOLE_URL", *RETAINED,
     }  # fmt: skip
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
 

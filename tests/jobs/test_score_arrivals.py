@@ -232,6 +232,7 @@ def test_people_are_notified_of_each_case_once(
         f"alarm {case.id}" for case in fleet.cases()
     ]
     assert "unit E1" in webhook.got[0]["text"] or "unit E2" in webhook.got[0]["text"]
+    assert f"{settings.console_url}/alarms/" in webhook.got[0]["text"]
 
 
 def test_two_runs_at_once_end_as_one(fleet: Arriving) -> None:

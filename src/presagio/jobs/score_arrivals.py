@@ -208,7 +208,9 @@ class ArrivalScoring:
 
     def _notify(self) -> None:
         alerts = Alerts(self._settings, self._intake.store)
-        for _ in notify(self._settings.fleet, self._intake.ledger.alarms(), alerts):
+        cases = self._intake.ledger.alarms()
+        console_url = self._settings.console_url
+        for _ in notify(self._settings.fleet, cases, alerts, console_url=console_url):
             self._summary = self._summary.with_counts(notified=1)
             self._on_step("notified")
 

@@ -11,7 +11,7 @@ class _NotSentError(Exception):
     """The webhook cannot be reached: it is tried again with the next run."""
 
 
-def notify(fleet: str, alarms: Alarms, alerts: Alerts) -> Iterator[AlarmCase]:
+def notify(fleet: str, alarms: Alarms, alerts: Alerts, *, console_url: str) -> Iterator[AlarmCase]:
     """Send a message of each case of which nobody has been notified, and yield it then.
 
     It is sent once, unless the process ends between the message and the commit: then once more. A
@@ -26,11 +26,17 @@ def notify(fleet: str, alarms: Alarms, alerts: Alerts) -> Iterator[AlarmCase]:
         Its cases.
     alerts
         Where messages go.
+    console_url
+        Address of the console, where a case has its page.
     """
     while True:
         try:
             with alarms.notice() as case:
-                if case is not None and case.is_open and not alerts.send(_alert(fleet, case)):
+                if (
+                    case is not None
+                    and case.is_open
+                    and not alerts.send(_alert(fleet, case, console_url))
+                ):
                     raise _NotSentError  # noqa: TRY301 - takes the transaction back
         except _NotSentError:
             return
@@ -40,13 +46,13 @@ def notify(fleet: str, alarms: Alarms, alerts: Alerts) -> Iterator[AlarmCase]:
             yield case
 
 
-def _alert(fleet: str, case: AlarmCase) -> Alert:
+def _alert(fleet: str, case: AlarmCase, console_url: str) -> Alert:
     mode = f", {case.mode}" if case.mode else ""
     at = f" at {case.reading_at}" if case.reading_at else ""
     risk = "" if case.probability is None else f", probability {case.probability:.2f}"
     text = (
         f"alarm {case.id}: a failure of unit {case.unit} is expected{mode} "
         f"({fleet or 'default fleet'}); confirmed by its reading{at}{risk}, {case.model} version "
-        f"{case.version}"
+        f"{case.version}: {console_url}/alarms/{case.id}"
     )
     return Alert("alarm", f"alarm {case.id}", text)

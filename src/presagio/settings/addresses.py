@@ -71,9 +71,9 @@ class AddressSettings(BaseSettings):
     api_url: Annotated[str, Field(description="Address of the inference API.")] = (
         "http://127.0.0.1:8000"
     )
-    console_url: Annotated[str, Field(description="Address of the console, for links.")] = (
-        "http://127.0.0.1:8050"
-    )
+    console_url: Annotated[
+        str, Field(description="Address of the console, for links in messages.")
+    ] = "http://127.0.0.1:8050"
     airflow_url: Annotated[str, Field(description="Address of Airflow's pages, for links.")] = (
         "http://127.0.0.1:8080"
     )

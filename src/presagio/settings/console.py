@@ -55,12 +55,6 @@ class ConsoleSettings(BaseSettings):
     console_upload_bytes: Annotated[
         int, Field(description="Most bytes of files that a browser may send at once.", ge=1024)
     ] = 256 << 20
-    no_data_hours: Annotated[
-        float,
-        Field(
-            description="Hours without a reading after which a unit is shown as `no data`.", gt=0
-        ),
-    ] = 24.0
     console_refresh_seconds: Annotated[
         float, Field(description="Seconds after which a page looks for what is new.", ge=1, le=3600)
     ] = 5.0

@@ -57,7 +57,7 @@ class _Seen:
 
 
 def _look(visit: Visit, wanted: _Filter) -> _Seen:
-    silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.no_data_hours)
+    silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.unit_silent_h)
     found: list[tuple[Fleet, UnitState]] = []
     counts = dict.fromkeys(STATES, 0)
     for fleet in _fleets(visit, wanted.fleet):

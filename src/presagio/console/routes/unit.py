@@ -118,7 +118,7 @@ def _show(visit: Visit) -> Response:
     state = seen.state
     diagnosis = state.diagnosis if state else None
     words = describe(fleet.spec, diagnosis, visit.language) if diagnosis else None
-    silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.no_data_hours)
+    silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.unit_silent_h)
     return visit.page(
         "unit.html", fleet=fleet, unit=unit, state=state, cases=seen.cases,
         title_of=title_of(fleet.spec),
