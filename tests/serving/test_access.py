@@ -326,7 +326,11 @@ def test_only_a_program_of_the_deployment_names_the_address_of_who_asks(
 
 
 def test_the_address_of_who_asks_is_an_address(client: httpx.Client) -> None:
+    form = {"grant_type": "client_credentials", "scope": "admin"}
+    secret = SECRETS["client_secret"].get_secret_value()
+    token = client.post("/token", data=form, auth=("presagio", secret)).json()["access_token"]
+    headers = {"Presagio-Client-Address": "here", "Authorization": f"Bearer {token}"}
     form = {"grant_type": "password", "username": "admin", "password": "wrong"}
-    answer = client.post("/token", data=form, headers={"Presagio-Client-Address": "here"})
+    answer = client.post("/token", data=form, headers=headers)
     assert answer.status_code == 400
     assert answer.json()["type"].endswith("no-address")

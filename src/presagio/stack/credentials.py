@@ -22,6 +22,8 @@ from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
 
 AIRFLOW_USER = "admin"
+# Addresses of databases that are cleaned, with the passwords of their owners.
+CLEANED = ("PRESAGIO_AIRFLOW_DATABASE_URL", "PRESAGIO_MLFLOW_DATABASE_URL")
 # Secrets that came with a later version, and lock nobody out when they are made anew.
 _LATER = (
     "token_secret", "admin_password", "client_secret", "mlflow_webhook_secret",

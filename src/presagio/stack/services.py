@@ -12,6 +12,7 @@ from presagio.errors import StackError
 from presagio.settings import Settings
 from presagio.stack.credentials import (
     AIRFLOW_USER,
+    CLEANED,
     Credentials,
     write_addresses,
     write_airflow_passwords,
@@ -238,7 +239,9 @@ def build_services(
         scheduler runs all tasks (LocalExecutor).
     """
     more = workers_addresses(ports, credentials) if workers else {}
-    shared = os.environ | write_addresses(layout, ports, credentials, settings, more)
+    addresses = write_addresses(layout, ports, credentials, settings, more)
+    # What cleans them reads the file: no service needs the databases of others in its environment.
+    shared = os.environ | {k: v for k, v in addresses.items() if k not in CLEANED}
     shared |= {
         "PRESAGIO_S3_ACCESS_KEY": credentials.s3_access_key,
         "PRESAGIO_S3_SECRET_KEY": credentials.s3_secret_key,

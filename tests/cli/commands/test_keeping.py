@@ -18,7 +18,7 @@ def test_both_say_what_they_would_do(plant: Settings, cli: Cli, tmp_path: Path) 
     }  # fmt: skip
     assert "0 small files with 0 rows are 0 objects now" in cli("compact", home=tmp_path).out
     done = cli("retention", "--dry-run", home=tmp_path)
-    assert done.out.count("kept for ever") == 4
+    assert done.out.count("kept for ever") == 5
     assert "PRESAGIO_RETAIN_ARCHIVE_DAYS is not set" in done.out
     found = cli("retention", "--json", home=plant.home).json
     assert found["archive"] is None

@@ -73,5 +73,5 @@ def test_nothing_is_started_with_a_spec_that_is_not_valid(command: str, tmp_path
     done = run_command(command, PRESAGIO_HOME=str(home), PRESAGIO_MACHINE_SPEC=str(broken))
     assert done.returncode == 1
     assert f"machine spec {broken} is not valid" in done.stderr
-    assert "line 2: title: should be a valid string" in done.stderr
+    assert "line 2: title: a title is a text, or a table of texts by language" in done.stderr
     assert not home.exists()
