@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -171,6 +172,16 @@ def test_a_file_that_cannot_be_scored_does_not_keep_others_waiting(fleet: Arrivi
     assert "is gone" in done.faults[lost.id]
     # It is put off, and tried again later.
     assert fleet.score().faults == {}
+
+
+def test_a_log_that_the_ledger_refuses_does_not_keep_others_waiting(fleet: Arriving) -> None:
+    """An error's code of any length is taken, and one of 3,000 bytes fits into no index."""
+    code = random.Random(1).randbytes(1500).hex()
+    refused = fleet.coded_log("log.csv", code)
+    fleet.file("good.csv", life(-12, LIFE, unit="E2"))
+    done = fleet.score()
+    assert (done.receipts, done.opened, done.waiting) == (1, 1, 1)
+    assert "the ledger refuses" in done.faults[refused.id]
 
 
 def test_files_of_an_earlier_version_of_the_ledger_and_outcomes_wait_for_nobody(
