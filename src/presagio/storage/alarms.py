@@ -17,8 +17,8 @@ from presagio.storage.alarm_entries import (
     HumanOutcome,
     Kind,
     add_alarm_entry,
-    close_case,
     lock_case,
+    take_case,
 )
 from presagio.storage.alarm_tables import (
     ALARM_ENTRIES,
@@ -233,9 +233,13 @@ class Alarms:
         """
         detail: dict[str, Any] = {}
         with self._changing(alarm_id) as connection:
-            yield detail
-            if not close_case(connection, alarm_id, outcome, who, why, detail=detail):
+            # Before the block, so that readings or a log close none whose event is on its way.
+            if not take_case(connection, alarm_id):
                 raise ConflictError(_closed(alarm_id))
+            yield detail
+            add_alarm_entry(
+                connection, alarm_id, "closed", who, why=why, outcome=outcome, detail=detail
+            )
             add_entry(
                 connection, who=who, scope=SCOPE, action="alarm.close", target=_target(alarm_id),
                 why=why, detail={"outcome": outcome, **detail},
