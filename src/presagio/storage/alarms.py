@@ -139,11 +139,16 @@ class Alarms:
             return [AlarmEntry(**row._asdict()) for row in connection.execute(query)]
 
     @contextmanager
-    def notice(self) -> Iterator[AlarmCase | None]:
+    def notice(self, *, after: int = 0) -> Iterator[AlarmCase | None]:
         """Take the oldest opened case of which nobody has been notified, in a transaction.
 
         When the block ends without an error, people are taken to be notified; of several that do
         so at once each takes another case.
+
+        Parameters
+        ----------
+        after
+            Only a case with a higher number.
 
         Yields
         ------
@@ -153,7 +158,7 @@ class Alarms:
         here = ALARM_NOTICES.c
         oldest = (
             sa.select(here.alarm_id)
-            .where(here.fleet == self._fleet)
+            .where(here.fleet == self._fleet, here.alarm_id > after)
             .order_by(here.alarm_id)
             .limit(1)
             .with_for_update(skip_locked=True)
