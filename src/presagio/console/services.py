@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from presagio.console.asking import Api
 from presagio.console.last_known import UNAVAILABLE, LastKnown
 from presagio.console.sessions import Sessions
+from presagio.console.tokens import Tokens
 from presagio.console.watch import Watch
 from presagio.fleet import Fleet, Fleets, load_fleets
 from presagio.ingest.filing import Intake
@@ -43,6 +44,8 @@ class Services:
         What jobs are handed: the ledger is reached with the console's own account.
     engine
         The ledger's database.
+    tokens
+        What the API is asked with.
     last_known
         What was read last, for the time when a source does not answer.
     """
@@ -53,6 +56,7 @@ class Services:
         self.settings = settings
         self.engine: sa.Engine = open_database(settings)
         self.sessions = Sessions(self.engine, settings)
+        self.tokens = Tokens(settings)
         self.last_known = LastKnown()
         self.watch = Watch(self._checks())
         self._lock, self._fleets = Lock(), (0.0, load_fleets(settings))
@@ -66,7 +70,7 @@ class Services:
     @cached_property
     def api(self) -> Api:
         """The inference API, to ask it for answers."""
-        return Api(self.settings)
+        return Api(self.settings, self.tokens)
 
     @cached_property
     def ledger(self) -> Ledger:
