@@ -116,13 +116,6 @@ def test_a_request_for_no_host_is_refused(host: str, make: Callable[[], Browser]
     assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
 
 
-def test_a_file_that_is_not_there_is_no_fault_of_the_program(
-    make: Callable[[], Browser], caplog: pytest.LogCaptureFixture
-) -> None:
-    assert make().get("/static/console.0000000000000000.css").status_code == 404
-    assert "Exception" not in caplog.text
-
-
 def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(
     make: Callable[[], Browser],
 ) -> None:
