@@ -45,6 +45,10 @@ class Arriving:
         frame = pl.DataFrame(events, schema=["unit", "cycle", "kind"], orient="row")
         return self._file(f"events/{name}", frame.write_csv().encode())
 
+    def coded_log(self, name: str, code: str) -> Receipt:
+        """File an error of the first engine with a code."""
+        return self._file(f"events/{name}", f"unit,cycle,kind,code\nE1,3,error,{code}\n".encode())
+
     def _file(self, name: str, body: bytes) -> Receipt:
         place = self.intake.prefixes.incoming.removeprefix("incoming/")
         return file_body(self.intake, f"{place}{name}", body)

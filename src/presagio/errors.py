@@ -73,6 +73,10 @@ class StorageError(PresagioError):
     """The object store or the ledger refused or could not be reached."""
 
 
+class RefusedValueError(StorageError):
+    """The ledger refuses what it is to keep; it would refuse the same tomorrow."""
+
+
 class ResourceError(PresagioError):
     """The operating system refused a file, memory or disk space; trying again may do."""
 

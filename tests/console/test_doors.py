@@ -1,6 +1,9 @@
 """What comes from outside is bounded, comes from here, and is refused in words."""
 
+import contextlib
 import socket
+import threading
+import time
 from collections.abc import Callable
 from ipaddress import ip_network
 from types import MappingProxyType
@@ -12,12 +15,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from presagio.console import app as console_app
-from presagio.console import cookies
+from presagio.console import cookies, sign_in, tokens
 from presagio.console.addresses import address
 from presagio.console.discovery import find_pages
 from presagio.console.policy import CONTENT_SECURITY_POLICY
 from presagio.console.routing import Page, get, post
 from presagio.console.visit import Visit
+from presagio.jobs.api_client import fetch_token
 from presagio.settings import Settings
 from tests.console.browser import Browser, forms_of
 from tests.console.conftest import ServeConsole
@@ -25,11 +29,21 @@ from tests.console.conftest import ServeConsole
 pytestmark = pytest.mark.integration
 
 NOTES: list[tuple[str, str]] = []
+# Pages that are waited for at a time.
+THREADS = 40
+BEGUN: list[threading.Barrier] = []
+SLOW = threading.Event()
 
 
 def _write(visit: Visit) -> Response:
     NOTES.append((visit.who, visit.form.text("note")))
     return visit.go("/", "noted")
+
+
+def _wait(_visit: Visit) -> Response:
+    BEGUN[-1].wait(30)
+    SLOW.wait(30)
+    return Response()
 
 
 def _measure(visit: Visit) -> Response:
@@ -47,6 +61,7 @@ _EXTRA = Page(
         post("/notes", _write, scope="operate"),
         post("/sizes", _measure, scope="view", body="files"),
         get("/parts/{name}", _part),
+        get("/slow", _wait, scope=None),
     ),
     messages=MappingProxyType({"noted": "You are signed out."}),
 )
@@ -92,7 +107,13 @@ def test_every_answer_has_the_policy(operator: Browser) -> None:
         assert answer.headers["referrer-policy"] == "same-origin"
     assert pages[0].headers["cache-control"] == "no-store"
     assert "immutable" in operator.get(style).headers["cache-control"]
-    assert operator.get("/static/console.0000000000000000.css").status_code == 404
+
+
+@pytest.mark.parametrize("host", ["a b", "[", "a:b", "a:99999", "a/../b", '"'])
+def test_a_request_for_no_host_is_refused(host: str, make: Callable[[], Browser]) -> None:
+    answer = make().get("/", Host=host)
+    assert answer.status_code == 400
+    assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
 
 
 def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(
@@ -122,7 +143,12 @@ def test_a_form_of_this_console_changes_something(operator: Browser) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "http://evil.test"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}],
+    [
+        {"Origin": "http://evil.test"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+    ],
 )
 def test_a_form_of_another_site_changes_nothing(headers: dict[str, str], operator: Browser) -> None:
     fields = {"csrf_token": _token(operator), "note": "forged"}
@@ -245,6 +271,44 @@ def test_a_request_that_does_not_come_is_not_waited_for(serve_console: ServeCons
                 assert opened.recv(1000).startswith(b"HTTP/1.1 408")
 
 
+def test_requests_that_do_not_come_keep_nobody_out(serve_console: ServeConsole) -> None:
+    begun = (
+        b"POST /sign-in HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nContent-Length: 99\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nname="
+    )
+    with serve_console(api_max_connections=2) as make, contextlib.ExitStack() as opened:
+        base = make().client.base_url
+        for _ in range(2):
+            place = (base.host, base.port or 80)
+            connection = opened.enter_context(socket.create_connection(place, timeout=10))
+            connection.sendall(begun)
+        # They are read before the next one comes.
+        time.sleep(0.2)
+        assert make().get("/sign-in").status_code == 200
+
+
+def test_slow_pages_keep_nobody_from_asking_whether_it_runs(make: Callable[[], Browser]) -> None:
+    """Or it would be started again in the middle of them."""
+    begun = threading.Barrier(THREADS + 1)
+
+    def ask() -> None:
+        make().get("/slow")
+
+    asking = [threading.Thread(target=ask) for _ in range(THREADS)]
+    SLOW.clear()
+    BEGUN.append(begun)
+    for thread in asking:
+        thread.start()
+    try:
+        begun.wait(30)
+        answer = make().client.get("/health/live", timeout=5)
+        assert answer.json() == {"status": "alive"}
+    finally:
+        SLOW.set()
+        for thread in asking:
+            thread.join()
+
+
 def test_the_page_is_in_the_language_that_was_chosen(make: Callable[[], Browser]) -> None:
     browser = make()
     assert 'lang="es"' in browser.get("/", **{"Accept-Language": "es-ES"}).text
@@ -273,3 +337,31 @@ def test_wrong_passwords_are_counted_by_the_visitors_address(
         assert "Too many wrong passwords" in answers[-1].text
         assert int(answers[-1].headers["retry-after"]) > 0
         assert attempt("192.0.2.2").status_code == 401
+
+
+def test_a_guess_costs_the_api_no_more_than_itself(
+    make: Callable[[], Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The console shows who it is once, which takes the API as long as a password."""
+    asked = []
+
+    def fetch(settings: Settings, scope: str) -> dict[str, object]:
+        asked.append(scope)
+        return fetch_token(settings, scope)
+
+    monkeypatch.setattr(tokens, "fetch_token", fetch)
+    browser = make()
+    for _ in range(2):
+        assert browser.sign_in("a guess", "wrong").status_code == 401
+    assert len(asked) <= 1
+
+
+def test_many_passwords_at_once_keep_no_page_from_being_shown(
+    make: Callable[[], Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in, "_turns", threading.BoundedSemaphore(1))
+    assert sign_in._turns.acquire(blocking=False)
+    page = make().sign_in("viewer")
+    assert page.status_code == 503
+    assert "Too many people sign in at this moment" in page.text
+    assert page.headers["retry-after"] == "2"

@@ -40,3 +40,14 @@ def test_of_many_the_ones_asked_for_last_are_kept() -> None:
     assert known.read("a", _unavailable).value == 1
     with pytest.raises(StorageError):
         known.read("b", _unavailable)
+
+
+def test_searches_push_out_searches_and_no_other_pages() -> None:
+    known = LastKnown(most_of_a_sort=2)
+    known.read("fleets", lambda: 7)
+    for number in range(5):
+        known.read(("search", number), lambda: 1)
+    assert known.read("fleets", _unavailable).value == 7
+    assert known.read(("search", 4), _unavailable).value == 1
+    with pytest.raises(StorageError):
+        known.read(("search", 2), _unavailable)

@@ -1,5 +1,7 @@
 from dataclasses import replace
+from io import BytesIO
 
+import polars as pl
 import pytest
 
 from presagio.errors import StorageError
@@ -10,6 +12,7 @@ from presagio.settings import Prefixes
 from presagio.storage.fleets import find_fleet
 from presagio.storage.objects import open_store
 from tests.conftest import RunningServices, free_ports
+from tests.engines import engine_rows, engines
 from tests.readings import HEADER
 
 pytestmark = pytest.mark.integration
@@ -96,6 +99,18 @@ def test_a_file_that_fails_keeps_no_other_from_being_filed(intake: Intake) -> No
     assert "while filing incoming/0.csv" in failed.value.exceptions[0].__notes__
     assert len(intake.ledger.receipts(bucket=intake.prefixes.bucket)) == 2
     assert sweep(intake).files == 1
+
+
+def test_a_file_that_the_ledger_refuses_keeps_no_other_from_being_filed(intake: Intake) -> None:
+    """Parquet takes a NUL in the name of a unit, and PostgreSQL takes none."""
+    intake, body = replace(intake, spec=engines()), BytesIO()
+    engine_rows(1).with_columns(unit=pl.lit("E\0")).write_parquet(body)
+    _drop(intake, "incoming/a.parquet", body.getvalue())
+    keys = [_drop(intake, f"incoming/{i}.csv", engine_rows(1, seed=i).write_csv().encode())
+            for i in range(2)]  # fmt: skip
+    with pytest.raises(ExceptionGroup, match="1 of 3 files failed"):
+        file_keys(intake, ["incoming/a.parquet", *keys], threads=1)
+    assert all(intake.store.head(intake.prefixes.bucket, key) is None for key in keys)
 
 
 def test_a_store_that_is_away_fails_the_task_at_once(

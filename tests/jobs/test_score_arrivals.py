@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -173,6 +174,16 @@ def test_a_file_that_cannot_be_scored_does_not_keep_others_waiting(fleet: Arrivi
     assert fleet.score().faults == {}
 
 
+def test_a_log_that_the_ledger_refuses_does_not_keep_others_waiting(fleet: Arriving) -> None:
+    """An error's code of any length is taken, and one of 3,000 bytes fits into no index."""
+    code = random.Random(1).randbytes(1500).hex()
+    refused = fleet.coded_log("log.csv", code)
+    fleet.file("good.csv", life(-12, LIFE, unit="E2"))
+    done = fleet.score()
+    assert (done.receipts, done.opened, done.waiting) == (1, 1, 1)
+    assert "the ledger refuses" in done.faults[refused.id]
+
+
 def test_files_of_an_earlier_version_of_the_ledger_and_outcomes_wait_for_nobody(
     fleet: Arriving,
 ) -> None:
@@ -187,6 +198,7 @@ class _Webhook(HTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.got: list[dict[str, str]] = []
         self.status = 200
+        self.refuses = "nothing"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -195,7 +207,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.got.append(json.loads(body))
-        self.send_response(self.server.status)
+        is_refused = self.server.refuses in self.server.got[-1]["text"]
+        self.send_response(400 if is_refused else self.server.status)
         self.end_headers()
 
     def log_message(self, *_: object) -> None: ...
@@ -233,6 +246,21 @@ def test_people_are_notified_of_each_case_once(
     ]
     assert "unit E1" in webhook.got[0]["text"] or "unit E2" in webhook.got[0]["text"]
     assert f"{settings.console_url}/alarms/" in webhook.got[0]["text"]
+
+
+def test_a_message_that_the_webhook_refuses_keeps_no_other_waiting(
+    fleet: Arriving, webhook: _Webhook
+) -> None:
+    address = SecretStr(f"http://127.0.0.1:{webhook.server_port}/")
+    settings = fleet.settings.model_copy(update={"alert_webhook": address})
+    fleet = Arriving(settings, fleet.intake)
+    fleet.file("a.csv", life(-12, LIFE, unit="<!channel>"))
+    fleet.file("b.csv", life(-12, LIFE, unit="E2"))
+    webhook.refuses = "channel"
+    assert fleet.score().notified == 1
+    assert "unit E2" in webhook.got[1]["text"]
+    webhook.refuses = "nothing"
+    assert fleet.score().notified == 1
 
 
 def test_two_runs_at_once_end_as_one(fleet: Arriving) -> None:

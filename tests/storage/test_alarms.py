@@ -8,11 +8,11 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from presagio.errors import ConflictError, NotFoundError
+from presagio.errors import ConflictError, NotFoundError, StorageError
 from presagio.storage.alarm_entries import close_case, open_case, open_of_units
 from presagio.storage.alarms import Alarms
 from presagio.storage.audit import AuditLog
-from presagio.storage.database import open_database
+from presagio.storage.database import open_database, translated
 from tests.conftest import RunningServices
 
 pytestmark = pytest.mark.integration
@@ -188,3 +188,20 @@ def test_the_audit_log_is_read_page_by_page(engine: sa.Engine) -> None:
     assert [entry.id for entry in log.entries(target=target, limit=2)] == added[:0:-1]
     assert [entry.id for entry in log.entries(target=target, before=added[1])] == added[:1]
     assert log.entries(limit=1)[0].id >= added[2]
+
+
+def test_nobody_else_closes_a_case_while_its_event_is_sent(
+    engine: sa.Engine, alarms: Alarms, opened: Opener
+) -> None:
+    """Or a failure would be learned from that no case was closed with."""
+    number = opened()
+    assert number is not None
+
+    def close_as_quiet() -> None:
+        with translated(), engine.begin() as connection:
+            connection.execute(sa.text("SET LOCAL lock_timeout = '100ms'"))
+            close_case(connection, number, "quiet", "presagio", "5 quiet readings")
+
+    with alarms.closing(number, "failure", "ana", "x"), pytest.raises(StorageError, match="Lock"):
+        close_as_quiet()
+    assert alarms.case(number).outcome == "failure"

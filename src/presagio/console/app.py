@@ -16,6 +16,7 @@ from presagio.console.assets import Assets
 from presagio.console.catalogue import read_catalogues
 from presagio.console.discovery import find_pages
 from presagio.console.handling import Handler, answer_error
+from presagio.console.hosts import with_hosts
 from presagio.console.pages import Pages
 from presagio.console.policy import with_policy
 from presagio.console.presentation import make_presentations
@@ -88,4 +89,4 @@ def create_app(settings: Settings) -> ASGIApp:
     )
     # A path with a slash too many is another path.
     app.router.redirect_slashes = False
-    return _on_raw_paths(with_policy(app), Proxies(settings.trusted_proxies))
+    return _on_raw_paths(with_policy(with_hosts(app)), Proxies(settings.trusted_proxies))

@@ -2,12 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-
-from presagio.errors import NotFoundError
 
 FOLDER = Path(__file__).parent / "static"
 _TYPES = {
@@ -51,10 +51,10 @@ class Assets:
 
         Raises
         ------
-        NotFoundError
-            If there is none of this name and content.
+        HTTPException
+            404, if there is none of this name and content.
         """
         asset = self._by_address.get(request.url.path)
         if asset is None:
-            raise NotFoundError("no such file")
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         return Response(asset.content, media_type=asset.media_type, headers=_FOR_EVER)

@@ -36,5 +36,9 @@ def comes_from_here(request: Request) -> bool:
     origin = request.headers.get("origin")
     if origin is None:
         return site == "same-origin"
+    try:
+        where = urlsplit(origin).netloc.lower()
+    except ValueError:
+        return False
     # The scheme may be another one where TLS ends before this program.
-    return urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower() != ""
+    return where == request.headers.get("host", "").lower() != ""

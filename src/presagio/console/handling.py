@@ -40,6 +40,8 @@ class Handler:
 
     async def _answer(self, visit: Visit) -> Response:
         route = self._route
+        if route.at_once:
+            return route.answer(visit)
         if route.method == "POST":
             admission.check_origin(visit.request)
         await run_in_threadpool(admission.find_visitor, visit, route)

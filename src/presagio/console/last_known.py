@@ -11,6 +11,9 @@ from presagio.errors import RegistryError, StackError, StorageError
 
 Value = TypeVar("Value")
 _MOST = 512
+# Of one sort, which a key begins with: there are as many keys as things to search for, and the
+# units of a page take up to a megabyte.
+_MOST_OF_A_SORT = 64
 # What a source that does not answer raises.
 UNAVAILABLE = (StorageError, RegistryError, StackError)
 
@@ -25,10 +28,14 @@ class Reading:
 
 
 class LastKnown:
-    """Keeps the last value of each key, of those that were asked for most recently."""
+    """Keeps the last value of each key, of those that were asked for most recently.
 
-    def __init__(self, most: int = _MOST) -> None:
-        self._most, self._lock = most, threading.Lock()
+    A key is a sort of value, or a tuple that begins with it.
+    """
+
+    def __init__(self, most: int = _MOST, most_of_a_sort: int = _MOST_OF_A_SORT) -> None:
+        self._most, self._most_of_a_sort = most, most_of_a_sort
+        self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, Reading] = OrderedDict()
 
     def read(self, key: Hashable, source: Callable[[], Value]) -> Reading:
@@ -50,6 +57,13 @@ class LastKnown:
         with self._lock:
             self._kept[key] = reading
             self._kept.move_to_end(key)
+            same = [other for other in self._kept if _sort(other) == _sort(key)]
+            for other in same[: -self._most_of_a_sort]:
+                del self._kept[other]
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return reading
+
+
+def _sort(key: Hashable) -> Hashable:
+    return key[0] if isinstance(key, tuple) and key else key

@@ -30,6 +30,9 @@ class Route:
         What comes with the request.
     updates
         Whether a page asks it by itself, so that asking does not prolong a session.
+    at_once
+        Whether it is answered where requests are read: it waits for nothing, and for no thread that
+        other pages may hold. Nobody is looked up, so that it is for everybody.
     """
 
     method: Literal["GET", "POST"]
@@ -38,6 +41,7 @@ class Route:
     scope: str | None
     body: Body = "none"
     updates: bool = False
+    at_once: bool = False
 
 
 def get(path: str, answer: Answer, *, scope: str | None = VIEW, updates: bool = False) -> Route:

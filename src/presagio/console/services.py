@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from presagio.console.asking import Api
 from presagio.console.last_known import UNAVAILABLE, LastKnown
 from presagio.console.sessions import Sessions
+from presagio.console.tokens import Tokens
 from presagio.console.watch import Watch
 from presagio.fleet import Fleet, Fleets, load_fleets
 from presagio.ingest.filing import Intake
 from presagio.jobs.alarm_outcomes import Failures
 from presagio.settings import Settings
-from presagio.storage.database import open_database, translated
+from presagio.storage.database import Waits, open_database, translated
 from presagio.storage.fleets import read_fleets
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import ObjectStore, open_store
@@ -43,6 +44,8 @@ class Services:
         What jobs are handed: the ledger is reached with the console's own account.
     engine
         The ledger's database.
+    tokens
+        What the API is asked with.
     last_known
         What was read last, for the time when a source does not answer.
     """
@@ -51,8 +54,11 @@ class Services:
         if settings.console_database_url is not None:
             settings = settings.model_copy(update={"database_url": settings.console_database_url})
         self.settings = settings
-        self.engine: sa.Engine = open_database(settings)
+        self.engine: sa.Engine = open_database(settings, Waits())
+        # One that is kept may wait for an answer that never comes.
+        self._asked = open_database(settings, Waits(), kept=False)
         self.sessions = Sessions(self.engine, settings)
+        self.tokens = Tokens(settings)
         self.last_known = LastKnown()
         self.watch = Watch(self._checks())
         self._lock, self._fleets = Lock(), (0.0, load_fleets(settings))
@@ -66,7 +72,7 @@ class Services:
     @cached_property
     def api(self) -> Api:
         """The inference API, to ask it for answers."""
-        return Api(self.settings)
+        return Api(self.settings, self.tokens)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -85,6 +91,9 @@ class Services:
             read_at, known = self._fleets
             if time.monotonic() - read_at < _FLEETS_S and read_at:
                 return known
+            # One asks; the others wait for no store that takes long to answer.
+            if read_at:
+                self._fleets = time.monotonic(), known
         # If not, the banner names the store; the fleets are the same as a moment ago.
         with suppress(*UNAVAILABLE):
             known = read_fleets(self.settings, self.store)
@@ -128,7 +137,7 @@ class Services:
         }
 
     def _ask_database(self) -> None:
-        with translated(), self.engine.connect() as connection:
+        with translated(), self._asked.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
 
     def close(self) -> None:

@@ -4,16 +4,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from threading import BoundedSemaphore
 
 import httpx
 
 from presagio.console.sessions import ADMIN, OPERATE, VIEW, Session, Sessions
+from presagio.console.tokens import Tokens
 from presagio.errors import StackError
 from presagio.jobs.api_client import ask_for_user
 from presagio.settings import Settings
 
 _SCOPES = frozenset({VIEW, OPERATE, ADMIN})
 _EVERYBODY = "everybody"
+# Passwords that are verified at a time: whoever sends more of them keeps no page from being shown.
+_AT_ONCE, _BUSY_S = 8, 2
+_turns = BoundedSemaphore(_AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,8 @@ class NotSignedIn:
     Attributes
     ----------
     reason
-        ``wrong`` name or password, ``busy`` after too many attempts, ``scope`` of an account that
-        may not see the console.
+        ``wrong`` name or password, ``busy`` after too many attempts, ``crowded`` while others sign
+        in, ``scope`` of an account that may not see the console.
     wait_s
         After how many seconds the next attempt is heard.
     """
@@ -38,12 +43,14 @@ def _seconds(text: str | None) -> int:
 
 
 def sign_in(
-    settings: Settings, sessions: Sessions, name: str, password: str, client: str
+    settings: Settings, sessions: Sessions, tokens: Tokens, name: str, password: str, client: str
 ) -> Session | NotSignedIn:
     """Begin a session for who knows the password.
 
     Parameters
     ----------
+    tokens
+        What the API is asked with.
     client
         The address of who asks, by which the API counts wrong attempts.
 
@@ -56,10 +63,24 @@ def sign_in(
     """
     if "\0" in name:
         return NotSignedIn("wrong")
+    if not _turns.acquire(blocking=False):
+        return NotSignedIn("crowded", _BUSY_S)
+    try:
+        return _sign_in(settings, sessions, tokens, name, password, client)
+    finally:
+        _turns.release()
+
+
+def _sign_in(
+    settings: Settings, sessions: Sessions, tokens: Tokens, name: str, password: str, client: str
+) -> Session | NotSignedIn:
     # Before the password is verified: one that changes in between ends the session at once.
     changed_at = sessions.account_changed_at(name)
     try:
-        answer = ask_for_user(settings, name, password, client)
+        answer = ask_for_user(settings, name, password, client, tokens.header(ADMIN))
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            header = tokens.header(ADMIN, anew=True)
+            answer = ask_for_user(settings, name, password, client, header)
     except httpx.HTTPError as err:
         raise StackError(f"no API answers at {settings.api_url}: {err}") from err
     if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:

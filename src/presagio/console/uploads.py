@@ -34,6 +34,8 @@ _BLOCK = 1 << 20
 # Checking takes a processor and some 200 MB: others wait for their turn so long.
 _AT_ONCE, _WAIT_S = 2, 20.0
 _turns = BoundedSemaphore(_AT_ONCE)
+# Sending takes a connection of the ledger's database as long as the store takes.
+_sends = BoundedSemaphore(_AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -54,23 +56,28 @@ class Received:
 
 
 @contextmanager
-def turn() -> Iterator[None]:
-    """Wait until a processor is free for a file.
+def turn(turns: BoundedSemaphore = _turns) -> Iterator[None]:
+    """Wait until others have done with their files.
+
+    Parameters
+    ----------
+    turns
+        For what: to be checked, where nothing else is named.
 
     Raises
     ------
     RefusedError
-        503, if others take too long.
+        429, if others take too long.
     """
-    if not _turns.acquire(timeout=_WAIT_S):
+    if not turns.acquire(timeout=_WAIT_S):
         raise RefusedError(
             HTTPStatus.TOO_MANY_REQUESTS,
-            "other files are being checked; try again in a minute",
+            "other files are being checked or sent; try again in a minute",
         )
     try:
         yield
     finally:
-        _turns.release()
+        turns.release()
 
 
 def safe_name(given: str | None) -> str:
@@ -157,15 +164,18 @@ def send(intake: Intake, received: Received, kind: str = "readings") -> Uploaded
         If it is larger than a file may be.
     """
     name = folder_of(kind) + received.name
-    key = intake.prefixes.incoming + name
-    if intake.store.head(intake.prefixes.bucket, key) is not None:
-        raise ConflictError(
-            f"another file called {received.name} waits to be filed; send this one in a minute, or "
-            "under another name"
-        )
-    with spool_folder() as folder:
-        path = folder / "source"
-        received.file.seek(0)
-        with path.open("wb") as copy:
-            copyfileobj(received.file, copy, _BLOCK)
-        return upload(intake, path, name=name)
+    bucket, key = intake.prefixes.bucket, intake.prefixes.incoming + name
+    waits = ConflictError(
+        f"another file called {received.name} waits to be filed; send this one in a minute, or "
+        "under another name"
+    )
+    # Between the look and the last byte another file of the name would take the place of this one.
+    with turn(_sends), intake.ledger.sending(bucket, key) as alone:
+        if not alone or intake.store.head(bucket, key) is not None:
+            raise waits
+        with spool_folder() as folder:
+            path = folder / "source"
+            received.file.seek(0)
+            with path.open("wb") as copy:
+                copyfileobj(received.file, copy, _BLOCK)
+            return upload(intake, path, name=name)

@@ -1,7 +1,7 @@
 """The inference API as its client: a token for commands and DAGs, and what they ask with it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,29 +65,34 @@ def fetch_token(settings: Settings, scope: str = "") -> dict[str, Any]:
     return dict(answer.raise_for_status().json())
 
 
-def ask_for_user(settings: Settings, name: str, password: str, client: str) -> httpx.Response:
+def ask_for_user(
+    settings: Settings, name: str, password: str, client: str, asker: Mapping[str, str]
+) -> httpx.Response:
     """Ask the API for a token with a user's password, on behalf of who is at another address.
 
     Parameters
     ----------
     settings
-        The API's address, and the client that asks.
+        The API's address.
     name, password
         As the user gave them.
     client
         The user's address, by which the API counts wrong passwords instead of the asker's own.
+    asker
+        The header with the asker's token, which has the scope ``admin``.
 
     Returns
     -------
     httpx.Response
-        The API's answer: 200 with a token, 400 where the password is wrong, 429 after too many.
+        The API's answer: 200 with a token, 400 where the password is wrong, 401 where the asker's
+        token is not good, 429 after too many.
 
     Raises
     ------
-    httpx.HTTPError, SettingsError
-        As of :func:`fetch_token`.
+    httpx.HTTPError
+        If the API does not answer.
     """
-    headers = {"Presagio-Client-Address": client, **authorization(settings, "admin")}
+    headers = {"Presagio-Client-Address": client, **asker}
     form = {"grant_type": "password", "username": name, "password": password}
     return httpx.post(
         f"{settings.api_url}/token", data=form, headers=headers, timeout=_TOKEN_LIMIT_S

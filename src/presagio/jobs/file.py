@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from presagio.errors import StorageError
+from presagio.errors import RefusedValueError, StorageError
 from presagio.ingest.filing import Intake, file_object
 from presagio.ingest.incoming import Batch, plan_batches
 from presagio.jobs.summaries import round_in_words
@@ -79,10 +79,11 @@ def file_keys(
         for future in as_completed(futures):
             try:
                 receipt = future.result()
-            except StorageError:
-                pool.shutdown(cancel_futures=True)
-                raise
-            except Exception as err:  # noqa: BLE001 - raised below, after the other files
+            except Exception as err:
+                if isinstance(err, StorageError) and not isinstance(err, RefusedValueError):
+                    pool.shutdown(cancel_futures=True)
+                    raise
+                # Raised below, after the other files.
                 err.add_note(f"while filing {futures[future]}")
                 failures.append(err)
                 continue

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from presagio.errors import NoChampionError, RegistryError, StorageError
+from presagio.errors import NoChampionError, RefusedValueError, RegistryError, StorageError
 from presagio.inference.predictor import Predictor
 from presagio.ingest.filing import Intake
 from presagio.ingest.unit_readings import readings_of
@@ -152,10 +152,12 @@ class ArrivalScoring:
                 if scoring is not None:
                     self._on_step("taken")
                     self._score_receipt(scoring, champion)
-        except (StorageError, RegistryError):
-            self._summary = before
-            raise
-        except Exception as err:  # noqa: BLE001 - said and counted; the other files go on
+        except Exception as err:
+            is_unavailable = isinstance(err, StorageError | RegistryError)
+            if is_unavailable and not isinstance(err, RefusedValueError):
+                self._summary = before
+                raise
+            # Said and counted; the other files go on.
             _log.exception("receipt %d cannot be scored", number)
             fault = f"{type(err).__name__}: {err}"
             self._summary = replace(before, faults={**before.faults, number: fault})

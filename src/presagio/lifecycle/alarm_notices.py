@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator
 
-from presagio.lifecycle.alerts import Alert, Alerts
+from presagio.lifecycle.alerts import Alert, Alerts, Delivery
 from presagio.storage.alarm_cases import AlarmCase
 from presagio.storage.alarms import Alarms
 
 
 class _NotSentError(Exception):
-    """The webhook cannot be reached: it is tried again with the next run."""
+    """A message that was not sent: it is tried again with the next run."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        super().__init__(delivery)
+        self.delivery = delivery
 
 
 def notify(fleet: str, alarms: Alarms, alerts: Alerts, *, console_url: str) -> Iterator[AlarmCase]:
     """Send a message of each case of which nobody has been notified, and yield it then.
 
     It is sent once, unless the process ends between the message and the commit: then once more. A
-    webhook that fails does not fail the caller; what is left is sent the next time. Of a case that
-    is over already nobody is notified.
+    webhook that fails does not fail the caller; what is left is sent the next time. One message
+    that it refuses keeps no other waiting. Of a case that is over already nobody is notified.
 
     Parameters
     ----------
@@ -29,21 +33,28 @@ def notify(fleet: str, alarms: Alarms, alerts: Alerts, *, console_url: str) -> I
     console_url
         Address of the console, where a case has its page.
     """
+    last = 0
     while True:
+        case = None
         try:
-            with alarms.notice() as case:
-                if (
-                    case is not None
-                    and case.is_open
-                    and not alerts.send(_alert(fleet, case, console_url))
-                ):
-                    raise _NotSentError  # noqa: TRY301 - takes the transaction back
-        except _NotSentError:
-            return
+            with alarms.notice(after=last) as case:
+                if case is not None and case.is_open:
+                    _send(alerts, _alert(fleet, case, console_url))
+        except _NotSentError as err:
+            if case is None or err.delivery == "failed":
+                return
+            last = case.id
+            continue
         if case is None:
             return
         if case.is_open:
             yield case
+
+
+def _send(alerts: Alerts, alert: Alert) -> None:
+    """Send a message; raise where it is not sent, which takes the open transaction back."""
+    if (delivery := alerts.send(alert)) != "sent":
+        raise _NotSentError(delivery)
 
 
 def _alert(fleet: str, case: AlarmCase, console_url: str) -> Alert:

@@ -4,6 +4,8 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Literal
 
 import httpx
 
@@ -13,6 +15,10 @@ from presagio.storage.objects import ObjectStore
 
 _log = logging.getLogger(__name__)
 _LIMIT_S = 10.0
+# Answers of a webhook that say that it takes other messages, but not this one.
+_TRY_AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+
+Delivery = Literal["sent", "refused", "failed"]
 
 
 @dataclass(frozen=True)
@@ -64,18 +70,19 @@ class Alerts:
         if same and now - datetime.fromisoformat(same.at) < repeat:
             _log.info("%s holds still, it was sent at %s", alert.subject, same.at)
             return False
-        if not self.send(alert, now=now):
+        if self.send(alert, now=now) != "sent":
             return False
         self._remember(alert.kind, _LastAlert(alert.subject, now.isoformat()))
         return True
 
-    def send(self, alert: Alert, *, now: datetime | None = None) -> bool:
+    def send(self, alert: Alert, *, now: datetime | None = None) -> Delivery:
         """Send an alert, whatever was sent before.
 
         Returns
         -------
-        bool
-            Whether it was sent; a webhook that cannot be reached is logged.
+        str
+            ``sent``; ``refused`` by a webhook that may take others; ``failed`` where it cannot be
+            reached, or does not work. What is not sent is logged.
         """
         _log.warning("alert (%s): %s", alert.kind, alert.text)
         return self._post(alert, now or datetime.now(UTC))
@@ -86,18 +93,22 @@ class Alerts:
             self._remember(kind, None)
             _log.info("%s: nothing holds any more", kind)
 
-    def _post(self, alert: Alert, now: datetime) -> bool:
+    def _post(self, alert: Alert, now: datetime) -> Delivery:
         if self._settings.alert_webhook is None:
-            return True
+            return "sent"
         address = reveal(self._settings.alert_webhook, "PRESAGIO_ALERT_WEBHOOK")
         try:
             body = {**asdict(alert), "at": now.isoformat()}
-            httpx.post(address, json=body, timeout=_LIMIT_S).raise_for_status()
+            answer = httpx.post(address, json=body, timeout=_LIMIT_S)
         except (httpx.HTTPError, httpx.InvalidURL) as err:
             # Without its address, which may hold a secret.
             _log.error("the webhook of PRESAGIO_ALERT_WEBHOOK failed: %s", type(err).__name__)
-            return False
-        return True
+            return "failed"
+        if answer.is_success:
+            return "sent"
+        _log.error("the webhook of PRESAGIO_ALERT_WEBHOOK answers %d", answer.status_code)
+        is_refused = answer.is_client_error and answer.status_code not in _TRY_AGAIN
+        return "refused" if is_refused else "failed"
 
     def _place(self, kind: str) -> str:
         return f"{self._settings.place(MONITORING)}alert-{kind}.json"

@@ -83,11 +83,22 @@ def close_case(
     detail: Mapping[str, Any] | None = None,
 ) -> bool:  # fmt: skip
     """Close a case in an open transaction; False where it is closed already, or is none."""
-    arbiter = sa.delete(OPEN_ALARMS).where(OPEN_ALARMS.c.alarm_id == alarm_id)
-    if connection.execute(arbiter.returning(OPEN_ALARMS.c.alarm_id)).one_or_none() is None:
+    if not take_case(connection, alarm_id):
         return False
     add_alarm_entry(connection, alarm_id, "closed", who, why=why, outcome=outcome, detail=detail)
     return True
+
+
+def take_case(connection: sa.Connection, alarm_id: int) -> bool:
+    """Let nobody else close a case until the transaction ends, which has to add the closing entry.
+
+    Returns
+    -------
+    bool
+        False where it is closed already, or is none.
+    """
+    arbiter = sa.delete(OPEN_ALARMS).where(OPEN_ALARMS.c.alarm_id == alarm_id)
+    return connection.execute(arbiter.returning(OPEN_ALARMS.c.alarm_id)).one_or_none() is not None
 
 
 def open_of_units(

@@ -17,8 +17,8 @@ from presagio.storage.alarm_entries import (
     HumanOutcome,
     Kind,
     add_alarm_entry,
-    close_case,
     lock_case,
+    take_case,
 )
 from presagio.storage.alarm_tables import (
     ALARM_ENTRIES,
@@ -139,11 +139,16 @@ class Alarms:
             return [AlarmEntry(**row._asdict()) for row in connection.execute(query)]
 
     @contextmanager
-    def notice(self) -> Iterator[AlarmCase | None]:
+    def notice(self, *, after: int = 0) -> Iterator[AlarmCase | None]:
         """Take the oldest opened case of which nobody has been notified, in a transaction.
 
         When the block ends without an error, people are taken to be notified; of several that do
         so at once each takes another case.
+
+        Parameters
+        ----------
+        after
+            Only a case with a higher number.
 
         Yields
         ------
@@ -153,7 +158,7 @@ class Alarms:
         here = ALARM_NOTICES.c
         oldest = (
             sa.select(here.alarm_id)
-            .where(here.fleet == self._fleet)
+            .where(here.fleet == self._fleet, here.alarm_id > after)
             .order_by(here.alarm_id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -233,9 +238,13 @@ class Alarms:
         """
         detail: dict[str, Any] = {}
         with self._changing(alarm_id) as connection:
-            yield detail
-            if not close_case(connection, alarm_id, outcome, who, why, detail=detail):
+            # Before the block, so that readings or a log close none whose event is on its way.
+            if not take_case(connection, alarm_id):
                 raise ConflictError(_closed(alarm_id))
+            yield detail
+            add_alarm_entry(
+                connection, alarm_id, "closed", who, why=why, outcome=outcome, detail=detail
+            )
             add_entry(
                 connection, who=who, scope=SCOPE, action="alarm.close", target=_target(alarm_id),
                 why=why, detail={"outcome": outcome, **detail},

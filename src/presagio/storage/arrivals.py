@@ -163,7 +163,7 @@ class Arrivals:
         most = sa.func.least(here.attempts, 6)
         delay = sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds * sa.func.power(2.0, most))
         values = {
-            "attempts": here.attempts + 1, "fault": fault[:2000],
+            "attempts": here.attempts + 1, "fault": fault[:2000].replace("\0", "\ufffd"),
             "not_before": sa.func.now() + delay,
         }  # fmt: skip
         with translated(), self._engine.begin() as connection:

@@ -102,6 +102,20 @@ class Ledger(FiledReceipts):
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
             yield Filing(connection, claim, self._fleet)
 
+    @contextmanager
+    def sending(self, bucket: str, key: str) -> Iterator[bool]:
+        """Tell whether nobody else sends an object under a key at this moment; nobody does then.
+
+        Yields
+        ------
+        bool
+            Until the block ends; whoever is told no has to come again.
+        """
+        lock = sa.func.hashtextextended(f"sending/{bucket}/{key}", 0)
+        with translated(), self._engine.begin() as connection:
+            alone = connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(lock)))
+            yield bool(alone.scalar_one())
+
     def parts_of_unit(
         self, bucket: str, unit: str, *, newest_first: bool = True
     ) -> Iterator[UnitPart]:

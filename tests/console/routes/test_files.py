@@ -1,16 +1,22 @@
 """Files: a verdict before anything is sent, what became of files, release, the original."""
 
 import gzip
+import hashlib
 import re
 from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
 
 import httpx
 import pytest
 
+from presagio.console import uploads
 from presagio.console.routes.receipts import attachment
 from presagio.console.services import Services
-from presagio.console.uploads import intake_of
+from presagio.console.uploads import Received, intake_of
+from presagio.errors import ConflictError
 from presagio.ingest.filing import Intake, file_object
+from presagio.ingest.upload import Uploaded, upload
 from presagio.settings import Settings
 from presagio.storage.audit import AuditLog
 from presagio.storage.receipt import Receipt
@@ -122,6 +128,29 @@ def test_what_would_be_refused_is_refused_with_a_reason(
     page = send(signed_in("operator"), "/files/check", {name: body})
     assert page.status_code == 200
     assert words in page.text
+
+
+def test_of_two_files_of_one_name_at_once_none_is_lost(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one, sent while the first is on its way, would take its place."""
+    bodies = [rows(700, 2), rows(800, 2)]
+    first, second = (
+        Received("export.csv", hashlib.sha256(body).hexdigest(), BytesIO(body)) for body in bodies
+    )
+
+    def send_the_other_meanwhile(intake: Intake, path: Path, *, name: str) -> Uploaded:
+        monkeypatch.undo()
+        with pytest.raises(ConflictError, match="waits to be filed"):
+            uploads.send(intake, second)
+        return upload(intake, path, name=name)
+
+    monkeypatch.setattr(uploads, "upload", send_the_other_meanwhile)
+    sent = uploads.send(intake, first)
+    stored = intake.store.read(intake.prefixes.bucket, sent.key)
+    assert stored is not None
+    assert stored[0] == bodies[0]
+    intake.store.remove(intake.prefixes.bucket, [sent.key])
 
 
 def test_names_with_folders_stay_in_the_folder_of_the_fleet(

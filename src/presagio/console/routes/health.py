@@ -2,7 +2,7 @@
 
 from starlette.responses import JSONResponse, Response
 
-from presagio.console.routing import Page, get
+from presagio.console.routing import Page, Route
 from presagio.console.visit import Visit
 from presagio.serving.http.draining import is_draining
 
@@ -21,7 +21,7 @@ def _ready(visit: Visit) -> Response:
 
 PAGE = Page(
     routes=(
-        get("/health/live", _live, scope=None),
-        get("/health/ready", _ready, scope=None),
+        Route("GET", "/health/live", _live, None, at_once=True),
+        Route("GET", "/health/ready", _ready, None, at_once=True),
     )
 )

@@ -20,8 +20,13 @@ _SECRET_BYTES = 32
 _REASONS = {
     "wrong": mark("Name or password is wrong."),
     "busy": mark("Too many wrong passwords. Try again in %(seconds)s seconds."),
+    "crowded": mark("Too many people sign in at this moment. Try again in %(seconds)s seconds."),
     "scope": mark("This account may not see the console: it lacks the scope view."),
 }
+_STATUS = {
+    "wrong": HTTPStatus.UNAUTHORIZED, "busy": HTTPStatus.TOO_MANY_REQUESTS,
+    "crowded": HTTPStatus.SERVICE_UNAVAILABLE, "scope": HTTPStatus.FORBIDDEN,
+}  # fmt: skip
 _ENDED = mark("Your session has ended. Sign in again.")
 _ENDED_IN_FORM = mark(
     "Your session has ended before the form arrived, so nothing was changed. Sign in again: what "
@@ -114,12 +119,12 @@ def _sign_in(visit: Visit) -> Response:
     name, back = form.text("name"), own_address(form.text("back"))
     kept = form.fields.get("kept", "")
     services = visit.services
-    done = sign_in(services.settings, services.sessions, name, form.fields.get("password", ""),
-                   client)  # fmt: skip
+    done = sign_in(
+        services.settings, services.sessions, services.tokens, name,
+        form.fields.get("password", ""), client,
+    )  # fmt: skip
     if isinstance(done, NotSignedIn):
-        status = {"busy": HTTPStatus.TOO_MANY_REQUESTS, "scope": HTTPStatus.FORBIDDEN}.get(
-            done.reason, HTTPStatus.UNAUTHORIZED
-        )
+        status = _STATUS[done.reason]
         note = visit.translate(_REASONS[done.reason], seconds=done.wait_s)
         response = _form(visit, back=back, note=note, kept=kept, name=name, status=status)
         if done.wait_s:
