@@ -27,7 +27,9 @@ from bench.sizes import Size
 from bench.watched_units import SPEC, Plant, lay_down
 from presagio.console.addresses import address
 from presagio.console.sessions import Sessions
+from presagio.ingest.compaction import compact
 from presagio.ingest.opening import open_intake
+from presagio.jobs.compact import rules_of
 from presagio.settings import Settings
 from presagio.stack.layout import Layout
 from presagio.stack.ports import free_ports
@@ -194,7 +196,9 @@ def run(size: Size) -> None:
         engine, intake = open_database(settings), open_intake(find_fleet(settings))
         began = time.monotonic()
         lay_down(intake, engine, settings, plant, Layout(Path(folder)).objects)
-        print(f"{plant.readings:,} readings laid down in {time.monotonic() - began:.0f} s")
+        # As it is done each night.
+        done = compact(intake, rules_of(settings))
+        print(f"{plant.readings:,} readings laid down in {time.monotonic() - began:.0f} s", done)
         console = Server(
             "console",
             [sys.executable, "-m", "presagio", "console", "--port", str(ports.console),
@@ -207,7 +211,8 @@ def run(size: Size) -> None:
         intake.ledger.close()
         engine.dispose()
     text = (
-        f"{plant.units:,} units with {plant.readings:,} readings in {plant.files:,} files; "
-        f"one console process, which had {memory:.0f} MiB of memory at the end."
+        f"{plant.units:,} units with {plant.readings:,} readings in {plant.files:,} files, of "
+        f"which {done.files:,} were put together; one console process, which had {memory:.0f} MiB "
+        "of memory at the end."
     )
     write("console", f"{text}\n\n{found}", size, after="many_models")

@@ -7,7 +7,7 @@ unit. The objects are laid below the object store's folder, since filing is meas
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,9 @@ _CLAIMS = (
 )
 _RECEIPTS = (
     "INSERT INTO receipts (id, bucket, key, version, sha256, size_bytes, fleet, verdict, rows_in, "
-    "rows_processed, rows_quarantined, reasons, archive_key, curated_keys, digests) VALUES (:id, "
-    ":bucket, :key, '1', :sha256, 1, '', 'processed', :rows, :rows, 0, '{}', '', "
-    "CAST(:keys AS jsonb), CAST(:digests AS jsonb))"
+    "rows_processed, rows_quarantined, reasons, archive_key, curated_keys, digests, created_at) "
+    "VALUES (:id, :bucket, :key, '1', :sha256, 1, '', 'processed', :rows, :rows, 0, '{}', '', "
+    "CAST(:keys AS jsonb), CAST(:digests AS jsonb), :at)"
 )
 _NEXT_CLAIM = "SELECT setval(pg_get_serial_sequence('claims', 'id'), max(id)) FROM claims"
 _DIAGNOSIS = {
@@ -135,12 +135,15 @@ def _lay(intake: Intake, settings: Settings, plant: Plant, folder: Path) -> Iter
         yield _Laid(keys, spans.found, scores, len(rows))
 
 
-def _record(connection: sa.Connection, settings: Settings, number: int, laid: _Laid) -> None:
+def _record(
+    connection: sa.Connection, settings: Settings, number: int, laid: _Laid, at: datetime
+) -> None:
     """Write the receipt of a file, where its units are, and that it was scored."""
     fields = {
         "id": number, "bucket": settings.s3_bucket, "key": f"incoming/round-{number}.csv",
         "sha256": next(iter(laid.keys.values())), "name": f"round-{number}.csv",
         "rows": laid.rows, "keys": json.dumps([*laid.keys]), "digests": json.dumps(laid.keys),
+        "at": at,
     }  # fmt: skip
     for statement in (_CLAIMS, _RECEIPTS):
         connection.execute(sa.text(statement), fields)
@@ -202,11 +205,11 @@ def _file_events(intake: Intake, plant: Plant) -> None:
 def lay_down(
     intake: Intake, engine: sa.Engine, settings: Settings, plant: Plant, objects: Path
 ) -> None:
-    """Fill an empty ledger, and the folder of the object store."""
-    folder = objects / settings.data_bucket
+    """Fill an empty ledger, and the folder of the object store; a file came each hour."""
+    folder, now = objects / settings.data_bucket, datetime.now(UTC)
     with engine.begin() as connection:
         for number, laid in enumerate(_lay(intake, settings, plant, folder), start=1):
-            _record(connection, settings, number, laid)
+            _record(connection, settings, number, laid, now - timedelta(hours=plant.files - number))
         connection.execute(sa.text(_NEXT_CLAIM))
     _file_events(intake, plant)
     _add_cases(engine, plant)
