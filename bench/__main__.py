@@ -16,7 +16,7 @@ MODULES = {"servers": "third_party"}
 NAMES = (
     "stack", "fleets", "cleaning", "watching", "intake", "ledger", "retention", "compaction",
     "recovery", "models", "training", "wide", "drives", "engines", "serving", "series", "servers",
-    "files", "scoring", "many_models", "swapping", "replicas", "attack",
+    "files", "scoring", "many_models", "console", "swapping", "replicas", "attack",
 )  # fmt: skip
 
 

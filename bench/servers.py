@@ -150,7 +150,7 @@ def running(server: Server) -> Iterator[psutil.Process]:
     environment = os.environ | {
         "MODEL_ONNX": str(fallback_folder() / GRAPH),
         "MODEL_THRESHOLD": str(load_predictor(fallback_folder()).artifact.manifest.threshold),
-        "PYTHONPATH": f"{BASELINES_CODE}:{ROOT}", "BENTOML_DO_NOT_TRACK": "True",
+        "PYTHONPATH": f"{BASELINES_CODE}:{ROOT}:{ROOT / 'src'}", "BENTOML_DO_NOT_TRACK": "True",
         "PORT": str(server.port),
     } | dict(server.env)  # fmt: skip
     handle, name = tempfile.mkstemp(prefix="presagio-bench-", suffix=".log")

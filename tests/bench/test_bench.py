@@ -19,7 +19,7 @@ _SHORT = ("cleaning", "serving", "files")
 _LONG = (
     "training", "wide", "models",
     "attack", "swapping", "intake", "ledger", "compaction", "recovery", "stack", "watching",
-    "fleets", "scoring", "many_models",
+    "fleets", "scoring", "many_models", "console",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from uuid import uuid4
 
+import playwright.sync_api
 import pytest
 import uvicorn
 from pydantic import SecretStr
@@ -23,6 +24,7 @@ from presagio.settings import Settings
 from presagio.storage.objects import open_store
 from tests.conftest import RunningServices
 from tests.console.browser import PASSWORD, Browser
+from tests.e2e.chromium import chromium as started_chromium
 from tests.serving.conftest import serve_app, with_secrets
 
 # Who there is, and what each may do.
@@ -114,3 +116,10 @@ def signed_in(new_browser: Callable[[], Browser]) -> Callable[[str], Browser]:
         return known[name]
 
     return sign_in
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[playwright.sync_api.Browser]:
+    """A real browser; while it runs, no other event loop can in this process."""
+    with started_chromium() as started:
+        yield started

@@ -1,6 +1,7 @@
 """A fleet of engines on the console: its readings were scored, and one of them has an alarm."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,18 +42,25 @@ class EngineFleet:
 
 
 @contextlib.contextmanager
-def engine_fleet(settings: Settings, folder: Path) -> Iterator[EngineFleet]:
-    """Make a fleet, with two engines of which some readings are filed and scored."""
+def engine_fleet(
+    settings: Settings, folder: Path, *, unit: str = "1", title: str = ""
+) -> Iterator[EngineFleet]:
+    """Make a fleet, with two engines of which some readings are filed and scored.
+
+    ``unit`` is what the first one is called, ``title`` is of its first sensor.
+    """
     name = f"engines_{uuid4().hex[:8]}"
     path = folder / f"{name}.toml"
     text = ENGINES.read_text(encoding="utf-8").replace('name = "engines"', f'name = "{name}"', 1)
-    path.write_text(text)
+    first = 'name = "sensor_2"'
+    path.write_text(text.replace(first, f"{first}\ntitle = {json.dumps(title)}", 1))
     fleet = load_fleets(settings.model_copy(update={"fleets": (str(path),)})).get(name)
     intake = open_intake(fleet)
     with opened_engine(settings) as engine:
         watched = Watched(intake, engine)
         # The same bytes again would be a duplicate.
         rows = engine_rows(2, seed=int(name[-8:], 16)).filter(pl.col("cycle") < 60)
+        rows = rows.with_columns(pl.col("unit").replace("1", unit))
         receipt = watched.file("readings.csv", rows)
         scores = rows.select("unit", pl.col("cycle").cast(pl.Float64)).with_columns(
             probability=pl.col("cycle") / 100, label=pl.col("cycle") >= 50, score=pl.lit(0.0),

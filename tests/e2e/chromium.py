@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 PHONE, DESK = 390, 1280
 _HEIGHT = 900
+_PROGRAM = "/usr/bin/chromium"
+needs_chromium = pytest.mark.skipif(not Path(_PROGRAM).exists(), reason="chromium is not installed")
 # Levels of WCAG 2.2 that every page meets, and what else is good practice.
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
@@ -79,7 +83,7 @@ def chromium() -> Iterator[Browser]:
     """Start Debian's browser, as root too."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=_PROGRAM, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         yield browser
         browser.close()

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,14 +9,11 @@ from playwright.sync_api import Browser
 
 from presagio.settings.private import reveal
 from presagio.storage.database import open_database
-from tests.e2e.chromium import DESK, PHONE, Tab, chromium, open_tab
+from tests.e2e.chromium import DESK, PHONE, Tab, chromium, needs_chromium, open_tab
 from tests.e2e.console_pages import PAGES
 from tests.e2e.stack import Stack
 
-pytestmark = [
-    pytest.mark.both_worlds,
-    pytest.mark.skipif(not Path("/usr/bin/chromium").exists(), reason="chromium is not installed"),
-]
+pytestmark = [pytest.mark.both_worlds, needs_chromium]
 
 
 @pytest.fixture(scope="module")

@@ -100,7 +100,10 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, first: bool 
     """
     numeric = [all(isinstance(row[i], Number) for row in rows) for i in range(len(titles))]
     head = "".join(
+        # What has no title is the title of nothing.
         f'<th scope="col"{" class=number" if right else ""}>{text(title)}</th>'
+        if title
+        else "<td></td>"
         for title, right in zip(titles, numeric, strict=True)
     )
     lines = []

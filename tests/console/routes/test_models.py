@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import playwright.sync_api
 import pytest
 
 from presagio.console.addresses import address
@@ -19,6 +20,8 @@ from presagio.training.train import TrainedModel
 from tests.champions import register_version
 from tests.console.browser import Browser, forms_of
 from tests.console.conftest import ServeConsole
+from tests.console.tabs import tab_of
+from tests.e2e.chromium import needs_chromium
 from tests.watched import opened_engine
 
 pytestmark = pytest.mark.integration
@@ -156,6 +159,27 @@ def test_a_champion_that_changed_while_the_page_was_open_stays_and_is_named(
     ].items()
     with pytest.raises(ChampionChangedError):
         Seen(None).check(plant.promoter.registry.resolve())
+
+
+@needs_chromium
+def test_a_champion_that_is_swapped_under_an_open_page_is_named_in_a_real_browser(
+    chromium: playwright.sync_api.Browser, people: Callable[[str], Browser], plant: _Plant
+) -> None:
+    tab = tab_of(chromium, people("chief"))
+    tab.open(plant.page(plant.second))
+    registry = plant.promoter.registry
+    registry.assign("champion", registry.version(plant.second))
+    try:
+        tab.page.get_by_label("Why").first.fill("an old page")
+        with tab.page.expect_response(f"**{plant.page(plant.second, 'promote')}") as answer:
+            tab.page.get_by_role("button", name="Promote, if the gate lets it").click()
+        assert answer.value.status == 409
+        tab.page.wait_for_load_state("load")
+        assert f"Version {plant.second} has become champion meanwhile" in tab.text()
+        assert plant.champion == plant.second
+        assert tab.faults() == []
+    finally:
+        registry.assign("champion", registry.version(plant.first))
 
 
 @pytest.mark.parametrize("number", ["999", "0x1", "..", "1/../2", "\u0661", "9" * 40])

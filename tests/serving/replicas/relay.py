@@ -15,6 +15,8 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.hanging = threading.Event()
+        # Connections end, and new ones too.
+        self.cut = threading.Event()
         self._ending = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
@@ -38,7 +40,7 @@ class Relay:
     def _carry(self, line: socket.socket) -> None:
         with line, socket.create_connection(("127.0.0.1", self._upstream)) as server:
             other = {line: server, server: line}
-            while not self._ending.is_set():
+            while not self._ending.is_set() and not self.cut.is_set():
                 if self.hanging.is_set():
                     self._ending.wait(0.05)
                     # One that gives up is not kept.
