@@ -147,7 +147,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "demo": Entry(
         "demo:demo",
-        "Walk the whole loop on a running stack: upload, clean, train, promote, predict.",
+        "Walk the whole loop on a running stack, and end on the console.",
     ),
     "spec draft": Entry(
         "spec:draft", "Write a first machine spec from files of readings, with questions in it."
