@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
-from presagio.errors import RegistryError
+from presagio.errors import RegistryError, StorageError
 from presagio.ingest.checking import check_file
 from presagio.jobs.score_arrivals import score_arrivals
 from presagio.machine.simulation import simulate
@@ -182,6 +182,38 @@ def test_a_log_that_the_ledger_refuses_does_not_keep_others_waiting(fleet: Arriv
     done = fleet.score()
     assert (done.receipts, done.opened, done.waiting) == (1, 1, 1)
     assert "the ledger refuses" in done.faults[refused.id]
+
+
+def test_a_file_over_which_processes_end_does_not_keep_others_waiting(fleet: Arriving) -> None:
+    """As one does that takes more memory than there is."""
+    large = fleet.file("large.csv", life(0, 30))
+    fleet.file("good.csv", life(-12, LIFE, unit="E2"))
+
+    def end(_step: str) -> None:
+        raise SystemExit
+
+    for _ in range(5):
+        with pytest.raises(SystemExit):
+            fleet.score(on_step=end)
+    done = fleet.score()
+    assert (done.receipts, done.opened, done.waiting) == (1, 1, 1)
+    assert "5 processes that scored it came to no end" in done.faults[large.id]
+
+
+def test_an_outage_is_no_fault_of_the_file_that_it_came_over(
+    fleet: Arriving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.file("a.csv", life(0, 30))
+
+    def fail(*_: object) -> None:
+        raise StorageError("S3 is down")
+
+    monkeypatch.setattr(fleet.intake.store, "write", fail)
+    for _ in range(6):
+        with pytest.raises(StorageError):
+            fleet.score()
+    monkeypatch.undo()
+    assert fleet.score().receipts == 1
 
 
 def test_files_of_an_earlier_version_of_the_ledger_and_outcomes_wait_for_nobody(

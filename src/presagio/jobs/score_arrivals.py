@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -29,6 +30,8 @@ _PAGE = 100
 # What was read of earlier files is kept in memory for the other units of a file.
 _KEPT_BYTES = 256 << 20
 _PUT_OFF_S = 60.0
+# A file over which so many processes ended, such as for memory, lets others go first.
+_MOST_ENDED = 5
 
 Step = Literal["taken", "scored", "written", "followed", "recorded", "committed", "notified"]
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -127,10 +130,12 @@ class ArrivalScoring:
             except NoChampionError as err:
                 self._summary = replace(self._summary, why=f"nothing is scored: {err}")
                 break
-            for number in numbers:
+            for place, number in enumerate(numbers):
                 if time.monotonic() >= until:
                     break
-                self._score(number, champion)
+                # Over which file a process ended is not noted of each: the next run begins with it.
+                if place or not self._is_put_off(number):
+                    self._score(number, champion)
         self._notify()
         if self._summary.rows and self._intake.spec.unit is None:
             why = "scores are written; no states of units, since the machine spec has no [unit]"
@@ -145,6 +150,19 @@ class ArrivalScoring:
         predictor = load_version(self._reader, version, self._intake.spec, self._settings)
         return _Champion(version, predictor)
 
+    def _is_put_off(self, number: int) -> bool:
+        """Tell whether a receipt is put off, since too many processes ended over it."""
+        if (ended := self._arrivals.begin(number)) < _MOST_ENDED:
+            return False
+        fault = f"{ended} processes that scored it came to no end; look for memory and time limits"
+        _log.error("receipt %d is put off: %s", number, fault)
+        self._put_off(number, fault, self._summary)
+        return True
+
+    def _put_off(self, number: int, fault: str, before: ArrivalSummary) -> None:
+        self._summary = replace(before, faults={**before.faults, number: fault})
+        self._arrivals.put_off(number, fault, seconds=_PUT_OFF_S)
+
     def _score(self, number: int, champion: _Champion) -> None:
         before = self._summary
         try:
@@ -156,12 +174,12 @@ class ArrivalScoring:
             is_unavailable = isinstance(err, StorageError | RegistryError)
             if is_unavailable and not isinstance(err, RefusedValueError):
                 self._summary = before
+                with suppress(StorageError):
+                    self._arrivals.let_go(number)
                 raise
             # Said and counted; the other files go on.
             _log.exception("receipt %d cannot be scored", number)
-            fault = f"{type(err).__name__}: {err}"
-            self._summary = replace(before, faults={**before.faults, number: fault})
-            self._arrivals.put_off(number, fault, seconds=_PUT_OFF_S)
+            self._put_off(number, f"{type(err).__name__}: {err}", before)
             return
         self._on_step("committed")
 

@@ -18,6 +18,9 @@ from presagio.storage.database import translated
 from presagio.storage.receipt import Receipt
 from presagio.storage.schema import RECEIPTS, receipt_of
 
+# Stands for the fault of a receipt while a process scores it.
+_BEGUN = "a process has begun to score it, and has not come to an end"
+
 
 @dataclass(frozen=True)
 class UnitEvent:
@@ -156,6 +159,28 @@ class Arrivals:
             is_taken = connection.execute(taken).one_or_none() is not None
             row = connection.execute(query).one_or_none() if is_taken else None
             yield None if row is None else Scoring(connection, self._fleet, receipt_of(row))
+
+    def begin(self, receipt_id: int) -> int:
+        """Note that a receipt is begun with, and return how often a process ended over it.
+
+        It is forgotten with :meth:`let_go`, :meth:`put_off`, or once the receipt is scored.
+        """
+        here = RECEIPTS_TO_SCORE.c
+        ended = sa.select(here.attempts).where(here.receipt_id == receipt_id, here.fault == _BEGUN)
+        begun = sa.update(RECEIPTS_TO_SCORE).where(here.receipt_id == receipt_id)
+        with translated(), self._engine.begin() as connection:
+            found = connection.execute(ended.with_for_update()).scalar_one_or_none()
+            connection.execute(begun.values(attempts=here.attempts + 1, fault=_BEGUN))
+        return int(found or 0)
+
+    def let_go(self, receipt_id: int) -> None:
+        """Note that a receipt which was begun with waits as before: it was not its fault."""
+        here = RECEIPTS_TO_SCORE.c
+        waits = sa.update(RECEIPTS_TO_SCORE).where(
+            here.receipt_id == receipt_id, here.fault == _BEGUN
+        )
+        with translated(), self._engine.begin() as connection:
+            connection.execute(waits.values(attempts=here.attempts - 1, fault=None))
 
     def put_off(self, receipt_id: int, fault: str, *, seconds: float) -> None:
         """Note why a receipt could not be scored; it waits for so long, and longer each time."""
