@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 from presagio.errors import NoChampionError, RefusedValueError, RegistryError, StorageError
@@ -17,6 +18,7 @@ from presagio.lifecycle.alarm_notices import notify
 from presagio.lifecycle.alerts import Alerts
 from presagio.lifecycle.outcomes import FEEDBACK
 from presagio.lifecycle.unit_cases import CaseCounts, UnitCases, follow_events
+from presagio.machine.spec import MachineSpec
 from presagio.registry.loading import load_version
 from presagio.registry.reader import RegistryReader
 from presagio.registry.versions import RegisteredVersion
@@ -32,6 +34,8 @@ _KEPT_BYTES = 256 << 20
 _PUT_OFF_S = 60.0
 # A file over which so many processes ended, such as for memory, lets others go first.
 _MOST_ENDED = 5
+# A clock of another time zone is less than so much ahead.
+_AHEAD = timedelta(days=1)
 
 Step = Literal["taken", "scored", "written", "followed", "recorded", "committed", "notified"]
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -219,8 +223,16 @@ class ArrivalScoring:
                 "receipt %d: %d rows lack an input that the machine spec has now, and are not "
                 "scored", scoring.receipt.id, arrived.left_out,
             )  # fmt: skip
-        follow = UnitCases(scoring, self._intake.spec.alarm, name, version, arrived.explain)
+        spec = self._intake.spec
+        follow = UnitCases(
+            scoring, spec.alarm, name, version, arrived.explain, _latest(spec)
+        )  # fmt: skip
         counts = follow.follow(arrived.units)
+        if follow.ahead:
+            _log.warning(
+                "receipt %d: %d readings are of the future and change no state of a unit; look at "
+                "the clock of what wrote them", scoring.receipt.id, follow.ahead,
+            )  # fmt: skip
         self._on_step("followed")
         units = len(arrived.units)
         self._add(counts, receipts=1, rows=arrived.rows, units=units)
@@ -233,6 +245,13 @@ class ArrivalScoring:
         for _ in notify(self._settings.fleet, cases, alerts, console_url=console_url):
             self._summary = self._summary.with_counts(notified=1)
             self._on_step("notified")
+
+
+def _latest(spec: MachineSpec) -> float | None:
+    """Return the last time that a reading can be of; None where times are counts."""
+    if spec.time is None or spec.time.is_counter:
+        return None
+    return (datetime.now(UTC) + _AHEAD).timestamp() * 1e6
 
 
 def _key(settings: Settings, receipt: Receipt, place: int) -> str:

@@ -91,13 +91,22 @@ class UnitCases:
         What has scored the readings.
     explain
         Returns the explanation of a reading by its place; None where there is none.
+    latest
+        The last time that a reading can be of, as times are compared; None where any can be. A
+        later one is of a clock that is wrong: its unit would have nothing newer for years.
+
+    Attributes
+    ----------
+    ahead
+        Readings that were later than that, and are passed.
     """
 
     def __init__(
         self, scoring: Scoring, rule: AlarmRule, model: str, version: str,
-        explain: Callable[[int], Diagnosis],
+        explain: Callable[[int], Diagnosis], latest: float | None = None,
     ) -> None:  # fmt: skip
         self._scoring, self._rule, self._explain = scoring, rule, explain
+        self._latest, self.ahead = latest, 0
         self._by = {"model": model, "version": version, "receipt_id": scoring.receipt.id}
         self._counts = CaseCounts()
 
@@ -112,7 +121,9 @@ class UnitCases:
         scoring = self._scoring
         cases = open_of_units(scoring.connection, scoring.fleet, units)
         known = lock_states(scoring.connection, scoring.fleet, units)
-        newer = {unit: _newer(readings, known.get(unit)) for unit, readings in units.items()}
+        real = {unit: in_time(readings, self._latest) for unit, readings in units.items()}
+        self.ahead += sum(len(units[unit]) - len(readings) for unit, readings in real.items())
+        newer = {unit: _newer(readings, known.get(unit)) for unit, readings in real.items()}
         newer = {unit: readings for unit, readings in newer.items() if readings}
         ends = _ends(scoring.events(newer))
         found = advance(
@@ -190,6 +201,13 @@ def _memory(state: UnitState | None) -> AlarmMemory:
 
 def _as_reading(one: ScoredReading) -> Reading:
     return Reading(one.time, bool(one.scores["label"]), one.scores["mode"] or "")
+
+
+def in_time(readings: Sequence[ScoredReading], latest: float | None) -> Sequence[ScoredReading]:
+    """Return the readings that are not later than readings can be; all where any can be."""
+    if latest is None:
+        return readings
+    return [one for one in readings if one.time is None or one.time <= latest]
 
 
 def _newer(readings: Sequence[ScoredReading], state: UnitState | None) -> list[ScoredReading]:
