@@ -225,6 +225,17 @@ def test_what_is_too_large_is_refused(operator: Browser) -> None:
     assert NOTES == []
 
 
+@pytest.mark.parametrize("charset", ["punycode", "unicode_escape", "undefined", "utf-16"])
+def test_a_form_names_no_encoding_of_its_texts(charset: str, operator: Browser) -> None:
+    """200 fields of Punycode take a minute, and others make texts that nothing can keep."""
+    field = b'--x\r\nContent-Disposition: form-data; name="note"\r\n\r\n\\ud800\r\n--x--\r\n'
+    headers = {
+        "Content-Type": f"multipart/form-data; boundary=x; charset={charset}",
+        "X-CSRF-Token": _token(operator),
+    }
+    assert operator.client.post("/sizes", content=field, headers=headers).status_code == 415
+
+
 def test_files_come_with_the_fields_of_their_form(operator: Browser) -> None:
     sent = operator.client.post(
         "/sizes", files={"file": ("a.csv", b"x" * 70_000)}, data={"csrf_token": _token(operator)}
