@@ -1,5 +1,6 @@
 """A session lasts as long as it may, in every replica, and no longer."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -133,6 +134,24 @@ def test_while_the_database_is_unavailable_who_was_here_may_look(
     assert not found.is_certain
     with pytest.raises(StorageError):
         sessions.find("a secret that was never seen")
+
+
+def test_a_session_ends_while_the_database_is_unavailable_too(
+    engine: sa.Engine, console_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A screen that somebody has left stays open for no longer than on other days."""
+    sessions = Sessions(engine, console_settings)
+    begun = sessions.begin("leaver", ["view"], None)
+    sessions.find(begun.secret)
+
+    def unavailable(*_given: object, **_named: object) -> None:
+        raise StorageError("the ledger cannot be used")
+
+    monkeypatch.setattr(sessions, "_look_up", unavailable)
+    later = time.monotonic() + console_settings.console_idle_minutes * 60
+    monkeypatch.setattr("presagio.console.sessions.time.monotonic", lambda: later)
+    with pytest.raises(StorageError):
+        sessions.find(begun.secret)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ out, and when its account is removed or gets another secret or other scopes.
 
 import hashlib
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -89,15 +90,16 @@ class Sessions:
         self._engine = engine
         self._idle = sa.func.make_interval(0, 0, 0, 0, 0, 0, settings.console_idle_minutes * 60)
         self._whole = sa.func.make_interval(0, 0, 0, 0, 0, 0, settings.console_session_hours * 3600)
-        # What goes on while the database is unavailable.
-        self._seen: OrderedDict[bytes, Session] = OrderedDict()
+        # What goes on while the database is unavailable: until then, as if nobody used it.
+        self._seen: OrderedDict[bytes, tuple[float, Session]] = OrderedDict()
+        self._idle_s = settings.console_idle_minutes * 60
         self._lock = Lock()
 
     def _remember(self, key: bytes, session: Session | None) -> None:
         with self._lock:
             self._seen.pop(key, None)
             if session is not None:
-                self._seen[key] = session
+                self._seen[key] = time.monotonic() + self._idle_s, session
                 if len(self._seen) > _MOST_REMEMBERED:
                     self._seen.popitem(last=False)
 
@@ -167,15 +169,16 @@ class Sessions:
         Raises
         ------
         StorageError
-            If the database is unavailable, and this process has not seen the session before.
+            If the database is unavailable, and this process has not seen the session before, or so
+            long ago that it would have ended.
         """
         key = _digest(secret)
         try:
             row = self._look_up(key, is_use=is_use)
         except StorageError:
             with self._lock:
-                known = self._seen.get(key)
-            if known is None:
+                until, known = self._seen.get(key, (0.0, None))
+            if known is None or time.monotonic() >= until:
                 raise
             return replace(known, is_certain=False)
         session = Session(row.name, frozenset(row.scopes), secret) if row is not None else None
