@@ -6,11 +6,13 @@ each page would take longer than the page may.
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
 import polars as pl
 
+from presagio.errors import StorageError
 from presagio.ingest.curated import files_of_readings, processed_receipts
 from presagio.ingest.curated_parts import CuratedParts
 from presagio.ingest.events import (
@@ -30,6 +32,8 @@ from presagio.storage.receipt import Receipt
 
 # A log may be checked again, which is rare: so often all of them are listed anew.
 _LISTED_EVERY_S = 60.0
+# One reads what is new; who has to wait longer for that is shown the rest of the page.
+_WAIT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,25 @@ class UnitEvent:
     mode: str | None
     time: float
     receipt: int
+
+
+@contextmanager
+def _alone(lock: Lock) -> Iterator[None]:
+    """Read with nobody else, or wait no longer than a page may.
+
+    Without an end all pages would wait in a row for a store that takes long not to answer.
+
+    Raises
+    ------
+    StorageError
+        If another one reads for longer.
+    """
+    if not lock.acquire(timeout=_WAIT_S):
+        raise StorageError("logs of events are being read, which takes long; try again")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class KnownEvents:
@@ -81,7 +104,7 @@ class KnownEvents:
         """
         if self._events is None:
             return None
-        with self._lock:
+        with _alone(self._lock):
             now = time.monotonic()
             if now - self._listed >= _LISTED_EVERY_S:
                 frames = log_frames(self._intake, _logs(self._intake), self._frames)
@@ -136,7 +159,7 @@ class LabelledFailures:
         if not spec.is_series or not spec.needs_target:
             return []
         unit, time_name, target = *spec.needed_columns[:2], spec.target.name
-        with self._lock:
+        with _alone(self._lock):
             start = after if self._newest is None else self._newest
             curated = CuratedParts(self._intake, [unit, time_name, target])
             for rows in curated.blocks(files_of_readings(self._intake, start)):
