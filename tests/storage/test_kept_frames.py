@@ -1,5 +1,7 @@
 """What was read lately is not read again, within a bound of memory."""
 
+from functools import partial
+
 import polars as pl
 import pytest
 
@@ -17,7 +19,7 @@ def _read(value: int, asked: list[int]) -> pl.DataFrame:
 def test_what_was_asked_for_last_is_kept_within_a_bound() -> None:
     kept, asked = KeptFrames(3 * _BYTES), list[int]()
     for value in (1, 2, 3, 1, 4, 1, 3, 4, 2):
-        assert kept.get(value, lambda value=value: _read(value, asked))["value"][0] == value
+        assert kept.get(value, partial(_read, value, asked))["value"][0] == value
     # When the fourth came the second was the one that had not been asked for the longest.
     assert asked == [1, 2, 3, 4, 2]
 
