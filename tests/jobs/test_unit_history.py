@@ -10,12 +10,15 @@ import pytest
 import sqlalchemy as sa
 
 from presagio.errors import DataError
+from presagio.ingest.again import check_again
 from presagio.ingest.compaction import Rules, compact
 from presagio.ingest.filing import Intake
 from presagio.ingest.unit_span import Span, readings_of_span
 from presagio.jobs.known_events import KnownEvents
 from presagio.jobs.unit_history import unit_history
 from presagio.jobs.unit_scores import unit_scores
+from presagio.machine.spec import MachineSpec
+from presagio.storage.kept_frames import KeptFrames
 from tests.conftest import RunningServices
 from tests.engines import engine_rows, engines
 from tests.filing import file_body
@@ -107,6 +110,26 @@ def test_readings_are_the_same_once_files_are_put_together(intake: Intake) -> No
     compact(intake, Rules(datetime.now(UTC) + timedelta(hours=1), 2, 1 << 20))
     after = readings_of_span(intake, "2", ["sensor_2"], Span())
     assert after.rows.equals(before.rows)
+
+
+def test_what_was_read_lately_is_not_read_again_unless_it_was_checked_anew(intake: Intake) -> None:
+    rows, kept = engine_rows(1).head(20), KeptFrames(1 << 20)
+    receipt = file_body(intake, "a.csv", _csv(rows))
+
+    def read() -> pl.DataFrame:
+        return readings_of_span(intake, "1", ["sensor_2"], Span(), kept).rows
+
+    before = read()
+    intake.store.remove(intake.prefixes.curated_bucket, receipt.outcome.curated_keys)
+    assert read().equals(before)
+    # The same receipt and key, and other rows.
+    spec = intake.spec.model_dump()
+    spec["features"][0]["range"] = (0.0, sorted(rows["sensor_2"])[-2])
+    narrower = replace(intake, spec=MachineSpec.model_validate(spec | {"windows": None}))
+    (again,) = check_again(narrower, [receipt.id])
+    assert again.after is not None
+    assert again.after.outcome.curated_keys == receipt.outcome.curated_keys
+    assert len(read()) == 19
 
 
 def test_a_hostile_name_is_only_a_name(intake: Intake, engine: sa.Engine) -> None:

@@ -21,6 +21,7 @@ from presagio.jobs.alarm_outcomes import Failures
 from presagio.settings import Settings
 from presagio.storage.database import Waits, open_database, translated
 from presagio.storage.fleets import read_fleets
+from presagio.storage.kept_frames import KeptFrames
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import ObjectStore, open_store
 from presagio.storage.promotions import Promotions
@@ -28,6 +29,8 @@ from presagio.storage.promotions import Promotions
 # Fleets that were added, or removed, are known after so many seconds.
 _FLEETS_S = 5.0
 _CHECK_S = 5.0
+# The newest files of a fleet hold readings of most of its units.
+_KEPT_BYTES = 160 << 20
 
 
 class Services:
@@ -48,6 +51,8 @@ class Services:
         What the API is asked with.
     last_known
         What was read last, for the time when a source does not answer.
+    kept
+        Rows of files that were read lately: pages of other units need them too.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,6 +65,7 @@ class Services:
         self.sessions = Sessions(self.engine, settings)
         self.tokens = Tokens(settings)
         self.last_known = LastKnown()
+        self.kept = KeptFrames(_KEPT_BYTES)
         self.watch = Watch(self._checks())
         self._lock, self._fleets = Lock(), (0.0, load_fleets(settings))
         self._failures: dict[tuple[str, str], Failures] = {}

@@ -17,6 +17,7 @@ from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import RECEIPT, curated_schema
 from presagio.ingest.unit_readings import once, parts_with_readings, rows_of_part
 from presagio.readings.instants import time_numbers
+from presagio.storage.kept_frames import KeptFrames
 from presagio.storage.unit_parts import UnitPart
 
 # Parts are read beside each other: most of the time goes by waiting for the store.
@@ -66,7 +67,7 @@ class FoundReadings:
 
 
 def readings_of_span(
-    intake: Intake, unit: str, columns: Sequence[str], span: Span
+    intake: Intake, unit: str, columns: Sequence[str], span: Span, kept: KeptFrames | None = None
 ) -> FoundReadings:
     """Return the newest readings of a unit within a span.
 
@@ -82,6 +83,8 @@ def readings_of_span(
         What is wanted of each, of :func:`.outputs.curated_schema`.
     span
         Which ones.
+    kept
+        Parts that were read lately: the newest ones are those of most units.
 
     Raises
     ------
@@ -98,13 +101,14 @@ def readings_of_span(
     parts = _parts(intake, unit, span)
     schema = curated_schema(spec)
     found = pl.DataFrame(schema={name: schema[name] for name in wanted})
-    unread = parts
-    while unread and len(parts) - len(unread) < span.parts:
-        if _is_enough(intake, found, span.count, unread[0]):
-            break
-        some = unread[: min(_AT_ONCE, span.parts - len(parts) + len(unread))]
-        found = once(spec, pl.concat([found, *_read(intake, some, wanted, unit, span)]))
-        unread = unread[len(some) :]
+    unread, reader = parts, _Reader(intake, wanted, unit, span, kept or KeptFrames())
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        while unread and len(parts) - len(unread) < span.parts:
+            if _is_enough(intake, found, span.count, unread[0]):
+                break
+            some = unread[: min(_AT_ONCE, span.parts - len(parts) + len(unread))]
+            found = once(spec, pl.concat([found, *pool.map(reader.read, some)]))
+            unread = unread[len(some) :]
     return _cut(intake, found, span, unread)
 
 
@@ -123,20 +127,32 @@ def _is_enough(intake: Intake, found: pl.DataFrame, count: int, following: UnitP
     return bool(following.newest < oldest)
 
 
-def _read(
-    intake: Intake, parts: Sequence[UnitPart], wanted: list[str], unit: str, span: Span
-) -> list[pl.DataFrame]:
-    time = intake.spec.needed_columns[1]
+@dataclass(frozen=True)
+class _Reader:
+    """Reads a unit's rows of parts."""
 
-    def read(part: UnitPart) -> pl.DataFrame:
+    intake: Intake
+    columns: list[str]
+    unit: str
+    span: Span
+    kept: KeptFrames
+
+    def read(self, part: UnitPart) -> pl.DataFrame:
+        """Return the unit's rows of a part."""
         # Each for itself: what one remembers is not made for several threads.
-        rows = rows_of_part(CuratedParts(intake, wanted), part, unit, span.after)
-        return rows.filter(pl.Series(time_numbers(rows[time]) <= span.until, dtype=pl.Boolean))
-
-    if len(parts) == 1:
-        return [read(parts[0])]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(read, parts))
+        curated = CuratedParts(self.intake, self.columns)
+        unit, time = self.intake.spec.needed_columns[:2]
+        if not part.digest:
+            rows = rows_of_part(curated, part, self.unit, self.span.after)
+        else:
+            # With the rows of all units, which others will ask for.
+            prefixes, spec = self.intake.prefixes, self.intake.spec
+            key = (prefixes.curated_bucket, part.key, part.digest, spec.digest, *self.columns)
+            every = self.kept.get(key, lambda: curated.read(part.key, part.receipt_id))
+            rows = every.filter(pl.col(unit) == self.unit)
+        times = time_numbers(rows[time])
+        within = (times > self.span.after) & (times <= self.span.until)
+        return rows.filter(pl.Series(within, dtype=pl.Boolean))
 
 
 def _cut(

@@ -17,6 +17,7 @@ from presagio.ingest.unit_span import FoundReadings, Span, readings_of_span
 from presagio.jobs.downsampling import Drawn
 from presagio.jobs.unit_charts import POINTS, Charts, draw_readings
 from presagio.jobs.unit_scores import UnitScores, draw_scores, unit_scores
+from presagio.storage.kept_frames import KeptFrames
 from presagio.storage.receipt import Receipt
 
 # Of the files that readings came in so many are named, the newest.
@@ -67,7 +68,7 @@ class UnitHistory:
 
 def unit_history(
     intake: Intake, engine: sa.Engine, unit: str, span: Span | None = None, *,
-    points: int = POINTS,
+    points: int = POINTS, kept: KeptFrames | None = None,
 ) -> UnitHistory:  # fmt: skip
     """Return a unit's readings of a span as charts, with the files that they came in.
 
@@ -83,6 +84,8 @@ def unit_history(
         Which readings; the newest ones where it is not given.
     points
         So many points a chart at most.
+    kept
+        What was read lately, of other units too.
 
     Raises
     ------
@@ -92,11 +95,11 @@ def unit_history(
         If store or ledger fail.
     """
     spec = intake.spec
-    found = readings_of_span(intake, unit, spec.input_names, span or Span())
+    found = readings_of_span(intake, unit, spec.input_names, span or Span(), kept)
     times = found.times
     numbers = sorted(found.rows[RECEIPT].unique().to_list(), reverse=True)
     files = intake.ledger.receipts_numbered(numbers[:_MOST_FILES]) if numbers else []
-    scores = unit_scores(intake, engine, unit, found)
+    scores = unit_scores(intake, engine, unit, found, kept)
     return UnitHistory(
         count=len(times), first=float(times[0]) if len(times) else math.nan,
         last=float(times[-1]) if len(times) else math.nan, older=_older(found),

@@ -1,7 +1,7 @@
 """What was said of a unit's readings when they arrived: from the scores of their files."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -14,6 +14,7 @@ from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import RECEIPT, curated_schema
 from presagio.ingest.unit_span import FoundReadings
 from presagio.jobs.downsampling import Drawn, downsample
+from presagio.storage.kept_frames import KeptFrames
 from presagio.storage.scored_files import ScoredFile, scored_files
 
 Floats = NDArray[np.float64]
@@ -65,7 +66,10 @@ class UnitScores:
         )  # fmt: skip
 
 
-def unit_scores(intake: Intake, engine: sa.Engine, unit: str, found: FoundReadings) -> UnitScores:
+def unit_scores(
+    intake: Intake, engine: sa.Engine, unit: str, found: FoundReadings,
+    kept: KeptFrames | None = None,
+) -> UnitScores:  # fmt: skip
     """Return what was said of readings of a unit.
 
     Parameters
@@ -78,6 +82,8 @@ def unit_scores(intake: Intake, engine: sa.Engine, unit: str, found: FoundReadin
         The unit's name.
     found
         The readings.
+    kept
+        Scores that were read lately.
 
     Raises
     ------
@@ -86,7 +92,7 @@ def unit_scores(intake: Intake, engine: sa.Engine, unit: str, found: FoundReadin
     """
     receipts = sorted(set(found.rows[RECEIPT].to_list()), reverse=True)
     files = scored_files(engine, receipts[:_MOST_FILES])
-    scores = _read(intake, files, unit)
+    scores = _read(intake, files, unit, kept or KeptFrames())
     unit_name, time = intake.spec.needed_columns[:2]
     readings = found.rows.select(RECEIPT, time)
     # A reading has the score of the file that it came in.
@@ -128,33 +134,39 @@ def _threshold(probability: Floats, label: NDArray[np.bool_]) -> float | None:
     return float(lowest) if highest < lowest else None
 
 
-def _read(intake: Intake, files: Sequence[ScoredFile], unit: str) -> pl.DataFrame:
+def _read(intake: Intake, files: Sequence[ScoredFile], unit: str, kept: KeptFrames) -> pl.DataFrame:
     """Read the scores of a unit; an object that is gone is left out."""
     spec = intake.spec
     unit_name, time = spec.needed_columns[:2]
     objects = [(file, key) for file in files for key in file.keys]
-
-    def read(place: tuple[ScoredFile, str]) -> pl.DataFrame | None:
-        file, key = place
-        stored = intake.store.read(intake.prefixes.curated_bucket, key)
-        if stored is None:
-            return None
-        body = io.BytesIO(stored[0])
-        there = pl.read_parquet_schema(body)
-        names = [name for name in (unit_name, time, "label", *_VALUES) if name in there]
-        rows = pl.read_parquet(body, columns=names)
-        rows = rows.filter(pl.col(unit_name).cast(pl.String) == unit)
-        return rows.select(
-            unit_name, time, "label",
-            *(pl.col(n) if n in names else pl.lit(None, pl.Float64).alias(n) for n in _VALUES),
-            pl.lit(file.receipt_id, pl.Int64).alias(RECEIPT),
-            pl.lit(file.version).alias("version"),
-        )  # fmt: skip
-
     schema = curated_schema(spec)
-    none = pl.DataFrame(schema={
+    columns = {
         unit_name: pl.String(), time: schema[time], "label": pl.Boolean(),
-        **dict.fromkeys(_VALUES, pl.Float64()), RECEIPT: pl.Int64(), "version": pl.String(),
-    })  # fmt: skip
+        **dict.fromkeys(_VALUES, pl.Float64()),
+    }  # fmt: skip
+
+    def read(place: tuple[ScoredFile, str]) -> pl.DataFrame:
+        file, key = place
+        known = (intake.prefixes.curated_bucket, key, file.scored_at, *columns)
+        rows = kept.get(known, lambda: _decoded(intake, key, columns))
+        return rows.filter(pl.col(unit_name) == unit).with_columns(
+            pl.lit(file.receipt_id, pl.Int64).alias(RECEIPT), pl.lit(file.version).alias("version")
+        )
+
+    none = pl.DataFrame(schema={**columns, RECEIPT: pl.Int64(), "version": pl.String()})
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return pl.concat([none, *(rows for rows in pool.map(read, objects) if rows is not None)])
+        return pl.concat([none, *pool.map(read, objects)])
+
+
+def _decoded(intake: Intake, key: str, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return columns of an object of scores; none of its rows where it is gone."""
+    stored = intake.store.read(intake.prefixes.curated_bucket, key)
+    if stored is None:
+        return pl.DataFrame(schema=columns)
+    body = io.BytesIO(stored[0])
+    there = pl.read_parquet_schema(body)
+    rows = pl.read_parquet(body, columns=[name for name in columns if name in there])
+    return rows.select(
+        (pl.col(name) if name in there else pl.lit(None, kind).alias(name))
+        for name, kind in columns.items()
+    )

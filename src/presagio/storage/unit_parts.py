@@ -1,7 +1,7 @@
 """Where the readings of a unit lie: in which parts of the curated data set, and of what times."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -57,6 +57,8 @@ class UnitPart:
         Times, as they are compared.
     is_compacted
         Whether it holds rows of many files.
+    digest
+        SHA-256 of the part, as the receipt has it; empty for a compaction.
     """
 
     receipt_id: int
@@ -65,6 +67,10 @@ class UnitPart:
     oldest: float
     newest: float
     is_compacted: bool = False
+    digest: str = ""
+
+
+_FIELDS = len(fields(UnitPart))
 
 
 @dataclass(frozen=True)
@@ -175,17 +181,17 @@ def _page(
     ]
     both = sa.union_all(*pages).subquery()
     found = both.c
-    fields = [
+    of_file = RECEIPTS.c.curated_keys[found.part].astext
+    shown = [
         found.number, sa.func.coalesce(RECEIPTS.c.key, ""),
-        sa.func.coalesce(
-            RECEIPTS.c.curated_keys[found.part].astext, COMPACTIONS.c["keys"][found.part].astext
-        ),
+        sa.func.coalesce(of_file, COMPACTIONS.c["keys"][found.part].astext),
         found.oldest, found.newest, found.is_many,
+        sa.func.coalesce(RECEIPTS.c.digests.op("->>")(of_file), ""),
     ]  # fmt: skip
     place = [found.newest if newest_first else found.oldest]
     place += [found.is_many, found.number, found.part]
     return (
-        sa.select(*fields, *(one.label(f"place_{i}") for i, one in enumerate(place)))
+        sa.select(*shown, *(one.label(f"place_{i}") for i, one in enumerate(place)))
         .select_from(both)
         .outerjoin(RECEIPTS, sa.and_(~found.is_many, RECEIPTS.c.id == found.number))
         .outerjoin(COMPACTIONS, sa.and_(found.is_many, COMPACTIONS.c.id == found.number))
@@ -219,7 +225,7 @@ def parts_of_unit(
             page = _page((bucket, fleet), unit, after, newest_first=newest_first)
             rows = connection.execute(page).all()
             for row in rows:
-                yield UnitPart(*row[:6])
+                yield UnitPart(*row[:_FIELDS])
             if len(rows) < _PAGE:
                 return
-            after = rows[-1][6:]
+            after = rows[-1][_FIELDS:]

@@ -109,7 +109,9 @@ def _show(visit: Visit) -> Response:
         services = visit.services
         history = _if_there(
             visit, ("readings", *here, span),
-            lambda: unit_history(services.intake(fleet), services.engine, unit, span),
+            lambda: unit_history(
+                services.intake(fleet), services.engine, unit, span, kept=services.kept
+            ),
         )  # fmt: skip
         marks = _marks(visit, events or [], seen.cases)
         charts = UnitCharts(visit.show, fleet.spec, times, marks)
