@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import playwright.sync_api
+import polars as pl
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -24,6 +25,7 @@ from tests.console.conftest import ServeConsole
 from tests.console.tabs import tab_of
 from tests.console.watched_fleet import DIAGNOSIS, EngineFleet, engine_fleet
 from tests.e2e.chromium import DESK, PHONE, Tab, needs_chromium
+from tests.engines import engine_rows
 from tests.serving.replicas.relay import Relay
 
 pytestmark = [pytest.mark.integration, needs_chromium]
@@ -210,6 +212,10 @@ def test_hostile_names_are_only_names_and_pages_with_data_are_for_everybody(
     """No script of theirs runs, none widens a page, and axe-core finds nothing."""
     quoted = _HOSTILE.replace('"', '""')
     fleet.watched.log(f"{language}.csv", f'"{quoted}",0.{width},repair')
+    # Another test may have ended this unit's life: it has begun another one.
+    newest = engine_rows(1, seed=width).head(1)
+    newest = newest.with_columns(unit=pl.lit(_HOSTILE), cycle=pl.lit(1000 + width))
+    fleet.watched.file(f"{language}-newest.csv", newest)
     unit = address("units", fleet.name, _HOSTILE)
     tab = tab_of(chromium, plant.people("operator"), width=width, language=language)
     found = {}
