@@ -25,7 +25,9 @@ from presagio.jobs.demo_fleet import (
     drop,
     lead_days,
     retrain,
+    send,
     train_first,
+    wait_until_filed,
 )
 from presagio.jobs.fast_motion import FastMotion, failure_of, fast_motion
 from presagio.settings import CREDENTIALS_FILE
@@ -53,17 +55,21 @@ class AgeingFleet:
 
     def __init__(self, deployment: Parts, folder: Path, steps: Steps) -> None:
         self._deployment, self._folder, self._steps = deployment, folder, steps
-        self._now = datetime.now(UTC)
+        self._now, self._added = datetime.now(UTC), False
+
+    def prepare(self) -> None:
+        """Add the fleet where it is not there: its DAGs come half a minute later."""
+        self._added = add_demo_fleet(self._deployment.deployment)
 
     def run(self) -> None:
         """Walk from the fleet's spec to its retrained model."""
-        parts = self._add()
+        parts = Parts(self._deployment.deployment.home, FLEET)
+        self._show_fleet(parts)
         past = History.write(parts.spec, self._folder)
-        # Its failures are filed, so that each training knows of them; those of the same engines
-        # again are the same file.
-        self._first_model(parts, past)
         # Each training takes failures from the logs that are filed. Once more it is the same file.
-        drop(parts.intake, past.failures, is_log=True, until_scored=False)
+        log = send(parts.intake, past.failures, is_log=True)
+        self._first_model(parts, past)
+        wait_until_filed(parts.intake, log)
         motion = fast_motion(parts.spec, f"{self._now:%m%d-%H%M%S}", self._now.date(), DAYS)
         self._days(parts, motion)
         self._failure(parts, motion)
@@ -71,15 +77,12 @@ class AgeingFleet:
         self._retrain(parts, past)
         self._addresses(parts, motion)
 
-    def _add(self) -> Parts:
+    def _show_fleet(self, parts: Parts) -> None:
         self._steps.begin("Another fleet is served beside the first one: engines that wear out")
-        added = add_demo_fleet(self._deployment.deployment)
-        parts = Parts(self._deployment.deployment.home, FLEET)
-        words = "added to the running stack" if added else "it is there from an earlier run"
+        words = "added to the running stack" if self._added else "it is there from an earlier run"
         horizon = parts.spec.label.in_words
         text = f"fleet {FLEET}: {words}; which engine fails within {horizon}?"
-        self._steps.show("fleet", text, fleet=FLEET, added=added)
-        return parts
+        self._steps.show("fleet", text, fleet=FLEET, added=self._added)
 
     def _first_model(self, parts: Parts, past: History) -> None:
         self._steps.begin(f"A first small model, from {past.units} engines that failed last year")

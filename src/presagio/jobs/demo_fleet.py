@@ -3,6 +3,7 @@
 All of it goes the way that a plant's readings go: through bucket, DAGs and ledger.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +12,17 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from presagio import machine
-from presagio.errors import NotFoundError, StackError
+from presagio.errors import DataError, NotFoundError, StackError
 from presagio.ingest.checking import check_file
 from presagio.ingest.filing import Intake
-from presagio.ingest.upload import upload, wait_for_receipt
+from presagio.ingest.upload import Uploaded, upload, wait_for_receipt
 from presagio.jobs.fast_motion import history
 from presagio.jobs.fleets import add_fleet
 from presagio.jobs.promote import promote
 from presagio.jobs.train import choose_dataset, train
 from presagio.lifecycle.promotion import Promoter
 from presagio.machine.event_log import EVENTS
+from presagio.machine.learning import MICROSECONDS
 from presagio.machine.spec import MachineSpec, load_spec
 from presagio.settings import Settings
 from presagio.storage.alarm_cases import AlarmCase
@@ -132,15 +134,41 @@ class Drop:
     Attributes
     ----------
     filed_s, scored_s
-        Seconds from the drop to its receipt, and until it was scored; None where nobody waited.
+        Seconds from the drop to its receipt, and until it was scored.
     """
 
     receipt: Receipt
     filed_s: float
-    scored_s: float | None
+    scored_s: float
 
 
-def drop(intake: Intake, path: Path, *, is_log: bool = False, until_scored: bool = True) -> Drop:
+def send(intake: Intake, path: Path, *, is_log: bool = False) -> Uploaded:
+    """Drop a file, or a log of events, into the bucket."""
+    return upload(intake, path, name=f"{EVENTS if is_log else ''}{path.name}")
+
+
+def wait_until_filed(intake: Intake, sent: Uploaded) -> Receipt:
+    """Wait until the DAG has filed what was dropped.
+
+    Raises
+    ------
+    DataError
+        If it was set aside.
+    StackError
+        If it was not filed.
+    """
+    receipt = wait_for_receipt(intake, sent, timeout_s=_FILED_LIMIT_S, poll_s=_POLL_S)
+    if receipt is None:
+        raise StackError(
+            f"csv_file_watcher_{FLEET} has not filed {sent.key} within {_FILED_LIMIT_S:.0f} s; "
+            "see: presagio logs airflow-scheduler"
+        )
+    if receipt.outcome.verdict == "quarantined":
+        raise DataError(f"{sent.key} was set aside; see: presagio receipts {receipt.id}")
+    return receipt
+
+
+def drop(intake: Intake, path: Path, *, is_log: bool = False) -> Drop:
     """Drop a file into the bucket, and wait until the DAGs have filed and scored it.
 
     Parameters
@@ -151,25 +179,17 @@ def drop(intake: Intake, path: Path, *, is_log: bool = False, until_scored: bool
         The file.
     is_log
         Whether it is a log of events.
-    until_scored
-        Whether to wait for that too.
 
     Raises
     ------
+    DataError
+        If it was set aside.
     StackError
-        If they do not.
+        If it was not filed or not scored.
     """
     began = time.monotonic()
-    sent = upload(intake, path, name=f"{EVENTS if is_log else ''}{path.name}")
-    receipt = wait_for_receipt(intake, sent, timeout_s=_FILED_LIMIT_S, poll_s=_POLL_S)
-    if receipt is None:
-        raise StackError(
-            f"csv_file_watcher_{FLEET} has not filed {sent.key} within {_FILED_LIMIT_S:.0f} s; "
-            "see: presagio logs airflow-scheduler"
-        )
+    receipt = wait_until_filed(intake, send(intake, path, is_log=is_log))
     filed, arrivals = time.monotonic() - began, intake.ledger.arrivals()
-    if not until_scored:
-        return Drop(receipt, filed, None)
     while arrivals.scored(receipt.id) is None:
         if time.monotonic() - began > filed + _SCORED_LIMIT_S:
             raise StackError(
@@ -180,8 +200,7 @@ def drop(intake: Intake, path: Path, *, is_log: bool = False, until_scored: bool
     return Drop(receipt, filed, time.monotonic() - began)
 
 
-def lead_days(spec: MachineSpec, case: AlarmCase, failed_at: datetime) -> float | None:
-    """Return how many days before a failure an alarm was confirmed; None of one without time."""
-    if case.reading_time is None:
-        return None
-    return (failed_at.timestamp() * 1e6 - case.reading_time) / spec.day
+def lead_days(spec: MachineSpec, case: AlarmCase, failed_at: datetime) -> float:
+    """Return how many days before a failure an alarm was confirmed."""
+    confirmed = math.nan if case.reading_time is None else case.reading_time
+    return (failed_at.timestamp() * MICROSECONDS - confirmed) / spec.day

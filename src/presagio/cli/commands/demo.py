@@ -218,7 +218,10 @@ def demo(
     with tempfile.TemporaryDirectory() as scratch:
         folder = keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
+        engines = AgeingFleet(parts, folder, steps)
+        if part is not PartName.loop:
+            engines.prepare()
         if part is not PartName.engines:
             _loop(parts, folder, steps)
         if part is not PartName.loop:
-            AgeingFleet(parts, folder, steps).run()
+            engines.run()
