@@ -28,7 +28,9 @@ numpy.linalg.svd(numpy.random.default_rng(0).normal(size=(300, 300))); assert ps
 boto3.client('s3', 'us-east-1'); onnxruntime.InferenceSession('/tmp/model.onnx'); polars.DataFrame({'a': [1]}).write_csv()"
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN tools/bin/uv build --quiet --wheel --no-build-isolation --python tools/bin/python --out-dir dist . \
+# The console has an image of its own.
+RUN rm -rf src/presagio/console \
+ && tools/bin/uv build --quiet --wheel --no-build-isolation --python tools/bin/python --out-dir dist . \
  && tools/bin/uv pip install --quiet --python /opt/presagio/bin/python --no-deps dist/*.whl
 # What every start imports is compiled here once: a container cannot write, and would compile it each time.
 RUN /opt/presagio/bin/python -c "import presagio.cli.main, presagio.cli.commands.serve, presagio.serving.app, presagio.serving.worker, polars, boto3, psycopg, psycopg_pool"

@@ -183,7 +183,8 @@ def test_killed_containers_come_back_with_nothing_lost(
 
 
 def test_a_request_in_flight_is_answered_before_the_api_ends(containers: ContainerStack) -> None:
-    rows = 200_000
+    # So many that the answer is not there before it was seen to be under way.
+    rows = 800_000
     body = HEADER + b"\n" + b"L,300,310,1500,40,10\n" * rows
     token = containers.call("token").stdout.strip()
     container = containers.service("inference_api")["id"]
