@@ -135,8 +135,12 @@ class Stack:
         return self.run_state(run_id, dag) in {"success", "failed"}
 
     def run_dag(self, dag: str, conf: dict[str, Any] | None = None) -> str:
-        """Start a DAG; return the run's id."""
+        """Start a DAG; return the run's id.
+
+        Of a fleet that was just added the DAGs come one file after the other.
+        """
         with self.airflow() as airflow:
+            assert eventually(lambda: airflow.get(f"/dags/{dag}").is_success, 120), dag
             body = {"logical_date": None, "conf": conf or {}}
             answer = airflow.post(f"/dags/{dag}/dagRuns", json=body).raise_for_status()
             return str(answer.json()["dag_run_id"])
