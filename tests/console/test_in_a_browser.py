@@ -110,7 +110,7 @@ def tab(chromium: playwright.sync_api.Browser, plant: _Plant) -> Iterator[Tab]:
 def case(fleet: EngineFleet) -> int:
     """An open case of the unit with the hostile name; no other one is open."""
     alarms = fleet.watched.alarms
-    for other in alarms.open_cases():
+    for other in alarms.cases(open_only=True):
         alarms.close(other.id, "false", "test", "the next test has one of its own")
     fleet.watched.state(
         _HOSTILE, 59.0, state="alarm", label=True, probability=0.9, diagnosis=DIAGNOSIS

@@ -56,9 +56,9 @@ def test_a_unit_has_one_open_case_a_mode(alarms: Alarms, opened: Opener) -> None
     assert first is not None
     assert opened("u", "wear") is None
     other, third = opened("u", "heat"), opened("v", "wear")
-    assert _numbers(alarms.open_cases()) == [third, other, first]
-    assert _numbers(alarms.open_cases(unit="u", limit=1)) == [other]
-    assert _numbers(alarms.open_cases(before=other)) == [first]
+    assert _numbers(alarms.cases(open_only=True)) == [third, other, first]
+    assert _numbers(alarms.cases(open_only=True, unit="u", limit=1)) == [other]
+    assert _numbers(alarms.cases(open_only=True, before=other)) == [first]
     assert alarms.count_open() == 3
     case = alarms.case(first)
     assert (case.unit, case.mode, case.receipt_id, case.reading_at) == ("u", "wear", 7, "3")
@@ -120,7 +120,7 @@ def test_a_closed_case_stays_closed_and_another_may_open(alarms: Alarms, opened:
             change()
     assert [entry.kind for entry in alarms.entries(number)] == ["opened", "closed"]
     again = opened()
-    assert _numbers(alarms.open_cases()) == [again]
+    assert _numbers(alarms.cases(open_only=True)) == [again]
     assert _numbers(alarms.cases()) == [again, number]
 
 

@@ -83,12 +83,6 @@ class Alarms:
         with translated(), self._engine.connect() as connection:
             return [AlarmCase(**row._asdict()) for row in connection.execute(query)]
 
-    def open_cases(
-        self, *, unit: str | None = None, before: int | None = None, limit: int = 50
-    ) -> list[AlarmCase]:
-        """Return the open cases, the newest first: see :meth:`cases`."""
-        return self.cases(unit=unit, open_only=True, before=before, limit=limit)
-
     def count_open(self) -> int:
         """Count the open cases."""
         query = sa.select(sa.func.count()).where(OPEN_ALARMS.c.fleet == self._fleet)

@@ -49,7 +49,7 @@ def browser(people: Callable[[str], Browser]) -> Browser:
 def case(fleet: EngineFleet) -> int:
     """An open case; no other is open."""
     alarms = fleet.watched.alarms
-    for other in alarms.open_cases():
+    for other in alarms.cases(open_only=True):
         alarms.close(other.id, "false", "test", "the next test has one of its own")
     fleet.watched.state("1", 59.0, state="alarm", label=True, probability=0.9)
     return fleet.watched.alarm("1", 50.0, diagnosis=DIAGNOSIS)
