@@ -16,7 +16,8 @@ MODULES = {"servers": "third_party"}
 NAMES = (
     "stack", "arriving", "fleets", "cleaning", "watching", "intake", "ledger", "retention",
     "compaction", "recovery", "models", "training", "wide", "drives", "engines", "serving",
-    "series", "servers", "files", "scoring", "many_models", "console", "swapping", "replicas", "attack",
+    "series", "servers", "files", "scoring", "many_models", "console", "swapping", "replicas",
+    "attack",
 )  # fmt: skip
 
 
