@@ -3,12 +3,15 @@
 ``locale/es/<page>.po`` has those of a page; they are read once, when the program starts.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from babel import Locale
 from babel.messages.pofile import read_po
+
+_log = logging.getLogger(__name__)
 
 LOCALES = Path(__file__).parent / "locale"
 # The languages, each by its own name.
@@ -54,10 +57,8 @@ class Catalogue:
 def read_catalogue(language: str, folder: Path = LOCALES) -> Catalogue:
     """Read the texts of a language.
 
-    Raises
-    ------
-    ValueError
-        If two pages translate one text differently: the second would change the first.
+    Where two pages translate one text differently, both show the first translation, and the log
+    says so: a slip in a text keeps nobody from seeing an alarm.
     """
     singular: dict[str, str] = {}
     plural: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -72,7 +73,7 @@ def read_catalogue(language: str, folder: Path = LOCALES) -> Catalogue:
                 else:
                     is_same = singular.setdefault(entry.id, str(entry.string)) == entry.string
                 if not is_same:
-                    raise ValueError(f"{path}: {entry.id!r} is translated otherwise before")
+                    _log.warning("%s: %r is translated otherwise before", path, entry.id)
     return Catalogue(language, singular, plural)
 
 

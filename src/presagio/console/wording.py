@@ -14,9 +14,7 @@ def write_value(show: Presentation, value: Value) -> str:
         return show.number(100 * value.share)
     if not isinstance(value, Measured):
         return value
-    if value.is_difference:
-        return show.difference(value.value, value.unit, _DIGITS)
-    return show.reading(value.value, value.unit, _DIGITS)
+    return show.measured(value.value, value.unit, _DIGITS)
 
 
 def write(show: Presentation, sentence: Sentence) -> str:

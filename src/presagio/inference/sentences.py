@@ -12,17 +12,10 @@ _WHOLE = 1000.0
 
 @dataclass(frozen=True)
 class Measured:
-    """A number with its unit of measurement, which may be empty.
-
-    Attributes
-    ----------
-    is_difference
-        Whether it is how far two values are apart: one of 1 K is one of 1 °C.
-    """
+    """A number with its unit of measurement, which may be empty; both as people see them."""
 
     value: float
     unit: str = ""
-    is_difference: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,19 @@ from presagio.storage.unit_parts import UnitPart
 _CARRIED = 100
 
 
+def unit_and_time(spec: MachineSpec) -> tuple[str, str]:
+    """Return the names of the columns of unit and time.
+
+    Raises
+    ------
+    DataError
+        If the machine spec has none.
+    """
+    if spec.unit is None or spec.time is None:
+        raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
+    return spec.unit.name, spec.time.name
+
+
 def readings_of(intake: Intake, *, kept_bytes: int = 0) -> CuratedParts:
     """Return what reads readings of units; what it keeps in memory serves one unit after another.
 
@@ -74,8 +87,7 @@ def unit_readings(
         If store or ledger fail.
     """
     spec = intake.spec
-    if not spec.is_series:
-        raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
+    unit_and_time(spec)
     found = pl.DataFrame(schema={RECEIPT: pl.Int64(), **training_schema(spec)})
     curated = curated or readings_of(intake)
     for part in parts_with_readings(intake, unit, newest=newest):

@@ -114,7 +114,8 @@ def _case_page(
 ) -> Response:
     spec, case = found.fleet.spec, found.case
     diagnosis = case.diagnosis
-    words = describe(spec, diagnosis, visit.language).all if diagnosis else ()
+    units = visit.show.units_of(spec)
+    words = describe(spec, diagnosis, visit.language, units).all if diagnosis else ()
     at = case.reading_at
     if spec.time is not None and case.reading_time is not None:
         at = Times(visit.show, spec.time).written(case.reading_time)

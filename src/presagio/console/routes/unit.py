@@ -119,7 +119,8 @@ def _show(visit: Visit) -> Response:
     _check_known(visit, fleet, unit, seen, events, history)
     state = seen.state
     diagnosis = state.diagnosis if state else None
-    words = describe(fleet.spec, diagnosis, visit.language) if diagnosis else None
+    units = visit.show.units_of(fleet.spec)
+    words = describe(fleet.spec, diagnosis, visit.language, units) if diagnosis else None
     silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.unit_silent_h)
     return visit.page(
         "unit.html", fleet=fleet, unit=unit, state=state, cases=seen.cases,

@@ -16,7 +16,8 @@ from presagio.console.last_known import UNAVAILABLE
 from presagio.console.problems import RefusedError
 from presagio.console.routing import MenuEntry, Page, get
 from presagio.console.visit import Visit
-from presagio.console.what_if_view import Inputs, Outcome, outcome
+from presagio.console.what_if_answer import Outcome, outcome, refusal
+from presagio.console.what_if_view import Inputs
 from presagio.errors import DataError, NotFoundError
 from presagio.fleet import Fleet
 from presagio.ingest.unit_readings import life_so_far
@@ -129,11 +130,7 @@ def _ask(visit: Visit, asked: _Question) -> tuple[Outcome | None, str]:
         found = answer.json()
         if answer.is_success:
             return outcome(visit.show, asked.fleet.spec, found), ""
-        why = str(found.get("detail") or found.get("title") or answer.status_code)
-        faults = found.get("errors")
-        if isinstance(faults, list):
-            named = [f"{each.get('field')}: {each.get('allowed')}" for each in faults]
-            why = "; ".join([why, *named[:5]])
+        why = refusal(visit.show, asked.fleet.spec, found) or str(answer.status_code)
     except (ValueError, KeyError, TypeError, AttributeError):
         why = str(answer.status_code)
     refused = mark("The API refuses this reading: %(why)s")
