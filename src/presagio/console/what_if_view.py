@@ -201,13 +201,21 @@ def outcome(show: Presentation, spec: MachineSpec, answer: Mapping[str, Any]) ->
     sentences = words.all if label else (*words.limits, *words.reasons)
     life, remaining = answer.get("remaining_life") or {}, ""
     if life.get("value") is not None:
-        remaining = f"{show.significant(float(life['value']))} {life.get('unit', '')}".strip()
+        remaining = f"{show.significant(float(life['value']))} {_unit(show, spec, life)}".strip()
     return Outcome(
         label, float(answer["probability"]), _share_of(answer), str(answer["version"]),
         str(answer["model"]), bool(answer.get("degraded")), titles(diagnosis.get("mode")),
         remaining, tuple(write_all(show, sentences)),
         tuple(_limits(show, spec, diagnosis.get("limits") or ())),
     )  # fmt: skip
+
+
+def _unit(show: Presentation, spec: MachineSpec, life: Mapping[str, Any]) -> str:
+    """Return what the time left is counted in."""
+    unit = str(life.get("unit", ""))
+    if spec.time is not None and unit == spec.time.name:
+        return title_in(spec.time.title or unit, show.catalogue.language)
+    return show.catalogue.gettext(unit)
 
 
 def _limits(

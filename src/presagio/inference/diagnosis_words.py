@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from presagio.inference.sentences import Measured, Points, Sentence, Value
 from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
 from presagio.machine.titles import ENGLISH, title_in
+from presagio.sentences import Measured, Points, Sentence, Value
 
 # So many features are named that add most, and so many limits.
 _MOST_NAMED = 3
