@@ -19,9 +19,10 @@ from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import (
     CheckedRows,
 )
-from presagio.sentences import Count, Sentence
+from presagio.sentences import Count, Listed, Sentence
 
 _CELL_BYTES = 8
+_SHOWN_COLUMNS, _SHOWN_CHARACTERS = 20, 80
 _TEXTS = ("string", "categorical", "enum")
 
 
@@ -79,7 +80,10 @@ class ParquetRows:
         """Refuse columns that are needed and hold no values; an identifier may be a time too."""
         kept = {column.name for column in spec.kept_columns}
         wrong = [
-            f"{self.header[i]!r} ({about['types'][i]})"
+            Sentence(
+                "%(column)s is of type %(type)s",
+                {"column": repr(self.header[i][:_SHOWN_CHARACTERS]), "type": about["types"][i]},
+            )
             for i, name in self.match.names.items()
             if not about["plain" if name in kept else "values"][i]
         ]
@@ -87,9 +91,8 @@ class ParquetRows:
             raise UnreadableFileError(
                 "column_type",
                 Sentence(
-                    "these columns are of a type that holds no values: %(columns)s; write numbers, "
-                    "booleans or text in them",
-                    {"columns": bounded(wrong)},
+                    "%(columns)s; write numbers, booleans or text in these columns",
+                    {"columns": Listed(tuple(wrong[:_SHOWN_COLUMNS]))},
                 ),
             )
 
