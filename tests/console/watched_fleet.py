@@ -52,8 +52,11 @@ def engine_fleet(
     name = f"engines_{uuid4().hex[:8]}"
     path = folder / f"{name}.toml"
     text = ENGINES.read_text(encoding="utf-8").replace('name = "engines"', f'name = "{name}"', 1)
-    first = 'name = "sensor_2"'
-    path.write_text(text.replace(first, f"{first}\ntitle = {json.dumps(title)}", 1))
+    if title:
+        known = '{ en = "sensor_2", es = "Sensor 2" }'
+        assert known in text
+        text = text.replace(known, json.dumps(title), 1)
+    path.write_text(text)
     fleet = load_fleets(settings.model_copy(update={"fleets": (str(path),)})).get(name)
     intake = open_intake(fleet)
     with opened_engine(settings) as engine:
