@@ -71,6 +71,12 @@ def test_what_is_no_reading_is_said_in_words(viewer: Browser, value: str, words:
     assert "<script>" not in part.text
 
 
+def test_what_the_api_refuses_is_said_in_spanish_too(viewer: Browser) -> None:
+    asked = address("what-if", "answer", **{"v.torque_nm": "1e9"})
+    found = viewer.get(asked, **{"accept-language": "es"}).text
+    assert "Par: Fuera del rango plausible (0 Nm a 150 Nm)" in found
+
+
 def test_an_api_that_does_not_answer_is_said_and_the_page_comes(
     serve_console: ServeConsole, viewer: Browser
 ) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from threading import Lock
@@ -10,6 +11,7 @@ from typing import Any
 import polars as pl
 from starlette.responses import Response
 
+from presagio.console import reasons
 from presagio.console.addresses import address
 from presagio.console.catalogue import mark
 from presagio.console.last_known import UNAVAILABLE
@@ -19,14 +21,16 @@ from presagio.console.visit import Visit
 from presagio.console.what_if_view import Inputs, Outcome, outcome
 from presagio.errors import DataError, NotFoundError
 from presagio.fleet import Fleet
+from presagio.inference.diagnosis_words import title_of
 from presagio.ingest.unit_readings import life_so_far
 from presagio.jobs.unit_request import unit_request
+from presagio.machine.spec import MachineSpec
 from presagio.sentences import Sentence
 from presagio.storage.unit_states import UnitStates
 
 _UNITS = 50
 _LONGEST_NAME = 200
-_LONGEST_FAULT = 500
+_LONGEST_FAULT, _MOST_FAULTS = 500, 5
 # While sliders move, a unit's readings are not read again.
 _KEPT_S, _MOST_KEPT = 30.0, 32
 
@@ -130,13 +134,27 @@ def _ask(visit: Visit, asked: _Question) -> tuple[Outcome | None, str]:
             return outcome(visit.show, asked.fleet.spec, found), ""
         why = str(found.get("detail") or found.get("title") or answer.status_code)
         faults = found.get("errors")
-        if isinstance(faults, list):
-            named = [f"{each.get('field')}: {each.get('allowed')}" for each in faults]
-            why = "; ".join([why, *named[:5]])
+        if isinstance(faults, list) and faults:
+            named = [_named(visit, asked.fleet.spec, each) for each in faults[:_MOST_FAULTS]]
+            why = "; ".join(named)
     except (ValueError, KeyError, TypeError, AttributeError):
         why = str(answer.status_code)
     refused = mark("The API refuses this reading: %(why)s")
     return None, visit.translate(refused, why=why[:_LONGEST_FAULT])
+
+
+def _named(visit: Visit, spec: MachineSpec, fault: Mapping[str, Any]) -> str:
+    """Say what is wrong with a value: by its reason where it has one, else what is allowed."""
+    name, reason = str(fault.get("field")).rpartition(".")[2], str(fault.get("reason"))
+    title = title_of(spec, visit.language)(name)
+    if not reasons.is_known(reason):
+        return f"{title}: {fault.get('allowed')}"
+    feature = next((feature for feature in spec.features if feature.name == name), None)
+    found = f"{title}: {visit.translate(reasons.title_of(reason))}"
+    if feature is None or feature.range is None:
+        return found
+    low, high = (visit.show.reading(end, feature.unit) for end in feature.range)
+    return f"{found} ({visit.translate(mark('%(low)s to %(high)s'), low=low, high=high)})"
 
 
 def _show(visit: Visit) -> Response:
