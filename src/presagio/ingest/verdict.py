@@ -73,11 +73,11 @@ def _first(tally: Tally, spec: MachineSpec) -> Value:
     if tally.first is None:
         return ""
     line, faults = tally.first
-    said = (
+    sentences = (
         fault_sentence(spec, f["column"] or "", f["reason"], f["message"]) or f["message"]
         for f in faults
     )
-    values: dict[str, Value] = {"line": Number(line, 0), "faults": Listed(tuple(said), "; ")}
+    values: dict[str, Value] = {"line": Number(line, 0), "faults": Listed(tuple(sentences), "; ")}
     return Sentence("line %(line)s: %(faults)s", values)
 
 

@@ -122,7 +122,7 @@ def _came(spec: MachineSpec, column: str, reason: str, text: str) -> Value:
     if reason == Reason.TOO_LONG:
         return long_value(LONGEST_VALUE)
     named = (both_true(each) for each in spec.categories if each.name == column)
-    return next((said for said in named if str(said) == text), text)
+    return next((found for found in named if str(found) == text), text)
 
 
 def fault_sentence(spec: MachineSpec, column: str, reason: str, message: str) -> Sentence | None:
@@ -157,4 +157,4 @@ def _row_sentence(column: str, reason: str, message: str) -> Sentence | None:
         return _ragged(message)
     if reason == Reason.TOO_LONG:
         return _long_cell(column, message)
-    return next((said for code, said in WHOLE_ROW.items() if code == reason), None)
+    return next((found for code, found in WHOLE_ROW.items() if code == reason), None)

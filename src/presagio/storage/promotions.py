@@ -13,7 +13,7 @@ from presagio.storage.database import translated
 from presagio.storage.schema import PROMOTIONS
 
 Kind = Literal["promotion", "rollback", "refusal"]
-# Among the figures: the gate's reasons as sentences.
+# Among what the gate found: its reasons as sentences.
 REASONS = "reasons"
 _BETWEEN = "; "
 

@@ -118,8 +118,12 @@ def _case_page(
     at = case.reading_at
     if spec.time is not None and case.reading_time is not None:
         at = Times(visit.show, spec.time).written(case.reading_time)
+    closing = next((entry for entry in found.entries if entry.kind == "closed"), None)
+    why_closed = case.why or ""
+    if closing is not None and closing.sentence is not None:
+        why_closed = visit.text(closing.sentence)
     return visit.page(
-        "alarm.html", status, found=found, case=case, words=write_all(visit.show, words), at=at,
+        "alarm.html", status, found=found, case=case, why_closed=why_closed, words=write_all(visit.show, words), at=at,
         fault=fault, may=visit.may(SCOPE), outcomes=OUTCOMES, filled=visit.form,
         longest=_LONGEST_TEXT, longest_name=_LONGEST_NAME,
     )  # fmt: skip

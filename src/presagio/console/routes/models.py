@@ -34,6 +34,10 @@ _KINDS = {
     "promotion": mark("became champion"), "rollback": mark("was made champion again"),
     "refusal": mark("was not promoted"),
 }  # fmt: skip
+# What MLflow's tag says of a version on which the ledger has no decision.
+_GATES: dict[str, str] = {
+    "passed": mark("passed"), "not promoted": mark("not promoted"), "forced": mark("forced"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ def _fleet_page(
     return visit.page(
         "models_fleet.html", status, fleet=fleet, models=models, fault=fault, kinds=_KINDS,
         may=visit.may(ADMIN), why=visit.form.text("why"), longest=_LONGEST_WHY, gate=GATE_TAG,
+        gates=_GATES,
         many=len(visit.services.fleets.by_name) > 1, mlflow=_links(visit, fleet),
     )  # fmt: skip
 

@@ -45,9 +45,9 @@ def _fault(err: BaseException, form: str) -> dict[str, Any]:
     number = err.errno if isinstance(err, OSError) else None
     if isinstance(err, UnreadableFileError | DataError):
         kind = type(err).__name__
-        said = None if err.sentence is None else sentence_json(err.sentence)
+        sentence = None if err.sentence is None else sentence_json(err.sentence)
         reason = getattr(err, "reason", "")
-        return {"fault": kind, "reason": reason, "message": str(err), "sentence": said}
+        return {"fault": kind, "reason": reason, "message": str(err), "sentence": sentence}
     if isinstance(err, MemoryError) or number == errno.ENOMEM:
         kind = "memory"
     elif number in _SYSTEM:
