@@ -8,8 +8,8 @@ import pytest
 from presagio.inference.diagnosis import explain
 from presagio.inference.diagnosis_words import describe
 from presagio.inference.predictor import fallback_folder, load_predictor
-from presagio.sentences import Measured, Sentence
 from presagio.machine.spec import MachineSpec
+from presagio.sentences import Measured, Sentence
 from tests.engines import engines
 
 

@@ -123,7 +123,8 @@ def _case_page(
     if closing is not None and closing.sentence is not None:
         why_closed = visit.text(closing.sentence)
     return visit.page(
-        "alarm.html", status, found=found, case=case, why_closed=why_closed, words=write_all(visit.show, words), at=at,
+        "alarm.html", status, found=found, case=case, why_closed=why_closed,
+        words=write_all(visit.show, words), at=at,
         fault=fault, may=visit.may(SCOPE), outcomes=OUTCOMES, filled=visit.form,
         longest=_LONGEST_TEXT, longest_name=_LONGEST_NAME,
     )  # fmt: skip
