@@ -121,7 +121,8 @@ def _data(card: Card, say: Writing) -> str:
     data = mapping(card, "data")
     shown: list[tuple[str, object]] = []
     if "source" in data:
-        shown.append((say.phrase("Source"), data["source"]))
+        source = say.text(data["source"], mapping(card, "sentences"))
+        shown.append((say.phrase("Source"), source))
     shown += [(say.phrase(t), say.number(data[n]).text) for n, t in _COUNTS.items() if n in data]
     if "divided_by" in data:
         shown.append((say.phrase("Split by"), say.phrase(str(data["divided_by"]))))

@@ -189,6 +189,7 @@ def describe(
             f"--search {grid_name(result.grid)}"
         },
     )
+    translated = (*warnings, limit, again, dataset.origin)
     return {
         "machine": spec.name,
         "title": spec.title,
@@ -225,7 +226,7 @@ def describe(
         "limits": [str(limit), *_LIMITS],
         "reproduce": str(again),
         # In other languages these are written from their parts.
-        "sentences": {str(one): sentence_json(one) for one in (*warnings, limit, again)},
+        "sentences": {str(one): sentence_json(one) for one in translated if one is not None},
         "versions": {
             "python": platform.python_version(),
             **{package: version(package) for package in _PACKAGES},
