@@ -53,9 +53,10 @@ def engine_fleet(
     name = f"engines_{uuid4().hex[:8]}"
     path = folder / f"{name}.toml"
     text = ENGINES.read_text(encoding="utf-8").replace('name = "engines"', f'name = "{name}"', 1)
-    first = 'name = "sensor_2"'
-    shown = f'title = {json.dumps(title)}\nunit = "K"\ndisplay_unit = "°C"'
-    path.write_text(text.replace(first, f"{first}\n{shown}", 1), encoding="utf-8")
+    known = '{ en = "sensor_2", es = "Sensor 2" }'
+    assert known in text
+    shown = f'{json.dumps(title) if title else known}\nunit = "K"\ndisplay_unit = "°C"'
+    path.write_text(text.replace(known, shown, 1), encoding="utf-8")
     fleet = load_fleets(settings.model_copy(update={"fleets": (str(path),)})).get(name)
     intake = open_intake(fleet)
     with opened_engine(settings) as engine:

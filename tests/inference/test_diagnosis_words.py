@@ -8,10 +8,10 @@ import pytest
 from presagio.inference.diagnosis import explain
 from presagio.inference.diagnosis_words import describe
 from presagio.inference.predictor import fallback_folder, load_predictor
-from presagio.inference.sentences import Measured, Sentence
 from presagio.machine.shown_units import ShownUnits
 from presagio.machine.spec import MachineSpec
 from presagio.machine.units import Unit
+from presagio.sentences import Measured, Sentence
 from tests.engines import engines
 
 

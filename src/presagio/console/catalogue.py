@@ -47,6 +47,10 @@ class Catalogue:
         """Return a text in this language; in English where it is not known."""
         return self.singular.get(message, message)
 
+    def knows(self, message: str) -> bool:
+        """Tell whether there is a text in this language; of English ones always."""
+        return self.language == DEFAULT or message in self.singular
+
     def ngettext(self, one: str, many: str, number: int) -> str:
         """Return the form of a text for a number of things."""
         forms = self.plural.get((one, many))

@@ -16,6 +16,7 @@ from presagio.jobs.unit_charts import Chart, Charts, LimitLine
 from presagio.jobs.unit_history import UnitHistory
 from presagio.machine.shown_units import ShownUnits
 from presagio.machine.spec import MachineSpec
+from presagio.machine.titles import title_in
 
 Floats = NDArray[np.float64]
 
@@ -95,7 +96,8 @@ class UnitCharts:
     def _when(self, drawn: Drawn) -> Column:
         column = self.times.column
         return Column(
-            column.title or column.name, [self.times.written(time) for time in drawn.times.tolist()]
+            title_in(column.title or column.name, self.show.catalogue.language),
+            [self.times.written(time) for time in drawn.times.tolist()],
         )
 
     def _limit(self, line: LimitLine) -> str:
@@ -164,9 +166,6 @@ class UnitCharts:
             Column(best, self._cells(few.low["remaining_life"])),
             Column(high, self._cells(few.high["remaining_high"])),
         )  # fmt: skip
-        title = self._text(mark("Time left [%(unit)s]"), unit=self._day())
+        title = self._text(mark("Time left [%(unit)s]"), unit=self.times.day)
         data = drawing(self.times, drawn.times, lines, self.marks)
         return ChartView(title, data, (), columns)
-
-    def _day(self) -> str:
-        return self._text(mark("days")) if self.times.are_dates else self.spec.day_name

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from presagio.console import reasons
 from presagio.console.catalogue import mark
 from presagio.console.presentation import Presentation
 from presagio.console.wording import write_all
@@ -12,6 +13,7 @@ from presagio.inference.diagnosis_words import describe, title_of
 from presagio.machine.limits import distances_of
 from presagio.machine.shown_units import ShownUnits
 from presagio.machine.spec import MachineSpec
+from presagio.machine.titles import title_in
 
 _MOST_FAULTS = 5
 # The score is the log odds of the probability, as far as an artifact's parity bound goes.
@@ -68,13 +70,21 @@ def outcome(show: Presentation, spec: MachineSpec, answer: Mapping[str, Any]) ->
     sentences = words.all if label else (*words.limits, *words.reasons)
     life, remaining = answer.get("remaining_life") or {}, ""
     if life.get("value") is not None:
-        remaining = f"{show.significant(float(life['value']))} {life.get('unit', '')}".strip()
+        remaining = f"{show.significant(float(life['value']))} {_unit(show, spec, life)}".strip()
     return Outcome(
         label, float(answer["probability"]), _share_of(answer), str(answer["version"]),
         str(answer["model"]), bool(answer.get("degraded")), titles(diagnosis.get("mode")),
         remaining, tuple(write_all(show, sentences)),
         tuple(_limits(show, spec, units, diagnosis.get("limits") or ())),
     )  # fmt: skip
+
+
+def _unit(show: Presentation, spec: MachineSpec, life: Mapping[str, Any]) -> str:
+    """Return what the time left is counted in."""
+    unit = str(life.get("unit", ""))
+    if spec.time is not None and unit == spec.time.name:
+        return title_in(spec.time.title or unit, show.catalogue.language)
+    return show.catalogue.gettext(unit)
 
 
 def _limits(
@@ -92,24 +102,30 @@ def _limits(
 
 
 def refusal(show: Presentation, spec: MachineSpec, problem: Mapping[str, Any]) -> str:
-    """Return why the API refuses a reading: what is allowed, in the units that a visitor sees.
+    """Return why the API refuses a reading, in the language and the units that a visitor sees.
 
     Raises
     ------
     AttributeError, TypeError, ValueError
         If it is no problem document of the API.
     """
-    units, titles = show.units_of(spec), title_of(spec, show.catalogue.language)
-    named = []
-    for fault in (problem.get("errors") or ())[:_MOST_FAULTS]:
-        field, low, high = str(fault.get("field")), fault.get("minimum"), fault.get("maximum")
-        if low is None or high is None:
-            named.append(f"{field}: {fault.get('allowed')}")
-            continue
-        name = field.rpartition(".")[2]
-        unit = units.of(name)
-        named.append(show.catalogue.gettext(mark("%(title)s: %(low)s to %(high)s")) % {
-            "title": titles(name), "low": show.measured(unit.reading(float(low))),
-            "high": show.measured(unit.reading(float(high)), unit.symbol),
-        })  # fmt: skip
+    faults = (problem.get("errors") or ())[:_MOST_FAULTS]
+    named = [_fault(show, spec, fault) for fault in faults]
     return "; ".join(named) or str(problem.get("detail") or problem.get("title") or "")
+
+
+def _fault(show: Presentation, spec: MachineSpec, fault: Mapping[str, Any]) -> str:
+    """Say what is wrong with a value: by its reason where it has one, else what is allowed."""
+    name, reason = str(fault.get("field")).rpartition(".")[2], str(fault.get("reason"))
+    title, text = title_of(spec, show.catalogue.language)(name), show.catalogue.gettext
+    if not reasons.is_known(reason):
+        return f"{title}: {fault.get('allowed')}"
+    found, low, high = reasons.title_of(reason), fault.get("minimum"), fault.get("maximum")
+    if low is None or high is None:
+        return f"{title}: {text(found)}"
+    unit = show.units_of(spec).of(name)
+    ends = text(mark("%(low)s to %(high)s")) % {
+        "low": show.measured(unit.reading(float(low))),
+        "high": show.measured(unit.reading(float(high)), unit.symbol),
+    }
+    return f"{title}: {text(found)} ({ends})"

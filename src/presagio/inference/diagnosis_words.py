@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from presagio.inference.sentences import Measured, Points, Sentence, Value
 from presagio.machine.limits import distances_of
 from presagio.machine.shown_units import ShownUnits
 from presagio.machine.spec import MachineSpec
 from presagio.machine.titles import ENGLISH, title_in
+from presagio.sentences import Measured, Points, Sentence, Value
 
 # So many features are named that add most, and so many limits.
 _MOST_NAMED = 3
@@ -80,6 +80,7 @@ def describe(
 def title_of(spec: MachineSpec, language: str = ENGLISH) -> Callable[[object], str]:
     """Return what finds the title of a feature, quantity or mode; its name where it has none."""
     named = (*spec.features, *spec.quantities, *spec.categories, *spec.labels)
+    named += tuple(each for each in (spec.unit, spec.time) if each is not None)
     titles = {each.name: title_in(each.title or each.name, language) for each in named}
     titles |= {
         indicator: f"{title_in(category.title or category.name, language)} {value}"
@@ -98,15 +99,17 @@ def _expected(spec: MachineSpec, mode: object, titles: Callable[[object], str]) 
         if named:
             return Sentence("%(mode)s is expected.", named)
         return Sentence("A failure is expected.", {})
-    values = {**named, "horizon": _span(spec)}
+    values = {**named, "horizon": _span(spec, titles)}
     if named:
         return Sentence("%(mode)s is expected within %(horizon)s.", values)
     return Sentence("A failure is expected within %(horizon)s.", values)
 
 
-def _span(spec: MachineSpec) -> Value:
+def _span(spec: MachineSpec, titles: Callable[[object], str]) -> Value:
     within = spec.label.within
-    return within if isinstance(within, str) else Measured(float(within or 0.0), spec.day_name)
+    if isinstance(within, str):
+        return within
+    return Measured(float(within or 0.0), titles(spec.day_name))
 
 
 def _clearing(
@@ -202,7 +205,7 @@ def _changes(
         values: dict[str, Value] = {
             "feature": titles(change.get("feature")),
             "by": Measured(unit.difference(abs(by)), unit.symbol),
-            "over": Measured(over, over_unit if isinstance(over_unit, str) else ""),
+            "over": Measured(over, titles(over_unit)),
         }  # fmt: skip
         if by > 0:
             yield Sentence("%(feature)s has risen by %(by)s in %(over)s.", values)

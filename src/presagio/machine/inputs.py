@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 
 from presagio.machine.spec_table import Name, NamedTable
 from presagio.machine.units import display_units
+from presagio.sentences import Number, Sentence, Value
+
+_ANY = Sentence("any finite number")
 
 
 class Column(NamedTable):
@@ -119,12 +122,21 @@ class Feature(Column):
         return f"missing_{self.name}"
 
     @property
-    def allowed(self) -> str:
-        """What values are allowed, in words."""
+    def plausible(self) -> Sentence:
+        """What values are allowed."""
         if self.range is None:
-            return f"any finite number{f' of {self.unit}' if self.unit else ''}"
+            unit: dict[str, Value] = {"unit": self.unit}
+            return Sentence("any finite number of %(unit)s", unit) if self.unit else _ANY
         low, high = self.range
-        return f"{low:g} to {high:g} {self.unit}".rstrip()
+        ends: dict[str, Value] = {"low": Number(low), "high": Number(high)}
+        if not self.unit:
+            return Sentence("%(low)s to %(high)s", ends)
+        return Sentence("%(low)s to %(high)s %(unit)s", {**ends, "unit": self.unit})
+
+    @property
+    def allowed(self) -> str:
+        """What values are allowed, in English."""
+        return str(self.plausible)
 
     @model_validator(mode="after")
     def _range_holds_example(self) -> Self:

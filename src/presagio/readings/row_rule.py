@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import polars as pl
 
+from presagio.readings.allowed import NOTHING, long_value
 from presagio.readings.rules import LONGEST_VALUE, Reason, around
 
 _SHOWN = 40
-_GAP = "nothing"
+_GAP = str(NOTHING)
 
 
 class Kind(NamedTuple):
@@ -71,7 +72,7 @@ def value_rules(column: str, allowed: str, *, optional: bool = False) -> list[Ru
     Cells are those of :func:`.text_values.bounded`: null stands for one that is too long.
     """
     raw = pl.col(column)
-    long = f"more than {LONGEST_VALUE} bytes"
+    long = str(long_value(LONGEST_VALUE))
     rules = [Rule(column, Reason.TOO_LONG, raw.is_null(), allowed, long)]
     if not optional:
         rules.insert(0, Rule(column, Reason.MISSING, raw == "", allowed, _GAP))

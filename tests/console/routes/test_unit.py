@@ -75,8 +75,8 @@ def test_it_says_what_to_do_and_draws_readings_with_what_was_said_of_them(
 def test_it_is_there_in_spanish(browser: Browser, fleet: EngineFleet) -> None:
     fleet.watched.state("2", 59.0, state="watch", probability=0.25, diagnosis=DIAGNOSIS)
     page = browser.get(address("units", fleet.name, "2"), **{"Accept-Language": "es"}).text
-    assert "Se espera un fallo en un plazo de 30 cycle." in page
-    assert "«sensor_2» ha bajado 3,5 °C en 30 cycle." in page
+    assert "Se espera un fallo en un plazo de 30 ciclos." in page
+    assert "«Sensor 2» ha bajado 3,5 °C en 30 ciclos." in page
     assert "25 %" in page
     # In the table behind the chart.
     assert re.search(r">-17\d,\d<", page.partition("sensor_2 [°C]")[2])

@@ -77,12 +77,16 @@ def test_what_is_no_reading_is_said_in_words(viewer: Browser, value: str, words:
     assert "<script>" not in part.text
 
 
-def test_what_is_plausible_is_said_in_the_units_that_people_see(viewer: Browser) -> None:
+def test_what_is_plausible_is_said_in_the_units_and_the_language_of_who_asks(
+    viewer: Browser,
+) -> None:
     where = address("what-if", "answer", **{"v.airtemperature_k": "900", "v.torque_nm": "1e9"})
     english = viewer.get(where).text
-    assert "Air temperature: -23.15 to 76.85 °C; Torque: 0 to 150 Nm" in english
+    assert "Air temperature: Out of the plausible range (-23.15 to 76.85 °C)" in english
+    assert "Torque: Out of the plausible range (0 to 150 Nm)" in english
     spanish = viewer.get(where, **{"accept-language": "es"}).text
-    assert "Temperatura del aire: de -23,15 a 76,85 °C; Par: de 0 a 150 Nm" in spanish
+    assert "Temperatura del aire: Fuera del rango plausible (-23,15 a 76,85 °C)" in spanish
+    assert "Par: Fuera del rango plausible (0 a 150 Nm)" in spanish
 
 
 def test_an_api_that_does_not_answer_is_said_and_the_page_comes(

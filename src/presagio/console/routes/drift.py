@@ -18,6 +18,7 @@ from presagio.lifecycle.drift_page import drift_body, summary
 from presagio.lifecycle.drift_report import ColumnDrift, DriftReport
 from presagio.machine.spec import MachineSpec
 from presagio.machine.titles import title_in
+from presagio.sentences import Sentence
 from presagio.settings import MONITORING
 from presagio.storage.objects import ObjectStore
 
@@ -92,7 +93,7 @@ def _chosen(visit: Visit, reports: dict[datetime, KeptReport]) -> datetime | Non
     except ValueError:
         at = None
     if at not in reports:
-        raise NotFoundError(visit.translate(mark("There is no report of this time any more.")))
+        raise NotFoundError(Sentence("There is no report of this time any more."))
     return at
 
 
