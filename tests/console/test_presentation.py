@@ -33,7 +33,7 @@ def test_readings_are_shown_with_their_units() -> None:
 
 
 def test_the_setting_says_the_unit_where_the_spec_does_not() -> None:
-    text = 'name = "press"\n[target]\nname = "failed"\n'
+    text = 'name = "press"\ntitle = "Press"\n[target]\nname = "failed"\n'
     text += '[[features]]\nname = "oil"\nunit = "K"\n[[features]]\nname = "air"\nunit = "K"\n'
     spec = parse_spec(f'{text}display_unit = "°C"\n'.encode(), "press.toml")
     units = shows("en", "kelvin=fahrenheit").units_of(spec)

@@ -27,7 +27,7 @@ def _spec(
     *features: tuple[str, str, str], kind: str = "difference", unit: str = "K", factor: float = 1.0
 ) -> MachineSpec:
     """Return a spec of features (name, unit, display unit) with one quantity of ``a`` and ``b``."""
-    text = 'name = "press"\n[target]\nname = "failed"\n'
+    text = 'name = "press"\ntitle = "Press"\n[target]\nname = "failed"\n'
     for name, measured, shown in features:
         line = f'display_unit = "{shown}"' if shown else ""
         text += _FEATURE.format(name=name, unit=measured, shown=line)
@@ -59,7 +59,8 @@ def test_the_spec_says_it_and_the_plant_where_the_spec_does_not(
 ) -> None:
     units = ShownUnits(_spec(("a", "K", stated), ("b", "K", stated)), _prefer(K=preferred))
     found = units.of("a")
-    assert (pytest.approx(found.reading(300.0)), found.symbol) == shown
+    assert found.symbol == shown[1]
+    assert found.reading(300.0) == pytest.approx(shown[0])
     assert found.from_shown(found.reading(300.25)) == 300.25
 
 
@@ -97,7 +98,8 @@ def test_a_quantity_is_what_is_computed_from_readings_as_they_are_shown(
 ) -> None:  # fmt: skip
     units = ShownUnits(_spec(*features, kind=kind, factor=factor), _prefer(K="°C"))
     found = units.of(kind)
-    assert (pytest.approx(found.reading(reading)), found.symbol) == shown
+    assert found.symbol == shown[1]
+    assert found.reading(reading) == pytest.approx(shown[0])
 
 
 def test_a_quantity_of_readings_that_are_shown_in_different_units_stays_as_it_is() -> None:
