@@ -211,7 +211,7 @@ def outcome_of(
         _require_same(expected, rows, fault)
     intake.on_step("cleaned")
     if fault is not None or rows is None:
-        refusal = fault or UnreadableFileError("malformed", "the file cannot be read")
+        refusal = fault or UnreadableFileError("malformed", Sentence("the file cannot be read"))
         return _store_refused(intake, outputs, source, rows, refusal, archive_key), UnitSpans()
     return _store_rows(intake, outputs, rows, written, archive_key), written.spans
 

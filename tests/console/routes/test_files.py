@@ -153,7 +153,7 @@ def test_the_checker_and_refusals_speak_spanish(signed_in: SignedIn, intake: Int
     assert "3 de 4 filas son incorrectas (no es un número: 3)" in refused
     assert "x.exe: se aceptan estos: .csv" in refused
     assert all(number in page for page in pages)
-    assert "más del 20\u00a0%: algo falla en la exportación; la primera: línea 3" in pages[1]
+    assert "más del 20 %: algo falla en la exportación; la primera: línea 3" in pages[1]
     assert "no hay ningún recibo 999999999" in missing
     for page in (checked, refused, *pages, missing):
         assert '<span lang="en">' not in page

@@ -154,7 +154,7 @@ def test_what_the_gate_refuses_is_promoted_in_a_second_step_and_rolled_back(
     assert "are needed" in refused
     spanish = chief.get(plant.page(plant.second), **SPANISH).text
     assert "tried; su coste esperado por cada 1.000 lecturas es" in spanish
-    assert "y se necesita el 90\u00a0%" in spanish
+    assert "y se necesita el 90 %" in spanish
     assert "expected cost" not in spanish
     assert plant.champion == plant.first
     done = _send(chief, plant, plant.second, why="I know better", force="yes")
