@@ -51,7 +51,8 @@ def check_header(names: Collection[str], limits: HeaderLimits) -> None:
     Raises
     ------
     HeaderLimitError
-        ``too_many_columns`` or ``name_too_long``; the message names the limit and its setting.
+        ``too_many_columns`` or ``name_too_long``, whose message names the limit and its setting; or
+        ``nul_in_name``, which no receipt could keep.
     """
     if len(names) > limits.columns:
         raise HeaderLimitError(
@@ -66,4 +67,10 @@ def check_header(names: Collection[str], limits: HeaderLimits) -> None:
                 f"the name of column {position:,} has {len(name):,} characters "
                 f"({name[:_SHOWN_CHARACTERS]!r}…), and at most {limits.name_length:,} are taken; "
                 "shorten it, or raise PRESAGIO_MAX_NAME_LENGTH",
+            )
+        if "\0" in name:
+            raise HeaderLimitError(
+                "nul_in_name",
+                f"the name of column {position:,} ({name[:_SHOWN_CHARACTERS]!r}) has a NUL "
+                "character; give it another name",
             )
