@@ -19,7 +19,7 @@ from presagio.console.visit import Visit
 from presagio.console.what_if_view import Inputs, Outcome, outcome
 from presagio.errors import DataError, NotFoundError
 from presagio.fleet import Fleet
-from presagio.ingest.unit_readings import life_so_far
+from presagio.ingest.unit_lives import life_so_far
 from presagio.jobs.unit_request import unit_request
 from presagio.storage.unit_states import UnitStates
 
