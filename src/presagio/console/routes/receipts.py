@@ -22,9 +22,8 @@ from presagio.errors import NotFoundError
 from presagio.fleet import Fleet
 from presagio.ingest.bad_rows import read_bad_rows
 from presagio.ingest.previewing import BadRow, preview_file
+from presagio.ingest.releasing import release
 from presagio.ingest.verdict import BLOCKING
-from presagio.jobs.release import release_file
-from presagio.storage.audit import AuditLog
 from presagio.storage.receipt import Receipt, RecordedRelease
 
 _ROWS_PER_PAGE = 50
@@ -135,7 +134,7 @@ def _release(visit: Visit) -> Response:
     if fleet is None:
         raise RefusedError(HTTPStatus.CONFLICT, f"the fleet {seen.receipt.fleet} is served no more")
     intake = intake_of(visit.services, fleet)
-    done = release_file(intake, AuditLog(visit.services.engine), number, who=visit.who, why=why)
+    done = release(intake, number, who=visit.who, why=why)
     if not done.blocked:
         return _page(visit, seen, fault=done.note, why=why)
     return visit.go(address("files", str(number)), "file-released")
