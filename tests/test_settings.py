@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from presagio.errors import SettingsError
 from presagio.settings import Settings, find_home, load_settings
@@ -120,3 +120,9 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
 def test_a_missing_secret_says_which_variable() -> None:
     with pytest.raises(SettingsError, match="PRESAGIO_DATABASE_URL is not set"):
         reveal(None, "PRESAGIO_DATABASE_URL")
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "mlflow.example.org", "https://a b"])
+def test_pages_link_to_addresses_of_the_web_only(url: str) -> None:
+    with pytest.raises(ValidationError, match="mlflow_pages_url"):
+        Settings(mlflow_pages_url=url)

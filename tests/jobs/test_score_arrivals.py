@@ -132,6 +132,7 @@ def test_an_event_of_a_log_closes_a_case(fleet: Arriving, kind: str, outcome: st
     assert (closed.unit, closed.outcome) == ("E1", outcome)
     entry = fleet.intake.ledger.alarms().entries(closed.id)[-1]
     assert entry.detail["receipt_id"] == log.id
+    assert str(entry.sentence) == entry.why
     assert open_one.is_open
     assert fleet.states() == {"E1": "well", "E2": "alarm"}
     # The next life begins with nothing on; its windows look at nothing before.

@@ -51,6 +51,11 @@ _FILES = {
 _KNOWN = _ROWS | _FILES
 
 
+def is_known(reason: str) -> bool:
+    """Tell whether a code has a title."""
+    return reason in _KNOWN
+
+
 def title_of(reason: str) -> str:
     """Return what a code is called, in English; the code itself where it is not known."""
     return _KNOWN.get(reason, reason.replace("_", " "))

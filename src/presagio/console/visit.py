@@ -19,6 +19,9 @@ from presagio.console.presentation import Presentation
 from presagio.console.problems import Problem, RefusedError
 from presagio.console.services import Services
 from presagio.console.sessions import Session
+from presagio.console.wording import text_of
+from presagio.errors import PresagioError
+from presagio.sentences import Sentence
 
 Value = TypeVar("Value")
 _TAG_DIGITS = 32
@@ -107,7 +110,7 @@ class Visit:
             If nobody is.
         """
         if self.session is None:
-            raise RefusedError(HTTPStatus.UNAUTHORIZED, "nobody is signed in")
+            raise RefusedError(HTTPStatus.UNAUTHORIZED, Sentence("nobody is signed in"))
         return self.session.name
 
     def may(self, scope: str) -> bool:
@@ -134,13 +137,17 @@ class Visit:
         """
         value = self.request.query_params.get(name, default).strip()
         if "\0" in value:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "a field has a NUL in it")
+            raise RefusedError(HTTPStatus.BAD_REQUEST, Sentence("a field has a NUL in it"))
         return value
 
     def translate(self, message: str, **values: object) -> str:
         """Return a text in the visitor's language, with values put in."""
         found = self.show.catalogue.gettext(message)
         return found % values if values else found
+
+    def text(self, found: PresagioError | Sentence | str) -> str:
+        """Return what came from below the console, as :func:`.wording.text_of` does."""
+        return text_of(self.show, found)
 
     def read(self, key: Hashable, source: Callable[[], Value]) -> Value:
         """Read what a page shows; the last known value where the source does not answer.

@@ -16,6 +16,7 @@ from presagio.ingest.unit_rows import (
     asked_times,
     rows_of_part,
 )
+from presagio.machine.spec import MachineSpec
 from presagio.storage.parts_of_units import PartPlace, PartsOfUnits, UnitTimes
 
 # Parts of a unit that are listed first: most have what is wanted in their newest one.
@@ -26,6 +27,19 @@ _LISTED = {
     "number": pl.Int64, "part": pl.Int32, "is_compacted": pl.Boolean, "unit": pl.String,
     "oldest": pl.Float64, "newest": pl.Float64,
 }  # fmt: skip
+
+
+def unit_and_time(spec: MachineSpec) -> tuple[str, str]:
+    """Return the names of the columns of unit and time.
+
+    Raises
+    ------
+    DataError
+        If the machine spec has none.
+    """
+    if spec.unit is None or spec.time is None:
+        raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
+    return spec.unit.name, spec.time.name
 
 
 def readings_of(intake: Intake, *, kept_bytes: int = 0) -> CuratedParts:
@@ -85,8 +99,7 @@ def readings_of_units(
     StorageError
         If store or ledger fail.
     """
-    if not intake.spec.is_series:
-        raise DataError(f"the machine spec of {intake.spec.name} has no [unit] and [time]")
+    unit_and_time(intake.spec)
     asked, curated = asked_frame(wanted), curated or readings_of(intake)
     found = [EndRows(intake.spec, count, newest=newest).rows]
     with intake.ledger.parts_of_units(intake.prefixes.bucket) as parts:

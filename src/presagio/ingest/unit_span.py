@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from presagio.errors import DataError
 from presagio.ingest.curated_parts import CuratedParts
 from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import RECEIPT, curated_schema
+from presagio.ingest.unit_readings import unit_and_time
 from presagio.ingest.unit_rows import once, rows_of_part
 from presagio.readings.instants import time_numbers
 from presagio.storage.kept_frames import KeptFrames
@@ -92,9 +92,7 @@ def readings_of_span(
         If store or ledger fail.
     """
     spec = intake.spec
-    if not spec.is_series:
-        raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
-    unit_name, time_name = spec.needed_columns[:2]
+    unit_name, time_name = unit_and_time(spec)
     wanted = list(dict.fromkeys((RECEIPT, unit_name, time_name, *columns)))
     parts = _parts(intake, unit, span)
     schema = curated_schema(spec)

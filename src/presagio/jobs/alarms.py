@@ -15,6 +15,7 @@ from presagio.ingest.upload import Uploaded, upload
 from presagio.machine.event_log import EVENTS
 from presagio.machine.learning import KIND, MODE
 from presagio.readings.instants import time_in, written_time
+from presagio.sentences import Sentence
 from presagio.storage.alarm_cases import AlarmCase
 from presagio.storage.alarm_entries import HumanOutcome
 from presagio.storage.alarms import SCOPE
@@ -56,7 +57,12 @@ def _event_time(intake: Intake, case: AlarmCase, given: str | None) -> str | Non
     text = pl.DataFrame({"at": [given.strip()]}, schema={"at": pl.String})
     found = text.select(time_in(pl.col("at"), time)).item()
     if found is None:
-        raise DataError(f"{given!r:.80} is no time of {time.name}: {time.allowed}")
+        raise DataError(
+            Sentence(
+                "%(text)s is no time of %(column)s: %(allowed)s",
+                {"text": f"{given!r:.80}", "column": time.name, "allowed": time.accepted},
+            )
+        )
     return str(written_time(found))
 
 

@@ -8,7 +8,7 @@ from presagio.fleet import Fleet
 from presagio.jobs.airflow_runs import AirflowRuns
 from presagio.storage.audit import FAILED, AuditLog
 from presagio.storage.ledger import Ledger
-from presagio.storage.promotions import Promotions
+from presagio.storage.promotions import Decision, Promotions
 from presagio.storage.receipt import Receipt
 
 _DAG, _TASK, _ACTION = "train_champion", "train_and_evaluate", "fleet.train"
@@ -28,7 +28,7 @@ class FirstModel:
     wanted
         So many have to be new before training begins by itself.
     refused
-        Why the newest version did not become champion; empty where it did, or there is none.
+        That the newest version did not become champion; None where it did, or there is none.
     champion
         Version of the champion by the ledger; None where there is none.
     dag
@@ -38,7 +38,7 @@ class FirstModel:
     newest: Receipt | None
     rows: int
     wanted: int
-    refused: str
+    refused: Decision | None
     champion: str | None
     dag: str
 
@@ -66,7 +66,7 @@ def first_model(ledger: Ledger, promotions: Promotions, fleet: Fleet) -> FirstMo
     decisions = promotions.history(settings.model_name, limit=50)
     champion = next((d.decision.version for d in decisions if d.decision.kind != "refusal"), None)
     last = decisions[0].decision if decisions else None
-    refused = last.why if last is not None and last.kind == "refusal" else ""
+    refused = last if last is not None and last.kind == "refusal" else None
     return FirstModel(newest[0] if newest else None, rows, wanted, refused, champion, dag_of(fleet))
 
 

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import polars as pl
 
+from presagio.readings.allowed import NOTHING, WITHOUT_NUL, long_value
 from presagio.readings.rules import LONGEST_VALUE, Reason, around
 
 _SHOWN = 40
-_GAP = "nothing"
+_GAP = str(NOTHING)
 _NUL, _SHOWN_NUL = "\0", "\u2400"
 
 
@@ -74,7 +75,7 @@ def _shown(text: pl.Expr) -> pl.Expr:
 def nul_rule(column: str) -> Rule:
     """Return the rule of text that is kept as it is: every character is one that can be kept."""
     broken = pl.col(column).str.contains(_NUL, literal=True)
-    return Rule(column, Reason.NUL_CHARACTER, broken, "text without a NUL character")
+    return Rule(column, Reason.NUL_CHARACTER, broken, str(WITHOUT_NUL))
 
 
 def value_rules(column: str, allowed: str, *, optional: bool = False) -> list[Rule]:
@@ -83,7 +84,7 @@ def value_rules(column: str, allowed: str, *, optional: bool = False) -> list[Ru
     Cells are those of :func:`.text_values.bounded`: null stands for one that is too long.
     """
     raw = pl.col(column)
-    long = f"more than {LONGEST_VALUE} bytes"
+    long = str(long_value(LONGEST_VALUE))
     rules = [Rule(column, Reason.TOO_LONG, raw.is_null(), allowed, long)]
     if not optional:
         rules.insert(0, Rule(column, Reason.MISSING, raw == "", allowed, _GAP))

@@ -65,7 +65,7 @@ class ConsoleSettings(BaseSettings):
     console_units: Annotated[
         tuple[str, ...],
         Field(
-            description="Units that the console shows instead of a machine spec's, as `K=°C`, with "
-            "commas between or as a JSON list."
+            description="Units that the console shows where a machine spec has no `display_unit`, "
+            "as `K=°C`, with commas between or as a JSON list."
         ),
     ] = ("K=°C",)

@@ -15,6 +15,7 @@ from presagio.console.routes.receipts import attachment
 from presagio.console.services import Services
 from presagio.console.uploads import Received, intake_of
 from presagio.errors import ConflictError, StorageError
+from presagio.ingest import filing
 from presagio.ingest.filing import Intake, file_object
 from presagio.ingest.upload import Uploaded, upload
 from presagio.settings import Settings
@@ -128,6 +129,44 @@ def test_what_would_be_refused_is_refused_with_a_reason(
     page = send(signed_in("operator"), "/files/check", {name: body})
     assert page.status_code == 200
     assert words in page.text
+
+
+SPANISH = {"accept-language": "es"}
+
+
+def test_the_checker_and_refusals_speak_spanish(signed_in: SignedIn, intake: Intake) -> None:
+    browser = signed_in("operator")
+    browser.client.headers.update(SPANISH)
+    try:
+        body = rows(3000, 8, 1) + b"L,1,310,1500,40,9,0\n"
+        checked = send(browser, "/files/check", {"es.csv": body}).text
+        refused = send(browser, "/files/check", {"es.csv": rows(3100, 1, 3), "x.exe": b"MZ"}).text
+        receipt = filed(intake, "es.csv", rows(3200, 8, 1))
+        whole = filed(intake, "es-bad.csv", rows(3300, 1, 3))
+        pages = [browser.get(f"/files/{each.id}").text for each in (receipt, whole)]
+        missing = browser.get("/files/999999999").text
+    finally:
+        del browser.client.headers["accept-language"]
+    number = "torque_nm: se recibió &lt;b&gt;?&lt;/b&gt;; se admite: un número, 0 a 150 Nm"
+    assert number in checked
+    assert "airtemperature_k: se recibió 1; se admite: un número, 250 a 350 K" in checked
+    assert "3 de 4 filas son incorrectas (no es un número: 3)" in refused
+    assert "x.exe: se aceptan estos: .csv" in refused
+    assert all(number in page for page in pages)
+    assert "más del 20\u00a0%: algo falla en la exportación; la primera: línea 3" in pages[1]
+    assert "no hay ningún recibo 999999999" in missing
+    for page in (checked, refused, *pages, missing):
+        assert '<span lang="en">' not in page
+
+
+def test_a_receipt_that_is_older_than_its_sentences_is_marked_as_english(
+    signed_in: SignedIn, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filing, "with_sentences", lambda notes, *_: dict(notes))
+    receipt = filed(intake, "old.csv", rows(3400, 1, 3))
+    address = f"/files/{receipt.id}"
+    assert '<span lang="en">3 of 4 rows are bad' in signed_in("viewer").get(address, **SPANISH).text
+    assert '<span lang="en">' not in signed_in("viewer").get(address).text
 
 
 def test_of_two_files_of_one_name_at_once_none_is_lost(

@@ -204,9 +204,9 @@ def release(
     if as_json:
         print_json({
             "receipt": receipt, "key": done.receipt.identity.key, "who": who, "why": why,
-            "released": done.released, "note": done.note,
+            "released": done.released, "note": str(done.note),
         })  # fmt: skip
     elif done.blocked:
-        say(done.note)
+        say(str(done.note))
     if not done.blocked:
         raise DataError(done.note)

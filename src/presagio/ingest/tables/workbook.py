@@ -21,6 +21,7 @@ from presagio.readings.formats.workbook import ROW
 from presagio.readings.process.pool import ReaderPool
 from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import CheckedRows
+from presagio.sentences import Sentence
 
 
 class WorkbookRows:
@@ -75,7 +76,7 @@ class WorkbookRows:
             "columns": {str(i): name for i, name in self._table.columns.items()},
         }  # fmt: skip
         self.notes: dict[str, str | int] = {"encoding": "xlsx", "sheet": about["sheet"]}
-        self.warnings: list[str] = []
+        self.warnings = list[Sentence]()
 
     def __iter__(self) -> Iterator[CheckedRows]:
         """Yield the rows of one slice after the other; each row once."""
