@@ -103,7 +103,8 @@ def _with_more(times: UnitTimes, newest: pl.DataFrame, spec: MachineSpec, wanted
     counts = dict(newest.group_by(unit).len().iter_rows())
     every = zip(times.units, times.after, times.before, strict=True)
     found = [one for one in every if counts.get(one[0], 0) > wanted]
-    return UnitTimes(*([one[i] for one in found] for i in range(3)))
+    units, after = [one[0] for one in found], [one[1] for one in found]
+    return UnitTimes(units, after, [one[2] for one in found])
 
 
 def _with_events(spec: MachineSpec, rows: pl.DataFrame, log: EventTimes) -> pl.DataFrame:
