@@ -57,7 +57,7 @@ class NoDataError(DataError):
 
 
 class HeaderLimitError(UnreadableFileError, DataError):
-    """A header has too many columns or too long a name; raised at every door alike."""
+    """A header has too many columns, or a name that nobody keeps; raised at every door alike."""
 
 
 class ReaderEndedError(PresagioError):

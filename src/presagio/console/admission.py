@@ -9,6 +9,8 @@ from presagio.console import cookies, csrf
 from presagio.console.problems import RefusedError, refusal
 from presagio.console.routes.sign_in import kept_fields, send_again
 from presagio.console.routing import Route
+from presagio.console.sessions import Session
+from presagio.console.sign_in import everybody
 from presagio.console.visit import Visit
 from presagio.errors import StorageError
 from presagio.sentences import Sentence
@@ -17,14 +19,20 @@ from presagio.sentences import Sentence
 def find_visitor(visit: Visit, route: Route) -> None:
     """Put the session that the request's cookie names, if there is one, into a visit."""
     secret = cookies.read(visit.request, "session")
+    found = _session_of(visit, route, secret) if secret else None
+    visit.session = found
+    visit.secret = secret if found else cookies.read(visit.request, "visit")
+
+
+def _session_of(visit: Visit, route: Route, secret: str) -> Session | None:
+    if visit.services.settings.auth == "off":
+        return everybody(secret)
     try:
-        found = visit.services.sessions.find(secret, is_use=not route.updates) if secret else None
+        return visit.services.sessions.find(secret, is_use=not route.updates)
     except StorageError:
         if route.scope is not None:
             raise
-        found = None
-    visit.session = found
-    visit.secret = secret if found else cookies.read(visit.request, "visit")
+        return None
 
 
 def check_origin(request: Request) -> None:

@@ -101,12 +101,14 @@ def _begin(
     return sessions.begin(name, scopes, changed_at)
 
 
-def let_everybody_in(sessions: Sessions) -> Session:
-    """Begin a session where the settings say that nobody needs a password.
+def everybody(secret: str) -> Session:
+    """Return the session of whoever asks where the settings say that nobody needs a password.
 
-    Raises
-    ------
-    StorageError
-        If the database is unavailable.
+    It is kept nowhere: a cookie for the forms is all that there is of it.
+
+    Parameters
+    ----------
+    secret
+        What the visitor's cookie holds.
     """
-    return sessions.begin(_EVERYBODY, _SCOPES, None)
+    return Session(_EVERYBODY, _SCOPES, secret)

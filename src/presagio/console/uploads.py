@@ -158,8 +158,21 @@ def preview(intake: Intake, received: Received, kind: str = "readings") -> Previ
         return preview_file(received.file, received.name, by.spec, by.limits)
 
 
-def send(intake: Intake, received: Received, kind: str = "readings") -> Uploaded:
-    """Put a file where the intake finds it.
+def send(
+    intake: Intake, received: Received, kind: str = "readings", *, who: str, scope: str = "operate"
+) -> Uploaded:
+    """Put a file where the intake finds it; the audit log knows of it before.
+
+    Parameters
+    ----------
+    intake
+        Of the fleet.
+    received
+        The file.
+    kind
+        ``readings`` or ``events``.
+    who, scope
+        Who sends it, and what allows it.
 
     Raises
     ------
@@ -188,4 +201,8 @@ def send(intake: Intake, received: Received, kind: str = "readings") -> Uploaded
             received.file.seek(0)
             with path.open("wb") as copy:
                 copyfileobj(received.file, copy, _BLOCK)
-            return upload(intake, path, name=name)
+            about = {"sha256": received.sha256, "fleet": intake.spec.name}
+            with intake.ledger.audit().change(
+                who=who, scope=scope, action="file.send", target=key, detail=about
+            ):
+                return upload(intake, path, name=name)

@@ -328,7 +328,7 @@ def check_file(
     UnreadableFileError
         If the file cannot be read as rows: ``empty``, ``encoding``, ``malformed``, ``corrupt``,
         ``too_large``, ``missing_columns``, ``duplicated_columns``, ``too_many_columns``,
-        ``name_too_long``.
+        ``name_too_long``, ``nul_in_name``.
     """
     rows = FileRows(BytesIO(body) if isinstance(body, bytes) else body, suffix, spec, limits)
     chunks = list(rows)

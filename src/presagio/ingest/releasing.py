@@ -60,7 +60,7 @@ def release(intake: Intake, number: int, *, who: str, why: str) -> Release:
     number
         The file's receipt.
     who, why
-        For the ledger.
+        For the ledger, and for the audit log.
 
     Raises
     ------

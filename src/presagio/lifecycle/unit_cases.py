@@ -257,7 +257,7 @@ def follow_events(scoring: Scoring, events: Sequence[UnitEvent]) -> CaseCounts:
     CaseCounts
         How many cases were closed.
     """
-    scoring.add_events(events)
+    scoring.replace_events(events)
     ends = _ends(events)
     cases = open_of_units(scoring.connection, scoring.fleet, ends)
     known = lock_states(scoring.connection, scoring.fleet, ends)

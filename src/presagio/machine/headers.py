@@ -60,7 +60,8 @@ def check_header(names: Collection[str], limits: HeaderLimits) -> None:
     Raises
     ------
     HeaderLimitError
-        ``too_many_columns`` or ``name_too_long``; the message names the limit and its setting.
+        ``too_many_columns`` or ``name_too_long``, whose message names the limit and its setting; or
+        ``nul_in_name``, which no receipt could keep.
     """
     if len(names) > limits.columns:
         raise HeaderLimitError(
@@ -84,3 +85,12 @@ def check_header(names: Collection[str], limits: HeaderLimits) -> None:
                     },
                 ),
             )  # fmt: skip
+        if "\0" in name:
+            raise HeaderLimitError(
+                "nul_in_name",
+                Sentence(
+                    "the name of column %(position)s (%(name)s) has a NUL character; give it "
+                    "another name",
+                    {"position": Count(position), "name": repr(name[:_SHOWN_CHARACTERS])},
+                ),
+            )

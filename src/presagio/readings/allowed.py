@@ -5,6 +5,7 @@ from presagio.sentences import Number, Sentence, Value, either
 
 FLAG = Sentence("true or false")
 UNIT_NAME = Sentence("the name of a unit")
+WITHOUT_NUL = Sentence("text without a NUL character")
 ONE_AT_MOST = Sentence("one of them at most")
 # What came, where it is no text of a cell.
 NOTHING = Sentence("nothing")

@@ -14,6 +14,7 @@ from presagio.readings.allowed import (
     NOTHING,
     ONE_AT_MOST,
     UNIT_NAME,
+    WITHOUT_NUL,
     both_true,
     category_allowed,
     long_value,
@@ -98,6 +99,8 @@ def _of_category(category: Category, reason: str) -> Iterator[Value]:
 
 def _allowed(spec: MachineSpec, column: str, reason: str) -> Iterator[Value]:
     """Yield what may stand in a column, in the forms that the checker has for it."""
+    if reason == Reason.NUL_CHARACTER:
+        yield WITHOUT_NUL
     for feature in spec.features:
         if feature.name == column:
             yield from _of_feature(feature)

@@ -12,7 +12,7 @@ from presagio.machine.units import alternatives, convert, find_unit
 from presagio.readings.allowed import number_allowed, with_mark, without_thousands
 from presagio.readings.instants import time_in
 from presagio.readings.numerals import THOUSANDS, decimal_form, number_pattern, other_mark
-from presagio.readings.row_rule import Kind, Rule, value_rules
+from presagio.readings.row_rule import Kind, Rule, nul_rule, value_rules
 from presagio.readings.rules import (
     CategoryRule,
     FlagRule,
@@ -186,6 +186,7 @@ class RowCheck:
         """All that a row may break, in the order in which its faults are named."""
         time = self.series.time
         found = self.series.rules(_parsed(time.name) if time else "")
+        found += [nul_rule(name) for name in self.kept_text if name != EXTRA]
         found += [rule for feature in self.features for rule in self._number_rules(feature)]
         for category in self.spec.categories:
             found += self._category_rules(category)

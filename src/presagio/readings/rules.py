@@ -62,6 +62,8 @@ class Reason(StrEnum):
     NOT_A_BOOLEAN = "not_a_boolean"
     UNKNOWN_CATEGORY = "unknown_category"
     NOT_A_TIME = "not_a_time"
+    # No text of PostgreSQL has one, so no name can be kept that does.
+    NUL_CHARACTER = "nul_character"
     # Of a kind that does not belong to the fleet; no mistake of the file's.
     OTHER_MEMBER = "other_member"
     CONTRADICTION = "contradiction"

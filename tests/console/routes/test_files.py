@@ -14,7 +14,7 @@ from presagio.console import uploads
 from presagio.console.routes.receipts import attachment
 from presagio.console.services import Services
 from presagio.console.uploads import Received, intake_of
-from presagio.errors import ConflictError
+from presagio.errors import ConflictError, StorageError
 from presagio.ingest import filing
 from presagio.ingest.filing import Intake, file_object
 from presagio.ingest.upload import Uploaded, upload
@@ -181,15 +181,34 @@ def test_of_two_files_of_one_name_at_once_none_is_lost(
     def send_the_other_meanwhile(intake: Intake, path: Path, *, name: str) -> Uploaded:
         monkeypatch.undo()
         with pytest.raises(ConflictError, match="waits to be filed"):
-            uploads.send(intake, second)
+            uploads.send(intake, second, who="eva")
         return upload(intake, path, name=name)
 
     monkeypatch.setattr(uploads, "upload", send_the_other_meanwhile)
-    sent = uploads.send(intake, first)
+    sent = uploads.send(intake, first, who="ana")
     stored = intake.store.read(intake.prefixes.bucket, sent.key)
     assert stored is not None
     assert stored[0] == bodies[0]
     intake.store.remove(intake.prefixes.bucket, [sent.key])
+
+
+def test_who_sends_a_file_is_known_before_it_is_sent(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = rows(900, 2)
+    one = Received("known.csv", hashlib.sha256(body).hexdigest(), BytesIO(body))
+    key = f"{intake.prefixes.incoming}known.csv"
+
+    def fail(_intake: Intake, _path: Path, *, name: str) -> Uploaded:
+        (entry,) = intake.ledger.audit().entries(target=key)
+        assert (entry.who, entry.action, entry.detail["sha256"]) == ("ana", "file.send", one.sha256)
+        raise StorageError(f"no store for {name}")
+
+    monkeypatch.setattr(uploads, "upload", fail)
+    with pytest.raises(StorageError, match="no store"):
+        uploads.send(intake, one, who="ana")
+    actions = [entry.action for entry in intake.ledger.audit().entries(target=key)]
+    assert actions == ["file.send.failed", "file.send"]
 
 
 def test_names_with_folders_stay_in_the_folder_of_the_fleet(

@@ -166,8 +166,8 @@ def test_what_the_gate_refuses_is_promoted_in_a_second_step_and_rolled_back(
     with opened_engine(plant.settings) as engine:
         audit = AuditLog(engine).entries(limit=3)
     assert [(each.who, each.action, each.scope) for each in audit] == [
-        ("chief", "model.rollback", "admin"), ("chief", "model.promotion", "admin"),
-        ("chief", "model.refusal", "admin"),
+        ("chief", "model.rollback", "admin"), ("chief", "model.promote", "admin"),
+        ("chief", "model.promote", "admin"),
     ]  # fmt: skip
 
 

@@ -22,7 +22,6 @@ from presagio.ingest.checking import SUFFIXES
 from presagio.ingest.incoming import is_file
 from presagio.ingest.previewing import Preview
 from presagio.sentences import Count, Sentence
-from presagio.storage.audit import AuditLog
 
 _PER_PAGE = 30
 _MOST_WAITING = 20
@@ -182,13 +181,9 @@ def _send(visit: Visit) -> Response:
 
 
 def _hand_over(visit: Visit, fleet: Fleet, received: Sequence[Received], kind: str) -> None:
-    intake, audit = intake_of(visit.services, fleet), AuditLog(visit.services.engine)
+    intake = intake_of(visit.services, fleet)
     for one in received:
-        done = send(intake, one, kind)
-        audit.add(
-            who=visit.who, scope="operate", action="file.send", target=done.key,
-            detail={"sha256": done.sha256, "fleet": fleet.name},
-        )  # fmt: skip
+        send(intake, one, kind, who=visit.who)
 
 
 PAGE = Page(

@@ -217,7 +217,11 @@ def _add(visit: Visit) -> Response:
         with spool_folder() as folder:
             path = folder / f"{fleet.name}.toml"
             path.write_text(text, encoding="utf-8")
-            add_fleet(visit.services.settings, path)
+            with AuditLog(visit.services.engine).change(
+                who=visit.who, scope="admin", action="fleet.add", target=f"fleet {fleet.name}",
+                detail={"spec_sha256": fleet.spec.digest},
+            ):  # fmt: skip
+                add_fleet(visit.services.settings, path)
     except InvalidSpecError as err:
         draft = _Draft(text, tuple(questions_of(text)), _faults(visit, err))
         return _page(visit, draft, status=HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -226,30 +230,21 @@ def _add(visit: Visit) -> Response:
         return _page(
             visit, draft, faults=(visit.text(err),), status=HTTPStatus.UNPROCESSABLE_ENTITY
         )
-    audit = AuditLog(visit.services.engine)
-    audit.add(
-        who=visit.who, scope="admin", action="fleet.add", target=f"fleet {fleet.name}",
-        detail={"spec_sha256": fleet.spec.digest},
-    )  # fmt: skip
     done = "fleet-added"
     if received is not None:
-        done = _hand_over(visit, fleet.name, received, audit)
+        done = _hand_over(visit, fleet.name, received)
     return visit.go(address("fleets", "new", fleet.name), done)
 
 
-def _hand_over(visit: Visit, name: str, received: Received, audit: AuditLog) -> str:
+def _hand_over(visit: Visit, name: str, received: Received) -> str:
     """Send the file to a fleet that was added just now; return the message's key."""
     fleet = read_added(visit.services.settings, visit.services.store, name)
     if fleet is None:
         return "fleet-added"
     try:
-        sent = send(intake_of(visit.services, fleet), received)
+        send(intake_of(visit.services, fleet), received, who=visit.who, scope="admin")
     except (ConflictError, UnreadableFileError):
         return "fleet-added"
-    audit.add(
-        who=visit.who, scope="admin", action="file.send", target=sent.key,
-        detail={"sha256": sent.sha256, "fleet": name},
-    )  # fmt: skip
     return "fleet-added-with-file"
 
 

@@ -22,10 +22,9 @@ from presagio.errors import NotFoundError
 from presagio.fleet import Fleet
 from presagio.ingest.bad_rows import read_bad_rows
 from presagio.ingest.previewing import BadRow, preview_file
+from presagio.ingest.releasing import release
 from presagio.ingest.verdict import BLOCKING
-from presagio.jobs.release import release_file
 from presagio.sentences import Sentence
-from presagio.storage.audit import AuditLog
 from presagio.storage.receipt import Receipt, RecordedRelease
 
 _ROWS_PER_PAGE = 50
@@ -143,7 +142,7 @@ def _release(visit: Visit) -> Response:
         gone = Sentence("the fleet %(fleet)s is served no more", {"fleet": seen.receipt.fleet})
         raise RefusedError(HTTPStatus.CONFLICT, gone)
     intake = intake_of(visit.services, fleet)
-    done = release_file(intake, AuditLog(visit.services.engine), number, who=visit.who, why=why)
+    done = release(intake, number, who=visit.who, why=why)
     if not done.blocked:
         return _page(visit, seen, fault=visit.text(done.note), why=why)
     return visit.go(address("files", str(number)), "file-released")

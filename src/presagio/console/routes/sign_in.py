@@ -13,7 +13,7 @@ from presagio.console.addresses import address, own_address
 from presagio.console.catalogue import mark
 from presagio.console.routing import Page, get, post
 from presagio.console.sessions import VIEW, Session
-from presagio.console.sign_in import NotSignedIn, let_everybody_in, sign_in
+from presagio.console.sign_in import NotSignedIn, everybody, sign_in
 from presagio.console.visit import Visit
 
 _SECRET_BYTES = 32
@@ -95,7 +95,8 @@ def ask_to_sign_in(visit: Visit, *, updates: bool) -> Response:
     """
     request = visit.request
     if visit.services.settings.auth == "off":
-        return _signed_in(visit, let_everybody_in(visit.services.sessions), own_address("/"))
+        anybody = everybody(secrets.token_urlsafe(_SECRET_BYTES))
+        return _signed_in(visit, anybody, own_address(visit.here))
     if updates:
         return visit.page("ended.html", HTTPStatus.UNAUTHORIZED)
     had_session = bool(cookies.read(request, "session"))

@@ -20,7 +20,7 @@ from presagio.console.what_if_answer import Outcome, outcome, refusal
 from presagio.console.what_if_view import Inputs
 from presagio.errors import DataError, NotFoundError
 from presagio.fleet import Fleet
-from presagio.ingest.unit_readings import life_so_far
+from presagio.ingest.unit_lives import life_so_far
 from presagio.jobs.unit_request import unit_request
 from presagio.sentences import Sentence
 from presagio.storage.unit_states import UnitStates

@@ -36,7 +36,8 @@ class WorkbookRows:
     ------
     UnreadableFileError
         ``corrupt``, ``empty``, ``too_large``, ``missing_sheet``, ``missing_columns``,
-        ``duplicated_columns``, ``too_many_columns``, ``name_too_long``, ``reader_ended``.
+        ``duplicated_columns``, ``too_many_columns``, ``name_too_long``,
+        ``nul_in_name``, ``reader_ended``.
     OSError, ResourceError
         If the system lacks something: it is not the file's fault.
     """
