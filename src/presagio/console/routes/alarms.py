@@ -49,10 +49,9 @@ class _Case:
     case: AlarmCase
     entries: tuple[AlarmEntry, ...] = ()
 
-    @property
-    def mode(self) -> str:
-        """The title of the failure mode; empty where none is named."""
-        return title_of(self.fleet.spec)(self.case.mode)
+    def mode(self, language: str) -> str:
+        """Return the title of the failure mode; empty where none is named."""
+        return title_of(self.fleet.spec, language)(self.case.mode)
 
 
 def _as_number(text: str) -> int | None:

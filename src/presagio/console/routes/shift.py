@@ -9,8 +9,10 @@ from starlette.responses import Response
 from presagio.console.addresses import address
 from presagio.console.catalogue import mark
 from presagio.console.routing import MenuEntry, Page, get
+from presagio.console.series_view import Times
 from presagio.console.visit import Updating, Visit
 from presagio.fleet import Fleet
+from presagio.inference.diagnosis_words import title_of
 from presagio.storage.unit_states import STATES, State, UnitState, UnitStates
 
 _PER_PAGE = 100
@@ -86,7 +88,16 @@ def _units(visit: Visit, wanted: _Filter) -> Updating:
     return visit.updating(
         "shift_units.html", wanted.address("shift", "units"), seen=seen, wanted=wanted,
         is_filtered=wanted != _Filter("", None, ""), limit=_PER_PAGE,
+        expected=lambda fleet, mode: title_of(fleet.spec, visit.language)(mode),
+        read_at=lambda fleet, unit: _read_at(visit, fleet, unit),
     )  # fmt: skip
+
+
+def _read_at(visit: Visit, fleet: Fleet, unit: UnitState) -> str:
+    """Write when a unit's newest reading is of; when it was scored, where readings have no time."""
+    if fleet.spec.time is None or unit.reading_time is None:
+        return visit.show.moment(unit.updated_at)
+    return Times(visit.show, fleet.spec.time).written(unit.reading_time)
 
 
 def _show(visit: Visit) -> Response:

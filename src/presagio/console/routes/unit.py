@@ -123,7 +123,7 @@ def _show(visit: Visit) -> Response:
     silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.unit_silent_h)
     return visit.page(
         "unit.html", fleet=fleet, unit=unit, state=state, cases=seen.cases,
-        title_of=title_of(fleet.spec),
+        title_of=title_of(fleet.spec, visit.language),
         series=fleet.spec.is_series, times=times, history=history, drawn=drawn,
         shown=NO_DATA if state is None else state.shown(silent_since),
         words=None if words is None else write_all(visit.show, words.all),
