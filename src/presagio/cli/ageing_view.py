@@ -108,7 +108,7 @@ class AgeingFleet:
             )
         self._steps.show("trained", text, rows=rows, decision=describe_decision(recorded))
         if not self._steps.as_json:
-            print_decision(recorded)
+            print_decision(recorded, FLEET)
 
     def _days(self, parts: Parts, motion: FastMotion) -> None:
         number = len(motion.units)
