@@ -14,6 +14,7 @@ from presagio.jobs.downsampling import Drawn
 from presagio.jobs.unit_charts import Chart, Charts, LimitLine
 from presagio.jobs.unit_history import UnitHistory
 from presagio.machine.spec import MachineSpec
+from presagio.machine.titles import title_in
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +57,8 @@ class UnitCharts:
         lines = self._band(shown(chart.low), shown(chart.high), charts.drawn)
         lines += [Line(self._limit(line), shown(line.values), "limit") for line in chart.limits]
         unit = self.show.shown_unit(chart.unit)
-        title = f"{chart.title} [{unit}]" if unit else chart.title
+        title = title_in(chart.title, self.show.catalogue.language)
+        title = f"{title} [{unit}]" if unit else title
         columns = [self._when(few.drawn)]
         columns += self._numbers(shown(table.low), shown(table.high), few.drawn)
         columns += [
@@ -95,7 +97,8 @@ class UnitCharts:
     def _when(self, drawn: Drawn) -> Column:
         column = self.times.column
         return Column(
-            column.title or column.name, [self.times.written(time) for time in drawn.times.tolist()]
+            title_in(column.title or column.name, self.show.catalogue.language),
+            [self.times.written(time) for time in drawn.times.tolist()],
         )
 
     def _limit(self, line: LimitLine) -> str:

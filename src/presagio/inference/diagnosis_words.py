@@ -102,7 +102,9 @@ def _expected(spec: MachineSpec, mode: object, titles: Callable[[object], str]) 
 
 def _span(spec: MachineSpec) -> Value:
     within = spec.label.within
-    return within if isinstance(within, str) else Measured(float(within or 0.0), spec.day_name)
+    if isinstance(within, str):
+        return spec.label.in_words
+    return Measured(float(within or 0.0), spec.day_name)
 
 
 def _clearing(
