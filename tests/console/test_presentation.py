@@ -17,6 +17,12 @@ def test_spanish_has_a_decimal_comma() -> None:
     assert shows("es").number(1234567.891, 2) == "1.234.567,89"
     assert shows("en").number(1234567.891, 2) == "1,234,567.89"
     assert shows("es").percent(0.0731, 1) == "7,3 %"
+    # What is not certain is not written as if it were.
+    shares = (0.0, 0.002, 0.0051, 0.994, 0.998, 1.0)
+    assert [shows("en").percent(share) for share in shares] == [
+        "0 %", "< 1 %", "1 %", "99 %", "> 99 %", "100 %",
+    ]  # fmt: skip
+    assert shows("es").percent(0.9999, 1) == "> 99,9 %"
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])

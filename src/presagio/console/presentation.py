@@ -76,7 +76,14 @@ class Presentation:
         if share is None or not math.isfinite(share):
             return _NOTHING
         pattern = "#,##0" + ("." + "0" * decimals if decimals else "") + " %"
-        return format_percent(share, format=pattern, locale=self.catalogue.locale)
+        # Nothing that may still come, or stay out, is written as certain.
+        step = 0.01 / 10**decimals
+        sign, shown = "", share
+        if 0.0 < share < step / 2:
+            sign, shown = "< ", step
+        elif 1.0 - step / 2 <= share < 1.0:
+            sign, shown = "> ", 1.0 - step
+        return sign + format_percent(shown, format=pattern, locale=self.catalogue.locale)
 
     def units_of(self, spec: MachineSpec) -> ShownUnits:
         """Return the units that readings of a machine are shown in."""

@@ -108,7 +108,7 @@ def _expected(spec: MachineSpec, mode: object, titles: Callable[[object], str]) 
 def _span(spec: MachineSpec, titles: Callable[[object], str]) -> Value:
     within = spec.label.within
     if isinstance(within, str):
-        return within
+        return spec.label.in_words
     return Measured(float(within or 0.0), titles(spec.day_name))
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from presagio.console.addresses import address
 from presagio.console.catalogue import mark
 from presagio.console.routing import MenuEntry, Page, get
+from presagio.console.series_view import Times
 from presagio.console.visit import Updating, Visit
 from presagio.fleet import Fleet
 from presagio.inference.diagnosis_words import title_of
@@ -101,7 +102,15 @@ def _units(visit: Visit, wanted: _Filter) -> Updating:
         "shift_units.html", wanted.address("shift", "units"), seen=seen, wanted=wanted,
         is_filtered=wanted != _Filter("", None, ""), limit=_PER_PAGE,
         title_of=_Titles(visit.language),
+        read_at=lambda fleet, unit: _read_at(visit, fleet, unit),
     )  # fmt: skip
+
+
+def _read_at(visit: Visit, fleet: Fleet, unit: UnitState) -> str:
+    """Write when a unit's newest reading is of; when it was scored, where readings have no time."""
+    if fleet.spec.time is None or unit.reading_time is None:
+        return visit.show.moment(unit.updated_at)
+    return Times(visit.show, fleet.spec.time).written(unit.reading_time)
 
 
 def _show(visit: Visit) -> Response:
