@@ -20,13 +20,12 @@ RUN tools/bin/uv build --quiet --wheel --no-build-isolation --python tools/bin/p
  && tools/bin/uv pip install --quiet --python /opt/presagio/bin/python --no-deps dist/*.whl
 # What is left has to work. What pages and promotions import is compiled here once: a container cannot write, and would
 # compile it at each start.
-RUN /opt/presagio/bin/python -c "import presagio.cli.main, presagio.cli.commands.console, presagio.console.program, \
-presagio.lifecycle.promotion, presagio.inference.predictor, presagio.registry.writer, alembic, fastexcel, psycopg, polars, tzdata; \
-from presagio.console.discovery import find_pages; find_pages(); \
-from presagio.inference.predictor import load_predictor; from importlib.resources import files; \
-import boto3; boto3.client('s3', 'us-east-1'); polars.DataFrame({'a': [1]}).write_csv(); \
-from babel.dates import format_datetime; from babel.numbers import format_decimal; \
-assert format_decimal(1234.5, locale='es') == '1234,5'; format_datetime(locale='es'), format_datetime(locale='en')"
+RUN /opt/presagio/bin/python -c "import alembic, boto3, fastexcel, onnxruntime, polars, presagio.cli.main, presagio.cli.commands.console, \
+presagio.console.program, presagio.inference.predictor, presagio.lifecycle.promotion, presagio.registry.writer, tzdata; \
+from babel.dates import format_datetime; from babel.numbers import format_decimal; from importlib.resources import files; \
+from presagio.console.discovery import find_pages; find_pages(); boto3.client('s3', 'us-east-1'); \
+onnxruntime.InferenceSession(str(files('presagio.inference') / 'fallback/model.onnx')); polars.DataFrame({'a': [1]}).write_csv(); \
+format_datetime(locale='en'); format_datetime(locale='es'); assert format_decimal(0.5, locale='es') == '0,5'"
 
 FROM ${PYTHON_IMAGE} AS root
 COPY deploy/images/trim_root.sh /tmp/
