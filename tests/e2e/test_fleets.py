@@ -1,8 +1,8 @@
 """Fleets side by side in one stack: real drives beside the default machine, from file to rollback.
 
 The worlds hand specs on in different ways, and in containers each program has rights of its own in
-S3, MLflow and Airflow: in both, files of a fleet that was there at the start are filed, and one that
-is added is filed, trained by its DAG and served (in containers from the console:
+S3, MLflow and Airflow: in both, files of a fleet that was there at the start are filed, and one
+that is added is filed, trained by its DAG and served (in containers from the console:
 test_console_in_containers.py). What follows is alike.
 """
 
