@@ -11,7 +11,7 @@ from presagio.settings.private import reveal
 ADMIN, CONSOLE = "admin", "console"
 
 
-def provision_accounts(passwords: dict[str, str | None], console_role: str) -> None:
+def provision_accounts(passwords: dict[str, str | None], console_role: str | None) -> None:
     """Create the accounts, or give them these passwords; Airflow's database has its tables already.
 
     Parameters
@@ -19,7 +19,7 @@ def provision_accounts(passwords: dict[str, str | None], console_role: str) -> N
     passwords
         Of ``admin``, who may do everything, and ``console``; None for no such account.
     console_role
-        The only role of ``console``; empty for none. It has no right by itself: DAGs say what it
+        The only role of ``console``; None for none. It has no right by itself: DAGs say what it
         may do with them (:func:`presagio.orchestration.access.console_access`).
 
     Raises

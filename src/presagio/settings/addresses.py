@@ -92,12 +92,12 @@ class AddressSettings(BaseSettings):
         SecretStr | None, Field(description="The password of Airflow's user `admin`.")
     ] = None
     airflow_console_role: Annotated[
-        str,
+        str | None,
         Field(
             description="Role of Airflow's accounts (FAB auth manager) that may start the DAG "
             "`train_champion` of each fleet and nothing else; empty: the DAG names none."
         ),
-    ] = ""
+    ] = None
 
     @property
     def airflow_account(self) -> tuple[str, SecretStr] | None:
