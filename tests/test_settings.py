@@ -26,6 +26,15 @@ def test_an_empty_variable_is_none_at_all(tmp_path: Path, monkeypatch: pytest.Mo
     assert load_settings(tmp_path).ai4i_csv is None
 
 
+def test_who_asks_airflow_has_a_password_of_their_own_or_the_admins(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path)
+    assert settings.airflow_account is None
+    admin = settings.model_copy(update={"airflow_admin_password": SecretStr("a")})
+    assert admin.airflow_account == ("admin", SecretStr("a"))
+    console = {"airflow_user": "console", "airflow_password": SecretStr("c")}
+    assert admin.model_copy(update=console).airflow_account == ("console", SecretStr("c"))
+
+
 def _refusal(home: Path) -> list[str]:
     with pytest.raises(SettingsError) as refused:
         load_settings(home)

@@ -116,7 +116,10 @@ def test_the_console_reaches_what_it_asks_and_only_the_ingress_reaches_it(
     whole = charts["whole"]
     inward, outward = _policy(whole, "console")
     assert inward == set()
-    assert outward == {8000: {"api"}, 5000: {"mlflow"}, 9010: set(), 5432: set()}
+    assert outward == {8000: {"api"}, 5000: {"mlflow"}, 8080: set(), 9010: set(), 5432: set()}
+    ways = found(whole, "NetworkPolicy/presagio-console")["spec"]["egress"]
+    (airflow,) = [way["to"] for way in ways if way["ports"] == [{"port": 8080}]]
+    assert airflow == [{"podSelector": {"matchLabels": {"release": "airflow"}}}]
     (rule,) = found(whole, "NetworkPolicy/presagio-console")["spec"]["ingress"]
     assert rule["from"] == VALUES["whole"]["networkPolicy"]["consoleFrom"]
     assert rule["ports"] == [{"port": 8050}]

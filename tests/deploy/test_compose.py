@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from presagio.deployment.databases import API_PASSWORD, API_ROLE
+from presagio.orchestration import airflow_accounts
 from presagio.settings import load_settings
 from presagio.settings.ingest import IngestSettings
 from presagio.settings.keeping import KeepingSettings
@@ -184,6 +185,27 @@ def test_the_api_shares_by_a_role_of_its_own_whose_password_bootstrap_sets() -> 
     assert API_PASSWORD in SERVICES["create-databases"]["environment"]
     # The ledger's owner is nobody whom the API knows.
     assert "PRESAGIO_DATABASE_URL" not in SERVICES["inference_api"]["environment"]
+
+
+def test_only_the_console_knows_its_account_of_airflow_which_a_step_makes() -> None:
+    def knowing(variable: str) -> set[str]:
+        value = f"${{{variable}"
+        return {
+            name for name, each in SERVICES.items()
+            if any(str(one).startswith(value) for one in each.get("environment", {}).values())
+        }  # fmt: skip
+
+    assert knowing("PRESAGIO_AIRFLOW_CONSOLE_PASSWORD") == {"console", "airflow-init"}
+    assert knowing("PRESAGIO_AIRFLOW_ADMIN_PASSWORD") == {"airflow-init"}
+    assert SERVICES["console"]["environment"]["PRESAGIO_AIRFLOW_USER"] == airflow_accounts.CONSOLE
+    # The step makes the role that the DAGs name.
+    roles = {
+        SERVICES[name]["environment"]["PRESAGIO_AIRFLOW_CONSOLE_ROLE"]
+        for name in ("airflow-init", "airflow-dag-processor", "airflow-scheduler")
+    }
+    assert roles == {"presagio_console"}
+    assert "internal" in SERVICES["console"]["networks"]
+    assert "internal" in SERVICES["airflow-apiserver"]["networks"]
 
 
 def test_ports_are_those_of_the_contract_and_on_loopback() -> None:

@@ -11,7 +11,7 @@ from presagio.storage.ledger import Ledger
 from presagio.storage.promotions import Decision, Promotions
 from presagio.storage.receipt import Receipt
 
-_DAG, _TASK, _ACTION = "train_champion", "train_and_evaluate", "fleet.train"
+_DAG, _ACTION = "train_champion", "fleet.train"
 Training = Literal["none", "queued", "running", "success", "failed", "unknown"]
 
 
@@ -72,7 +72,7 @@ def first_model(ledger: Ledger, promotions: Promotions, fleet: Fleet) -> FirstMo
 
 def can_start(fleet: Fleet) -> bool:
     """Tell whether the settings let this program ask Airflow for a run."""
-    return fleet.settings.airflow_admin_password is not None
+    return fleet.settings.airflow_account is not None
 
 
 def start_training(audit: AuditLog, fleet: Fleet, *, who: str) -> str:
@@ -111,7 +111,7 @@ def training(audit: AuditLog, fleet: Fleet) -> Training:
     if run is None:
         return "none"
     with AirflowRuns(fleet.settings) as runs:
-        state = runs.progress(dag_of(fleet), str(run), _TASK).state
+        state = runs.state(dag_of(fleet), str(run))
     known: dict[str, Training] = {
         "queued": "queued", "running": "running", "success": "success", "failed": "failed",
     }  # fmt: skip

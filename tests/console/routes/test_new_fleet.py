@@ -2,11 +2,14 @@
 
 import html
 from collections.abc import Callable
+from contextlib import closing
 
 import httpx
 import pytest
 
 from presagio.console.services import Services
+from presagio.ingest.filing import file_object
+from presagio.ingest.opening import open_intake
 from presagio.jobs.first_model import training
 from presagio.settings import Settings
 from presagio.storage.audit import AuditLog
@@ -85,6 +88,13 @@ def test_a_fleet_is_drafted_checked_and_added_with_its_first_file(
         added = read_added(console_settings, services.store, "console_pumps")
         assert added is not None
         assert training(AuditLog(services.engine), added) == "none"
+        # The console has no account of Airflow here, and says what to do instead.
+        intake = open_intake(added)
+        with closing(intake.ledger):
+            assert file_object(intake, key) is not None
+        steps = browser.get("/fleets/new/console_pumps").text
+        assert "start the DAG train_champion_console_pumps there with min_new_rows 1" in steps
+        assert "presagio train --fleet console_pumps" in steps
     finally:
         remove_fleet(console_settings, services.store, "console_pumps")
         services.close()
