@@ -13,6 +13,7 @@ from presagio.console.tokens import Tokens
 from presagio.errors import StackError
 from presagio.jobs.api_client import ask_for_user
 from presagio.settings import Settings
+from presagio.settings.sign_in import OIDC_PREFIX
 
 _SCOPES = frozenset({VIEW, OPERATE, ADMIN})
 _EVERYBODY = "everybody"
@@ -61,7 +62,8 @@ def sign_in(
     StorageError
         If the database is unavailable.
     """
-    if "\0" in name:
+    # Nobody with a password has the name of somebody from the identity provider.
+    if "\0" in name or name.startswith(OIDC_PREFIX):
         return NotSignedIn("wrong")
     if not _turns.acquire(blocking=False):
         return NotSignedIn("crowded", _BUSY_S)

@@ -70,6 +70,8 @@ class Visit:
         Of the visitor's cookie: forms carry a token that follows from it.
     form
         What came with the request.
+    place
+        The address of the page that is shown, where another one was asked for.
     stale_since
         When the oldest of what was read was true, where a source does not answer now.
     """
@@ -81,6 +83,7 @@ class Visit:
     secret: str = ""
     form: Form = field(default_factory=Form)
     stale_since: datetime | None = None
+    place: str = ""
 
     @property
     def services(self) -> Services:
@@ -96,8 +99,8 @@ class Visit:
     def here(self) -> str:
         """The address of the page that is shown, to come back to."""
         url = self.request.url
-        if self.request.method != "GET":
-            return "/"
+        if self.place or self.request.method != "GET":
+            return self.place or "/"
         return f"{url.path}?{url.query}" if url.query else url.path
 
     @property

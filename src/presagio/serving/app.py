@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 def _outside_issuer(settings: Settings) -> OutsideIssuer | None:
     if settings.oidc_issuer is None:
         return None
-    from presagio.serving.auth.issuers import OidcIssuer  # noqa: PLC0415 - an HTTP client
+    from presagio.serving.issuers import OidcIssuer  # noqa: PLC0415 - an HTTP client
 
     return OidcIssuer(settings.oidc_issuer, settings.oidc_audience)
 
