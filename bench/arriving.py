@@ -40,27 +40,27 @@ def _prepare(parts: Parts, folder: Path) -> None:
     wait_until_filed(parts.intake, log)
 
 
-def _written(folder: Path, name: str, motion: FastMotion, *rows: pl.DataFrame) -> Path:
-    unit = motion.failing
-    path = folder / f"{unit}-{name}.csv"
-    pl.concat(rows).filter(pl.col("unit") == unit).write_csv(path)
+def _of_failing(motion: FastMotion, path: Path, *rows: pl.DataFrame) -> Path:
+    """Write the rows of the engine that fails; a unit's name is a reading's first column."""
+    pl.concat(rows).filter(pl.first() == motion.failing).write_csv(path)
     return path
 
 
 def _seconds_to_alarm(parts: Parts, folder: Path, motion: FastMotion) -> tuple[float, int]:
     """Return the seconds from the drop of an engine's last days to its alarm, and their rows."""
     alarms = Alarms(parts.database, FLEET)
-    drop(parts.intake, _written(folder, "before", motion, motion.before))
+    before, last = (folder / f"{motion.failing}-{name}.csv" for name in ("before", "last"))
+    drop(parts.intake, _of_failing(motion, before, motion.before))
     assert not alarms.cases(unit=motion.failing)
     time.sleep(_PAUSE_S)
-    path = _written(folder, "last", motion, *(day.readings for day in motion.days))
+    _of_failing(motion, last, *(day.readings for day in motion.days))
     began = time.monotonic()
-    send(parts.intake, path)
+    send(parts.intake, last)
     while not alarms.cases(unit=motion.failing):
         if time.monotonic() - began > _LIMIT_S:
             raise StackError(f"no alarm about {motion.failing} within {_LIMIT_S:.0f} s")
         time.sleep(_POLL_S)
-    return time.monotonic() - began, pl.read_csv(path).height
+    return time.monotonic() - began, pl.read_csv(last).height
 
 
 def run(size: Size) -> None:

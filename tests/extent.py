@@ -6,3 +6,5 @@ import os
 NIGHTLY = os.environ.get("TEST_PROFILE") == "nightly"
 # How often a process is killed at each step.
 KILLS = int(os.environ.get("TEST_KILLS") or (20 if NIGHTLY else 3))
+# Whether the READMEs' pictures are written into the documents: `TEST_PICTURES=1`.
+PICTURES = os.environ.get("TEST_PICTURES") == "1"

@@ -72,6 +72,17 @@ def test_the_end_names_addresses_users_passwords_and_what_to_try(tmp_path: Path)
         assert part in shown
 
 
+def test_the_console_is_the_first_address_of_the_end(tmp_path: Path) -> None:
+    console, text = _console(terminal=False)
+    status = _status("healthy")
+    page = ServiceStatus(name="console", state="healthy", address="http://127.0.0.1:8050")
+    status = status.model_copy(update={"services": (*status.services, page)})
+    print_welcome(console, status, Layout(tmp_path))
+    first, second = [line for line in text.getvalue().splitlines() if "http://" in line][:2]
+    assert "http://127.0.0.1:8050" in first
+    assert "http://127.0.0.1:8000" in second
+
+
 @pytest.mark.parametrize("state", ["waiting", "unhealthy", "failed", "stopped"])
 def test_every_state_can_be_drawn(state: ServiceState) -> None:
     console, text = _console(terminal=True)

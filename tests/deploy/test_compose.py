@@ -16,6 +16,7 @@ from presagio.orchestration import airflow_accounts
 from presagio.settings import load_settings
 from presagio.settings.ingest import IngestSettings
 from presagio.settings.keeping import KeepingSettings
+from presagio.settings.sign_in import SignInSettings
 from presagio.stack.credentials import Credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
@@ -60,6 +61,10 @@ RETAINED = {
 } - {"PRESAGIO_RETAIN_MLFLOW_DAYS"}
 
 
+# An identity provider that signs people in to the console.
+SIGN_IN = {f"PRESAGIO_{name.upper()}" for name in SignInSettings.model_fields}
+
+
 @pytest.mark.parametrize("name", SAME)
 def test_both_worlds_give_a_service_the_same_settings(name: str, local: dict[str, Service]) -> None:
     there = SERVICES[name]["environment"]
@@ -88,6 +93,14 @@ def test_tasks_know_what_is_retained_and_whom_to_alert() -> None:
     there = SERVICES["airflow-scheduler"]["environment"]
     for variable in (*RETAINED, "PRESAGIO_ALERT_WEBHOOK"):
         assert there[variable] == f"${{{variable}:-}}"
+
+
+def test_the_console_knows_the_identity_provider_with_the_usual_values() -> None:
+    there = SERVICES["console"]["environment"]
+    for name, field in SignInSettings.model_fields.items():
+        usual = ",".join(field.default) if isinstance(field.default, tuple) else field.default or ""
+        variable = f"PRESAGIO_{name.upper()}"
+        assert there[variable] == f"${{{variable}:-{usual}}}"
 
 
 @pytest.mark.parametrize("name", [name for name in SAME if name != "mlflow"])
@@ -258,7 +271,7 @@ def test_make_env_makes_every_secret_that_compose_demands(tmp_path: Path) -> Non
     assert optional - set(made) <= {
         "PRESAGIO_REVISION", "PRESAGIO_TOKEN_SECRET_PREVIOUS", "PRESAGIO_CORS_ORIGINS",
         "PRESAGIO_TRUSTED_PROXIES", "PRESAGIO_AIRFLOW_DATABASE_URL", "PRESAGIO_ALERT_WEBHOOK",
-        "PRESAGIO_CONSOLE_URL", *RETAINED,
+        "PRESAGIO_CONSOLE_URL", *RETAINED, *SIGN_IN,
     }  # fmt: skip
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
 

@@ -113,6 +113,38 @@ def test_a_readme_says_in_ten_words_what_this_is(readme: str) -> None:
     assert len(first.split()) == 10, first
 
 
+_PICTURE = re.compile(
+    r'<img src="(docs/images/([\w-]+)(?:\.\w+)?\.webp)" width="\d+%" alt="([^"]+)">'
+)
+
+
+def test_both_readmes_show_the_same_pages_small_and_in_words() -> None:
+    shown = []
+    for readme in ("README.md", "README.es.md"):
+        text = (ROOT / readme).read_text(encoding="utf-8")
+        pictures = _PICTURE.findall(text)
+        assert len(pictures) == text.count("<img")
+        for path, _, words in pictures:
+            content = (ROOT / path).read_bytes()
+            assert (content[:4], content[8:12]) == (b"RIFF", b"WEBP")
+            assert len(content) <= 60_000, path
+            assert len(words.split()) > 4, path
+        shown.append([name for _, name, _ in pictures])
+    assert shown[0] == shown[1]
+    assert 2 <= len(shown[0]) <= 3
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.es.md"])
+def test_what_a_readme_says_was_measured_has_a_heading_where_it_links_to(readme: str) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    linked = set(re.findall(r"\(docs/benchmarks\.md#([\w-]+)\)", text))
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    headings = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+    assert linked
+    assert linked <= headings
+
+
 def _source(*folders: str) -> str:
     files = (path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
     return "\n".join(path.read_text("utf-8") for path in files if path.suffix in _TEXT)

@@ -1,5 +1,6 @@
 """A real browser on the console, which notes what no page may do."""
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,18 @@ class Tab:
             for node in rule["nodes"]
         ]
         return found
+
+    def picture(self, largest: int) -> bytes:
+        """Take a picture of what is seen, in WebP, as good as this number of bytes allows."""
+        # Playwright's own pictures are PNG and JPEG: larger, or with fringes around letters.
+        devtools = self.page.context.new_cdp_session(self.page)
+        for quality in (85, 75, 65, 50, 35, 20):
+            taken = devtools.send("Page.captureScreenshot", {"format": "webp", "quality": quality})
+            picture = base64.b64decode(taken["data"])
+            if len(picture) <= largest:
+                break
+        assert len(picture) <= largest
+        return picture
 
 
 @contextmanager

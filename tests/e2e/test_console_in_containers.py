@@ -19,7 +19,7 @@ from tests.e2e.containers import ContainerStack
 from tests.e2e.stack import Stack, eventually
 from tests.readings import COLUMNS
 from tests.watched import Watched
-from tests.workbooks import workbook
+from tests.workbooks import Cell, workbook
 
 pytestmark = [pytest.mark.containers, needs_chromium]
 
@@ -66,7 +66,7 @@ def test_a_workbook_is_checked_sent_and_filed_and_every_kind_of_page_comes(
     tab: Tab, tmp_path: Path
 ) -> None:
     """A workbook is read in a process of its own, by a library of its own."""
-    rows = [["M", 300.0, 310.0, 1500.0 + n, 40.0, 10.0] for n in range(20)]
+    rows: list[list[Cell]] = [["M", 300.0, 310.0, 1500.0 + n, 40.0, 10.0] for n in range(20)]
     file = tmp_path / "turno.xlsx"
     file.write_bytes(workbook(COLUMNS, *rows, ["M", 300.0, 310.0, 1500.0, -1.0, 10.0]))
     tab.open("/files?fleet=ai4i2020")

@@ -108,11 +108,13 @@ class AgeingFleet:
             )
         self._steps.show("trained", text, rows=rows, decision=describe_decision(recorded))
         if not self._steps.as_json:
-            print_decision(recorded)
+            print_decision(recorded, FLEET)
 
     def _days(self, parts: Parts, motion: FastMotion) -> None:
-        number = len(motion.units)
-        self._steps.begin(f"{number} engines at work: a file a day is dropped, filed and scored")
+        first, last = motion.units[0], _letter(motion.units[-1])
+        self._steps.begin(
+            f"Engines {first} to {last} at work: a file a day is dropped, filed and scored"
+        )
         self._day(parts, motion, "until then", motion.before)
         seen = set[int]()
         for day in motion.days:
@@ -126,9 +128,10 @@ class AgeingFleet:
         dropped = self._drop(parts, f"{motion.failing}-{name}", rows)
         known = parts.intake.ledger.unit_states()
         states = [state for unit in motion.units if (state := known.one(unit)) is not None]
-        line = ", ".join(f"{one.unit} {one.state}{_left(parts, one)}" for one in states)
+        line = ", ".join(f"{_letter(one.unit)} {one.state}{_left(parts, one)}" for one in states)
+        text = f"{name:<10}  {line}; scored {dropped.scored_s:.1f} s after the drop"
         self._steps.show(
-            "day", f"{name}  {line}  (after {dropped.scored_s:.1f} s)", style=_style(states),
+            "day", text, style=_style(states),
             day=name, receipt=dropped.receipt.id, filed_s=dropped.filed_s,
             scored_s=dropped.scored_s, units=[_as_json(state) for state in states],
         )  # fmt: skip
@@ -211,6 +214,11 @@ def _cases(parts: Parts, motion: FastMotion) -> list[AlarmCase]:
     alarms = parts.intake.ledger.alarms()
     found = [case for unit in motion.units for case in alarms.cases(unit=unit)]
     return sorted(found, key=lambda case: case.id)
+
+
+def _letter(unit: str) -> str:
+    """Return what engines of one run differ by: the rest of their names is the run."""
+    return unit.rpartition("-")[2]
 
 
 def _left(parts: Parts, one: UnitState) -> str:

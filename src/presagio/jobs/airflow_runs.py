@@ -83,8 +83,8 @@ class AirflowRuns:
         answer = self._client.post("/auth/token", json=login).raise_for_status()
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    def start(self, dag: str, params: dict[str, Any]) -> str:
-        """Start a run with parameters, and return its id.
+    def start(self, dag: str, params: dict[str, Any], *, run_id: str | None = None) -> str:
+        """Start a run with parameters, and return its id, which Airflow gives where there is none.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class AirflowRuns:
         """
         with _reaching(self._settings):
             self._sign_in()
-            body = {"logical_date": None, "conf": params}
+            body = {"logical_date": None, "conf": params, "dag_run_id": run_id}
             answer = self._client.post(f"/api/v2/dags/{dag}/dagRuns", json=body)
             return str(answer.raise_for_status().json()["dag_run_id"])
 

@@ -88,8 +88,10 @@ class LabelRule(SpecTable):
 
     @property
     def in_words(self) -> str:
-        """The horizon for people: ``7d``, or ``30`` of a count."""
-        return self.within if isinstance(self.within, str) else f"{self.within:g}"
+        """The horizon for people: ``7 d``, or ``30`` of a count."""
+        if isinstance(self.within, str):
+            return " ".join(_DURATION.fullmatch(self.within).groups())  # type: ignore[union-attr]
+        return f"{self.within:g}"
 
     @model_validator(mode="after")
     def _horizon_is_one(self) -> Self:

@@ -74,6 +74,14 @@ class AddressSettings(BaseSettings):
     console_url: Annotated[
         str, Field(description="Address of the console, for links in messages.")
     ] = "http://127.0.0.1:8050"
+    mlflow_pages_url: Annotated[
+        str,
+        Field(
+            description="Where browsers reach MLflow, for links on the console's pages to versions "
+            "and runs; without it there are none.",
+            pattern=r"^(https?://\S+)?$",
+        ),
+    ] = ""
     airflow_url: Annotated[str, Field(description="Address of Airflow's pages, for links.")] = (
         "http://127.0.0.1:8080"
     )

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from importlib.resources import as_file, files
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from presagio import machine
 from presagio.settings import Settings
 from presagio.storage.database import open_database
 from tests.console.browser import Browser
+from tests.console.conftest import ServeConsole
 
 pytestmark = pytest.mark.integration
 
@@ -66,6 +69,28 @@ def test_units_are_listed_the_worst_first(viewer: Browser, add_unit: AddUnit) ->
     assert "97 %" in page
     assert "12.5" in page
     assert "4 units" in page
+
+
+def test_what_is_expected_and_when_is_written_for_people(
+    serve_console: ServeConsole, add_unit: AddUnit
+) -> None:
+    add_unit("mill", "alarm", mode="twf")
+    raw = "2026-11-28T16:00:00+00:00"
+    add_unit("engine", "alarm", fleet="demo_engines", reading_time=1_795_881_600e6, reading_at=raw,
+             remaining_life=3.25)  # fmt: skip
+    with (
+        as_file(files(machine) / "specs" / "demo_engines.toml") as spec,
+        serve_console(fleets=(str(spec),)) as make,
+    ):
+        browser = make()
+        browser.sign_in("viewer")
+        page = browser.get("/").text
+        spanish = browser.get("/", **{"Accept-Language": "es"}).text
+    assert raw not in page
+    for text in ("Tool wear failure", "28 Nov 2026, 16:00", "3.25 days"):
+        assert text in page
+    for text in ("Fallo por desgaste de la herramienta", "28 nov 2026, 16:00", "3,25 días"):
+        assert text in spanish
 
 
 def test_a_unit_that_is_silent_has_no_data_but_an_alarm_stays(

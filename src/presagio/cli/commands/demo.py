@@ -168,16 +168,18 @@ def _loop(parts: Parts, folder: Path, steps: Steps) -> None:
         steps.show("prediction", text, features=features, answer=answer)
     steps.begin("Where all of it is")
     pages = {
+        "Console": settings.console_url,
         "API": f"{settings.api_url}/docs",
         "MLflow": model_page(settings.model_name, url=settings.mlflow_url),
         "Airflow": f"{settings.airflow_url}/dags/csv_file_watcher",
     }
     steps.show(
         "addresses",
+        f"Console  {pages['Console']} (user admin, password PRESAGIO_ADMIN_PASSWORD in "
+        f"{settings.home / CREDENTIALS_FILE})\n"
         f"API      {pages['API']}\n"
         f"MLflow   {pages['MLflow']}\n"
-        f"Airflow  {pages['Airflow']} (user admin, password in "
-        f"{settings.home / CREDENTIALS_FILE})\n"
+        f"Airflow  {pages['Airflow']} (user admin, PRESAGIO_AIRFLOW_ADMIN_PASSWORD there)\n"
         "Receipts presagio receipts",
         **{name.lower(): page for name, page in pages.items()},
     )

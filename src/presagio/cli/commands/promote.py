@@ -37,7 +37,7 @@ def promote(
     if as_json:
         print_json(describe_decision(recorded))
     else:
-        print_decision(recorded)
+        print_decision(recorded, fleet)
     leave_unless_done(decision_status(recorded))
 
 
@@ -57,4 +57,4 @@ def rollback(
     if as_json:
         print_json(describe_decision(recorded))
     else:
-        print_decision(recorded)
+        print_decision(recorded, fleet)

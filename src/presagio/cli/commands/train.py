@@ -177,7 +177,7 @@ def train(
         print_metrics(model)
         say(f"Registered as {registered.name} version {registered.version}, challenger.")
         if decision is not None:
-            print_decision(decision)
+            print_decision(decision, fleet)
     leave_unless_done(status)
 
 

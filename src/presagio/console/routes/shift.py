@@ -1,6 +1,6 @@
 """The first page: the units of all fleets, the worst first, and what is expected of each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -9,8 +9,10 @@ from starlette.responses import Response
 from presagio.console.addresses import address
 from presagio.console.catalogue import mark
 from presagio.console.routing import MenuEntry, Page, get
+from presagio.console.series_view import Times
 from presagio.console.visit import Updating, Visit
 from presagio.fleet import Fleet
+from presagio.inference.diagnosis_words import title_of
 from presagio.storage.unit_states import STATES, State, UnitState, UnitStates
 
 _PER_PAGE = 100
@@ -56,6 +58,19 @@ class _Seen:
     more: bool
 
 
+class _Titles:
+    """Finds the titles of failure modes, of each fleet's machine spec once."""
+
+    def __init__(self, language: str) -> None:
+        self._language, self._by_fleet = language, dict[str, Callable[[object], str]]()
+
+    def __call__(self, fleet: Fleet, mode: str | None) -> str:
+        """Return the title of a mode; empty where none is named."""
+        if fleet.name not in self._by_fleet:
+            self._by_fleet[fleet.name] = title_of(fleet.spec, self._language)
+        return self._by_fleet[fleet.name](mode)
+
+
 def _look(visit: Visit, wanted: _Filter) -> _Seen:
     silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.unit_silent_h)
     found: list[tuple[Fleet, UnitState]] = []
@@ -86,7 +101,16 @@ def _units(visit: Visit, wanted: _Filter) -> Updating:
     return visit.updating(
         "shift_units.html", wanted.address("shift", "units"), seen=seen, wanted=wanted,
         is_filtered=wanted != _Filter("", None, ""), limit=_PER_PAGE,
+        title_of=_Titles(visit.language),
+        read_at=lambda fleet, unit: _read_at(visit, fleet, unit),
     )  # fmt: skip
+
+
+def _read_at(visit: Visit, fleet: Fleet, unit: UnitState) -> str:
+    """Write when a unit's newest reading is of; when it was scored, where readings have no time."""
+    if fleet.spec.time is None or unit.reading_time is None:
+        return visit.show.moment(unit.updated_at)
+    return Times(visit.show, fleet.spec.time).written(unit.reading_time)
 
 
 def _show(visit: Visit) -> Response:

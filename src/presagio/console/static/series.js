@@ -26,7 +26,9 @@ function drawMarks(marks) {
     const dense = devicePixelRatio || 1;
     context.save();
     context.font = `${12 * dense}px sans-serif`;
-    for (const mark of marks) {
+    // Where the last label of each line of labels ends: one that would run into it goes below.
+    const ends = [];
+    for (const mark of [...marks].sort((one, other) => one.x - other.x)) {
       const x = plot.valToPos(mark.x, "x", true);
       if (x < left || x > left + width) continue;
       context.strokeStyle = context.fillStyle = MARKS[mark.kind] || "#4d5a67";
@@ -39,7 +41,11 @@ function drawMarks(marks) {
       context.setLineDash([]);
       const room = context.measureText(mark.label).width + 6 * dense;
       context.textAlign = x + room > left + width ? "right" : "left";
-      context.fillText(mark.label, x + (context.textAlign === "left" ? 4 : -4) * dense, top + 12 * dense);
+      const begin = context.textAlign === "left" ? x : x - room;
+      let line = ends.findIndex((end) => end <= begin);
+      if (line < 0) line = ends.length;
+      ends[line] = begin + room;
+      context.fillText(mark.label, x + (context.textAlign === "left" ? 4 : -4) * dense, top + (12 + 14 * line) * dense);
     }
     context.restore();
   };
@@ -95,8 +101,13 @@ function drawSeries(figure) {
       ...data.lines.map((line) => seriesOf(line, number)),
     ],
     bands: bandsOf(data.lines),
-    hooks: { draw: [drawMarks(data.marks)] },
+    hooks: {
+      draw: [drawMarks(data.marks)],
+      // Where nothing is pointed at, the legend has the newest values.
+      setLegend: [(shown) => { if (shown.legend.idx == null) shown.setLegend({ idx: data.x.length - 1 }, false); }],
+    },
   }, [data.x, ...data.lines.map((line) => line.values)], place);
+  plot.setLegend({ idx: data.x.length - 1 }, false);
   new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: 220 })).observe(place);
 }
 
