@@ -47,9 +47,20 @@ def _csv(header: str, rows: tuple[str, ...], spec: MachineSpec) -> list[tuple[Ma
     return [(spec, row) for row in seen.bad_rows]
 
 
+def _parquet(spec: MachineSpec, **texts: str) -> list[tuple[MachineSpec, BadRow]]:
+    """Return the bad rows of a reading with texts that no CSV has."""
+    file = BytesIO()
+    pl.DataFrame({name: [float(value)] for name, value in spec.example.items()}).with_columns(
+        pl.lit(text).alias(name) for name, text in texts.items()
+    ).write_parquet(file)
+    seen = preview_file(file, "x.parquet", spec, Limits(max_bad_share=1.0))
+    return [(spec, row) for row in seen.bad_rows]
+
+
 def _bad_rows() -> Iterator[tuple[MachineSpec, BadRow]]:
     mill, motors, pumps = load_spec(), load_spec(MOTORS_SPEC), load_spec(PUMPS_SPEC)
     yield from _csv(MILL, MILL_ROWS, mill)
+    yield from _parquet(mill, product_id="L\0")
     yield from _csv(FLAGS, ("1,1,300,310,1500,40,9", "x,0,300,310,1500,40,9"), mill)
     yield from _csv(MOTORS, MOTORS_ROWS, motors)
     yield from _csv(EVENTS, EVENTS_ROWS, event_log(motors))

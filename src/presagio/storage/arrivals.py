@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from presagio.storage.alarm_tables import RECEIPTS_TO_SCORE, SCORED_RECEIPTS, UNIT_EVENTS
 from presagio.storage.database import translated
@@ -58,7 +58,7 @@ class Scoring:
         one = [here.unit, here.time, here.kind, here.mode]
         query = (
             sa.select(*columns)
-            .distinct(*one)
+            .ext(distinct_on(*one))
             .where(here.fleet == self.fleet, here.unit == sa.any_(sa.literal([*units])))
             .order_by(*one, here.receipt_id)
         )
