@@ -14,9 +14,10 @@ from bench.sizes import Size
 # nearly all that there is.
 MODULES = {"servers": "third_party"}
 NAMES = (
-    "stack", "fleets", "cleaning", "watching", "intake", "ledger", "retention", "compaction",
-    "recovery", "models", "training", "wide", "drives", "engines", "serving", "series", "servers",
-    "files", "scoring", "many_models", "console", "swapping", "replicas", "attack",
+    "stack", "arriving", "fleets", "cleaning", "watching", "intake", "ledger", "retention",
+    "compaction", "recovery", "models", "training", "wide", "drives", "engines", "serving",
+    "series", "servers", "files", "scoring", "many_models", "console", "swapping", "replicas",
+    "attack",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 ``BENCH_RECEIPTS=10000000`` asks again at that many; what takes minutes there is left out.
 """
 
+import math
 import multiprocessing
 import os
 import statistics
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,6 +27,7 @@ from bench.sizes import Size
 from presagio.ingest.verdict import BLOCKING
 from presagio.stack.ports import free_ports
 from presagio.storage.ledger import Ledger
+from presagio.storage.parts_of_units import ListedPart, UnitTimes
 from presagio.storage.receipt import FilingOutcome, ObjectIdentity
 
 _NAMES = frozenset({"postgres", "databases"})
@@ -35,6 +37,13 @@ _KEY = "incoming/line-0/20000.csv"
 
 def _seen(receipts: Iterable[object]) -> None:
     deque(receipts, maxlen=0)
+
+
+def _parts(ledger: Ledger, *, newest_first: bool) -> list[ListedPart]:
+    """Return the first parts of a unit."""
+    always = UnitTimes(["unit-7"], [-math.inf], [math.inf])
+    with ledger.parts_of_units(BUCKET) as parts:
+        return parts.listed(always, passed=0, count=100, newest_first=newest_first)
 
 
 def file_one(ledger: Ledger) -> None:
@@ -79,10 +88,10 @@ QUESTIONS: Mapping[str, Callable[[Ledger], object]] = {
         )
     ),
     "a unit's readings: its 100 newest parts": lambda ledger: _seen(
-        islice(ledger.parts_of_unit(BUCKET, "unit-7"), 100)
+        _parts(ledger, newest_first=True)
     ),
     "a unit's readings: its 100 oldest parts": lambda ledger: _seen(
-        islice(ledger.parts_of_unit(BUCKET, "unit-7", newest_first=False), 100)
+        _parts(ledger, newest_first=False)
     ),
     f"feedback: the first {_PAGE:,} files of outcomes": lambda ledger: _seen(
         islice(ledger.receipts_below(BUCKET, "incoming/feedback/", "processed"), _PAGE)
@@ -187,11 +196,12 @@ def run(size: Size) -> None:
         assert settings.database_url is not None
         url = settings.database_url.get_secret_value()
         engine, made = sa.create_engine(url), 0
-        for number in sizes:
+        for number in (sizes[0], *(more - less for less, more in pairwise(sizes))):
             began = time.monotonic()
-            make_receipts(engine, made + 1, number, at_once=True)
+            make_receipts(engine, made + 1, made + number, at_once=True)
             print(f"{number:,} receipts: {time.monotonic() - began:.0f} s", flush=True)
-            made = number
+            # The questions file some as well.
+            made += number + 1000
             found = _costs(url, QUESTIONS, repeats)
             for one in [one for one in (*PASSES, *_BEFORE) if not costs or one not in _LONG]:
                 found |= _costs(url, [one], 1)

@@ -25,7 +25,7 @@ SELECT i, verdict,
                      ::text::bytea), 'hex') AS sha256
 FROM (
     SELECT i, CASE WHEN i % 1000 = 501 AND i % 5000 <> 501 THEN i - 1 ELSE i END AS name,
-        CASE WHEN i % 1000 < :duplicates AND i > 1000 THEN 'duplicate'
+        CASE WHEN i % 1000 < :duplicates AND i >= :alone THEN 'duplicate'
              WHEN i % 1000 = 500 THEN 'quarantined' ELSE 'processed' END AS verdict
     FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS i
 ) AS named
@@ -119,8 +119,10 @@ def _insert(engine: sa.Engine, first: int, last: int, duplicates: int) -> None:
     for start in range(first, last + 1, _BLOCK):
         block = {"first": start, "last": min(start + _BLOCK - 1, last)}
         with engine.begin() as connection:
+            # The first thousand are nobody's duplicates: what came before may have gaps.
+            how = {"duplicates": duplicates, "alone": first + 1000}
             for statement in (_CLAIMS, _RECEIPTS):
-                connection.execute(sa.text(statement), block | {"duplicates": duplicates})
+                connection.execute(sa.text(statement), block | how)
             connection.execute(sa.text(_UNIT_PARTS), block)
 
 
@@ -136,7 +138,7 @@ def make_receipts(
     engine
         The database.
     first, last
-        The numbers; ``first`` is 1 in an empty ledger.
+        The numbers; ``first`` is 1 in an empty ledger, and 1 more than a number of thousands.
     duplicates
         Of a thousand files so many have the bytes of an earlier one, 500 at most.
     at_once

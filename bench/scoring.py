@@ -19,7 +19,7 @@ from presagio.machine.headers import HeaderLimits
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import load_spec
 from presagio.scoring.cluster import opened_cluster
-from presagio.scoring.engine import Engine, LocalEngine
+from presagio.scoring.engine import Engine, LocalEngine, worker_variables
 from presagio.scoring.finding import find_files
 from presagio.scoring.one_file import FileLimits
 from presagio.scoring.places import open_place
@@ -35,7 +35,7 @@ def _measured(way: str, path: Path, folder: Path) -> tuple[float, float]:
         "from pathlib import Path\nfrom bench.scoring_ways import timed\n"
         f"timed({way!r}, Path({str(path)!r}), Path({str(folder / 'out.parquet')!r}))\n"
     )
-    env = os.environ | {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    env = os.environ | worker_variables(1)
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=env
     )

@@ -239,5 +239,5 @@ def test_features_that_know_too_much_are_named(spec: MachineSpec, model: Trained
     rows[:, 1] = np.arange(len(rows))
     leaky = Part(rows, labels, np.array(days))
     told, grown = find_leaks(spec, leaky, divided_by="time")
-    assert told.startswith("pressure_bar nearly tells failed by itself")
-    assert grown.startswith("flow grows with the time")
+    assert str(told).startswith("pressure_bar nearly tells failed by itself")
+    assert str(grown).startswith("flow grows with the time")

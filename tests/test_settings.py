@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from presagio.errors import SettingsError
 from presagio.settings import Settings, find_home, load_settings
@@ -24,6 +24,15 @@ def test_the_environment_comes_before_the_homes_files(
 def test_an_empty_variable_is_none_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRESAGIO_AI4I_CSV", "")
     assert load_settings(tmp_path).ai4i_csv is None
+
+
+def test_who_asks_airflow_has_a_password_of_their_own_or_the_admins(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path)
+    assert settings.airflow_account is None
+    admin = settings.model_copy(update={"airflow_admin_password": SecretStr("a")})
+    assert admin.airflow_account == ("admin", SecretStr("a"))
+    console = {"airflow_user": "console", "airflow_password": SecretStr("c")}
+    assert admin.model_copy(update=console).airflow_account == ("console", SecretStr("c"))
 
 
 def _refusal(home: Path) -> list[str]:
@@ -91,6 +100,35 @@ def test_lists_are_read_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert load_settings(tmp_path).cors_origins == ("http://a", "http://b")
 
 
+@pytest.mark.parametrize(
+    "issuer",
+    ["http://idp.test", "idp.test", "https://", "https://idp.test?a=b", "https://idp.test#a",
+     "https://rosa@idp.test", "https://[", "ftp://idp.test", "https://idp.test/a b"],
+)  # fmt: skip
+def test_an_identity_provider_is_asked_over_tls_only(
+    issuer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRESAGIO_CONSOLE_OIDC_ISSUER", issuer)
+    assert "an https:// address is expected" in _refusal(tmp_path)[0]
+
+
+def test_an_identity_provider_and_its_groups_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {
+        "ISSUER": "http://localhost:9400/realms/plant", "VIEW_GROUPS": "viewers, shift",
+        "ADMIN_GROUPS": '["CN=Chiefs,OU=Plant"]', "SCOPE": "openid groups",
+    }  # fmt: skip
+    for name, value in given.items():
+        monkeypatch.setenv(f"PRESAGIO_CONSOLE_OIDC_{name}", value)
+    settings = load_settings(tmp_path)
+    assert settings.console_oidc_issuer == given["ISSUER"]
+    assert settings.console_oidc_view_groups == ("viewers", "shift")
+    assert settings.console_oidc_admin_groups == ("CN=Chiefs,OU=Plant",)
+    monkeypatch.setenv("PRESAGIO_CONSOLE_OIDC_SCOPE", "profile")
+    assert "`openid` has to be among the scopes" in _refusal(tmp_path)[0]
+
+
 def test_a_named_home_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRESAGIO_HOME", str(tmp_path / "x"))
     assert find_home() == tmp_path / "x"
@@ -120,3 +158,9 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
 def test_a_missing_secret_says_which_variable() -> None:
     with pytest.raises(SettingsError, match="PRESAGIO_DATABASE_URL is not set"):
         reveal(None, "PRESAGIO_DATABASE_URL")
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "mlflow.example.org", "https://a b"])
+def test_pages_link_to_addresses_of_the_web_only(url: str) -> None:
+    with pytest.raises(ValidationError, match="mlflow_pages_url"):
+        Settings(mlflow_pages_url=url)

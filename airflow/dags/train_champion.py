@@ -5,7 +5,8 @@ that is set. Nothing happens while fewer labelled rows are new than ``PRESAGIO_T
 What: ``presagio.jobs.train``: base rows and curated rows, search, evaluation, gate; then the API is
 told. The task ``sum_up`` returns what was trained and decided. That the gate does not promote a
 version is a result, and no failure of the run. A file that was refused whole for its rows blocks it
-until it is looked at. One DAG a fleet.
+until it is looked at. One DAG a fleet. The console's account may start it
+(``PRESAGIO_AIRFLOW_CONSOLE_ROLE``).
 """
 
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from presagio.errors import DataError
 from presagio.orchestration import tasks
+from presagio.orchestration.access import console_access
 from presagio.orchestration.queues import INTAKE, INTAKE_LIMIT, TRAIN, TRAIN_LIMIT
 from presagio.settings import Settings
 
@@ -45,6 +47,7 @@ def make_dag(settings: Settings) -> Any:
         max_active_runs=1,
         catchup=False,
         params=params,
+        access_control=console_access(settings),
         default_args={
             "retries": 2,
             "retry_delay": timedelta(seconds=30),

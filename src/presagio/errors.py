@@ -1,26 +1,33 @@
 """The errors that Presagio raises on purpose.
 
 A message names what failed, where, what was expected and what to do. The domain
-knows no HTTP and no exit codes: the edges (``serving``, ``cli``) translate.
+knows no HTTP and no exit codes: the edges (``serving``, ``cli``) translate. A message that people
+see in their language is a :class:`.sentences.Sentence`; as text it is English.
 """
+
+from presagio.sentences import Sentence
 
 
 class PresagioError(Exception):
-    """Base of every error that Presagio raises on purpose."""
+    """Base of every error that Presagio raises on purpose; ``sentence`` can be translated."""
+
+    def __init__(self, message: str | Sentence = "") -> None:
+        super().__init__(str(message))
+        self.sentence = message if isinstance(message, Sentence) else None
 
 
 class InvalidSpecError(PresagioError):
     """A machine spec cannot be read or contradicts itself; ``faults`` are each of its faults."""
 
-    def __init__(self, message: str, faults: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str | Sentence, faults: tuple[str, ...] = ()) -> None:
         super().__init__(message)
-        self.faults = faults or (message,)
+        self.faults = faults or (str(message),)
 
 
 class UnreadableFileError(PresagioError):
     """A file of readings cannot be taken as a whole; ``reason`` is a stable code."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str | Sentence) -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -50,7 +57,7 @@ class NoDataError(DataError):
 
 
 class HeaderLimitError(UnreadableFileError, DataError):
-    """A header has too many columns or too long a name; raised at every door alike."""
+    """A header has too many columns, or a name that nobody keeps; raised at every door alike."""
 
 
 class ReaderEndedError(PresagioError):

@@ -18,8 +18,8 @@ _SHORT = ("cleaning", "serving", "files")
 # These train, start services or the whole stack first, or wait.
 _LONG = (
     "training", "wide", "models",
-    "attack", "swapping", "intake", "ledger", "compaction", "recovery", "stack", "watching",
-    "fleets", "scoring", "many_models", "console",
+    "attack", "swapping", "intake", "ledger", "compaction", "recovery", "stack", "arriving",
+    "watching", "fleets", "scoring", "many_models", "console",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import pytest
 from presagio.console.catalogue import Catalogue
 from presagio.console.presentation import Presentation, read_units
 from presagio.errors import SettingsError
+from presagio.machine.spec import parse_spec
 
 
 def shows(language: str, *units: str) -> Presentation:
@@ -27,16 +28,23 @@ def test_spanish_has_a_decimal_comma() -> None:
 @pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])
 def test_what_is_not_known_is_a_dash(nothing: float | None) -> None:
     show = shows("en")
-    assert {show.number(nothing), show.percent(nothing), show.reading(nothing, "K")} == {"\u2013"}
+    assert {show.number(nothing), show.percent(nothing), show.measured(nothing, "K")} == {"\u2013"}
     assert show.moment(None) == "\u2013"
 
 
-def test_readings_are_shown_in_the_units_that_people_know() -> None:
-    assert shows("es", "K=°C").reading(300.25, "K") == "27,1 °C"
-    assert shows("en", "K=°F").reading(300.25, "K") == "80.78 °F"
-    assert shows("en").reading(300.25, "K") == "300.2 K"
-    assert shows("en", "K=°C").reading(1390, "rpm") == "1,390 rpm"
-    assert shows("en", "K=°C").reading(7.5, None) == "7.5"
+def test_readings_are_shown_with_their_units() -> None:
+    assert shows("es").measured(27.1, "°C") == "27,1 °C"
+    assert shows("en").measured(1390, "rpm") == "1,390 rpm"
+    assert shows("en").measured(7.5) == "7.5"
+
+
+def test_the_setting_says_the_unit_where_the_spec_does_not() -> None:
+    text = 'name = "press"\ntitle = "Press"\n[target]\nname = "failed"\n'
+    text += '[[features]]\nname = "oil"\nunit = "K"\n[[features]]\nname = "air"\nunit = "K"\n'
+    spec = parse_spec(f'{text}display_unit = "°C"\n'.encode(), "press.toml")
+    units = shows("en", "kelvin=fahrenheit").units_of(spec)
+    assert (units.of("oil").symbol, units.of("air").symbol) == ("°F", "°C")
+    assert shows("en").units_of(spec).of("oil").symbol == "K"
 
 
 @pytest.mark.parametrize("pair", ["K", "K=", "K=rpm", "kelvins=°C", "=°C"])

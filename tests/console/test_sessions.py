@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from presagio.console.app import create_app
 from presagio.console.sessions import Sessions
 from presagio.errors import SettingsError, StorageError
 from presagio.serving.auth.accounts import make_account
+from presagio.serving.auth.built_in_users import note_built_in_users
 from presagio.serving.auth.shared_accounts import opened_accounts
+from presagio.serving.shared.database import open_shared_database
 from presagio.settings import Settings
 from presagio.storage.database import open_database, translated
 
@@ -119,6 +122,30 @@ def test_a_session_ends_with_its_account(
     assert sessions.find(begun.secret) is None
 
 
+def test_the_sessions_of_admin_end_when_the_api_starts_with_another_password(
+    sessions: Sessions, console_settings: Settings
+) -> None:
+    database = open_shared_database(console_settings)
+    assert database is not None
+
+    def start(password: str | None) -> None:
+        secret = None if password is None else SecretStr(password)
+        settings = console_settings.model_copy(update={"admin_password": secret})
+        note_built_in_users(settings, database)
+
+    start("a password")
+    begun = sessions.begin("admin", ["admin"], sessions.account_changed_at("admin"))
+    start("a password")
+    assert sessions.find(begun.secret) is not None
+    start("another one")
+    assert sessions.find(begun.secret) is None
+    again = sessions.begin("admin", ["admin"], sessions.account_changed_at("admin"))
+    assert sessions.find(again.secret) is not None
+    start(None)
+    assert sessions.find(again.secret) is None
+    database.close()
+
+
 def test_while_the_database_is_unavailable_who_was_here_may_look(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +185,7 @@ def test_a_session_ends_while_the_database_is_unavailable_too(
     "forbidden",
     [
         "SELECT hash FROM api_accounts",
+        "SELECT hash FROM api_built_in_users",
         "SELECT * FROM api_attempts",
         "UPDATE receipts SET key = ''",
         "DELETE FROM alarms",

@@ -3,8 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 
+from presagio.settings import Settings
+from presagio.storage.database import open_database
 from tests.console.browser import Browser
+from tests.console.conftest import ServeConsole
 
 pytestmark = pytest.mark.integration
 
@@ -46,3 +50,26 @@ def test_who_signs_out_is_out(new_browser: Callable[[], Browser]) -> None:
     # Also for who has kept the cookie.
     browser.client.cookies.update(cookies)
     assert browser.get("/").status_code == 401
+
+
+def test_where_nobody_needs_a_password_no_session_is_kept(
+    serve_console: ServeConsole, console_settings: Settings
+) -> None:
+    def kept() -> int:
+        engine = open_database(console_settings)
+        with engine.connect() as connection:
+            found = connection.scalar(sa.text("SELECT count(*) FROM console_sessions"))
+        engine.dispose()
+        return int(found or 0)
+
+    before = kept()
+    with serve_console(auth="off") as make:
+        browser = make()
+        page = browser.get("/models")
+        assert (page.status_code, page.url.path) == (200, "/models")
+        for _ in range(3):
+            assert make().get("/").status_code == 200
+        # A form counts with the token of its visitor, and with no other.
+        assert browser.post("/sign-out", {"csrf_token": "made up"}).status_code == 403
+        assert browser.submit(page, "/sign-out").status_code == 200
+    assert kept() == before

@@ -19,7 +19,7 @@ DIAGNOSIS = {
     "mode": None, "clearing_change": None, "limits": [],
     "contributions": {"sensor_2": 0.31},
     "changes": [
-        {"feature": "sensor_2", "by": -3.5, "unit": "", "over": 30.0, "over_unit": "cycle"}
+        {"feature": "sensor_2", "by": -3.5, "unit": "K", "over": 30.0, "over_unit": "cycle"}
     ],
 }  # fmt: skip
 
@@ -47,13 +47,16 @@ def engine_fleet(
 ) -> Iterator[EngineFleet]:
     """Make a fleet, with two engines of which some readings are filed and scored.
 
-    ``unit`` is what the first one is called, ``title`` is of its first sensor.
+    ``unit`` is what the first one is called, ``title`` is of its first sensor, which people see
+    in °C.
     """
     name = f"engines_{uuid4().hex[:8]}"
     path = folder / f"{name}.toml"
     text = ENGINES.read_text(encoding="utf-8").replace('name = "engines"', f'name = "{name}"', 1)
-    first = 'name = "sensor_2"'
-    path.write_text(text.replace(first, f"{first}\ntitle = {json.dumps(title)}", 1))
+    known = '{ en = "sensor_2", es = "Sensor 2" }'
+    assert known in text
+    shown = f'{json.dumps(title) if title else known}\nunit = "K"\ndisplay_unit = "°C"'
+    path.write_text(text.replace(known, shown, 1), encoding="utf-8")
     fleet = load_fleets(settings.model_copy(update={"fleets": (str(path),)})).get(name)
     intake = open_intake(fleet)
     with opened_engine(settings) as engine:

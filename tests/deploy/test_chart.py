@@ -116,7 +116,13 @@ def test_the_console_reaches_what_it_asks_and_only_the_ingress_reaches_it(
     whole = charts["whole"]
     inward, outward = _policy(whole, "console")
     assert inward == set()
-    assert outward == {8000: {"api"}, 5000: {"mlflow"}, 9010: set(), 5432: set()}
+    # 443: an identity provider.
+    assert outward == {
+        8000: {"api"}, 5000: {"mlflow"}, 8080: set(), 9010: set(), 5432: set(), 443: set(),
+    }  # fmt: skip
+    ways = found(whole, "NetworkPolicy/presagio-console")["spec"]["egress"]
+    (airflow,) = [way["to"] for way in ways if way["ports"] == [{"port": 8080}]]
+    assert airflow == [{"podSelector": {"matchLabels": {"release": "airflow"}}}]
     (rule,) = found(whole, "NetworkPolicy/presagio-console")["spec"]["ingress"]
     assert rule["from"] == VALUES["whole"]["networkPolicy"]["consoleFrom"]
     assert rule["ports"] == [{"port": 8050}]
@@ -177,6 +183,7 @@ def test_jobs_run_before_and_after_in_the_order_of_compose(charts: dict[str, Man
         ({"fleets": {"specs": {"../x.toml": "a"}}}, "/fleets/specs"),
         ({"images": {"digests": {"api": "sha256:12"}}}, "/images/digests/api"),
         ({"console": {"plantTimeZone": "Europe/Madrid; rm"}}, "/console/plantTimeZone"),
+        ({"console": {"oidc": {"issuer": "http://idp.example"}}}, "/console/oidc/issuer"),
         ({"console": {"ingress": {"enabled": True, "host": "a.example"}}},
          "/console/ingress/tlsSecret"),
         ({"ingress": {"enabled": True, "host": "a.example"}}, "/ingress/tlsSecret"),
@@ -339,7 +346,7 @@ def test_env_makes_the_secret_that_is_used_instead(tmp_path: Path) -> None:
     keys = set(json.loads(made.stdout)["data"])
     values = PLAIN | {"secrets": {"existing": "presagio", "external": "presagio"}}
     used = set(re.findall(r"'key': '(PRESAGIO_\w+)'", str(rendered(values, tmp_path))))
-    assert used - keys == {"PRESAGIO_TOKEN_SECRET_PREVIOUS"}
+    assert used - keys == {"PRESAGIO_TOKEN_SECRET_PREVIOUS", "PRESAGIO_CONSOLE_OIDC_CLIENT_SECRET"}
 
 
 def test_checkov_finds_nothing_but_what_is_so_on_purpose(

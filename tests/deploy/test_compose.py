@@ -12,9 +12,11 @@ import pytest
 import yaml
 
 from presagio.deployment.databases import API_PASSWORD, API_ROLE
+from presagio.orchestration import airflow_accounts
 from presagio.settings import load_settings
 from presagio.settings.ingest import IngestSettings
 from presagio.settings.keeping import KeepingSettings
+from presagio.settings.sign_in import SignInSettings
 from presagio.stack.credentials import Credentials
 from presagio.stack.layout import Layout
 from presagio.stack.ports import Ports
@@ -59,6 +61,10 @@ RETAINED = {
 } - {"PRESAGIO_RETAIN_MLFLOW_DAYS"}
 
 
+# An identity provider that signs people in to the console.
+SIGN_IN = {f"PRESAGIO_{name.upper()}" for name in SignInSettings.model_fields}
+
+
 @pytest.mark.parametrize("name", SAME)
 def test_both_worlds_give_a_service_the_same_settings(name: str, local: dict[str, Service]) -> None:
     there = SERVICES[name]["environment"]
@@ -87,6 +93,14 @@ def test_tasks_know_what_is_retained_and_whom_to_alert() -> None:
     there = SERVICES["airflow-scheduler"]["environment"]
     for variable in (*RETAINED, "PRESAGIO_ALERT_WEBHOOK"):
         assert there[variable] == f"${{{variable}:-}}"
+
+
+def test_the_console_knows_the_identity_provider_with_the_usual_values() -> None:
+    there = SERVICES["console"]["environment"]
+    for name, field in SignInSettings.model_fields.items():
+        usual = ",".join(field.default) if isinstance(field.default, tuple) else field.default or ""
+        variable = f"PRESAGIO_{name.upper()}"
+        assert there[variable] == f"${{{variable}:-{usual}}}"
 
 
 @pytest.mark.parametrize("name", [name for name in SAME if name != "mlflow"])
@@ -186,6 +200,27 @@ def test_the_api_shares_by_a_role_of_its_own_whose_password_bootstrap_sets() -> 
     assert "PRESAGIO_DATABASE_URL" not in SERVICES["inference_api"]["environment"]
 
 
+def test_only_the_console_knows_its_account_of_airflow_which_a_step_makes() -> None:
+    def knowing(variable: str) -> set[str]:
+        value = f"${{{variable}"
+        return {
+            name for name, each in SERVICES.items()
+            if any(str(one).startswith(value) for one in each.get("environment", {}).values())
+        }  # fmt: skip
+
+    assert knowing("PRESAGIO_AIRFLOW_CONSOLE_PASSWORD") == {"console", "airflow-init"}
+    assert knowing("PRESAGIO_AIRFLOW_ADMIN_PASSWORD") == {"airflow-init"}
+    assert SERVICES["console"]["environment"]["PRESAGIO_AIRFLOW_USER"] == airflow_accounts.CONSOLE
+    # The step makes the role that the DAGs name.
+    roles = {
+        SERVICES[name]["environment"]["PRESAGIO_AIRFLOW_CONSOLE_ROLE"]
+        for name in ("airflow-init", "airflow-dag-processor", "airflow-scheduler")
+    }
+    assert roles == {"presagio_console"}
+    assert "internal" in SERVICES["console"]["networks"]
+    assert "internal" in SERVICES["airflow-apiserver"]["networks"]
+
+
 def test_ports_are_those_of_the_contract_and_on_loopback() -> None:
     found = {
         name: re.fullmatch(
@@ -236,7 +271,7 @@ def test_make_env_makes_every_secret_that_compose_demands(tmp_path: Path) -> Non
     assert optional - set(made) <= {
         "PRESAGIO_REVISION", "PRESAGIO_TOKEN_SECRET_PREVIOUS", "PRESAGIO_CORS_ORIGINS",
         "PRESAGIO_TRUSTED_PROXIES", "PRESAGIO_AIRFLOW_DATABASE_URL", "PRESAGIO_ALERT_WEBHOOK",
-        "PRESAGIO_CONSOLE_URL", *RETAINED,
+        "PRESAGIO_CONSOLE_URL", *RETAINED, *SIGN_IN,
     }  # fmt: skip
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
 

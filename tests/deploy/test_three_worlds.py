@@ -237,6 +237,13 @@ def test_airflow_is_asked_and_bounded_as_in_compose(name: str, part: str) -> Non
     assert limits["cpu"] == str(SERVICES[name]["cpus"])
 
 
+def test_airflow_gets_its_accounts_with_its_migrations_as_in_compose() -> None:
+    values = yaml.safe_load((CHART / "airflow-values.yaml").read_text("utf-8"))
+    shell, option, command = values["migrateDatabaseJob"]["args"]
+    assert (shell, option) == ("bash", "-c")
+    assert command.replace("exec ", "") == SERVICES["airflow-init"]["command"][-1]
+
+
 def test_airflow_reads_what_the_chart_makes(chart: Manifests) -> None:
     values = yaml.safe_load((CHART / "airflow-values.yaml").read_text("utf-8"))
     kept = found(chart, "Secret/presagio")["data"]

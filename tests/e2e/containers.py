@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import psutil
+from pydantic import SecretStr
 
+from presagio.settings import Settings
 from tests.e2e.stack import Stack
 from tests.env_files import read_env
 
@@ -63,6 +65,13 @@ class ContainerStack(Stack):
         (self.home / "credentials.env").touch(mode=0o600)
         (self.home / "credentials.env").write_text(text, encoding="utf-8")
 
+    @property
+    def console_of_airflow(self) -> Settings:
+        """Settings of who asks Airflow with the console's account."""
+        password = SecretStr(self.variables["PRESAGIO_AIRFLOW_CONSOLE_PASSWORD"])
+        account = {"airflow_user": "console", "airflow_password": password}
+        return self.settings.model_copy(update=account)
+
     @cached_property
     def _environment(self) -> dict[str, str]:
         """What compose itself reads: nothing of the tests' settings."""
@@ -77,6 +86,16 @@ class ContainerStack(Stack):
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def call(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """As without Docker; accounts as an operator adds them, where the API's database is."""
+        if arguments[0] != "account":
+            return super().call(*arguments)
+        container = self.service(self.api_name)["id"]
+        return subprocess.run(
+            ["docker", "exec", container, "presagio", *map(str, arguments)],
+            check=False, capture_output=True, text=True,
+        )  # fmt: skip
 
     def up(self, *_options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess([], 0, self.compose("up", "-d"), "")

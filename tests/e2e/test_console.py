@@ -40,7 +40,6 @@ def _account(stack: Stack, name: str, *scopes: str) -> str:
     return str(json.loads(done.stdout)["secret"])
 
 
-@pytest.mark.both_worlds
 def test_who_signs_in_sees_the_units_and_who_signs_out_does_not(
     browser: Browser, origin: str, password: str
 ) -> None:
@@ -88,8 +87,6 @@ def test_pages_come_without_scripts(browser: Browser, origin: str, password: str
     assert "state=watch" in tab.page.url
 
 
-# Commands of the host add no accounts in containers.
-@pytest.mark.local
 def test_a_session_that_ended_is_told_in_the_open_page(
     stack: Stack, browser: Browser, origin: str
 ) -> None:
@@ -105,8 +102,6 @@ def test_a_session_that_ended_is_told_in_the_open_page(
     assert "Your session has ended" in tab.text()
 
 
-# Commands of the host add no accounts in containers.
-@pytest.mark.local
 def test_a_scope_that_is_missing_keeps_an_account_out(
     stack: Stack, browser: Browser, origin: str
 ) -> None:

@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from presagio.ingest.upload import upload, wait_for_receipt
+from presagio.jobs.airflow_runs import AirflowRuns
 from presagio.jobs.api_client import authorization
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
@@ -29,8 +30,8 @@ pytestmark = pytest.mark.containers
 ROOT = Path(__file__).parents[2]
 
 _RUNNING = (
-    "inference_api", "s3", "postgres", "mlflow", "airflow-apiserver", "airflow-scheduler",
-    "airflow-dag-processor", "airflow-triggerer",
+    "inference_api", "console", "s3", "postgres", "mlflow", "airflow-apiserver",
+    "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer",
 )  # fmt: skip
 
 
@@ -83,18 +84,17 @@ def test_the_api_carries_neither_airflow_nor_mlflow(containers: ContainerStack) 
     assert labels["org.opencontainers.image.revision"]
 
 
-def test_the_api_has_a_small_image_in_which_nothing_can_be_installed(
-    containers: ContainerStack,
+@pytest.mark.parametrize(
+    ("name", "most"), [("inference_api", 400_000_000), ("console", 600_000_000)]
+)
+def test_what_people_reach_has_a_small_image_in_which_nothing_can_be_installed(
+    name: str, most: int, containers: ContainerStack
 ) -> None:
-    image = _inspect(containers, "inference_api")["Image"]
-    assert int(docker("image", "inspect", "--format", "{{.Size}}", image)) <= 400_000_000
+    image = _inspect(containers, name)["Image"]
+    assert int(docker("image", "inspect", "--format", "{{.Size}}", image)) <= most
     for program in ("apt-get", "dpkg", "pip", "perl"):
-        assert (
-            _inside(containers, "inference_api", "sh", "-c", f"command -v {program}").stdout == ""
-        )
-    found = _inside(
-        containers, "inference_api", "find", "/", "-xdev", "-perm", "/6000", "-type", "f"
-    )
+        assert _inside(containers, name, "sh", "-c", f"command -v {program}").stdout == ""
+    found = _inside(containers, name, "find", "/", "-xdev", "-perm", "/6000", "-type", "f")
     assert found.stdout == ""
 
 
@@ -104,7 +104,7 @@ def test_secrets_are_in_no_image(containers: ContainerStack) -> None:
         if name.endswith(("PASSWORD", "SECRET", "_KEY"))
     ]  # fmt: skip
     assert len(secrets) > 15
-    for name in ("inference_api", "mlflow", "airflow-scheduler"):
+    for name in ("inference_api", "console", "mlflow", "airflow-scheduler"):
         image = _inspect(containers, name)["Image"]
         found = docker("history", "--no-trunc", image) + docker("image", "inspect", image)
         assert not [secret for secret in secrets if secret in found]
@@ -119,7 +119,9 @@ def test_a_file_becomes_part_of_a_champion_that_predicts(
     receipt = wait_for_receipt(containers.intake, upload(containers.intake, file), timeout_s=120)
     assert receipt is not None
     assert receipt.outcome.rows_processed == 2000
-    run = containers.run_dag("train_champion", {"min_new_rows": 1})
+    # As the console does it.
+    with AirflowRuns(containers.console_of_airflow) as airflow:
+        run = airflow.start("train_champion", {"min_new_rows": 1})
     assert eventually(lambda: containers.ends("train_champion", run), 400)
     assert set(containers.task_states("train_champion", run).values()) == {"success"}
     decision = next(made for made in containers.decisions() if run in made["why"])

@@ -1,8 +1,9 @@
 """Fleets side by side in one stack: real drives beside the default machine, from file to rollback.
 
 The worlds hand specs on in different ways, and in containers each program has rights of its own in
-S3 and MLflow: in both, files of a fleet that was there at the start are filed, and one that is
-added is filed, trained by its DAG and served. What follows is alike.
+S3, MLflow and Airflow: in both, files of a fleet that was there at the start are filed, and one
+that is added is filed, trained by its DAG and served (in containers from the console:
+test_console_in_containers.py). What follows is alike.
 """
 
 import json
@@ -168,7 +169,6 @@ def test_a_fleet_whose_spec_is_mounted_is_filed(stack: Stack, tmp_path: Path) ->
     assert (filed["fleet"], filed["rows_processed"]) == ("drives", 200)
 
 
-@pytest.mark.both_worlds
 def test_a_fleet_is_added_to_the_running_stack(stack: Stack, tmp_path: Path) -> None:
     spec = tmp_path / "fans.toml"
     spec.write_bytes(pumps_called("fans"))

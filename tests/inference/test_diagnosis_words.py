@@ -8,8 +8,10 @@ import pytest
 from presagio.inference.diagnosis import explain
 from presagio.inference.diagnosis_words import describe
 from presagio.inference.predictor import fallback_folder, load_predictor
-from presagio.inference.sentences import Measured, Sentence
+from presagio.machine.shown_units import ShownUnits
 from presagio.machine.spec import MachineSpec
+from presagio.machine.units import Unit
+from presagio.sentences import Measured, Sentence
 from tests.engines import engines
 
 
@@ -39,12 +41,34 @@ def test_it_says_what_is_expected_what_clears_it_and_why(spec: MachineSpec) -> N
     assert found == [
         "Heat dissipation failure is expected.",
         "Raise Rotational speed from 1,310 rpm to 1,390 rpm: that clears it.",
-        "Process over air temperature is 0.5 K below its limit (Heat dissipation failure).",
+        "Process over air temperature is 0.5 °C below its limit (Heat dissipation failure).",
         "Strain reaches its limit in 13 min of work at this load (Overstrain failure).",
         "Tool wear reaches its limit in 5 h of work at this load (Tool wear failure).",
         "Rotational speed adds +61 percentage points to the probability.",
         "Quality of the product L adds +2 percentage points to the probability.",
     ]
+
+
+def test_readings_are_in_the_units_that_people_see_and_differences_have_no_zero(
+    spec: MachineSpec,
+) -> None:
+    def words(shown: ShownUnits | None = None, unit: str = "K") -> list[str]:
+        diagnosis = {
+            "clearing_change": {
+                "feature": "process_temperature_k", "now": 310.9, "to": 312.25, "unit": unit,
+            },
+            "changes": [{"feature": "airtemperature_k", "by": 2.5, "unit": unit, "over": 3.0}],
+        }  # fmt: skip
+        return [str(sentence) for sentence in describe(spec, diagnosis, shown=shown).all[1:]]
+
+    celsius = "Raise Process temperature from 37.75 °C to 39.1 °C: that clears it."
+    assert words() == [celsius, "Air temperature has risen by 2.5 °C in 3."]
+    # A plant that prefers another unit changes nothing of what the spec says.
+    assert words(ShownUnits(spec, {"K": Unit("°F", "temperature", 5 / 9)}))[0] == celsius
+    # What was kept under another spec is shown as it was kept.
+    assert words(unit="°F")[0] == celsius.replace("37.75 °C", "310.9 °F").replace(
+        "39.1 °C", "312.2 °F"
+    )
 
 
 def test_a_series_says_how_readings_changed_and_that_none_can_be_taken_back() -> None:

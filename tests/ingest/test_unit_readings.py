@@ -3,32 +3,23 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import polars as pl
 import pytest
 import sqlalchemy as sa
 
 from presagio.errors import DataError
-from presagio.inference.one_series import OneSeries
 from presagio.ingest.again import check_again
-from presagio.ingest.events import read_events
 from presagio.ingest.filing import Intake
-from presagio.ingest.unit_readings import life_so_far, unit_readings
+from presagio.ingest.unit_readings import unit_readings
 from presagio.ingest.verify import verify
-from presagio.machine.spec import parse_spec
-from presagio.readings.instants import time_numbers
 from presagio.storage.database import open_database
 from presagio.storage.schema import UNIT_PARTS
 from presagio.storage.unit_parts import ANY_UNIT
-from presagio.training.datasets.curated import read_curated
 from tests.conftest import RunningServices
 from tests.engines import (
     engine_rows,
     engines,
-    engines_with_events,
-    engines_with_events_text,
 )
 from tests.filing import file_body
 
@@ -136,50 +127,3 @@ def test_parts_of_before_they_were_listed_may_hold_any_unit(
 def test_a_machine_without_units_is_refused(new_intake: Callable[[], Intake]) -> None:
     with pytest.raises(DataError, match=r"has no \[unit\] and \[time\]"):
         unit_readings(new_intake(), "1", 5)
-
-
-def test_a_life_so_far_gives_what_a_training_would_make_of_its_last_reading(
-    intake: Intake,
-) -> None:
-    spec = engines_with_events()
-    intake = replace(intake, spec=spec)
-    rows = engine_rows(30).sort("cycle")
-    _file_by_days(intake, rows)
-    last = rows.group_by("unit", maintain_order=True).agg(pl.col("cycle").max())
-    log = "".join(
-        f"{unit},{cycle - 50.5},repair\n{unit},{cycle - 50},error\n{unit},{cycle - 45.5},error\n"
-        f"{unit},{cycle - 2.5},error\n{unit},{cycle},failure\n"
-        for unit, cycle in last.iter_rows()
-    )
-    file_body(intake, "events/log.csv", f"unit,cycle,kind\n{log}".encode())
-    dataset, logged = read_curated(intake), read_events(intake)
-    assert dataset.series is not None
-    # Known so far is what came before the failures.
-    so_far = replace(logged, rows=logged.rows.filter(~pl.col("is_failure")))
-    for unit, cycle in last.head(3).iter_rows():
-        known = life_so_far(intake, unit, so_far)
-        assert known["cycle"].to_list()[0] == cycle - 50
-        values = known.select(pl.col(n).cast(pl.Float64) for n in spec.input_names).to_numpy()
-        made = OneSeries(spec).last(values, time_numbers(known["cycle"]))
-        row = (dataset.series.units == unit) & (dataset.series.times == cycle)
-        np.testing.assert_allclose(made, dataset.inputs[row][0], rtol=0, atol=1e-9)
-        named = dict(zip(spec.model_inputs, made, strict=True))
-        assert (named["since_repair"], named["errors_count_5"]) == (50.5, 1.0)
-
-
-def test_a_life_by_timestamps_begins_after_the_last_repair(intake: Intake) -> None:
-    text = engines_with_events_text().replace('kind = "counter"', "").replace("age = true", "")
-    text = text.replace("within = 30", 'within = "30h"').replace("most = 125", 'most = "125h"')
-    text = text.replace('from_events = "since_repair"', 'from_events = "since_repair"\nunit = "h"')
-    intake = replace(intake, spec=parse_spec(text.encode(), "engines.toml"))
-    first = datetime(2026, 1, 1, tzinfo=UTC)
-    rows = engine_rows(1).head(20).with_columns(
-        cycle=pl.Series([(first + timedelta(hours=i)).isoformat() for i in range(20)])
-    )  # fmt: skip
-    file_body(intake, "a.csv", _csv(rows))
-    assert len(life_so_far(intake, "1", read_events(intake))) == 20
-    log = b"unit,cycle,kind\n1,2026-01-01T12:30:00Z,repair\n1,2026-01-01T14:10:00Z,error\n"
-    file_body(intake, "events/log.csv", log)
-    known = life_so_far(intake, "1", read_events(intake))
-    assert known["since_repair"].to_list() == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5]
-    assert known["errors"].to_list() == [0, 0, 1, 0, 0, 0, 0]

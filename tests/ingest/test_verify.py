@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from presagio.ingest.checking import Limits
+from presagio.ingest.comparison import Report
 from presagio.ingest.filing import Intake, Step, file_object
-from presagio.ingest.verify import Report, verify
+from presagio.ingest.verify import verify
 from presagio.storage.receipt import ObjectIdentity, Receipt
 from tests.ingest.intake_state import BODY, KEY, State, drop, read, state
 

@@ -4,7 +4,7 @@ from io import BytesIO
 import polars as pl
 import pytest
 
-from presagio.errors import StorageError
+from presagio.errors import RefusedValueError, StorageError
 from presagio.ingest.filing import Intake
 from presagio.ingest.opening import open_intake
 from presagio.jobs.file import Filed, begin_round, file_batch, file_keys, sum_up, sweep
@@ -84,14 +84,17 @@ def test_a_small_round_is_filed_as_it_is_planned(intake: Intake) -> None:
     assert sum_up(intake, run_id="another")["summary"] == "No file was filed."
 
 
-def test_a_file_that_fails_keeps_no_other_from_being_filed(intake: Intake) -> None:
+@pytest.mark.parametrize("fault", [RuntimeError("a defect"), RefusedValueError("a value")])
+def test_a_file_that_fails_keeps_no_other_from_being_filed(
+    intake: Intake, fault: Exception
+) -> None:
     keys = [_drop(intake, f"incoming/{i}.csv", HEADER + ROW % i) for i in range(3)]
 
     def fail(step: str) -> None:
         if step == "archived":
             failing.append(step)
             if len(failing) == 1:
-                raise RuntimeError("a defect")
+                raise fault
 
     failing: list[str] = []
     with pytest.raises(ExceptionGroup, match="1 of 3 files failed") as failed:
@@ -101,16 +104,17 @@ def test_a_file_that_fails_keeps_no_other_from_being_filed(intake: Intake) -> No
     assert sweep(intake).files == 1
 
 
-def test_a_file_that_the_ledger_refuses_keeps_no_other_from_being_filed(intake: Intake) -> None:
+def test_a_name_that_the_ledger_cannot_keep_is_set_aside(intake: Intake) -> None:
     """Parquet takes a NUL in the name of a unit, and PostgreSQL takes none."""
-    intake, body = replace(intake, spec=engines()), BytesIO()
-    engine_rows(1).with_columns(unit=pl.lit("E\0")).write_parquet(body)
-    _drop(intake, "incoming/a.parquet", body.getvalue())
-    keys = [_drop(intake, f"incoming/{i}.csv", engine_rows(1, seed=i).write_csv().encode())
-            for i in range(2)]  # fmt: skip
-    with pytest.raises(ExceptionGroup, match="1 of 3 files failed"):
-        file_keys(intake, ["incoming/a.parquet", *keys], threads=1)
-    assert all(intake.store.head(intake.prefixes.bucket, key) is None for key in keys)
+    intake, rows = replace(intake, spec=engines()), engine_rows(1)
+    for name, units in {"all": ["E\0"], "one": ["E\0", "E"]}.items():
+        body = BytesIO()
+        named = pl.Series(units[:1] + units[-1:] * (len(rows) - 1))
+        rows.with_columns(unit=named).write_parquet(body)
+        _drop(intake, f"incoming/{name}.parquet", body.getvalue())
+    found = sweep(intake)
+    assert (found.files, found.files_quarantined) == (2, 1)
+    assert (found.rows_processed, found.rows_quarantined) == (len(rows) - 1, len(rows) + 1)
 
 
 def test_a_store_that_is_away_fails_the_task_at_once(

@@ -15,8 +15,11 @@ import pytest
 from pydantic import SecretStr
 
 from presagio.errors import RegistryError, StorageError
+from presagio.ingest.again import check_again
 from presagio.ingest.checking import check_file
+from presagio.jobs.arrived_readings import events_in
 from presagio.jobs.score_arrivals import score_arrivals
+from presagio.lifecycle.unit_cases import follow_events
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.registry.loading import load_version
@@ -24,6 +27,7 @@ from presagio.registry.reader import open_reader
 from presagio.registry.writer import open_registry
 from presagio.scoring.frames import score_frame
 from presagio.settings import Settings
+from presagio.storage.arrivals import Scored, Scoring
 from presagio.storage.ledger import Ledger
 from presagio.training.train import TrainedModel
 from tests.arriving import LIFE, Arriving, life, new_fleet
@@ -128,12 +132,45 @@ def test_an_event_of_a_log_closes_a_case(fleet: Arriving, kind: str, outcome: st
     assert (closed.unit, closed.outcome) == ("E1", outcome)
     entry = fleet.intake.ledger.alarms().entries(closed.id)[-1]
     assert entry.detail["receipt_id"] == log.id
+    assert str(entry.sentence) == entry.why
     assert open_one.is_open
     assert fleet.states() == {"E1": "well", "E2": "alarm"}
     # The next life begins with nothing on; its windows look at nothing before.
     fleet.file("b.csv", life(0, 20).with_columns(pl.col("cycle") + LIFE))
     fleet.score()
     assert fleet.states()["E1"] == "well"
+
+
+def test_a_log_that_is_checked_again_tells_of_what_it_has_now(fleet: Arriving) -> None:
+    log = fleet.log("log.csv", ("e1", 3, "error"), ("E2", 3, "error"))
+    of_other = fleet.log("other.csv", ("E2", 3, "error"), ("E2", 4, "repair")).id
+    assert fleet.score().events == 4
+
+    def known() -> set[tuple[str, float, int]]:
+        with fleet.intake.ledger._engine.begin() as connection:
+            scoring = Scoring(connection, fleet.settings.fleet, log)
+            return {(e.unit, e.time, e.receipt_id) for e in scoring.events(["e1", "E1", "E2"])}
+
+    def check_by(**changes: object) -> None:
+        spec = engines().model_copy(update=changes)
+        (again,) = check_again(replace(fleet.intake, spec=spec), [log.id])
+        assert again.after is not None
+        with fleet.intake.ledger.arrivals().scoring(log.id) as scoring:
+            assert (scoring is not None) == (again.after.outcome.verdict == "processed")
+            if scoring is not None:
+                follow_events(scoring, events_in(fleet.intake, again.after))
+                scoring.record(Scored("", "", 0, 0, ()))
+
+    assert known() == {("e1", 3.0, log.id), ("E2", 3.0, log.id), ("E2", 4.0, of_other)}
+    unit = engines().unit
+    assert unit is not None
+    check_by(unit=unit.model_copy(update={"names": "folded"}))
+    assert known() == {("E1", 3.0, log.id), ("E2", 3.0, log.id), ("E2", 4.0, of_other)}
+    check_by(missing_values=("e1", "e2"))
+    assert known() == {("E2", 3.0, of_other), ("E2", 4.0, of_other)}
+    check_by()
+    assert known() == {("e1", 3.0, log.id), ("E2", 3.0, log.id), ("E2", 4.0, of_other)}
+    assert fleet.score().waiting == 0
 
 
 def test_a_case_that_was_closed_as_false_is_not_opened_by_the_next_reading(

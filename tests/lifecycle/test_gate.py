@@ -47,7 +47,7 @@ def test_a_better_challenger_passes(
     assert found.challenger is not None
     assert found.champion is not None
     assert (found.challenger.cost, found.champion.cost) == (0.0, 5.0)
-    assert "lower in 100%" in found.reasons[0]
+    assert "lower in 100%" in str(found.reasons[0])
 
 
 def test_the_same_answers_are_no_reason_to_change(
@@ -78,7 +78,7 @@ def test_no_machine_type_may_pay_for_the_others(
     found = _compare(spec, inputs, target, new, old)
     assert found.confidence == 1.0
     assert not found.passed
-    assert found.reasons[0].startswith("for type H")
+    assert str(found.reasons[0]).startswith("for type H")
 
 
 def test_rows_of_one_unit_are_drawn_together(
@@ -98,4 +98,4 @@ def test_rows_of_one_unit_are_drawn_together(
     assert found.confidence is not None
     # Of 27 draws of three units, 11 have b more often than two thirds of c's times.
     assert 0.4 < found.confidence < 0.75
-    assert "resamples of 2000 rows of 3 units, 90% are needed" in found.reasons[0]
+    assert "resamples of 2000 rows of 3 units, 90% are needed" in str(found.reasons[0])

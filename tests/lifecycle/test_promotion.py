@@ -17,6 +17,7 @@ from presagio.machine.spec import MachineSpec
 from presagio.registry.cache import folder_of
 from presagio.registry.versions import RegisteredVersion
 from presagio.settings import Settings
+from presagio.storage.promotions import joined
 from presagio.training.detectors.alarm import FailureAlarm
 from presagio.training.train import TrainedModel
 from tests.champions import register_version
@@ -75,8 +76,11 @@ def test_a_better_version_takes_over_and_a_worse_one_does_not(
     assert (taken.kind, taken.previous) == ("promotion", deaf.version)
     assert taken.why.startswith("hears better; its expected cost")
     assert taken.figures["challenger"]["cost"] < taken.figures["champion"]["cost"]
+    assert taken.given == "hears better"
+    assert taken.why == joined(taken.given, taken.reasons)
     refused = promote(promoter, deaf, who="ana").decision
     assert refused.kind == "refusal"
+    assert (refused.given, joined("", refused.reasons)) == ("", refused.why)
     assert promoter.registry.resolve() == good
     history = promoter.promotions.history(good.name)
     assert [recorded.decision.kind for recorded in history] == ["refusal", "promotion", "promotion"]

@@ -21,9 +21,10 @@ def test_a_header_within_the_limits_is_taken() -> None:
     [
         (["x"] * 11, "too_many_columns", ["11", "10", "PRESAGIO_MAX_COLUMNS"]),
         (["x", "y" * 41], "name_too_long", ["column 2", "41", "40", "PRESAGIO_MAX_NAME_LENGTH"]),
+        (["x", "y\0"], "nul_in_name", ["column 2", "'y\\x00'"]),
     ],
 )
-def test_a_refusal_names_the_limit_and_its_setting(
+def test_a_refusal_names_the_column_and_the_limit(
     names: list[str], reason: str, named: list[str]
 ) -> None:
     with pytest.raises(HeaderLimitError) as refused:

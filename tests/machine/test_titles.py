@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from presagio.errors import InvalidSpecError
-from presagio.machine.spec import MachineSpec, load_spec, parse_spec
+from presagio.machine.spec import MachineSpec, parse_spec
 from presagio.machine.titles import title_in
 
 PLAIN = """
@@ -83,17 +83,6 @@ def test_the_json_schema_takes_both_forms() -> None:
     assert text == {"type": "string"}
     assert table["required"] == ["en"]
     assert json.dumps(_spec(TITLED).model_dump()["title"]) == '"Press"'
-
-
-def test_a_feature_is_shown_in_the_unit_that_people_use() -> None:
-    feature = _spec(TITLED).features[0]
-    assert (feature.shown_unit, feature.to_shown(300.0), feature.from_shown(26.85)) == (
-        "°C", 26.85, 300.0,
-    )  # fmt: skip
-    plain = load_spec().features[2]
-    assert (plain.shown_unit, plain.to_shown(1310.0), plain.from_shown(1310.0)) == (
-        "rpm", 1310.0, 1310.0,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("unit", ["rpm", "celsius", "bar"])

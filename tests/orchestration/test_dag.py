@@ -46,6 +46,10 @@ def parse(name, fleet="", **env):
         },
         "mapped": [t.task_id for t in dag.tasks if t.is_mapped],
         "outlets": {t.task_id: [o.name for o in t.outlets] for t in dag.tasks if t.outlets},
+        "access": {
+            role: {on: sorted(may) for on, may in rights.items()}
+            for role, rights in (dag.access_control or {}).items()
+        },
         "from_trigger": [t.task_id for t in dag.tasks if t.start_from_trigger],
         "heavy": sorted(HEAVY & (set(sys.modules) - before)),
     }
@@ -64,6 +68,7 @@ print(json.dumps({
     for name in sys.argv[2:]
 } | {
     "scheduled": parse("train_champion", PRESAGIO_TRAIN_SCHEDULE="30 5 * * *"),
+    "for a role": parse("train_champion", PRESAGIO_AIRFLOW_CONSOLE_ROLE="presagio_console"),
     "with workers": parse("train_champion", PRESAGIO_TRAIN_POOL="train"),
     "of pumps": parse("csv_file_watcher", "pumps"),
 }))
@@ -155,6 +160,15 @@ def test_trainings_have_a_queue_and_a_pool_and_everything_else_the_other_queue(
         assert {*map(tuple, places.values())} == {("intake", "default_pool")}
     assert dags["with workers"]["places"]["train_and_evaluate"] == ["train", "train"]
     assert dags["with workers"]["places"]["tell_api"] == ["intake", "default_pool"]
+
+
+def test_a_training_is_all_that_the_consoles_role_may_start(
+    dags: dict[str, dict[str, Any]],
+) -> None:
+    may = {"DAGs": ["can_edit", "can_read"], "DAG Runs": ["can_create", "can_read"]}
+    assert dags["for a role"]["access"] == {"presagio_console": may}
+    # Where no role is named, as without Docker, none is.
+    assert [name for name in NAMES if dags[name]["access"]] == []
 
 
 def test_what_works_ends_before_the_broker_hands_it_out_again(

@@ -11,6 +11,7 @@ from presagio.machine.spec import load_spec
 from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import LINE, RAW, check_cells
 from presagio.readings.table import ReadingsTable
+from tests.engines import engine_rows, engines
 from tests.readings.cases import CATEGORY, FLAG, NUMBER, TEXT
 
 _SPEC = load_spec()
@@ -67,3 +68,10 @@ def test_numbers_mean_the_same_as_their_text(numbers: list[float | None]) -> Non
         for n in numbers
         if n is None or not 0 <= n <= 150
     ]
+
+
+def test_a_unit_has_no_nul_in_its_name_on_either_path() -> None:
+    frame = engine_rows(1).head(3).with_columns(unit=pl.Series(["E", "E\0", " E\0"]))
+    found = ReadingsTable(frame.schema, engines(), HeaderLimits()).check(frame)
+    assert found.faults is not None
+    assert found.faults["reason"].to_list() == [None, "nul_character", "nul_character"]

@@ -190,7 +190,7 @@ def test_a_request_has_as_many_colons_as_keys_and_texts_have(
     names: list[str], count: int, unit: str
 ) -> None:
     """Then no key stands there twice, and nobody has to look."""
-    text = ENGINES.read_text(encoding="utf-8").replace("title =", 'missing = "median"\ntitle =')
+    text = ENGINES.read_text(encoding="utf-8").replace("title =", 'missing = "median"\ntitle =', 1)
     wanted = request_model(parse_spec(text.encode(), "engines.toml"))
     features = dict.fromkeys(names, 1.5)
     readings = [{"time": float(at), "features": features} for at in range(count)]

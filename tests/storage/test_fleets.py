@@ -51,7 +51,7 @@ def test_another_spec_takes_the_place_of_one_that_was_added(
     settings: Settings, store: ObjectStore
 ) -> None:
     add_fleet(settings, store, _PUMPS, "pumps.toml")
-    add_fleet(settings, store, _PUMPS.replace(b'title = "', b'title = "New ', 1), "pumps.toml")
+    add_fleet(settings, store, _PUMPS.replace(b'en = "', b'en = "New ', 1), "pumps.toml")
     assert find_fleet(settings, "pumps").spec.title.startswith("New ")
 
 

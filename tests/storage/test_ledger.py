@@ -161,7 +161,9 @@ def test_a_refused_file_blocks_until_it_is_released(
     assert ledger.blocking(identity.bucket, ["too_many_bad_rows"]) == [refused]
     assert ledger.blocking(identity.bucket, ["unit_suspected"]) == []
     assert ledger.release(refused.id, who="someone", why="sensor was off") == refused
-    assert ledger.release(refused.id, who="someone", why="again") == refused
+    assert ledger.release(refused.id, who="another", why="again") == refused
+    (entry,) = ledger.audit().entries(target=f"receipt {refused.id}")
+    assert (entry.who, entry.action, entry.why) == ("someone", "file.release", "sensor was off")
     assert ledger.blocking(identity.bucket, ["too_many_bad_rows"]) == []
     assert ledger.release(-1, who="someone", why="nothing") is None
 

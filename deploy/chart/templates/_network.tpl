@@ -64,15 +64,16 @@ spec:
 {{- end -}}
 
 {{- define "presagio.objects" }}
-    - ports: [{port: {{ include "presagio.s3Port" . }}}]
+    {{- /* Amazon's own is at 443. */}}
+    - ports: [{port: {{ include "presagio.port" (.Values.s3.endpoint | default "https://s3") }}}]
       {{- with .Values.networkPolicy.s3To }}
       to: {{- toYaml . | nindent 8 }}
       {{- end }}
 {{- end -}}
 
-{{/* The port of S3's address; Amazon's is 443. */}}
-{{- define "presagio.s3Port" -}}
-{{- $address := urlParse (.Values.s3.endpoint | default "https://s3") -}}
+{{/* The port of an address. */}}
+{{- define "presagio.port" -}}
+{{- $address := urlParse . -}}
 {{- $given := regexFind ":[0-9]+$" $address.host -}}
 {{- if $given }}{{ trimPrefix ":" $given }}{{ else if eq $address.scheme "https" }}443{{ else }}80{{ end -}}
 {{- end -}}

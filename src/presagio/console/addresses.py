@@ -1,8 +1,12 @@
 """Addresses of pages: names of units become parts of them, and come back unchanged."""
 
+from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from presagio.errors import NotFoundError
+from presagio.registry.links import model_page, run_page
+from presagio.registry.versions import ListedVersion
+from presagio.sentences import Sentence
 
 _LONGEST = 2048
 # So many of a number of 64 bits.
@@ -42,9 +46,9 @@ def read_part(raw: str) -> str:
     try:
         text = unquote(raw, errors="strict")
     except UnicodeDecodeError as err:
-        raise NotFoundError("the address is no text") from err
+        raise NotFoundError(Sentence("the address is no text")) from err
     if "\0" in text:
-        raise NotFoundError("nothing has a name with a NUL in it")
+        raise NotFoundError(Sentence("nothing has a name with a NUL in it"))
     return text.removeprefix("~")
 
 
@@ -64,3 +68,33 @@ def own_address(raw: str | None) -> str:
     is_path = text.startswith("/") and not text.startswith(("//", "/\\"))
     plain = text.isprintable() and "\\" not in text and len(text) <= _LONGEST
     return text if is_path and plain and not split.scheme and not split.netloc else "/"
+
+
+@dataclass(frozen=True)
+class MlflowPages:
+    """Addresses of MLflow's pages; none where it is not known how browsers reach it.
+
+    Attributes
+    ----------
+    url
+        Where browsers reach MLflow.
+    name
+        Of the registered model.
+    """
+
+    url: str
+    name: str
+
+    def model(self) -> str:
+        """Return the page of the registered model."""
+        return model_page(self.name, url=self.url) if self.url else ""
+
+    def version(self, number: str) -> str:
+        """Return the page of a version."""
+        return model_page(self.name, number, url=self.url) if self.url else ""
+
+    def run(self, listed: ListedVersion | None) -> str:
+        """Return the page of the run that made a version."""
+        if not self.url or listed is None or not listed.experiment:
+            return ""
+        return run_page(listed.experiment, listed.version.run_id, url=self.url)

@@ -9,21 +9,30 @@ from presagio.console import cookies, csrf
 from presagio.console.problems import RefusedError, refusal
 from presagio.console.routes.sign_in import kept_fields, send_again
 from presagio.console.routing import Route
+from presagio.console.sessions import Session
+from presagio.console.sign_in import everybody
 from presagio.console.visit import Visit
 from presagio.errors import StorageError
+from presagio.sentences import Sentence
 
 
 def find_visitor(visit: Visit, route: Route) -> None:
     """Put the session that the request's cookie names, if there is one, into a visit."""
     secret = cookies.read(visit.request, "session")
+    found = _session_of(visit, route, secret) if secret else None
+    visit.session = found
+    visit.secret = secret if found else cookies.read(visit.request, "visit")
+
+
+def _session_of(visit: Visit, route: Route, secret: str) -> Session | None:
+    if visit.services.settings.auth == "off":
+        return everybody(secret)
     try:
-        found = visit.services.sessions.find(secret, is_use=not route.updates) if secret else None
+        return visit.services.sessions.find(secret, is_use=not route.updates)
     except StorageError:
         if route.scope is not None:
             raise
-        found = None
-    visit.session = found
-    visit.secret = secret if found else cookies.read(visit.request, "visit")
+        return None
 
 
 def check_origin(request: Request) -> None:
@@ -36,7 +45,8 @@ def check_origin(request: Request) -> None:
     """
     if not csrf.comes_from_here(request):
         raise RefusedError(
-            HTTPStatus.FORBIDDEN, "the request does not come from a page of this console"
+            HTTPStatus.FORBIDDEN,
+            Sentence("the request does not come from a page of this console"),
         )
 
 
@@ -57,7 +67,7 @@ def ask_again(visit: Visit, route: Route) -> Response:
     if route.scope is None or route.body != "form":
         raise RefusedError(
             HTTPStatus.FORBIDDEN,
-            "the form is from another session: load the page anew, and fill it in again",
+            Sentence("the form is from another session: load the page anew, and fill it in again"),
         )
     return send_again(visit, visit.request.url.path, kept_fields(visit), HTTPStatus.FORBIDDEN)
 
@@ -73,9 +83,8 @@ def refuse_scope(visit: Visit, route: Route) -> Response | None:
     if route.scope is None or visit.session is None:
         return None
     if not visit.session.may(route.scope):
-        return visit.problem(refusal(HTTPStatus.FORBIDDEN, visit.translate(
-            "Your account lacks the scope %(scope)s.", scope=route.scope
-        )))  # fmt: skip
+        lacking = Sentence("Your account lacks the scope %(scope)s.", {"scope": route.scope})
+        return visit.problem(refusal(HTTPStatus.FORBIDDEN, lacking))
     if route.method == "POST" and not visit.session.is_certain:
         raise StorageError("sessions cannot be verified")
     return None

@@ -3,12 +3,15 @@
 ``locale/es/<page>.po`` has those of a page; they are read once, when the program starts.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from babel import Locale
 from babel.messages.pofile import read_po
+
+_log = logging.getLogger(__name__)
 
 LOCALES = Path(__file__).parent / "locale"
 # The languages, each by its own name.
@@ -44,6 +47,10 @@ class Catalogue:
         """Return a text in this language; in English where it is not known."""
         return self.singular.get(message, message)
 
+    def knows(self, message: str) -> bool:
+        """Tell whether there is a text in this language; of English ones always."""
+        return self.language == DEFAULT or message in self.singular
+
     def ngettext(self, one: str, many: str, number: int) -> str:
         """Return the form of a text for a number of things."""
         forms = self.plural.get((one, many))
@@ -54,10 +61,8 @@ class Catalogue:
 def read_catalogue(language: str, folder: Path = LOCALES) -> Catalogue:
     """Read the texts of a language.
 
-    Raises
-    ------
-    ValueError
-        If two pages translate one text differently: the second would change the first.
+    Where two pages translate one text differently, both show the first translation, and the log
+    says so: a slip in a text keeps nobody from seeing an alarm.
     """
     singular: dict[str, str] = {}
     plural: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -72,7 +77,7 @@ def read_catalogue(language: str, folder: Path = LOCALES) -> Catalogue:
                 else:
                     is_same = singular.setdefault(entry.id, str(entry.string)) == entry.string
                 if not is_same:
-                    raise ValueError(f"{path}: {entry.id!r} is translated otherwise before")
+                    _log.warning("%s: %r is translated otherwise before", path, entry.id)
     return Catalogue(language, singular, plural)
 
 

@@ -1,4 +1,6 @@
-"""The console's cookies: none that a script reads, or that another site's page sends along."""
+"""The console's cookies: none that a script reads, or that a form of another site sends along."""
+
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,23 +16,30 @@ def _name(request: Request, kind: str) -> str:
     return f"__Host-{name}" if request.url.scheme == "https" else name
 
 
+def _same_site(kind: str) -> Literal["lax", "strict"]:
+    # A page of the identity provider sends the browser back, which then sends no strict ones.
+    return "lax" if kind == "oidc" else "strict"
+
+
 def read(request: Request, kind: str) -> str:
-    """Return the secret of a cookie (``session``, ``visit``); empty where there is none."""
+    """Return the secret of a cookie (``session``, ``visit``, ``oidc``); empty without it."""
     return request.cookies.get(_name(request, kind), "")
 
 
-def write(request: Request, response: Response, kind: str, secret: str) -> None:
-    """Give the browser a secret, until it is closed."""
+def write(
+    request: Request, response: Response, kind: str, secret: str, *, lasts_s: int | None = None
+) -> None:
+    """Give the browser a secret, until it is closed, or for some seconds."""
     response.set_cookie(
-        _name(request, kind), secret, path="/", httponly=True, samesite="strict",
-        secure=request.url.scheme == "https",
+        _name(request, kind), secret, path="/", httponly=True, samesite=_same_site(kind),
+        secure=request.url.scheme == "https", max_age=lasts_s,
     )  # fmt: skip
 
 
 def remove(request: Request, response: Response, kind: str) -> None:
     """Have the browser forget a secret."""
     response.delete_cookie(
-        _name(request, kind), path="/", httponly=True, samesite="strict",
+        _name(request, kind), path="/", httponly=True, samesite=_same_site(kind),
         secure=request.url.scheme == "https",
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from presagio.console.problems import RefusedError
+from presagio.sentences import Count, Sentence
 
 _URLENCODED, _MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _MOST_FIELDS, _MOST_FILES = 200, 100
@@ -29,13 +30,14 @@ class Form:
         return self.fields.get(name, "").strip()
 
 
-def _bad(why: str) -> RefusedError:
+def _bad(why: str | Sentence) -> RefusedError:
     return RefusedError(HTTPStatus.BAD_REQUEST, why)
 
 
 def _too_large(most: int) -> RefusedError:
     return RefusedError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {most:,} bytes are taken at once"
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        Sentence("at most %(most)s bytes are taken at once", {"most": Count(most)}),
     )
 
 
@@ -51,7 +53,7 @@ async def _parts(request: Request, most: int) -> AsyncIterator[bytes]:
                 raise _too_large(most)
             yield part
     except ClientDisconnect as err:
-        raise _bad("the browser has gone") from err
+        raise _bad(Sentence("the browser has gone")) from err
 
 
 def _kind(request: Request) -> str:
@@ -69,7 +71,7 @@ def _is_utf8(request: Request) -> bool:
 
 def _checked(pairs: list[tuple[str, str]]) -> dict[str, str]:
     if any("\0" in text for pair in pairs for text in pair):
-        raise _bad("a field has a NUL in it")
+        raise _bad(Sentence("a field has a NUL in it"))
     return dict(pairs)
 
 
@@ -82,7 +84,7 @@ async def read_form(request: Request, most: int) -> Form:
         If it is larger than ``most`` bytes, or no such form.
     """
     if _kind(request) != _URLENCODED:
-        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "only a form is taken here")
+        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Sentence("only a form is taken here"))
     raw = bytearray()
     async for part in _parts(request, most):
         raw += part
@@ -91,7 +93,7 @@ async def read_form(request: Request, most: int) -> Form:
             raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
         )
     except ValueError as err:
-        raise _bad("the form cannot be read") from err
+        raise _bad(Sentence("the form cannot be read")) from err
     return Form(_checked(pairs))
 
 
@@ -104,7 +106,9 @@ async def read_files(request: Request, most: int) -> Form:
         If it is larger than ``most`` bytes, or no such form.
     """
     if _kind(request) != _MULTIPART or not _is_utf8(request):
-        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "only a form with files is taken")
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Sentence("only a form with files is taken")
+        )
     parser = MultiPartParser(
         request.headers, _parts(request, most), max_files=_MOST_FILES,  # type: ignore[arg-type]
         max_fields=_MOST_FIELDS, max_part_size=_FIELD_BYTES,

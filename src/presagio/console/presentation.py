@@ -12,6 +12,8 @@ from babel.numbers import format_decimal, format_percent
 
 from presagio.console.catalogue import Catalogue
 from presagio.errors import SettingsError
+from presagio.machine.shown_units import ShownUnits
+from presagio.machine.spec import MachineSpec
 from presagio.machine.units import Unit, find_unit
 from presagio.settings import Settings
 
@@ -20,7 +22,7 @@ _NOTHING = "\u2013"
 
 
 def read_units(pairs: tuple[str, ...]) -> dict[str, Unit]:
-    """Return the unit to show instead of each unit, from texts such as ``K=°C``.
+    """Return the unit that is preferred to each unit, from texts such as ``K=°C``.
 
     Raises
     ------
@@ -47,13 +49,13 @@ class Presentation:
     ----------
     zone
         The plant's time zone.
-    units
-        The unit to show instead of one of a machine spec.
+    preferred
+        The unit to show instead of each unit, where a machine spec does not say it.
     """
 
     catalogue: Catalogue
     zone: ZoneInfo
-    units: Mapping[str, Unit]
+    preferred: Mapping[str, Unit]
 
     def number(self, value: float | None, decimals: int = 0) -> str:
         """Write a number with so many decimals at most."""
@@ -83,43 +85,15 @@ class Presentation:
             sign, shown = "> ", 1.0 - step
         return sign + format_percent(shown, format=pattern, locale=self.catalogue.locale)
 
-    def shown_unit(self, unit: str | None) -> str:
-        """Return the symbol that readings of a unit are shown with; empty for none."""
-        known = find_unit(unit or "")
-        target = None if known is None else self.units.get(known.symbol)
-        return target.symbol if target is not None else unit or ""
+    def units_of(self, spec: MachineSpec) -> ShownUnits:
+        """Return the units that readings of a machine are shown in."""
+        return ShownUnits(spec, self.preferred)
 
-    def convert(self, value: float, unit: str | None) -> float:
-        """Return a reading of a unit in the unit that is shown."""
-        known = find_unit(unit or "")
-        target = None if known is None else self.units.get(known.symbol)
-        if known is None or target is None:
-            return value
-        return (value * known.scale + known.offset - target.offset) / target.scale
-
-    def from_shown(self, value: float, unit: str | None) -> float:
-        """Return a reading in the unit that is shown in the machine spec's unit."""
-        known = find_unit(unit or "")
-        target = None if known is None else self.units.get(known.symbol)
-        if known is None or target is None:
-            return value
-        return (value * target.scale + target.offset - known.offset) / known.scale
-
-    def reading(self, value: float | None, unit: str | None = None, digits: int = 4) -> str:
-        """Write a reading with its unit, both as they are shown."""
+    def measured(self, value: float | None, symbol: str = "", digits: int = 4) -> str:
+        """Write a number with its unit, both as they are shown."""
         if value is None or not math.isfinite(value):
             return _NOTHING
-        symbol = self.shown_unit(unit)
-        text = self.significant(self.convert(value, unit), digits)
-        return f"{text} {symbol}" if symbol else text
-
-    def difference(self, value: float | None, unit: str | None = None, digits: int = 4) -> str:
-        """Write how far two readings are apart: 1 K is 1 °C then."""
-        if value is None or not math.isfinite(value):
-            return _NOTHING
-        apart = self.convert(value, unit) - self.convert(0.0, unit)
-        symbol = self.shown_unit(unit)
-        text = self.significant(apart, digits)
+        text = self.significant(value, digits)
         return f"{text} {symbol}" if symbol else text
 
     def moment(self, when: datetime | None) -> str:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from presagio.console.catalogue import mark
 from presagio.console.last_known import UNAVAILABLE
 from presagio.errors import DataError, InvalidSpecError, NotFoundError, PresagioError
+from presagio.sentences import Sentence
 
 _log = logging.getLogger(__name__)
 
@@ -15,7 +16,7 @@ _log = logging.getLogger(__name__)
 class RefusedError(PresagioError):
     """A request that is refused; ``status`` is the HTTP status."""
 
-    def __init__(self, status: HTTPStatus, message: str) -> None:
+    def __init__(self, status: HTTPStatus, message: str | Sentence) -> None:
         super().__init__(message)
         self.status = status
 
@@ -29,12 +30,12 @@ class Problem:
     title
         In English, to be translated.
     detail
-        As it came from what failed.
+        What failed, to be translated as far as it can be; or the number of an error.
     """
 
     status: HTTPStatus
     title: str
-    detail: str = ""
+    detail: PresagioError | Sentence | str = ""
 
 
 _TITLES = {
@@ -48,7 +49,7 @@ _NOT_SHOWN = mark("This cannot be shown now")
 _FAILED = mark("Something went wrong")
 
 
-def refusal(status: HTTPStatus, detail: str) -> Problem:
+def refusal(status: HTTPStatus, detail: PresagioError | Sentence | str) -> Problem:
     """Return the page of a request that is refused."""
     return Problem(status, _TITLES.get(status, _REFUSED), detail)
 
@@ -56,14 +57,14 @@ def refusal(status: HTTPStatus, detail: str) -> Problem:
 def problem_of(err: Exception) -> Problem:
     """Return the page for an error."""
     if isinstance(err, RefusedError):
-        return refusal(err.status, str(err))
+        return refusal(err.status, err)
     if isinstance(err, NotFoundError):
-        return refusal(HTTPStatus.NOT_FOUND, str(err))
+        return refusal(HTTPStatus.NOT_FOUND, err)
     if isinstance(err, UNAVAILABLE):
         _log.warning("a page cannot be shown: %s", err)
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, _NOT_SHOWN)
     if isinstance(err, DataError | InvalidSpecError):
-        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, _REFUSED, str(err))
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, _REFUSED, err)
     number = uuid4().hex[:12]
     _log.error("error %s", number, exc_info=err)
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED, number)

@@ -11,6 +11,7 @@ _ROWS = {
     "not_a_boolean": mark("Neither yes nor no"),
     "unknown_category": mark("Unknown category"),
     "not_a_time": mark("Not a time"),
+    "nul_character": mark("A NUL character in text"),
     "other_member": mark("Belongs to another fleet"),
     "contradiction": mark("Values that contradict each other"),
     "too_long": mark("Too long"),
@@ -36,6 +37,7 @@ _FILES = {
     "duplicated_columns": mark("A column twice"),
     "too_many_columns": mark("Too many columns"),
     "name_too_long": mark("The name of a column is too long"),
+    "nul_in_name": mark("A NUL character in the name of a column"),
     "column_type": mark("A column of the wrong type"),
     "unknown_format": mark("Unknown kind of file"),
     "missing_sheet": mark("The sheet is missing"),
@@ -47,6 +49,11 @@ _FILES = {
     "reader_ended": mark("Could not be read to its end"),
 }
 _KNOWN = _ROWS | _FILES
+
+
+def is_known(reason: str) -> bool:
+    """Tell whether a code has a title."""
+    return reason in _KNOWN
 
 
 def title_of(reason: str) -> str:

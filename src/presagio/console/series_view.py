@@ -10,9 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from presagio.console.catalogue import mark
 from presagio.console.presentation import Presentation
 from presagio.machine.learning import MICROSECONDS
 from presagio.machine.series import TimeColumn
+from presagio.machine.titles import title_in
 
 Floats = NDArray[np.float64]
 Kind = Literal["line", "low", "high", "limit", "points"]
@@ -38,6 +40,13 @@ class Times:
     def are_dates(self) -> bool:
         """Whether they are points in time, and no counts."""
         return not self.column.is_counter
+
+    @property
+    def day(self) -> str:
+        """What spans of time are counted in: days, or what a counter is called."""
+        if self.are_dates:
+            return self.show.catalogue.gettext(mark("days"))
+        return title_in(self.column.title or self.column.name, self.show.catalogue.language)
 
     def written(self, time: float | None) -> str:
         """Write a time: a date of the plant, or a count."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from presagio.console.asking import Api
 from presagio.console.last_known import UNAVAILABLE, LastKnown
+from presagio.console.oidc.sign_in import OidcSignIn
 from presagio.console.sessions import Sessions
 from presagio.console.tokens import Tokens
 from presagio.console.watch import Watch
@@ -19,6 +20,7 @@ from presagio.fleet import Fleet, Fleets, load_fleets
 from presagio.ingest.filing import Intake
 from presagio.jobs.alarm_outcomes import Failures
 from presagio.settings import Settings
+from presagio.storage.audit import AuditLog
 from presagio.storage.database import Waits, open_database, translated
 from presagio.storage.fleets import read_fleets
 from presagio.storage.kept_frames import KeptFrames
@@ -49,6 +51,8 @@ class Services:
         The ledger's database.
     tokens
         What the API is asked with.
+    oidc
+        Signs people in by the identity provider; None where there is none.
     last_known
         What was read last, for the time when a source does not answer.
     kept
@@ -64,6 +68,9 @@ class Services:
         self._asked = open_database(settings, Waits(), kept=False)
         self.sessions = Sessions(self.engine, settings)
         self.tokens = Tokens(settings)
+        self.oidc: OidcSignIn | None = None
+        if settings.console_oidc_issuer is not None and settings.auth != "off":
+            self.oidc = OidcSignIn(settings, self.sessions, AuditLog(self.engine))
         self.last_known = LastKnown()
         self.kept = KeptFrames(_KEPT_BYTES)
         self.watch = Watch(self._checks())
@@ -151,6 +158,8 @@ class Services:
         self.watch.close()
         if "api" in vars(self):
             self.api.close()
+        if self.oidc is not None:
+            self.oidc.close()
         self.engine.dispose()
 
 

@@ -37,6 +37,12 @@ _SESSIONS = sa.table(
     sa.column("created_at", sa.DateTime(timezone=True)),
     sa.column("used_at", sa.DateTime(timezone=True)),
 )
+# Of people whom settings name; the API takes them before those that were added.
+_BUILT_IN = sa.table(
+    "api_built_in_users",
+    sa.column("name", sa.Text),
+    sa.column("changed_at", sa.DateTime(timezone=True)),
+)
 _ACCOUNTS = sa.table(
     "api_accounts",
     sa.column("kind", sa.Text),
@@ -69,6 +75,15 @@ class Session:
     def may(self, scope: str) -> bool:
         """Tell whether it has a scope; ``admin`` has all."""
         return scope in self.scopes or ADMIN in self.scopes
+
+
+def _changed_at(name: str | sa.ColumnElement[str]) -> sa.ColumnElement[datetime]:
+    """Return the expression for when an account got its secret."""
+    built_in = sa.select(_BUILT_IN.c.changed_at).where(_BUILT_IN.c.name == name)
+    added = sa.select(_ACCOUNTS.c.changed_at).where(
+        _ACCOUNTS.c.kind == "user", _ACCOUNTS.c.name == name
+    )
+    return sa.func.coalesce(built_in.scalar_subquery(), added.scalar_subquery())
 
 
 def _digest(secret: str) -> bytes:
@@ -105,30 +120,22 @@ class Sessions:
 
     def _lives(self) -> list[sa.ColumnElement[bool]]:
         table = _SESSIONS.c
-        changed = (
-            sa.select(_ACCOUNTS.c.changed_at)
-            .where(_ACCOUNTS.c.kind == "user", _ACCOUNTS.c.name == table.name)
-            .scalar_subquery()
-        )
         return [
             table.used_at > sa.func.now() - self._idle,
             table.created_at > sa.func.now() - self._whole,
-            changed.is_not_distinct_from(table.account_changed_at),
+            _changed_at(table.name).is_not_distinct_from(table.account_changed_at),
         ]
 
     def account_changed_at(self, name: str) -> datetime | None:
-        """Return when an account got its secret; None of one that is built in.
+        """Return when an account got its secret; None where nobody knows.
 
         Raises
         ------
         StorageError
             If the database is unavailable.
         """
-        wanted = sa.select(_ACCOUNTS.c.changed_at).where(
-            _ACCOUNTS.c.kind == "user", _ACCOUNTS.c.name == name
-        )
         with translated(), self._engine.connect() as connection:
-            found: datetime | None = connection.scalar(wanted)
+            found: datetime | None = connection.scalar(sa.select(_changed_at(name)))
         return found
 
     def begin(self, name: str, scopes: Iterable[str], changed_at: datetime | None) -> Session:

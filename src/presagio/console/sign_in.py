@@ -13,6 +13,7 @@ from presagio.console.tokens import Tokens
 from presagio.errors import StackError
 from presagio.jobs.api_client import ask_for_user
 from presagio.settings import Settings
+from presagio.settings.sign_in import OIDC_PREFIX
 
 _SCOPES = frozenset({VIEW, OPERATE, ADMIN})
 _EVERYBODY = "everybody"
@@ -61,7 +62,8 @@ def sign_in(
     StorageError
         If the database is unavailable.
     """
-    if "\0" in name:
+    # Nobody with a password has the name of somebody from the identity provider.
+    if "\0" in name or name.startswith(OIDC_PREFIX):
         return NotSignedIn("wrong")
     if not _turns.acquire(blocking=False):
         return NotSignedIn("crowded", _BUSY_S)
@@ -101,12 +103,14 @@ def _begin(
     return sessions.begin(name, scopes, changed_at)
 
 
-def let_everybody_in(sessions: Sessions) -> Session:
-    """Begin a session where the settings say that nobody needs a password.
+def everybody(secret: str) -> Session:
+    """Return the session of whoever asks where the settings say that nobody needs a password.
 
-    Raises
-    ------
-    StorageError
-        If the database is unavailable.
+    It is kept nowhere: a cookie for the forms is all that there is of it.
+
+    Parameters
+    ----------
+    secret
+        What the visitor's cookie holds.
     """
-    return sessions.begin(_EVERYBODY, _SCOPES, None)
+    return Session(_EVERYBODY, _SCOPES, secret)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from presagio.inference.diagnosis_words import title_of
 from presagio.jobs.downsampling import Drawn
 from presagio.jobs.unit_charts import Chart, Charts, LimitLine
 from presagio.jobs.unit_history import UnitHistory
+from presagio.machine.shown_units import ShownUnits
 from presagio.machine.spec import MachineSpec
 from presagio.machine.titles import title_in
 
@@ -44,6 +46,10 @@ class UnitCharts:
         found = self.show.catalogue.gettext(message)
         return found % values if values else found
 
+    @cached_property
+    def _units(self) -> ShownUnits:
+        return self.show.units_of(self.spec)
+
     def of_readings(self, history: UnitHistory, *, limited: bool) -> list[ChartView]:
         """Return the charts with an operating limit on them, or the others."""
         both = zip(history.charts.charts, history.tables.charts, strict=True)
@@ -53,12 +59,11 @@ class UnitCharts:
         ]  # fmt: skip
 
     def _of_feature(self, chart: Chart, charts: Charts, table: Chart, few: Charts) -> ChartView:
-        shown = self._shown(chart)
+        unit = self._units.of(chart.name)
+        shown, title = unit.reading, title_of(self.spec, self.show.catalogue.language)(chart.name)
         lines = self._band(shown(chart.low), shown(chart.high), charts.drawn)
         lines += [Line(self._limit(line), shown(line.values), "limit") for line in chart.limits]
-        unit = self.show.shown_unit(chart.unit)
-        title = title_in(chart.title, self.show.catalogue.language)
-        title = f"{title} [{unit}]" if unit else title
+        title = f"{title} [{unit.symbol}]" if unit.symbol else title
         columns = [self._when(few.drawn)]
         columns += self._numbers(shown(table.low), shown(table.high), few.drawn)
         columns += [
@@ -68,12 +73,6 @@ class UnitCharts:
             title, drawing(self.times, charts.drawn.times, lines, self.marks),
             tuple(self._notes(chart)), tuple(columns),
         )  # fmt: skip
-
-    def _shown(self, chart: Chart) -> "_Shown":
-        zero = self.show.convert(0.0, chart.unit)
-        scale = self.show.convert(1.0, chart.unit) - zero
-        # What is derived from readings may be a difference of them.
-        return _Shown(0.0 if chart.of else zero, scale)
 
     def _band(self, low: Floats, high: Floats, drawn: Drawn) -> list[Line]:
         if drawn.bucket is None:
@@ -167,20 +166,6 @@ class UnitCharts:
             Column(best, self._cells(few.low["remaining_life"])),
             Column(high, self._cells(few.high["remaining_high"])),
         )  # fmt: skip
-        title = self._text(mark("Time left [%(unit)s]"), unit=self._day())
+        title = self._text(mark("Time left [%(unit)s]"), unit=self.times.day)
         data = drawing(self.times, drawn.times, lines, self.marks)
         return ChartView(title, data, (), columns)
-
-    def _day(self) -> str:
-        return self._text(mark("days")) if self.times.are_dates else self.spec.day_name
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """Puts readings into the unit that is shown."""
-
-    zero: float
-    scale: float
-
-    def __call__(self, values: Floats) -> Floats:
-        return values * self.scale + self.zero

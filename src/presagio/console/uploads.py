@@ -25,6 +25,7 @@ from presagio.ingest.previewing import Preview, preview_file
 from presagio.ingest.spool import spool_folder
 from presagio.ingest.upload import Uploaded, upload
 from presagio.machine.event_log import EVENTS
+from presagio.sentences import Sentence
 from presagio.storage.fleets import other_names
 
 # File systems, on which some stores keep their objects, take 255 bytes between two slashes.
@@ -72,7 +73,7 @@ def turn(turns: BoundedSemaphore = _turns) -> Iterator[None]:
     if not turns.acquire(timeout=_WAIT_S):
         raise RefusedError(
             HTTPStatus.TOO_MANY_REQUESTS,
-            "other files are being checked or sent; try again in a minute",
+            Sentence("other files are being checked or sent; try again in a minute"),
         )
     try:
         yield
@@ -93,15 +94,21 @@ def safe_name(given: str | None) -> str:
     suffix = suffix_of(name)
     if suffix is None:
         raise UnreadableFileError(
-            "unknown_format", f"{name or 'a file without a name'}: these are taken: "
-            f"{', '.join(SUFFIXES)}",
-        )  # fmt: skip
+            "unknown_format",
+            Sentence(
+                "%(name)s: these are taken: %(kinds)s",
+                {"name": name or Sentence("a file without a name"), "kinds": ", ".join(SUFFIXES)},
+            ),
+        )
     most = _LONGEST_NAME - len(suffix)
     stem = name[: -len(suffix)].encode()[:most].decode(errors="ignore").strip()
     whole = f"{stem}{name[-len(suffix) :]}"
     if not stem or not is_file(whole):
         raise UnreadableFileError(
-            "unknown_format", f"{whole}: a file of this name is never filed; give it another one"
+            "unknown_format",
+            Sentence(
+                "%(name)s: a file of this name is never filed; give it another one", {"name": whole}
+            ),
         )
     return whole
 
@@ -151,8 +158,21 @@ def preview(intake: Intake, received: Received, kind: str = "readings") -> Previ
         return preview_file(received.file, received.name, by.spec, by.limits)
 
 
-def send(intake: Intake, received: Received, kind: str = "readings") -> Uploaded:
-    """Put a file where the intake finds it.
+def send(
+    intake: Intake, received: Received, kind: str = "readings", *, who: str, scope: str = "operate"
+) -> Uploaded:
+    """Put a file where the intake finds it; the audit log knows of it before.
+
+    Parameters
+    ----------
+    intake
+        Of the fleet.
+    received
+        The file.
+    kind
+        ``readings`` or ``events``.
+    who, scope
+        Who sends it, and what allows it.
 
     Raises
     ------
@@ -166,8 +186,11 @@ def send(intake: Intake, received: Received, kind: str = "readings") -> Uploaded
     name = folder_of(kind) + received.name
     bucket, key = intake.prefixes.bucket, intake.prefixes.incoming + name
     waits = ConflictError(
-        f"another file called {received.name} waits to be filed; send this one in a minute, or "
-        "under another name"
+        Sentence(
+            "another file called %(name)s waits to be filed; send this one in a minute, or under "
+            "another name",
+            {"name": received.name},
+        )
     )
     # Between the look and the last byte another file of the name would take the place of this one.
     with turn(_sends), intake.ledger.sending(bucket, key) as alone:
@@ -178,4 +201,8 @@ def send(intake: Intake, received: Received, kind: str = "readings") -> Uploaded
             received.file.seek(0)
             with path.open("wb") as copy:
                 copyfileobj(received.file, copy, _BLOCK)
-            return upload(intake, path, name=name)
+            about = {"sha256": received.sha256, "fleet": intake.spec.name}
+            with intake.ledger.audit().change(
+                who=who, scope=scope, action="file.send", target=key, detail=about
+            ):
+                return upload(intake, path, name=name)

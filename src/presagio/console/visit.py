@@ -19,6 +19,9 @@ from presagio.console.presentation import Presentation
 from presagio.console.problems import Problem, RefusedError
 from presagio.console.services import Services
 from presagio.console.sessions import Session
+from presagio.console.wording import text_of
+from presagio.errors import PresagioError
+from presagio.sentences import Sentence
 
 Value = TypeVar("Value")
 _TAG_DIGITS = 32
@@ -67,6 +70,8 @@ class Visit:
         Of the visitor's cookie: forms carry a token that follows from it.
     form
         What came with the request.
+    place
+        The address of the page that is shown, where another one was asked for.
     stale_since
         When the oldest of what was read was true, where a source does not answer now.
     """
@@ -78,6 +83,7 @@ class Visit:
     secret: str = ""
     form: Form = field(default_factory=Form)
     stale_since: datetime | None = None
+    place: str = ""
 
     @property
     def services(self) -> Services:
@@ -93,8 +99,8 @@ class Visit:
     def here(self) -> str:
         """The address of the page that is shown, to come back to."""
         url = self.request.url
-        if self.request.method != "GET":
-            return "/"
+        if self.place or self.request.method != "GET":
+            return self.place or "/"
         return f"{url.path}?{url.query}" if url.query else url.path
 
     @property
@@ -107,7 +113,7 @@ class Visit:
             If nobody is.
         """
         if self.session is None:
-            raise RefusedError(HTTPStatus.UNAUTHORIZED, "nobody is signed in")
+            raise RefusedError(HTTPStatus.UNAUTHORIZED, Sentence("nobody is signed in"))
         return self.session.name
 
     def may(self, scope: str) -> bool:
@@ -134,13 +140,17 @@ class Visit:
         """
         value = self.request.query_params.get(name, default).strip()
         if "\0" in value:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "a field has a NUL in it")
+            raise RefusedError(HTTPStatus.BAD_REQUEST, Sentence("a field has a NUL in it"))
         return value
 
     def translate(self, message: str, **values: object) -> str:
         """Return a text in the visitor's language, with values put in."""
         found = self.show.catalogue.gettext(message)
         return found % values if values else found
+
+    def text(self, found: PresagioError | Sentence | str) -> str:
+        """Return what came from below the console, as :func:`.wording.text_of` does."""
+        return text_of(self.show, found)
 
     def read(self, key: Hashable, source: Callable[[], Value]) -> Value:
         """Read what a page shows; the last known value where the source does not answer.

@@ -1,23 +1,18 @@
-"""What the page "What if" is made of: sliders from the machine spec, and what the API answers."""
+"""The sliders of the page "What if", from the machine spec."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from presagio.console.presentation import Presentation
-from presagio.console.wording import write_all
-from presagio.inference.diagnosis_words import describe, title_of
 from presagio.machine.inputs import Category, Feature
-from presagio.machine.limits import distances_of
 from presagio.machine.spec import MachineSpec
 from presagio.machine.titles import title_in
 
 _STEPS = 200
-# Decimals of what is shown in another unit than the spec's.
-_DIGITS = 6
-# The score is the log odds of the probability, as far as an artifact's parity bound goes.
-_PARITY = 1e-3
+# Digits that are kept in another unit than the spec's: what follows is binary noise.
+_DIGITS = 10
+_HAIR = 1e-9
 
 
 @dataclass(frozen=True)
@@ -28,8 +23,12 @@ class Slider:
     ----------
     field
         Its name in the form.
-    value, low, high, step
-        In the unit that is shown; an empty value is a missing one.
+    value
+        In the unit that is shown, as ``low`` and ``high``; empty of a missing one.
+    low, high
+        The ends of the range; None where every number is plausible.
+    first, last, step
+        Between which values, and by how much, the slider moves: round numbers within the range.
     """
 
     field: str
@@ -38,6 +37,8 @@ class Slider:
     value: str
     low: float | None
     high: float | None
+    first: float | None
+    last: float | None
     step: float | None
     is_optional: bool
 
@@ -51,11 +52,23 @@ class Choice:
     values: tuple[tuple[str, bool], ...]
 
 
-def _step(low: float, high: float) -> float:
-    """Return a step of 1, 2 or 5 times a power of ten."""
+def _steps(low: float, high: float) -> tuple[float, float, float]:
+    """Return the first and the last value of a slider, and its step.
+
+    The step is 1, 2 or 5 times a power of ten, the values are multiples of it: a range of
+    -23.15 °C to 76.85 °C, which was round in K, is moved through by 27, 27.5 and 28 °C.
+    """
     rough = (high - low) / _STEPS
     power = 10.0 ** math.floor(math.log10(rough))
-    return float(min((k * power for k in (1, 2, 5, 10) if k * power >= rough), default=power))
+    step = min((k * power for k in (1, 2, 5, 10) if k * power >= rough), default=power)
+    # A hair beside a multiple is that multiple.
+    first = math.ceil(low / step - _HAIR) * step
+    last = math.floor(high / step + _HAIR) * step
+    return _clean(first), _clean(last), step
+
+
+def _clean(number: float) -> float:
+    return float(f"{number:.{_DIGITS}g}")
 
 
 class Inputs:
@@ -70,7 +83,7 @@ class Inputs:
     def __init__(
         self, show: Presentation, spec: MachineSpec, start: Mapping[str, float | bool | None]
     ) -> None:
-        self._show, self._spec, self._start = show, spec, start
+        self._spec, self._start, self._units = spec, start, show.units_of(spec)
         self._language = show.catalogue.language
         self._optional = {*spec.optional_names}
 
@@ -103,7 +116,7 @@ class Inputs:
             raise ValueError(self.title(feature)) from None
         if not math.isfinite(shown):
             raise ValueError(self.title(feature))
-        value = self._show.from_shown(shown, feature.unit)
+        value = self._units.of(feature.name).from_shown(shown)
         # What is rounded for show may lie a hair beyond the ends of the range.
         if feature.range is not None:
             for end in feature.range:
@@ -124,17 +137,19 @@ class Inputs:
         return [self._slider(feature, values.get(feature.name)) for feature in self._spec.features]
 
     def _slider(self, feature: Feature, value: float | None) -> Slider:
-        def shown(number: float) -> float:
-            return round(self._show.convert(number, feature.unit), _DIGITS)
+        unit = self._units.of(feature.name)
 
-        low = high = step = None
+        def shown(number: float) -> float:
+            return _clean(unit.reading(number))
+
+        low = high = first = last = step = None
         if feature.range is not None:
-            low, high = sorted(map(shown, feature.range))
-            step = _step(low, high)
-        text = "" if value is None else f"{shown(float(value)):.10g}"
+            low, high = map(shown, feature.range)
+            first, last, step = _steps(low, high)
+        text = "" if value is None else f"{shown(float(value)):.{_DIGITS}g}"
         return Slider(
-            f"v.{feature.name}", self.title(feature), self._show.shown_unit(feature.unit), text,
-            low, high, step, feature.name in self._optional,
+            f"v.{feature.name}", self.title(feature), unit.symbol, text, low, high, first, last,
+            step, feature.name in self._optional,
         )  # fmt: skip
 
     def choices(self, values: Mapping[str, float | bool | None]) -> list[Choice]:
@@ -150,75 +165,3 @@ class Inputs:
         named = (value for value, name in category.indicators.items() if values.get(name))
         chosen = next(named, category.remainder)
         return tuple((value, value == chosen) for value in category.values)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the model says of such a reading.
-
-    Attributes
-    ----------
-    threshold
-        The probability from which on it is an alarm; None where the score is on another scale.
-    words
-        What is expected, what clears it, why.
-    limits
-        Quantity, failure mode and distance of each operating limit.
-    """
-
-    label: bool
-    probability: float
-    threshold: float | None
-    version: str
-    model: str
-    degraded: bool
-    mode: str
-    remaining: str
-    words: tuple[str, ...]
-    limits: tuple[tuple[str, str, str, bool], ...]
-
-
-def _share_of(answer: Mapping[str, Any]) -> float | None:
-    def share(score: float) -> float:
-        return 1.0 / (1.0 + math.exp(-max(-700.0, min(700.0, score))))
-
-    agrees = abs(share(float(answer["score"])) - float(answer["probability"])) < _PARITY
-    return share(float(answer["threshold"])) if agrees else None
-
-
-def outcome(show: Presentation, spec: MachineSpec, answer: Mapping[str, Any]) -> Outcome:
-    """Return what the API's answer says to a visitor.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        If it is no answer of ``POST /predict``.
-    """
-    diagnosis = answer.get("diagnosis") or {}
-    language = show.catalogue.language
-    titles, words = title_of(spec, language), describe(spec, diagnosis, language)
-    label = bool(answer["label"])
-    sentences = words.all if label else (*words.limits, *words.reasons)
-    life, remaining = answer.get("remaining_life") or {}, ""
-    if life.get("value") is not None:
-        remaining = f"{show.significant(float(life['value']))} {life.get('unit', '')}".strip()
-    return Outcome(
-        label, float(answer["probability"]), _share_of(answer), str(answer["version"]),
-        str(answer["model"]), bool(answer.get("degraded")), titles(diagnosis.get("mode")),
-        remaining, tuple(write_all(show, sentences)),
-        tuple(_limits(show, spec, diagnosis.get("limits") or ())),
-    )  # fmt: skip
-
-
-def _limits(
-    show: Presentation, spec: MachineSpec, found: Iterable[Mapping[str, Any]]
-) -> Iterable[tuple[str, str, str, bool]]:
-    known = {each.name: each for each in distances_of(spec)}
-    titles = title_of(spec, show.catalogue.language)
-    for limit in found:
-        distance = known.get(str(limit.get("limit")))
-        if distance is None:
-            continue
-        far = float(limit["distance"])
-        text = show.difference(abs(far), distance.unit, 4)
-        yield titles(distance.bound.of), titles(distance.mode), text, far < 0

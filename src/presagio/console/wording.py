@@ -2,21 +2,58 @@
 
 from collections.abc import Iterable
 
+from babel.numbers import format_decimal
+from markupsafe import Markup
+
+from presagio.console.catalogue import DEFAULT
 from presagio.console.presentation import Presentation
-from presagio.inference.sentences import Measured, Points, Sentence, Value
+from presagio.console.reasons import title_of
+from presagio.errors import PresagioError
+from presagio.sentences import (
+    Code,
+    Count,
+    Listed,
+    Measured,
+    Number,
+    Points,
+    Sentence,
+    Share,
+    Value,
+)
 
-_DIGITS = 4
+_DIGITS, _EXACT = 4, 6
 
 
-def write_value(show: Presentation, value: Value) -> str:
+def fixed(show: Presentation, value: float, decimals: int) -> str:
+    """Write a number with so many decimals, however many it has."""
+    pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
+    return str(format_decimal(value, format=pattern, locale=show.catalogue.locale))
+
+
+def write_value(show: Presentation, value: Value) -> str:  # noqa: PLR0911 - a line for each kind
     """Write what stands in a gap of a sentence."""
-    if isinstance(value, Points):
-        return show.number(100 * value.share)
-    if not isinstance(value, Measured):
-        return value
-    if value.is_difference:
-        return show.difference(value.value, value.unit, _DIGITS)
-    return show.reading(value.value, value.unit, _DIGITS)
+    match value:
+        case Points(share):
+            return show.number(100 * share)
+        case Measured(number, unit):
+            return show.measured(number, unit, _DIGITS)
+        case Share(share):
+            return show.percent(share)
+        case Count(number):
+            return show.number(number)
+        case Number(number, None):
+            return show.significant(number, _EXACT)
+        case Number(number, decimals):
+            return fixed(show, number, decimals or 0)
+        case Code(code):
+            title = show.catalogue.gettext(title_of(code))
+            return title[:1].lower() + title[1:]
+        case Listed(parts, between):
+            return between.join(write_value(show, part) for part in parts)
+        case Sentence():
+            return write(show, value)
+        case _:
+            return value
 
 
 def write(show: Presentation, sentence: Sentence) -> str:
@@ -27,3 +64,22 @@ def write(show: Presentation, sentence: Sentence) -> str:
 def write_all(show: Presentation, sentences: Iterable[Sentence]) -> list[str]:
     """Write sentences."""
     return [write(show, sentence) for sentence in sentences]
+
+
+def text_of(show: Presentation, found: PresagioError | Sentence | str) -> str:
+    """Return what came from below the console as a text for a page.
+
+    What there is in English only, such as a message of MLflow's or of a receipt that is older than
+    its sentences, is marked as English on a page in another language, for who listens to it.
+
+    Parameters
+    ----------
+    found
+        An error, a sentence, or a text that is no sentence.
+    """
+    sentence = found.sentence if isinstance(found, PresagioError) else found
+    if isinstance(sentence, Sentence) and show.catalogue.knows(sentence.text):
+        return write(show, sentence)
+    if show.catalogue.language == DEFAULT:
+        return str(found)
+    return Markup('<span lang="{}">{}</span>').format(DEFAULT, str(found))

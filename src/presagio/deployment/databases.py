@@ -18,7 +18,10 @@ CONSOLE_MAY = {
     "releases": "INSERT",
 }
 # Of accounts of the API: whether they are there, and since when they have their secret.
-CONSOLE_READS_OF_ACCOUNTS = "kind, name, scopes, changed_at"
+CONSOLE_READS_OF_ACCOUNTS = {
+    "api_accounts": "kind, name, scopes, changed_at",
+    "api_built_in_users": "name, changed_at",
+}
 
 
 def password_variables() -> dict[str, str]:

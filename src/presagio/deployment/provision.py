@@ -133,7 +133,8 @@ def _let_console_work(connection: psycopg.Connection, database: str) -> None:
     every = "SELECT, INSERT, UPDATE, DELETE"
     for table in _tables(connection, "%"):
         if table in shared:
-            rights = f"SELECT ({CONSOLE_READS_OF_ACCOUNTS})" if table == "api_accounts" else ""
+            columns = CONSOLE_READS_OF_ACCOUNTS.get(table)
+            rights = f"SELECT ({columns})" if columns else ""
         else:
             rights = every if table in kept else f"SELECT, {CONSOLE_MAY.get(table, 'SELECT')}"
         name = sql.Identifier(table)
@@ -168,7 +169,10 @@ def provision_databases(settings: Settings) -> None:
             _ensure_database(connection, database, role)
     provision_ledger(settings)
     ledger = DATABASES["presagio"]
-    with _as_superuser(ledger) as connection:
+    # All at once: who works meanwhile is never without rights that are taken and given again.
+    with _as_superuser(ledger) as connection, connection.transaction():
+        # Of two at once PostgreSQL would refuse one.
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('provision', 0))")
         if os.environ.get(API_PASSWORD):
             _let_api_share(connection, ledger)
         if os.environ.get(CONSOLE_PASSWORD):

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from presagio.inference.sentences import Measured, Points, Sentence, Value
 from presagio.machine.limits import distances_of
+from presagio.machine.shown_units import ShownUnits
 from presagio.machine.spec import MachineSpec
 from presagio.machine.titles import ENGLISH, title_in
+from presagio.sentences import Measured, Points, Sentence, Value
 
 # So many features are named that add most, and so many limits.
 _MOST_NAMED = 3
@@ -50,8 +51,9 @@ class DiagnosisWords:
 
 
 def describe(
-    spec: MachineSpec, diagnosis: Mapping[str, Any], language: str = ENGLISH
-) -> DiagnosisWords:
+    spec: MachineSpec, diagnosis: Mapping[str, Any], language: str = ENGLISH,
+    shown: ShownUnits | None = None,
+) -> DiagnosisWords:  # fmt: skip
     """Say a diagnosis in words.
 
     Parameters
@@ -63,19 +65,22 @@ def describe(
         ``limits``, ``contributions``, ``changes``.
     language
         Of the titles, where the spec has them in several.
+    shown
+        The units that readings are shown in; those that the spec says where it is not given.
     """
-    titles = title_of(spec, language)
+    titles, shown = title_of(spec, language), shown or ShownUnits(spec)
     return DiagnosisWords(
         _expected(spec, diagnosis.get("mode"), titles),
-        _clearing(spec, diagnosis, titles),
-        tuple(_limits(spec, diagnosis, titles))[:_MOST_LIMITS],
-        (*_reasons(diagnosis, titles), *_changes(diagnosis, titles)),
+        _clearing(spec, diagnosis, titles, shown),
+        tuple(_limits(spec, diagnosis, titles, shown))[:_MOST_LIMITS],
+        (*_reasons(diagnosis, titles), *_changes(diagnosis, titles, shown)),
     )
 
 
 def title_of(spec: MachineSpec, language: str = ENGLISH) -> Callable[[object], str]:
     """Return what finds the title of a feature, quantity or mode; its name where it has none."""
     named = (*spec.features, *spec.quantities, *spec.categories, *spec.labels)
+    named += tuple(each for each in (spec.unit, spec.time) if each is not None)
     titles = {each.name: title_in(each.title or each.name, language) for each in named}
     titles |= {
         indicator: f"{title_in(category.title or category.name, language)} {value}"
@@ -94,29 +99,31 @@ def _expected(spec: MachineSpec, mode: object, titles: Callable[[object], str]) 
         if named:
             return Sentence("%(mode)s is expected.", named)
         return Sentence("A failure is expected.", {})
-    values = {**named, "horizon": _span(spec)}
+    values = {**named, "horizon": _span(spec, titles)}
     if named:
         return Sentence("%(mode)s is expected within %(horizon)s.", values)
     return Sentence("A failure is expected within %(horizon)s.", values)
 
 
-def _span(spec: MachineSpec) -> Value:
+def _span(spec: MachineSpec, titles: Callable[[object], str]) -> Value:
     within = spec.label.within
     if isinstance(within, str):
         return spec.label.in_words
-    return Measured(float(within or 0.0), spec.day_name)
+    return Measured(float(within or 0.0), titles(spec.day_name))
 
 
 def _clearing(
-    spec: MachineSpec, diagnosis: Mapping[str, Any], titles: Callable[[object], str]
-) -> Sentence | None:
+    spec: MachineSpec, diagnosis: Mapping[str, Any], titles: Callable[[object], str],
+    shown: ShownUnits,
+) -> Sentence | None:  # fmt: skip
     change = diagnosis.get("clearing_change")
     if isinstance(change, Mapping):
-        now, to, unit = _number(change, "now"), _number(change, "to"), _unit(change)
+        now, to, feature = _number(change, "now"), _number(change, "to"), change.get("feature")
         if now is not None and to is not None:
+            unit = shown.of(feature, _unit(change))
             values: dict[str, Value] = {
-                "feature": titles(change.get("feature")), "now": Measured(now, unit),
-                "to": Measured(to, unit),
+                "feature": titles(feature), "now": Measured(unit.reading(now), unit.symbol),
+                "to": Measured(unit.reading(to), unit.symbol),
             }  # fmt: skip
             if to > now:
                 return Sentence("Raise %(feature)s from %(now)s to %(to)s: that clears it.", values)
@@ -131,17 +138,19 @@ def _clearing(
 
 
 def _limits(
-    spec: MachineSpec, diagnosis: Mapping[str, Any], titles: Callable[[object], str]
-) -> Iterator[Sentence]:
+    spec: MachineSpec, diagnosis: Mapping[str, Any], titles: Callable[[object], str],
+    shown: ShownUnits,
+) -> Iterator[Sentence]:  # fmt: skip
     bounds = {distance.name: distance for distance in distances_of(spec)}
     broken, ahead = list[Sentence](), list[tuple[float, Sentence]]()
     for limit in _mappings(diagnosis.get("limits")):
         known, distance = bounds.get(str(limit.get("limit"))), _number(limit, "distance")
         if known is None or distance is None:
             continue
+        unit = shown.of(known.bound.of)
         values: dict[str, Value] = {
             "quantity": titles(known.bound.of), "mode": titles(known.mode),
-            "distance": Measured(abs(distance), known.unit, is_difference=True),
+            "distance": Measured(unit.difference(abs(distance)), unit.symbol),
         }  # fmt: skip
         minutes = _number(limit, "minutes_left")
         if distance < 0:
@@ -185,16 +194,18 @@ def _reasons(diagnosis: Mapping[str, Any], titles: Callable[[object], str]) -> I
             )
 
 
-def _changes(diagnosis: Mapping[str, Any], titles: Callable[[object], str]) -> Iterator[Sentence]:
+def _changes(
+    diagnosis: Mapping[str, Any], titles: Callable[[object], str], shown: ShownUnits
+) -> Iterator[Sentence]:
     for change in _mappings(diagnosis.get("changes")):
         by, over = _number(change, "by"), _number(change, "over")
         if by is None or over is None or by == 0.0:
             continue
-        over_unit = change.get("over_unit")
+        over_unit, unit = change.get("over_unit"), shown.of(change.get("feature"), _unit(change))
         values: dict[str, Value] = {
             "feature": titles(change.get("feature")),
-            "by": Measured(abs(by), _unit(change), is_difference=True),
-            "over": Measured(over, over_unit if isinstance(over_unit, str) else ""),
+            "by": Measured(unit.difference(abs(by)), unit.symbol),
+            "over": Measured(over, titles(over_unit)),
         }  # fmt: skip
         if by > 0:
             yield Sentence("%(feature)s has risen by %(by)s in %(over)s.", values)

@@ -19,13 +19,15 @@ from presagio.ingest.tables.workbook import WorkbookRows
 from presagio.ingest.text.delimited import TextRows
 from presagio.ingest.verdict import Tally, file_fault
 from presagio.machine.event_log import EventLog
-from presagio.machine.headers import HeaderLimits, shown
+from presagio.machine.headers import HeaderLimits, bounded
 from presagio.machine.spec import MachineSpec
+from presagio.readings.fault_words import WHOLE_ROW
 from presagio.readings.process.pool import open_pool
 from presagio.readings.process.reader_limits import ReaderLimits
 from presagio.readings.rows import LINE, RAW, CheckedRows, rejected_rows
 from presagio.readings.rules import Fault, Reason
 from presagio.readings.series_check import one_name
+from presagio.sentences import Count, Sentence
 
 _TEXT, _PARQUET, _WORKBOOK = ".csv", ".parquet", ".xlsx"
 SUFFIXES = (_TEXT, *(_TEXT + packing for packing in COMPRESSED_SUFFIXES), _PARQUET, _WORKBOOK)
@@ -61,13 +63,14 @@ class Limits:
     sheet: str | None = None
     max_file_bytes: int = 16 << 30
 
-    def size_fault(self, name: str, size: int) -> str | None:
+    def size_fault(self, name: str, size: int) -> Sentence | None:
         """Say why a file of a size in bytes is not filed; None for one that is."""
         if size <= self.max_file_bytes:
             return None
-        return (
-            f"{name} has {size:,} bytes, and a file may have {self.max_file_bytes:,}: divide it "
-            "into smaller files, each with the header, or raise PRESAGIO_INTAKE_MAX_FILE_BYTES"
+        return Sentence(
+            "%(name)s has %(bytes)s bytes, and a file may have %(most)s: divide it into smaller "
+            "files, each with the header, or raise PRESAGIO_INTAKE_MAX_FILE_BYTES",
+            {"name": name, "bytes": Count(size), "most": Count(self.max_file_bytes)},
         )
 
     def require_size(self, name: str, size: int) -> None:
@@ -103,14 +106,15 @@ def _read_ahead(chunks: Iterable[CheckedRows]) -> Generator[CheckedRows]:
             iterator.close()
 
 
-def _rejecting(checked: CheckedRows, wrong: Iterable[tuple[pl.Series, Reason, str]]) -> CheckedRows:
-    """Reject accepted rows, by a mask of them, a reason and its words."""
+def _rejecting(checked: CheckedRows, wrong: Iterable[tuple[pl.Series, Reason]]) -> CheckedRows:
+    """Reject accepted rows, by a mask of them and a reason of whole rows."""
     accepted, rejected = checked.accepted, [checked.rejected]
     kept = pl.Series([True]).new_from_index(0, len(accepted))
-    for mask, reason, message in wrong:
+    for mask, reason in wrong:
         rows = accepted.filter(mask)
         kept &= ~mask
-        faults = [(i, Fault("", reason, message)) for i in range(len(rows))]
+        fault = Fault("", reason, str(WHOLE_ROW[reason]))
+        faults = [(i, fault) for i in range(len(rows))]
         rejected.append(rejected_rows(rows[LINE].to_list(), rows[RAW].to_list(), faults))
     if kept.all():
         return checked
@@ -119,20 +123,11 @@ def _rejecting(checked: CheckedRows, wrong: Iterable[tuple[pl.Series, Reason, st
     )
 
 
-def _twice(spec: MachineSpec) -> tuple[tuple[Reason, str], tuple[Reason, str]]:
-    """Return what is said of a row that an earlier one repeats, and of one that it contradicts."""
+def _twice(spec: MachineSpec) -> tuple[Reason, Reason]:
+    """Return why a row is refused that an earlier one repeats, and one that it contradicts."""
     if isinstance(spec, EventLog):
-        return (
-            (Reason.REPEATED_EVENT, "an earlier row of this file is the same event"),
-            (Reason.CONTRADICTING_EVENT,
-             "an earlier row of this file has another mode for this unit's event at this time"),
-        )  # fmt: skip
-    return (
-        (Reason.REPEATED_READING,
-         "an earlier row of this file is the same reading of this unit at this time"),
-        (Reason.CONTRADICTING_READING,
-         "an earlier row of this file has other values for this unit at this time"),
-    )  # fmt: skip
+        return Reason.REPEATED_EVENT, Reason.CONTRADICTING_EVENT
+    return Reason.REPEATED_READING, Reason.CONTRADICTING_READING
 
 
 class FileRows:
@@ -172,8 +167,11 @@ class FileRows:
         if suffix not in SUFFIXES:
             raise UnreadableFileError(
                 "unknown_format",
-                f"files are told by the end of their name, and {', '.join(SUFFIXES)} are taken; "
-                "save it as one of these, and send it again",
+                Sentence(
+                    "files are told by the end of their name, and %(kinds)s are taken; save it as "
+                    "one of these, and send it again",
+                    {"kinds": ", ".join(SUFFIXES)},
+                ),
             )
         if suffix in (_PARQUET, _WORKBOOK):
             readers = open_pool(limits.reader, limits.readers)
@@ -207,15 +205,12 @@ class FileRows:
         if checked.accepted.is_empty():
             return checked
         if self._duplicates is not None:
-            message = (
-                "an earlier row of this file says exactly the same; the machine spec keeps one"
-            )
             again = self._duplicates.among(checked.accepted)
-            checked = _rejecting(checked, [(again, Reason.DUPLICATE_ROW, message)])
+            checked = _rejecting(checked, [(again, Reason.DUPLICATE_ROW)])
         if self._once is not None and len(checked.accepted):
             again, other = self._once.among(checked.accepted)
-            (same, in_words), (differs, otherwise) = _twice(self._spec)
-            checked = _rejecting(checked, [(again, same, in_words), (other, differs, otherwise)])
+            same, differs = _twice(self._spec)
+            checked = _rejecting(checked, [(again, same), (other, differs)])
         self.series.add(checked.accepted)
         return checked
 
@@ -236,22 +231,37 @@ class FileRows:
         return notes
 
     @property
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[Sentence]:
         """What was taken, but should be known to whoever sends such files."""
         warnings, extras = list(self._rows.warnings), self._rows.match.extras
         if extras:
-            names = shown(extras.values())
-            warnings.append(f"columns that the machine spec does not know are kept aside: {names}")
+            warnings.append(
+                Sentence(
+                    "columns that the machine spec does not know are kept aside: %(columns)s",
+                    {"columns": bounded(extras.values())},
+                )
+            )
         if absent := self._rows.match.absent:
-            warnings.append(f"features without a column are missing in every row: {shown(absent)}")
+            warnings.append(
+                Sentence(
+                    "features without a column are missing in every row: %(features)s",
+                    {"features": bounded(absent)},
+                )
+            )
         if similar := self.series.similar_names:
             warnings.append(
-                "units whose names differ by case or blanks only are taken for different ones: "
-                f'{shown(similar)}; if they are one, write names = "folded" into [unit]'
+                Sentence(
+                    "units whose names differ by case or blanks only are taken for different ones: "
+                    '%(units)s; if they are one, write names = "folded" into [unit]',
+                    {"units": bounded(similar)},
+                )
             )
         if (members := self._spec.members) is not None and (others := self.tally.others):
             warnings.append(
-                f"{others:,} rows are for another fleet, by {members.name}, and are set aside"
+                Sentence(
+                    "%(count)s rows are for another fleet, by %(column)s, and are set aside",
+                    {"count": Count(others), "column": members.name},
+                )
             )
         return warnings
 
@@ -318,10 +328,11 @@ def check_file(
     UnreadableFileError
         If the file cannot be read as rows: ``empty``, ``encoding``, ``malformed``, ``corrupt``,
         ``too_large``, ``missing_columns``, ``duplicated_columns``, ``too_many_columns``,
-        ``name_too_long``.
+        ``name_too_long``, ``nul_in_name``.
     """
     rows = FileRows(BytesIO(body) if isinstance(body, bytes) else body, suffix, spec, limits)
     chunks = list(rows)
     accepted = pl.concat([chunk.accepted for chunk in chunks])
     rejected = pl.concat([chunk.rejected for chunk in chunks])
-    return CheckedFile(accepted, rejected, rows.fault, rows.tally, rows.notes, rows.warnings)
+    warnings = [*map(str, rows.warnings)]
+    return CheckedFile(accepted, rejected, rows.fault, rows.tally, rows.notes, warnings)

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from presagio.errors import UnreadableFileError
 from presagio.ingest.text.encoding import Readable
+from presagio.sentences import Count, Number, Sentence
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -54,16 +55,26 @@ class _Capped:
             block = self._inner.read(size)
         except _BROKEN as err:
             raise UnreadableFileError(
-                "corrupt", f"the compressed file is broken or cut off ({err}); send it again"
+                "corrupt",
+                Sentence(
+                    "the compressed file is broken or cut off (%(why)s); send it again",
+                    {"why": str(err)},
+                ),
             ) from err
         self._given += len(block)
         if self._given > self._most:
             raise UnreadableFileError(
                 "too_large",
-                f"it unpacks to more than {self._most:,} bytes "
-                f"(at most {self._caps.max_bytes:,}, and {self._caps.max_ratio:g} for each packed "
-                "byte); split it, or raise PRESAGIO_INTAKE_MAX_BYTES or PRESAGIO_INTAKE_MAX_RATIO",
-            )
+                Sentence(
+                    "it unpacks to more than %(bytes)s bytes (at most %(most)s, and %(ratio)s for "
+                    "each packed byte); split it, or raise PRESAGIO_INTAKE_MAX_BYTES or "
+                    "PRESAGIO_INTAKE_MAX_RATIO",
+                    {
+                        "bytes": Count(self._most), "most": Count(self._caps.max_bytes),
+                        "ratio": Number(self._caps.max_ratio),
+                    },
+                ),
+            )  # fmt: skip
         return block
 
 

@@ -22,10 +22,11 @@ from presagio.ingest.spool import spool_folder
 from presagio.ingest.stored_outputs import ClaimedSource, StoredOutputs
 from presagio.machine.event_log import EVENTS, event_log
 from presagio.machine.spec import MachineSpec
+from presagio.sentences import Count, Sentence
 from presagio.settings import Prefixes
 from presagio.storage.ledger import Ledger
 from presagio.storage.objects import ObjectStore
-from presagio.storage.receipt import FilingOutcome, ObjectIdentity, Receipt
+from presagio.storage.receipt import FilingOutcome, ObjectIdentity, Receipt, with_sentences
 from presagio.storage.transaction import Filing
 from presagio.storage.unit_parts import UnitSpans
 
@@ -110,7 +111,8 @@ def _clean(intake: Intake, source: ClaimedSource) -> tuple[FileRows, Written]:
 
 def _notes(intake: Intake, rows: FileRows | None) -> dict[str, Any]:
     """Return what was noted of a file, and by which machine spec it was checked."""
-    return {**(rows.notes if rows else {}), "spec_sha256": intake.spec.digest}
+    notes = {**(rows.notes if rows else {}), "spec_sha256": intake.spec.digest}
+    return with_sentences(notes, rows.warnings if rows else ())
 
 
 def _store_rows(
@@ -127,7 +129,7 @@ def _store_rows(
         "processed",
         tally.rows, tally.rows - tally.rejected, tally.rejected, tally.reasons,
         processed, quarantine, archive_key, curated, outputs.digests, _notes(intake, rows),
-        rows.warnings,
+        tuple(map(str, rows.warnings)),
     )  # fmt: skip
 
 
@@ -156,10 +158,11 @@ def _store_refused(
     quarantine = outputs.refused(write_json(source.path.with_name("reason.json"), reason))
     intake.on_step("quarantine_written")
     notes = {**_notes(intake, rows), "refused": fault.reason}
+    notes = with_sentences(notes, (), fault.sentence)
     reasons = rows.tally.reasons if rows else {fault.reason: 1}
     return FilingOutcome(
         "quarantined", counted, 0, counted, reasons, None, quarantine, archive_key, (),
-        outputs.digests, notes, rows.warnings if rows else (), str(fault),
+        outputs.digests, notes, tuple(map(str, rows.warnings)) if rows else (), str(fault),
     )  # fmt: skip
 
 
@@ -208,7 +211,7 @@ def outcome_of(
         _require_same(expected, rows, fault)
     intake.on_step("cleaned")
     if fault is not None or rows is None:
-        refusal = fault or UnreadableFileError("malformed", "the file cannot be read")
+        refusal = fault or UnreadableFileError("malformed", Sentence("the file cannot be read"))
         return _store_refused(intake, outputs, source, rows, refusal, archive_key), UnitSpans()
     return _store_rows(intake, outputs, rows, written, archive_key), written.spans
 
@@ -219,11 +222,14 @@ def with_overlaps(filing: Filing, outcome: FilingOutcome, spans: UnitSpans) -> F
         return outcome
     notes = dict(outcome.notes)
     notes["series"] = {**notes.get("series", {}), "overlapping_units": units}
-    warning = (
-        f"of {units:,} units other files have readings from the same span of time; of two with the "
-        "same time the one that was filed first counts"
+    warning = Sentence(
+        "of %(count)s units other files have readings from the same span of time; of two with the "
+        "same time the one that was filed first counts",
+        {"count": Count(units)},
     )
-    return replace(outcome, notes=notes, warnings=(*outcome.warnings, warning))
+    return replace(
+        outcome, notes=with_sentences(notes, [warning]), warnings=(*outcome.warnings, str(warning))
+    )
 
 
 def _file(intake: Intake, filing: Filing, source: ClaimedSource, run_id: str | None) -> Receipt:

@@ -66,7 +66,9 @@ def file_again(intake: Intake, receipt: Receipt, original: Path) -> Receipt:
     source = _claimed(intake, receipt, original)
     with intake.ledger.filing(source.claim) as filing:
         outcome, spans = outcome_of(intake, source)
-        after = filing.replace_outcome(with_overlaps(filing, outcome, spans), spans)
+        outcome = with_overlaps(filing, outcome, spans)
+        of_events = intake.is_of_events(receipt.identity.key)
+        after = filing.replace_outcome(outcome, spans, of_events=of_events)
     intake.on_step("committed")
     for stored in _former(intake, source.claim, after.outcome):
         intake.store.delete_unchanged(*stored)

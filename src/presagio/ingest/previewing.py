@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from presagio.errors import UnreadableFileError
 from presagio.ingest.checking import FileRows, Limits, suffix_of
 from presagio.machine.spec import MachineSpec
+from presagio.readings.fault_words import fault_sentence
+from presagio.sentences import Sentence
 
 _LONGEST_RAW = 2000
 
@@ -25,6 +27,8 @@ class BadRow:
         What is wrong with it: where, which kind, and in words; one entry a fault.
     raw
         The row as it stands in the file, shortened.
+    sentences
+        The messages, to be translated; None for one of another machine spec.
     """
 
     line: int
@@ -32,6 +36,12 @@ class BadRow:
     reasons: tuple[str, ...]
     messages: tuple[str, ...]
     raw: str
+    sentences: tuple[Sentence | None, ...] = ()
+
+    def of_spec(self, spec: MachineSpec) -> "BadRow":
+        """Return the row with the sentences that a machine spec has for its faults."""
+        faults = zip(self.columns, self.reasons, self.messages, strict=False)
+        return replace(self, sentences=tuple(fault_sentence(spec, *fault) for fault in faults))
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,7 @@ class Preview:
     rejected: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     bad_rows: Sequence[BadRow] = ()
-    warnings: Sequence[str] = ()
+    warnings: Sequence[Sentence] = ()
     is_whole: bool = True
 
     @property
@@ -115,7 +125,7 @@ def preview_file(
         with closing(iter(rows)) as chunks:
             for chunk in chunks:
                 first = chunk.rejected.head(most_rows - len(found))
-                found += _bad_rows(first.iter_rows(named=True))
+                found += [row.of_spec(spec) for row in _bad_rows(first.iter_rows(named=True))]
                 if time.monotonic() > until:
                     is_whole = next(chunks, None) is None
                     break

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from presagio.errors import NotFoundError
 from presagio.ingest.filing import Intake
 from presagio.ingest.verdict import BLOCKING
+from presagio.sentences import Code, Sentence
 from presagio.storage.receipt import Receipt
 
 
@@ -27,21 +28,26 @@ class Release:
     receipt: Receipt
     released: bool
     blocked: bool
-    note: str
+    note: Sentence
 
 
-def _why_not(receipt: Receipt, bucket: str) -> str:
+def _why_not(receipt: Receipt, bucket: str) -> Sentence:
     """Say why a receipt that is not released blocks nothing."""
     done, refused = receipt.outcome, receipt.outcome.notes.get("refused")
     if receipt.identity.bucket != bucket:
-        return f"it is a file of the bucket {receipt.identity.bucket}, not of {bucket}"
+        return Sentence(
+            "it is a file of the bucket %(of)s, not of %(bucket)s",
+            {"of": receipt.identity.bucket, "bucket": bucket},
+        )
     if done.verdict == "processed":
-        return "its rows were taken"
+        return Sentence("its rows were taken")
     if done.verdict == "duplicate":
-        return f"it has the same bytes as receipt {done.duplicate_of}"
+        number = {"number": str(done.duplicate_of)}
+        return Sentence("it has the same bytes as receipt %(number)s", number)
     if refused not in BLOCKING:
-        return f"it was refused for another reason ({refused})"
-    return "a later file of its name was taken in its place"
+        reason = {"reason": Code(str(refused))}
+        return Sentence("it was refused for another reason (%(reason)s)", reason)
+    return Sentence("a later file of its name was taken in its place")
 
 
 def release(intake: Intake, number: int, *, who: str, why: str) -> Release:
@@ -54,7 +60,7 @@ def release(intake: Intake, number: int, *, who: str, why: str) -> Release:
     number
         The file's receipt.
     who, why
-        For the ledger.
+        For the ledger, and for the audit log.
 
     Raises
     ------
@@ -68,17 +74,22 @@ def release(intake: Intake, number: int, *, who: str, why: str) -> Release:
     if not found:
         raise NotFoundError(f"there is no receipt {number}; see: presagio receipts")
     (receipt,) = found
-    name = f"receipt {number} ({receipt.identity.key})"
+    name = Sentence(
+        "receipt %(number)s (%(key)s)", {"number": str(number), "key": receipt.identity.key}
+    )
     if ledger.blocking(bucket, BLOCKING, number=number):
         ledger.release(number, who=who, why=why)
-        return Release(
-            receipt, released=True, blocked=True, note=f"{name} no longer blocks training"
-        )
+        note = Sentence("%(file)s no longer blocks training", {"file": name})
+        return Release(receipt, released=True, blocked=True, note=note)
     if (earlier := ledger.released(number)) is not None:
-        note = (
-            f"{name} blocks nothing: it was released on {earlier.created_at:%Y-%m-%d} by "
-            f"{earlier.who}: {earlier.why}"
-        )
+        note = Sentence(
+            "%(file)s blocks nothing: it was released on %(day)s by %(who)s: %(why)s",
+            {
+                "file": name, "day": f"{earlier.created_at:%Y-%m-%d}", "who": earlier.who,
+                "why": earlier.why,
+            },
+        )  # fmt: skip
         return Release(receipt, released=False, blocked=True, note=note)
-    note = f"{name} blocks nothing: {_why_not(receipt, bucket)}"
+    why_not = {"file": name, "why": _why_not(receipt, bucket)}
+    note = Sentence("%(file)s blocks nothing: %(why)s", why_not)
     return Release(receipt, released=False, blocked=False, note=note)

@@ -3,22 +3,20 @@
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from presagio.errors import DataError
 from presagio.ingest.curated_parts import CuratedParts
 from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import RECEIPT, curated_schema
-from presagio.ingest.unit_readings import once, parts_with_readings, rows_of_part
+from presagio.ingest.unit_readings import unit_and_time
+from presagio.ingest.unit_rows import once, rows_of_part
 from presagio.readings.instants import time_numbers
 from presagio.storage.kept_frames import KeptFrames
-from presagio.storage.unit_parts import UnitPart
+from presagio.storage.parts_of_units import FoundPart, PartPlace, UnitTimes
 
 # Parts are read beside each other: most of the time goes by waiting for the store.
 _AT_ONCE = 4
@@ -94,9 +92,7 @@ def readings_of_span(
         If store or ledger fail.
     """
     spec = intake.spec
-    if not spec.is_series:
-        raise DataError(f"the machine spec of {spec.name} has no [unit] and [time]")
-    unit_name, time_name = spec.needed_columns[:2]
+    unit_name, time_name = unit_and_time(spec)
     wanted = list(dict.fromkeys((RECEIPT, unit_name, time_name, *columns)))
     parts = _parts(intake, unit, span)
     schema = curated_schema(spec)
@@ -112,14 +108,34 @@ def readings_of_span(
     return _cut(intake, found, span, unread)
 
 
-def _parts(intake: Intake, unit: str, span: Span) -> list[UnitPart]:
+@dataclass(frozen=True)
+class _Part:
+    """A part that holds readings of the unit, and the newest time of them."""
+
+    lies: FoundPart
+    newest: float
+
+
+def _times(unit: str, span: Span) -> UnitTimes:
+    """Return the unit with the span's times, of which the last one is in it."""
+    return UnitTimes([unit], [span.after], [math.nextafter(span.until, math.inf)])
+
+
+def _parts(intake: Intake, unit: str, span: Span) -> list[_Part]:
     """Return the parts to read, the newest first, and one more where there are more."""
-    with closing(parts_with_readings(intake, unit, newest=True)) as parts:
-        within = (p for p in parts if p.newest > span.after and p.oldest <= span.until)
-        return list(islice(within, span.parts + 1))
+    with intake.ledger.parts_of_units(intake.prefixes.bucket) as parts:
+        listed = parts.listed(_times(unit, span), passed=0, count=span.parts + 1, newest_first=True)
+        places = [PartPlace(one.number, one.part, one.is_compacted) for one in listed]
+        known = parts.found(places)
+    found = [
+        _Part(known[place], one.newest)
+        for place, one in zip(places, listed, strict=True) if place in known
+    ]  # fmt: skip
+    # Logs that were filed before parts were listed are no readings.
+    return [part for part in found if not intake.is_of_events(part.lies.source_key)]
 
 
-def _is_enough(intake: Intake, found: pl.DataFrame, count: int, following: UnitPart) -> bool:
+def _is_enough(intake: Intake, found: pl.DataFrame, count: int, following: _Part) -> bool:
     """Tell whether neither a part nor those after it can change the newest readings."""
     if len(found) < count:
         return False
@@ -137,27 +153,26 @@ class _Reader:
     span: Span
     kept: KeptFrames
 
-    def read(self, part: UnitPart) -> pl.DataFrame:
+    def read(self, part: _Part) -> pl.DataFrame:
         """Return the unit's rows of a part."""
+        lies = part.lies
         # Each for itself: what one remembers is not made for several threads.
         curated = CuratedParts(self.intake, self.columns)
         unit, time = self.intake.spec.needed_columns[:2]
-        if not part.digest:
-            rows = rows_of_part(curated, part, self.unit, self.span.after)
+        if not lies.digest:
+            rows = rows_of_part(curated, lies, _times(self.unit, self.span))
         else:
             # With the rows of all units, which others will ask for.
             prefixes, spec = self.intake.prefixes, self.intake.spec
-            key = (prefixes.curated_bucket, part.key, part.digest, spec.digest, *self.columns)
-            every = self.kept.get(key, lambda: curated.read(part.key, part.receipt_id))
+            key = (prefixes.curated_bucket, lies.key, lies.digest, spec.digest, *self.columns)
+            every = self.kept.get(key, lambda: curated.read(lies.key, lies.number))
             rows = every.filter(pl.col(unit) == self.unit)
         times = time_numbers(rows[time])
         within = (times > self.span.after) & (times <= self.span.until)
         return rows.filter(pl.Series(within, dtype=pl.Boolean))
 
 
-def _cut(
-    intake: Intake, found: pl.DataFrame, span: Span, unread: Sequence[UnitPart]
-) -> FoundReadings:
+def _cut(intake: Intake, found: pl.DataFrame, span: Span, unread: Sequence[_Part]) -> FoundReadings:
     """Leave out what is more than was wanted, and what may have gaps since parts were not read."""
     times = time_numbers(found[intake.spec.needed_columns[1]]).astype(np.float64)
     is_cut = len(found) < span.count and bool(unread)

@@ -52,6 +52,10 @@ def _reaching(settings: Settings) -> Iterator[None]:
         ) from err
 
 
+def _path(dag: str, run_id: str) -> str:
+    return f"/api/v2/dags/{dag}/dagRuns/{run_id}"
+
+
 class AirflowRuns:
     """Starts runs and looks at them, as the user of Airflow that the settings name.
 
@@ -74,13 +78,13 @@ class AirflowRuns:
         self._client.close()
 
     def _sign_in(self) -> None:
-        password = reveal(self._settings.airflow_admin_password, "PRESAGIO_AIRFLOW_ADMIN_PASSWORD")
-        login = {"username": self._settings.airflow_user, "password": password}
+        user, secret = self._settings.airflow_account or ("", None)
+        login = {"username": user, "password": reveal(secret, "PRESAGIO_AIRFLOW_PASSWORD")}
         answer = self._client.post("/auth/token", json=login).raise_for_status()
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    def start(self, dag: str, params: dict[str, Any]) -> str:
-        """Start a run with parameters, and return its id.
+    def start(self, dag: str, params: dict[str, Any], *, run_id: str | None = None) -> str:
+        """Start a run with parameters, and return its id, which Airflow gives where there is none.
 
         Raises
         ------
@@ -89,22 +93,29 @@ class AirflowRuns:
         """
         with _reaching(self._settings):
             self._sign_in()
-            body = {"logical_date": None, "conf": params}
+            body = {"logical_date": None, "conf": params, "dag_run_id": run_id}
             answer = self._client.post(f"/api/v2/dags/{dag}/dagRuns", json=body)
             return str(answer.raise_for_status().json()["dag_run_id"])
+
+    def state(self, dag: str, run_id: str) -> str:
+        """Return the state of a run, which whoever may start one may know too."""
+        with _reaching(self._settings):
+            return self._state(_path(dag, run_id))
 
     def progress(self, dag: str, run_id: str, task: str) -> RunProgress:
         """Say how far a run is, by its mapped tasks of one name."""
         with _reaching(self._settings):
-            path = f"/api/v2/dags/{dag}/dagRuns/{run_id}"
-            answer = self._client.get(path)
-            if answer.status_code == httpx.codes.UNAUTHORIZED:
-                # A token lasts a day, and a run may last longer.
-                self._sign_in()
-                answer = self._client.get(path)
-            state = str(answer.raise_for_status().json()["state"])
-            states = [*self._states(f"{path}/taskInstances", task)]
+            state = self._state(_path(dag, run_id))
+            states = [*self._states(f"{_path(dag, run_id)}/taskInstances", task)]
         return RunProgress(state, sum(one in _ENDED for one in states), len(states))
+
+    def _state(self, path: str) -> str:
+        answer = self._client.get(path)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            # Not signed in yet, or for longer than a token lasts: a run may last for days.
+            self._sign_in()
+            answer = self._client.get(path)
+        return str(answer.raise_for_status().json()["state"])
 
     def _states(self, path: str, task: str) -> Iterator[str | None]:
         offset = 0

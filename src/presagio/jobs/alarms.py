@@ -15,8 +15,10 @@ from presagio.ingest.upload import Uploaded, upload
 from presagio.machine.event_log import EVENTS
 from presagio.machine.learning import KIND, MODE
 from presagio.readings.instants import time_in, written_time
+from presagio.sentences import Sentence
 from presagio.storage.alarm_cases import AlarmCase
 from presagio.storage.alarm_entries import HumanOutcome
+from presagio.storage.alarms import SCOPE
 
 # Outcomes that are events; a false alarm is kept in the ledger alone.
 _EVENTS: frozenset[HumanOutcome] = frozenset({"failure", "repair"})
@@ -55,7 +57,12 @@ def _event_time(intake: Intake, case: AlarmCase, given: str | None) -> str | Non
     text = pl.DataFrame({"at": [given.strip()]}, schema={"at": pl.String})
     found = text.select(time_in(pl.col("at"), time)).item()
     if found is None:
-        raise DataError(f"{given!r:.80} is no time of {time.name}: {time.allowed}")
+        raise DataError(
+            Sentence(
+                "%(text)s is no time of %(column)s: %(allowed)s",
+                {"text": f"{given!r:.80}", "column": time.name, "allowed": time.accepted},
+            )
+        )
     return str(written_time(found))
 
 
@@ -69,13 +76,19 @@ def _log(intake: Intake, case: AlarmCase, kind: str, at: str) -> bytes:
     return text.getvalue().encode()
 
 
-def _send(intake: Intake, case: AlarmCase, body: bytes) -> Uploaded:
+def _send(intake: Intake, case: AlarmCase, body: bytes, who: str) -> Uploaded:
     """Put the log below the incoming prefix, under a name of its bytes: twice is once."""
     digest = hashlib.sha256(body).hexdigest()
-    with TemporaryDirectory(prefix="presagio-event-") as folder:
+    name = f"{EVENTS}alarm-{case.id}-{digest[:16]}.csv"
+    # By itself, since the log is there before the closing entry is.
+    sending = intake.ledger.audit().change(
+        who=who, scope=SCOPE, action="file.send", target=f"{intake.prefixes.incoming}{name}",
+        detail={"sha256": digest, "fleet": intake.spec.name, "alarm": case.id},
+    )  # fmt: skip
+    with TemporaryDirectory(prefix="presagio-event-") as folder, sending:
         path = Path(folder) / "event.csv"
         path.write_bytes(body)
-        return upload(intake, path, name=f"{EVENTS}alarm-{case.id}-{digest[:16]}.csv")
+        return upload(intake, path, name=name)
 
 
 def close_alarm(
@@ -122,6 +135,6 @@ def close_alarm(
     event: Uploaded | None = None
     with alarms.closing(alarm_id, outcome, who, why) as detail:
         if when is not None:
-            event = _send(intake, case, _log(intake, case, outcome, when))
+            event = _send(intake, case, _log(intake, case, outcome, when), who)
             detail |= {"event_key": event.key, "at": when}
     return ClosedAlarm(alarms.case(alarm_id), event, when)

@@ -17,17 +17,25 @@ from presagio.ingest.curated_parts import CuratedParts
 from presagio.ingest.events import TIME, UNIT, events_of_receipts
 from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import RECEIPT
-from presagio.ingest.unit_readings import life_before
+from presagio.ingest.unit_lives import lives_before, needed_of_a_life
 from presagio.lifecycle.unit_cases import FAILURE, REPAIR, Diagnosis, ScoredReading
 from presagio.machine.learning import IS_FAILURE, IS_REPAIR, MODE
 from presagio.readings.instants import time_numbers, written_time
 from presagio.scoring.answer import named_apart
-from presagio.scoring.arrivals import REMAINING, ArrivalScorer, Floats, needs_history
+from presagio.scoring.arrivals import (
+    REMAINING,
+    ArrivalScorer,
+    ArrivedScores,
+    Floats,
+    needs_history,
+)
 from presagio.storage.arrivals import Scoring, UnitEvent
 from presagio.storage.receipt import Receipt
 
 # So many rows are scored at a time.
 _SLICE_ROWS = 50_000
+# So many readings from before are held at a time.
+_MOST_HISTORY = 500_000
 # Of alarms what the model takes is kept until it is known which are explained.
 _MOST_INPUTS = 20_000
 # Of a machine without units so many alarms of a part are explained, the likeliest first.
@@ -42,11 +50,6 @@ def log_of(events: list[UnitEvent]) -> EventTimes:
         np.array([event.unit for event in events], dtype=object),
         np.array([event.time for event in events], dtype=np.float64), failed, ended,
     )  # fmt: skip
-
-
-def _of_unit(log: EventTimes, unit: str) -> EventTimes:
-    here = log.units == unit
-    return EventTimes(log.units[here], log.times[here], log.failed[here], log.ended[here])
 
 
 class ArrivedReadings:
@@ -72,7 +75,8 @@ class ArrivedReadings:
         self._scorer = ArrivalScorer(predictor, intake.spec)
         self._inputs: dict[int, Floats] = {}
         self._explained: dict[int, dict[str, Any]] = {}
-        self._log, self._known = log_of([]), set[str]()
+        self._known = set[str]()
+        self._at_once = max(1, _MOST_HISTORY // sum(needed_of_a_life(self._spec)))
         self.rows = self.left_out = 0
         # Of machines without units there are none.
         self.units: dict[str, list[ScoredReading]] = defaultdict(list)
@@ -119,7 +123,7 @@ class ArrivedReadings:
 
     def _slice(self, rows: pl.DataFrame) -> pl.DataFrame:
         first, spec = self.rows, self._spec
-        found = self._scorer.score(rows, self._history(rows), self._log)
+        found = self._scored(rows)
         self.rows += len(rows)
         labelled = np.flatnonzero(found.frame["label"].to_numpy())
         for place in labelled[: max(0, _MOST_INPUTS - len(self._inputs))].tolist():
@@ -167,26 +171,29 @@ class ArrivedReadings:
             reading = ScoredReading(times[i], written[i], score | lacking, first + i)
             self.units[units[i]].append(reading)
 
-    def _history(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return readings from before of the units that come for the first time."""
+    def _scored(self, rows: pl.DataFrame) -> ArrivedScores:
+        """Score rows, so many at a time as what their units had before fits into memory."""
+        parts = [
+            self._scorer.score(some, *self._history(some))
+            for some in rows.iter_slices(self._at_once)
+        ]
+        frame = pl.concat([part.frame for part in parts])
+        return ArrivedScores(frame, np.vstack([part.inputs for part in parts]))
+
+    def _history(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, EventTimes]:
+        """Return readings from before of the units that come for the first time, and events."""
         spec = self._spec
-        nothing = rows.clear()
         if spec.unit is None or spec.time is None or not needs_history(spec):
-            return nothing
+            return rows.clear(), log_of([])
         times = pl.Series("time", time_numbers(rows[spec.time.name]).astype(np.float64))
         began = pl.DataFrame({"unit": rows[spec.unit.name], "time": times})
-        began = began.filter(~pl.col("unit").is_in([*self._known]))
         first = dict(began.group_by("unit", maintain_order=True).agg(pl.col("time").min()).rows())
-        self._known |= first.keys()
-        events = self._scoring.events(self._known)
-        self._log = log_of(events)
-        found = [nothing]
-        for unit, time in first.items():
-            before = life_before(
-                self._intake, unit, _of_unit(self._log, unit), until=time, curated=self._curated
-            )
-            found.append(before.select(rows.columns))
-        return pl.concat(found)
+        log = log_of(self._scoring.events(first))
+        new = {unit: time for unit, time in first.items() if unit not in self._known}
+        self._known |= new.keys()
+        if not new:
+            return rows.clear(), log
+        return lives_before(self._intake, new, log, self._curated).select(rows.columns), log
 
     def explain(self, place: int) -> Diagnosis:
         """Explain the answer to a reading that is an alarm; None where it cannot be any more."""

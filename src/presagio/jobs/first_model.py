@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from typing import Literal
+from uuid import uuid4
 
 from presagio.fleet import Fleet
 from presagio.jobs.airflow_runs import AirflowRuns
-from presagio.storage.audit import AuditLog
+from presagio.storage.audit import FAILED, AuditLog
 from presagio.storage.ledger import Ledger
-from presagio.storage.promotions import Promotions
+from presagio.storage.promotions import Decision, Promotions
 from presagio.storage.receipt import Receipt
 
-_DAG, _TASK, _ACTION = "train_champion", "train_and_evaluate", "fleet.train"
+_DAG, _ACTION = "train_champion", "fleet.train"
 Training = Literal["none", "queued", "running", "success", "failed", "unknown"]
 
 
@@ -27,7 +28,7 @@ class FirstModel:
     wanted
         So many have to be new before training begins by itself.
     refused
-        Why the newest version did not become champion; empty where it did, or there is none.
+        That the newest version did not become champion; None where it did, or there is none.
     champion
         Version of the champion by the ledger; None where there is none.
     dag
@@ -37,7 +38,7 @@ class FirstModel:
     newest: Receipt | None
     rows: int
     wanted: int
-    refused: str
+    refused: Decision | None
     champion: str | None
     dag: str
 
@@ -65,13 +66,13 @@ def first_model(ledger: Ledger, promotions: Promotions, fleet: Fleet) -> FirstMo
     decisions = promotions.history(settings.model_name, limit=50)
     champion = next((d.decision.version for d in decisions if d.decision.kind != "refusal"), None)
     last = decisions[0].decision if decisions else None
-    refused = last.why if last is not None and last.kind == "refusal" else ""
+    refused = last if last is not None and last.kind == "refusal" else None
     return FirstModel(newest[0] if newest else None, rows, wanted, refused, champion, dag_of(fleet))
 
 
 def can_start(fleet: Fleet) -> bool:
     """Tell whether the settings let this program ask Airflow for a run."""
-    return fleet.settings.airflow_admin_password is not None
+    return fleet.settings.airflow_account is not None
 
 
 def start_training(audit: AuditLog, fleet: Fleet, *, who: str) -> str:
@@ -84,13 +85,15 @@ def start_training(audit: AuditLog, fleet: Fleet, *, who: str) -> str:
     SettingsError
         If there is no password for it.
     """
-    with AirflowRuns(fleet.settings) as runs:
-        run = runs.start(dag_of(fleet), {"min_new_rows": 1})
-    audit.add(
-        who=who, scope="admin", action=_ACTION, target=f"fleet {fleet.name}",
-        detail={"dag": dag_of(fleet), "run_id": run},
-    )  # fmt: skip
-    return run
+    dag, run = dag_of(fleet), f"presagio__{uuid4().hex}"
+    with (
+        AirflowRuns(fleet.settings) as runs,
+        audit.change(
+            who=who, scope="admin", action=_ACTION, target=f"fleet {fleet.name}",
+            detail={"dag": dag, "run_id": run},
+        ),
+    ):  # fmt: skip
+        return runs.start(dag, {"min_new_rows": 1}, run_id=run)
 
 
 def training(audit: AuditLog, fleet: Fleet) -> Training:
@@ -102,11 +105,13 @@ def training(audit: AuditLog, fleet: Fleet) -> Training:
         If Airflow does not answer.
     """
     entries = audit.entries(target=f"fleet {fleet.name}", limit=20)
-    run = next((entry.detail["run_id"] for entry in entries if entry.action == _ACTION), None)
+    failed = {entry.detail["entry"] for entry in entries if entry.action == f"{_ACTION}{FAILED}"}
+    begun = (entry for entry in entries if entry.action == _ACTION and entry.id not in failed)
+    run = next((entry.detail["run_id"] for entry in begun), None)
     if run is None:
         return "none"
     with AirflowRuns(fleet.settings) as runs:
-        state = runs.progress(dag_of(fleet), str(run), _TASK).state
+        state = runs.state(dag_of(fleet), str(run))
     known: dict[str, Training] = {
         "queued": "queued", "running": "running", "success": "success", "failed": "failed",
     }  # fmt: skip

@@ -1,5 +1,8 @@
 """Promote: make a version champion if the gate lets it, or the one before it again."""
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+
 from presagio.lifecycle import promotion
 from presagio.lifecycle.promotion import Promoter, Seen
 from presagio.storage.audit import AuditLog
@@ -40,11 +43,9 @@ def promote(
     """
     registry = promoter.registry
     candidate = registry.resolve("challenger") if version is None else registry.version(version)
-    recorded = promotion.promote(
-        promoter, candidate, who=who, why=why, force=force, seen=seen
-    )  # fmt: skip
-    _write_down(audit, recorded, who, why)
-    return recorded
+    target, detail = f"{candidate.name} version {candidate.version}", {"force": force}
+    with _written_down(audit, "model.promote", target, who, why, detail):
+        return promotion.promote(promoter, candidate, who=who, why=why, force=force, seen=seen)
 
 
 def roll_back(
@@ -60,18 +61,19 @@ def roll_back(
     ChampionChangedError, NoChampionError, RegistryError, InvalidArtifactError
         As of :func:`presagio.lifecycle.promotion.rollback`.
     """
-    recorded = promotion.rollback(promoter, version, who=who, why=why, seen=seen)
-    _write_down(audit, recorded, who, why)
-    return recorded
+    target = promoter.registry.name
+    target += "" if version is None else f" version {version}"
+    with _written_down(audit, "model.rollback", target, who, why):
+        return promotion.rollback(promoter, version, who=who, why=why, seen=seen)
 
 
-def _write_down(audit: AuditLog | None, recorded: RecordedDecision, who: str, why: str) -> None:
-    """Write who asked for a decision; the ledger of promotions has what was decided, and why."""
+def _written_down(
+    audit: AuditLog | None, action: str, target: str, who: str, why: str,
+    detail: Mapping[str, object] | None = None,
+) -> AbstractContextManager[object]:  # fmt: skip
+    """Write who asks for a decision; the ledger of promotions has what was decided, and why."""
     if audit is None:
-        return
-    decision = recorded.decision
-    audit.add(
-        who=who, scope=SCOPE, action=f"model.{decision.kind}",
-        target=f"{decision.model} version {decision.version}", why=why,
-        detail={"decision": recorded.id, "forced": decision.forced, "previous": decision.previous},
+        return nullcontext()
+    return audit.change(
+        who=who, scope=SCOPE, action=action, target=target, why=why, detail=detail
     )  # fmt: skip

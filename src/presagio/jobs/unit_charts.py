@@ -50,10 +50,10 @@ class Chart:
 
     Attributes
     ----------
-    name, title, unit
+    name
         As the machine spec has it.
     low, high
-        Shape ``(b,)``; the times are those of :class:`Charts`.
+        Shape ``(b,)``, in its unit; the times are those of :class:`Charts`.
     newest
         The newest value; None where there is none.
     limits
@@ -63,8 +63,6 @@ class Chart:
     """
 
     name: str
-    title: str
-    unit: str
     low: Floats
     high: Floats
     newest: float | None
@@ -115,12 +113,10 @@ def draw_readings(spec: MachineSpec, found: FoundReadings, points: int = POINTS)
     left_out, values = len(values) - len(shown), {name: values[name] for name in shown}
     drawn = downsample(found.times, values, points)
     parts = {quantity.name: quantity for quantity in spec.derived}
-    described = {f.name: (f.title or f.name, f.unit) for f in spec.features}
-    described |= {q.name: (q.title or q.name, q.unit) for q in spec.derived}
     charts = [
         Chart(
-            name, *described[name], drawn.low[name], drawn.high[name],
-            _newest(values[name]), _lines(spec, name, inputs, found.times, drawn),
+            name, drawn.low[name], drawn.high[name], _newest(values[name]),
+            _lines(spec, name, inputs, found.times, drawn),
             parts[name].of if name in parts else (),
         )
         for name in values

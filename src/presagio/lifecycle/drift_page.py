@@ -34,6 +34,7 @@ _TERMS = {
     ),
 }
 _VERDICTS = {"drift": mark("drift"), "no drift": mark("no drift")}
+_TESTS = {"KS": "KS", "chi-square": mark("chi-square")}
 _SMALLEST_P = 1e-4
 
 
@@ -54,7 +55,7 @@ def _row(column: ColumnDrift, say: Writing) -> tuple[Cell, ...]:
     small = f"< {say.significant(_SMALLEST_P, 1)}"
     return (
         column.title or column.name, _badge(column, say), Number(say.fixed(column.psi, 2)),
-        Number(say.fixed(column.usual_psi, 2)), column.test,
+        Number(say.fixed(column.usual_psi, 2)), say.phrase(_TESTS[column.test]),
         Number(small if column.p_value < _SMALLEST_P else say.significant(column.p_value, 2)),
         Number(say.percent(column.outside)), Number(say.fixed(column.effective_rows, 0)),
     )  # fmt: skip

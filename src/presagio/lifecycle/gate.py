@@ -11,12 +11,15 @@ from presagio.inference.measures import average_precision, f1_of, row_costs
 from presagio.inference.predictor import Prediction
 from presagio.machine.limits import rows_by_category
 from presagio.machine.spec import MachineSpec
+from presagio.sentences import Number, Sentence, Share, Value
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _RESAMPLES = 2000
 _PER = 1000
+# Of costs, in words.
+_DECIMALS = 2
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class GateDecision:
     """
 
     passed: bool
-    reasons: tuple[str, ...]
+    reasons: tuple[Sentence, ...]
     rows: int
     challenger: Side | None
     champion: Side | None
@@ -141,21 +144,44 @@ def compare(
         _side(champion[0], target, champion[1], old, groups),
     )
     confidence = _confidence(old - new, target, units, seed)
-    compared = (
-        f"its expected cost of 1,000 readings is {sides[0].cost:.2f}, the champion's "
-        f"{sides[1].cost:.2f}; it is lower in {confidence:.0%} of resamples"
-    )
+    compared = Sentence(
+        "its expected cost of 1,000 readings is %(cost)s, the champion's %(champion)s; it is lower "
+        "in %(share)s of resamples",
+        {
+            "cost": Number(sides[0].cost, _DECIMALS),
+            "champion": Number(sides[1].cost, _DECIMALS), "share": Share(confidence),
+        },
+    )  # fmt: skip
     reasons = []
     if confidence < rules.confidence:
-        of_units = "" if units is None else f" of {len(np.unique(units))} units"
-        reasons.append(
-            f"{compared} of {len(target)} rows{of_units}, {rules.confidence:.0%} are needed"
-        )
+        reasons.append(_too_uncertain(compared, rules, len(target), units))
     allowed = rules.worst_category / 100 * _PER * spec.costs.missed_failure
     for name, cost in sides[0].cost_by_category.items():
         if cost > sides[1].cost_by_category[name] + allowed:
-            reasons.append(
-                f"for {name} its expected cost of 1,000 readings is {cost:.2f}, the champion's "
-                f"{sides[1].cost_by_category[name]:.2f}; at most {allowed:.2f} more are allowed"
-            )
+            reasons.append(_worse_category(name, cost, sides[1].cost_by_category[name], allowed))
     return GateDecision(not reasons, tuple(reasons) or (compared,), len(target), *sides, confidence)
+
+
+def _too_uncertain(
+    compared: Sentence, rules: GateRules, rows: int, units: NDArray[Any] | None
+) -> Sentence:
+    values: dict[str, Value] = {
+        "compared": compared, "rows": Number(rows, 0), "wanted": Share(rules.confidence),
+    }  # fmt: skip
+    if units is None:
+        return Sentence("%(compared)s of %(rows)s rows, %(wanted)s are needed", values)
+    values["units"] = Number(len(np.unique(units)), 0)
+    return Sentence(
+        "%(compared)s of %(rows)s rows of %(units)s units, %(wanted)s are needed", values
+    )
+
+
+def _worse_category(name: str, cost: float, champion: float, allowed: float) -> Sentence:
+    return Sentence(
+        "for %(category)s its expected cost of 1,000 readings is %(cost)s, the champion's "
+        "%(champion)s; at most %(allowed)s more are allowed",
+        {
+            "category": name, "cost": Number(cost, _DECIMALS),
+            "champion": Number(champion, _DECIMALS), "allowed": Number(allowed, _DECIMALS),
+        },
+    )  # fmt: skip

@@ -24,9 +24,17 @@ from presagio.registry.versions import (
 from presagio.registry.writer import Registry, open_registry
 from presagio.scoring.arrays import score_rows
 from presagio.scoring.frames import inputs_of
+from presagio.sentences import Sentence, sentence_json
 from presagio.settings import Settings
 from presagio.storage.database import open_database
-from presagio.storage.promotions import Decision, DecisionMaker, Promotions, RecordedDecision
+from presagio.storage.promotions import (
+    REASONS,
+    Decision,
+    DecisionMaker,
+    Promotions,
+    RecordedDecision,
+    joined,
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,11 @@ def _held_out(
     return inputs_of(frame, spec), frame[spec.target.name].to_numpy(), units
 
 
+def _unseen(why: Sentence, *, passed: bool) -> GateDecision:
+    """Return a decision for which no rows were looked at."""
+    return GateDecision(passed, (why,), 0, None, None, None)
+
+
 def _evaluate(
     promoter: Promoter, version: RegisteredVersion, champion: RegisteredVersion | None
 ) -> GateDecision:
@@ -101,19 +114,22 @@ def _evaluate(
     try:
         challenger = _predictor(promoter, version)
     except InvalidArtifactError as err:
-        return GateDecision(False, (str(err),), 0, None, None, None)  # noqa: FBT003
+        return _unseen(Sentence("it cannot be served: %(why)s", {"why": str(err)}), passed=False)
     if champion is None:
-        return GateDecision(True, ("there was no champion",), 0, None, None, None)  # noqa: FBT003
+        return _unseen(Sentence("there was no champion"), passed=True)
     try:
         old = _predictor(promoter, champion)
     except InvalidArtifactError as err:
-        why = f"the champion cannot be served: {err}"
-        return GateDecision(True, (why,), 0, None, None, None)  # noqa: FBT003
+        why = Sentence("the champion cannot be served: %(why)s", {"why": str(err)})
+        return _unseen(why, passed=True)
     try:
         rows, target, units = _held_out(promoter, version)
     except RegistryError as err:
-        why = f"the rows that were held out from it, by which it is evaluated, cannot be had: {err}"
-        return GateDecision(False, (why,), 0, None, None, None)  # noqa: FBT003
+        why = Sentence(
+            "the rows that were held out from it, by which it is evaluated, cannot be had: %(why)s",
+            {"why": str(err)},
+        )
+        return _unseen(why, passed=False)
     return compare(
         promoter.spec,
         rows,
@@ -134,6 +150,7 @@ def _evidence(gate: GateDecision) -> dict[str, Any]:
         "confidence": gate.confidence,
         "challenger": side(gate.challenger),
         "champion": side(gate.champion),
+        REASONS: [*map(sentence_json, gate.reasons)],
     }
 
 
@@ -195,9 +212,9 @@ def promote(
         if force:
             _predictor(promoter, version)
         passed, tags = gate.passed or force, promoter.registry.tags(version)
-        reasons = [why, *gate.reasons] if why else list(gate.reasons)
         decision = Decision(
-            name, version.version, "promotion" if passed else "refusal", who, "; ".join(reasons),
+            name, version.version, "promotion" if passed else "refusal", who,
+            joined(why, gate.reasons),
             previous=None if champion is None else champion.version,
             forced=force and not gate.passed, figures=_evidence(gate),
             data_sha256=tags.get(DATA_TAG), newest_receipt=_number(tags.get(NEWEST_RECEIPT_TAG)),

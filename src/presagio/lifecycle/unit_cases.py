@@ -15,8 +15,10 @@ from presagio.lifecycle.alarm_state import (
     after_end,
 )
 from presagio.machine.learning import AlarmRule
+from presagio.sentences import Count, Sentence, Value, sentence_json
 from presagio.storage.alarm_entries import (
     PROGRAM,
+    SENTENCE,
     Outcome,
     close_case,
     open_case,
@@ -72,10 +74,17 @@ def _state(cases: Cases, memory: AlarmMemory, *, label: bool) -> StoredState:
 
 def _close_by_event(scoring: Scoring, alarm_id: int, event: UnitEvent) -> int:
     """Close a case by a failure or a repair; return how many were closed."""
-    why = f"the log of events has a {event.kind} of the unit at {event.at}"
-    detail = {"event": event.kind, "at": event.at, "receipt_id": event.receipt_id}
+    at: dict[str, Value] = {"at": str(event.at)}
+    if event.kind == FAILURE:
+        why = Sentence("the log of events has a failure of the unit at %(at)s", at)
+    else:
+        why = Sentence("the log of events has a repair of the unit at %(at)s", at)
+    detail = {
+        "event": event.kind, "at": event.at, "receipt_id": event.receipt_id,
+        SENTENCE: sentence_json(why),
+    }  # fmt: skip
     outcome: Outcome = "failure" if event.kind == FAILURE else "repaired"
-    return int(close_case(scoring.connection, alarm_id, outcome, PROGRAM, why, detail=detail))
+    return int(close_case(scoring.connection, alarm_id, outcome, PROGRAM, str(why), detail=detail))
 
 
 class UnitCases:
@@ -188,10 +197,15 @@ class UnitCases:
             if decision.kind == "ended" and (by := _ended_by(ends, time)) is not None:
                 closed += _close_by_event(self._scoring, alarm_id, by)
                 continue
-            why = f"{self._rule.quiet} readings in a row do not say so"
-            detail = {"receipt_id": self._by["receipt_id"], "at": reading.at}
+            why = Sentence(
+                "%(count)s readings in a row do not say so", {"count": Count(self._rule.quiet)}
+            )
+            detail = {
+                "receipt_id": self._by["receipt_id"], "at": reading.at,
+                SENTENCE: sentence_json(why),
+            }  # fmt: skip
             connection = self._scoring.connection
-            closed += close_case(connection, alarm_id, "quiet", PROGRAM, why, detail=detail)
+            closed += close_case(connection, alarm_id, "quiet", PROGRAM, str(why), detail=detail)
         self._counts += CaseCounts(closed=closed)
 
 
@@ -243,7 +257,7 @@ def follow_events(scoring: Scoring, events: Sequence[UnitEvent]) -> CaseCounts:
     CaseCounts
         How many cases were closed.
     """
-    scoring.add_events(events)
+    scoring.replace_events(events)
     ends = _ends(events)
     cases = open_of_units(scoring.connection, scoring.fleet, ends)
     known = lock_states(scoring.connection, scoring.fleet, ends)

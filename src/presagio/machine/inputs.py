@@ -1,13 +1,15 @@
 """What is known of a machine at a time: columns, numeric features, categories."""
 
 import sys
-from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from presagio.machine.spec_table import Name, NamedTable
-from presagio.machine.units import Unit, convert_number, find_unit, shown_units
+from presagio.machine.units import display_units
+from presagio.sentences import Number, Sentence, Value
+
+_ANY = Sentence("any finite number")
 
 
 class Column(NamedTable):
@@ -77,8 +79,9 @@ class Feature(Column):
         timestamps. Who asks for a prediction sends it; without it there were no errors, and it is
         not known when the unit was repaired.
     display_unit
-        The unit that people see it in, such as °C for K; empty: ``unit``. Like titles in other
-        languages it is for show only, and no part of artifacts and of the spec's digest.
+        The unit that people see it in, such as °C for K; empty: the one that the plant prefers, or
+        ``unit``. Like titles in other languages it is for show only, and no part of artifacts and
+        of the spec's digest.
     """
 
     unit: str = ""
@@ -90,27 +93,6 @@ class Feature(Column):
     adjustable: bool = True
     from_events: EventFeature | None = None
     display_unit: Annotated[str, Field(exclude=True)] = ""
-
-    @property
-    def shown_unit(self) -> str:
-        """The unit that people see it in."""
-        return self.display_unit or self.unit
-
-    @cached_property
-    def _display(self) -> tuple[Unit, Unit] | None:
-        """Its unit and the one that it is shown in; None where they are the same."""
-        unit, shown = find_unit(self.unit), find_unit(self.display_unit)
-        if unit is None or shown is None or unit == shown:
-            return None
-        return unit, shown
-
-    def to_shown(self, value: float) -> float:
-        """Return a value in ``unit`` in the unit that people see it in."""
-        return value if self._display is None else convert_number(value, *self._display)
-
-    def from_shown(self, value: float) -> float:
-        """Return a value in the unit that people see in ``unit``."""
-        return value if self._display is None else convert_number(value, *self._display[::-1])
 
     @property
     def counts_events(self) -> bool:
@@ -140,12 +122,21 @@ class Feature(Column):
         return f"missing_{self.name}"
 
     @property
-    def allowed(self) -> str:
-        """What values are allowed, in words."""
+    def plausible(self) -> Sentence:
+        """What values are allowed."""
         if self.range is None:
-            return f"any finite number{f' of {self.unit}' if self.unit else ''}"
+            unit: dict[str, Value] = {"unit": self.unit}
+            return Sentence("any finite number of %(unit)s", unit) if self.unit else _ANY
         low, high = self.range
-        return f"{low:g} to {high:g} {self.unit}".rstrip()
+        ends: dict[str, Value] = {"low": Number(low), "high": Number(high)}
+        if not self.unit:
+            return Sentence("%(low)s to %(high)s", ends)
+        return Sentence("%(low)s to %(high)s %(unit)s", {**ends, "unit": self.unit})
+
+    @property
+    def allowed(self) -> str:
+        """What values are allowed, in English."""
+        return str(self.plausible)
 
     @model_validator(mode="after")
     def _range_holds_example(self) -> Self:
@@ -156,10 +147,10 @@ class Feature(Column):
             raise ValueError(f"feature {self.name}: what grows per_minute needs a range")
         if low >= high:
             raise ValueError(f"feature {self.name}: the range {self.range} holds nothing")
-        if self.display_unit and self.display_unit not in shown_units(self.unit):
+        if self.display_unit and self.display_unit not in display_units(self.unit):
             raise ValueError(
                 f"feature {self.name}: display_unit is {self.display_unit!r}, and readings in "
-                f"{self.unit!r} can be shown in {list(shown_units(self.unit))}"
+                f"{self.unit!r} can be shown in {list(display_units(self.unit))}"
             )
         if self.example is not None and not low <= self.example <= high:
             raise ValueError(f"feature {self.name}: example {self.example} is outside {self.range}")

@@ -8,10 +8,12 @@ from pydantic import Field, field_validator, model_validator
 
 from presagio.machine.inputs import Column
 from presagio.machine.learning import check_span, span
+from presagio.sentences import Sentence
 
 # What a format may have, as strptime has it; the rest of it stands for itself.
 _DIRECTIVES = {*"YmdHMSfzyjbBpIeTFR"}
 _UTC = "UTC"
+_EXAMPLE = "2026-01-31T08:30:00+01:00"
 
 
 class UnitColumn(Column):
@@ -87,17 +89,24 @@ class TimeColumn(Column):
         return self.kind == "counter"
 
     @property
-    def allowed(self) -> str:
-        """What may stand there, in words."""
+    def accepted(self) -> Sentence:
+        """What may stand there."""
         if self.is_counter:
-            return "a number, the count at the reading"
-        written = "2026-01-31T08:30:00+01:00, from 1900 to 2199"
+            return Sentence("a number, the count at the reading")
+        time = Sentence("a time such as %(example)s, from 1900 to 2199", {"example": _EXAMPLE})
         if self.format is not None:
-            written += f", or as {self.format}"
-        zone = "of UTC"
-        if self.zone != _UTC:
-            zone = f"of {self.zone}, where the hour must stand once"
-        return f"a time such as {written}; without an offset it is {zone}"
+            time = Sentence("%(time)s, or as %(format)s", {"time": time, "format": self.format})
+        if self.is_utc:
+            return Sentence("%(time)s; without an offset it is of UTC", {"time": time})
+        return Sentence(
+            "%(time)s; without an offset it is of %(zone)s, where the hour must stand once",
+            {"time": time, "zone": self.zone},
+        )
+
+    @property
+    def allowed(self) -> str:
+        """What may stand there, in English."""
+        return str(self.accepted)
 
     @field_validator("zone")
     @classmethod

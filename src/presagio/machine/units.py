@@ -94,12 +94,6 @@ def convert(reading: "pl.Expr", unit: Unit, into: Unit) -> "pl.Expr":
     return ((base - into.offset) / into.scale).round(_DECIMALS)
 
 
-def convert_number(reading: float, unit: Unit, into: Unit) -> float:
-    """Convert one reading as :func:`convert` does."""
-    base = reading * unit.scale + unit.offset
-    return round((base - into.offset) / into.scale, _DECIMALS)
-
-
 def alternatives(symbol: str) -> tuple[Unit, ...]:
     """Return the other units of the same dimension; none for a unit that is not known."""
     unit = find_unit(symbol)
@@ -108,6 +102,6 @@ def alternatives(symbol: str) -> tuple[Unit, ...]:
     return tuple(o for o in _UNITS if o.dimension == unit.dimension and o != unit)
 
 
-def shown_units(symbol: str) -> tuple[str, ...]:
+def display_units(symbol: str) -> tuple[str, ...]:
     """Return the symbols of the units that readings in a unit can be shown in, itself first."""
     return (symbol, *(other.symbol for other in alternatives(symbol)))

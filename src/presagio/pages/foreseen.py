@@ -12,6 +12,10 @@ _MOST_LIVES = 6
 
 
 _COST = mark("Cost of the held-out failures and false alarms; always-negative baseline")
+_LOGGED = {
+    "failures": mark("Failures"), "repairs": mark("Repairs"), "errors": mark("Errors"),
+    "repeated": mark("repeated"), "contradicting": mark("contradicting"), "late": mark("late"),
+}  # fmt: skip
 _PARTS = {
     "test": mark("Held-out test set"), "out_of_fold": mark("Training part, out of fold"),
 }  # fmt: skip
@@ -29,10 +33,15 @@ def _within(horizon: Card, unit: str, say: Writing) -> str:
     return f"{say.words(within)} {unit}".strip() if is_number(within) else say.words(within)
 
 
+def _unit(horizon: Card, say: Writing) -> str:
+    """Return what times are counted in: days, or what a counter of the machine's is called."""
+    return say.phrase(str(horizon.get("unit", "")))
+
+
 def ahead_of(card: Card, say: Writing) -> str:
     """Say how far ahead failures are foreseen; nothing of a card whose label has no horizon."""
     horizon = mapping(card, "horizon")
-    return _within(horizon, str(horizon.get("unit", "")), say) if horizon else ""
+    return _within(horizon, _unit(horizon, say), say) if horizon else ""
 
 
 def _titles(unit: str, say: Writing) -> dict[str, str]:
@@ -66,7 +75,7 @@ def foreseen(card: Card, say: Writing) -> str:
     horizon = mapping(card, "horizon")
     if not horizon:
         return ""
-    unit = str(horizon.get("unit", ""))
+    unit = _unit(horizon, say)
     titles, events = _titles(unit, say), mapping(horizon, "events")
     rows: list[list[Cell]] = [
         [say.phrase(title), *(say.number(found.get(name), 1) for name in titles)]
@@ -77,10 +86,9 @@ def foreseen(card: Card, say: Writing) -> str:
         (say.phrase("Newest readings that have to say so"), _of(horizon.get("confirm"), say)),
         (say.phrase("Readings left out as censored"), say.words(horizon.get("censored_rows"))),
     ]  # fmt: skip
-    shown += [
-        (say.phrase("Of logs of events: %(name)s", name=name.replace("_", " ")), say.words(count))
-        for name, count in mapping(horizon, "logged").items()
-    ]
+    for name, count in mapping(horizon, "logged").items():
+        kind = say.phrase(_LOGGED.get(name, name.replace("_", " ")))
+        shown.append((say.phrase("Of logs of events: %(name)s", name=kind), say.words(count)))
     shown += _remaining(card, say)
     if is_number(cost := horizon.get("cost")):
         never = say.number(horizon.get("cost_always_negative"), 1).text

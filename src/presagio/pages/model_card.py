@@ -102,7 +102,10 @@ def _detectors(card: Card, say: Writing) -> str:
 
 def _model(card: Card, say: Writing) -> str:
     model = mapping(card, "model")
-    shown = [(say.phrase(t), say.words(model[name])) for name, t in _NAMED.items() if name in model]
+    shown = [
+        (say.phrase(t), say.phrase(say.words(model[name])))
+        for name, t in _NAMED.items() if name in model
+    ]  # fmt: skip
     return section(
         say.phrase("The model"), _detectors(card, say), fields(shown) if shown else ""
     )  # fmt: skip
@@ -118,7 +121,8 @@ def _data(card: Card, say: Writing) -> str:
     data = mapping(card, "data")
     shown: list[tuple[str, object]] = []
     if "source" in data:
-        shown.append((say.phrase("Source"), data["source"]))
+        source = say.text(data["source"], mapping(card, "sentences"))
+        shown.append((say.phrase("Source"), source))
     shown += [(say.phrase(t), say.number(data[n]).text) for n, t in _COUNTS.items() if n in data]
     if "divided_by" in data:
         shown.append((say.phrase("Split by"), say.phrase(str(data["divided_by"]))))
@@ -143,10 +147,11 @@ def _data(card: Card, say: Writing) -> str:
     )
 
 
-def _listed(title: str, found: object, say: Writing) -> str:
+def _listed(title: str, found: object, card: Card, say: Writing) -> str:
     """Return a section with sentences of the card, one a line."""
+    known = mapping(card, "sentences")
     items = found if isinstance(found, Sequence) and not isinstance(found, str) else ()
-    bullets = "".join(f"<li>{text(say.phrase(str(item)))}</li>" for item in items)
+    bullets = "".join(f"<li>{text(say.text(item, known))}</li>" for item in items)
     return section(title, f"<ul>{bullets}</ul>" if bullets else "")
 
 
@@ -169,9 +174,10 @@ def _search(card: Card, say: Writing) -> str:
 def _end(card: Card, say: Writing) -> str:
     versions = [(str(name), version) for name, version in mapping(card, "versions").items()]
     again = card.get("reproduce")
+    written = say.text(again, mapping(card, "sentences"))
     return (
-        _listed(say.phrase("Limits"), card.get("limits"), say)
-        + section(say.phrase("Reproduce"), f"<pre>{text(again)}</pre>" if again else "")
+        _listed(say.phrase("Limits"), card.get("limits"), card, say)
+        + section(say.phrase("Reproduce"), f"<pre>{text(written)}</pre>" if again else "")
         + section(say.phrase("Versions"), fields(versions) if versions else "")
     )
 
@@ -190,7 +196,7 @@ def card_body(card: Card, say: Writing = ENGLISH) -> str:
         (say.phrase(title), card[name]) for name, title in _THIRD_PARTY.items() if name in card
     ]
     parts = (
-        _lead(card, say), _listed(say.phrase("Warnings"), card.get("warnings"), say),
+        _lead(card, say), _listed(say.phrase("Warnings"), card.get("warnings"), card, say),
         fields(origin) if origin else "", _model(card, say), comparison(card, say),
         foreseen(card, say), curves(card, say), groups(card, say), _data(card, say),
         _search(card, say), _end(card, say),

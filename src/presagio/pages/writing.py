@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from presagio.pages.elements import Number
 from presagio.pages.values import ABSENT, is_number
+from presagio.sentences import Count, Sentence, Share, Value, in_english, read_sentence
 
 
 def mark(message: str) -> str:
@@ -45,6 +46,34 @@ class Writing:
         """Return a text in the reader's language, with values put in; it is no HTML yet."""
         found = self.translate(message)
         return found % values if values else found
+
+    def text(self, message: object, known: Mapping[str, object]) -> str:
+        """Return an English text of a card in the reader's language.
+
+        Parameters
+        ----------
+        message
+            The text.
+        known
+            Sentences as JSON by their English, for texts with values in them.
+        """
+        sentence = read_sentence(known.get(str(message)))
+        return self.phrase(str(message)) if sentence is None else self.sentence(sentence)
+
+    def sentence(self, sentence: Sentence) -> str:
+        """Return a sentence in the reader's language."""
+        return sentence.written(self.translate, self._value)
+
+    def _value(self, value: Value) -> str:
+        match value:
+            case Sentence():
+                return self.sentence(value)
+            case Share(share):
+                return self.percent(share)
+            case Count(number):
+                return self.fixed(number, 0)
+            case _:
+                return in_english(value)
 
     def phrases(self, messages: Iterable[str]) -> tuple[str, ...]:
         """Return texts in the reader's language."""

@@ -21,6 +21,7 @@ from presagio.machine.inputs import Feature
 from presagio.machine.spec import MachineSpec
 from presagio.readings.numerals import MARKS, decimal_form, either_form, other_mark
 from presagio.readings.row_check import RowCheck
+from presagio.sentences import Sentence
 
 # One outlier among many numbers decides nothing.
 _DECISIVE = 10
@@ -33,10 +34,16 @@ class Ambiguous(NamedTuple):
     text: str
 
     @property
-    def message(self) -> str:
+    def sentence(self) -> Sentence:
         """Both readings."""
         decimal = self.text.replace(",", ".")
-        return f"{self.column} {self.text!r} may be {decimal} or {decimal.replace('.', '')}"
+        return Sentence(
+            "%(column)s %(text)s may be %(decimal)s or %(whole)s",
+            {
+                "column": self.column, "text": repr(self.text), "decimal": decimal,
+                "whole": decimal.replace(".", ""),
+            },
+        )  # fmt: skip
 
 
 class _Readings:
@@ -127,8 +134,11 @@ class MarkEvidence:
         if found is not None:
             raise UnreadableFileError(
                 "ambiguous_numbers",
-                f"{found.message}, and the other numbers of the file do not tell which; write "
-                "numbers without a separator of thousands, or every one with decimals",
+                Sentence(
+                    "%(number)s, and the other numbers of the file do not tell which; write "
+                    "numbers without a separator of thousands, or every one with decimals",
+                    {"number": found.sentence},
+                ),
             )
         likely = _larger(self._by_range, 1)
         return likely if likely in self._allowed else self._allowed[0]
@@ -166,7 +176,10 @@ def refuse_mixed(
         if (found := evidence.unsupported(numbers, mark)) is not None:
             return UnreadableFileError(
                 "ambiguous_numbers",
-                f"the file writes decimals with '{mark}' and with '{other_mark(mark)}', and "
-                f"{found.message}; write all numbers one way",
+                Sentence(
+                    "the file writes decimals with '%(mark)s' and with '%(other)s', and "
+                    "%(number)s; write all numbers one way",
+                    {"mark": mark, "other": other_mark(mark), "number": found.sentence},
+                ),
             )
     return None

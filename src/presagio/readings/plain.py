@@ -151,6 +151,7 @@ def _owner(name: str, kind: pl.DataType, spec: MachineSpec) -> pl.Expr:
         return pl.lit(value=False)
     text, members = pl.col(name), spec.members
     plain = (text != "") & (text == text.str.strip_chars()) & ~one_of(text, spec.missing_values)
+    plain &= ~text.str.contains("\0", literal=True)
     if members is not None and members.name == name:
         return plain & one_of(text, members.values)
     return plain

@@ -9,13 +9,13 @@ from presagio.machine.columns import ColumnMatch
 from presagio.machine.inputs import Category, Feature
 from presagio.machine.spec import MachineSpec
 from presagio.machine.units import alternatives, convert, find_unit
+from presagio.readings.allowed import number_allowed, with_mark, without_thousands
 from presagio.readings.instants import time_in
 from presagio.readings.numerals import THOUSANDS, decimal_form, number_pattern, other_mark
-from presagio.readings.row_rule import Kind, Rule, value_rules
+from presagio.readings.row_rule import Kind, Rule, nul_rule, value_rules
 from presagio.readings.rules import (
     CategoryRule,
     FlagRule,
-    NumberRule,
     Reason,
     contradict,
     contradiction,
@@ -140,15 +140,14 @@ class RowCheck:
 
     def _number_rules(self, feature: Feature) -> list[Rule]:
         name, raw, number = feature.name, pl.col(feature.name), pl.col(_parsed(feature.name))
-        allowed = NumberRule(feature).allowed
-        if unit := self.match.units.get(name):
-            allowed += f" (converted from {unit.symbol})"
+        unit = self.match.units.get(name)
+        plain = number_allowed(feature, unit.symbol if unit else "")
+        allowed = str(plain)
         wrong = (raw != "") & number.is_null()
-        without = f"{allowed}, without a separator of thousands"
-        with_mark = f"{allowed}, with '{self.mark}' before decimals"
+        without, marked = str(without_thousands(plain)), str(with_mark(plain, self.mark))
         kinds = (
             Kind(THOUSANDS, Reason.THOUSANDS_SEPARATOR, without),
-            Kind(number_pattern(other_mark(self.mark)), Reason.DECIMAL_MARK, with_mark),
+            Kind(number_pattern(other_mark(self.mark)), Reason.DECIMAL_MARK, marked),
         )
         return [
             *value_rules(name, allowed, optional=name in self.spec.optional_names),
@@ -187,6 +186,7 @@ class RowCheck:
         """All that a row may break, in the order in which its faults are named."""
         time = self.series.time
         found = self.series.rules(_parsed(time.name) if time else "")
+        found += [nul_rule(name) for name in self.kept_text if name != EXTRA]
         found += [rule for feature in self.features for rule in self._number_rules(feature)]
         for category in self.spec.categories:
             found += self._category_rules(category)

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import polars as pl
 
+from presagio.readings.allowed import NOTHING, WITHOUT_NUL, long_value
 from presagio.readings.rules import LONGEST_VALUE, Reason, around
 
 _SHOWN = 40
-_GAP = "nothing"
+_GAP = str(NOTHING)
+_NUL, _SHOWN_NUL = "\0", "\u2400"
 
 
 class Kind(NamedTuple):
@@ -61,8 +63,19 @@ class Rule:
         return pl.DataFrame({"got": got}).select(
             pl.lit(self.column).alias("column"),
             reason.alias("reason"),
-            pl.concat_str(pl.lit(before), pl.col("got").str.slice(0, _SHOWN), end).alias("message"),
+            pl.concat_str(pl.lit(before), _shown(pl.col("got")), end).alias("message"),
         )
+
+
+def _shown(text: pl.Expr) -> pl.Expr:
+    """Cut text for a message, which the ledger keeps: no NUL is in it."""
+    return text.str.slice(0, _SHOWN).str.replace_all(_NUL, _SHOWN_NUL, literal=True)
+
+
+def nul_rule(column: str) -> Rule:
+    """Return the rule of text that is kept as it is: every character is one that can be kept."""
+    broken = pl.col(column).str.contains(_NUL, literal=True)
+    return Rule(column, Reason.NUL_CHARACTER, broken, str(WITHOUT_NUL))
 
 
 def value_rules(column: str, allowed: str, *, optional: bool = False) -> list[Rule]:
@@ -71,7 +84,7 @@ def value_rules(column: str, allowed: str, *, optional: bool = False) -> list[Ru
     Cells are those of :func:`.text_values.bounded`: null stands for one that is too long.
     """
     raw = pl.col(column)
-    long = f"more than {LONGEST_VALUE} bytes"
+    long = str(long_value(LONGEST_VALUE))
     rules = [Rule(column, Reason.TOO_LONG, raw.is_null(), allowed, long)]
     if not optional:
         rules.insert(0, Rule(column, Reason.MISSING, raw == "", allowed, _GAP))

@@ -43,6 +43,8 @@ from typing import Any, NamedTuple
 
 from presagio.machine.inputs import Category, Feature
 from presagio.machine.spec import MachineSpec
+from presagio.readings.allowed import FLAG, ONE_AT_MOST, both_true, category_allowed, number_allowed
+from presagio.sentences import in_english
 
 # In bytes; no number and no name of a value is longer.
 LONGEST_VALUE = 256
@@ -60,6 +62,8 @@ class Reason(StrEnum):
     NOT_A_BOOLEAN = "not_a_boolean"
     UNKNOWN_CATEGORY = "unknown_category"
     NOT_A_TIME = "not_a_time"
+    # No text of PostgreSQL has one, so no name can be kept that does.
+    NUL_CHARACTER = "nul_character"
     # Of a kind that does not belong to the fleet; no mistake of the file's.
     OTHER_MEMBER = "other_member"
     CONTRADICTION = "contradiction"
@@ -135,7 +139,7 @@ def contradict(flags: Sequence[Any]) -> Any:
 
 def contradiction(category: Category) -> tuple[str, str]:
     """Return what is said of a reading with two values of a category: what came, what may."""
-    return f"{' and '.join(category.indicators.values())} are both true", "one of them at most"
+    return str(both_true(category)), str(ONE_AT_MOST)
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ class NumberRule:
     @property
     def allowed(self) -> str:
         """What is allowed, in words."""
-        return f"a number, {self.feature.allowed}"
+        return str(number_allowed(self.feature))
 
     def holds(self, values: Any) -> Any:
         """Tell which numbers are good, in the spec's unit: a number, or a NumPy array.
@@ -180,7 +184,7 @@ class FlagRule:
     """What an indicator or a label may be."""
 
     name: str
-    allowed: str = "true or false"
+    allowed: str = str(FLAG)
     wrong_kind: Reason = Reason.NOT_A_BOOLEAN
 
     @staticmethod
@@ -210,7 +214,7 @@ class CategoryRule:
     @property
     def allowed(self) -> str:
         """What is allowed, in words."""
-        return " or ".join(self.category.values)
+        return in_english(category_allowed(self.category))
 
 
 def input_rules(spec: MachineSpec) -> tuple[NumberRule | FlagRule, ...]:

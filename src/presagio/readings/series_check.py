@@ -7,9 +7,11 @@ import polars as pl
 
 from presagio.machine.series import TimeColumn, UnitColumn
 from presagio.machine.spec import MachineSpec
+from presagio.readings.allowed import UNIT_NAME, other_member_allowed
 from presagio.readings.row_rule import Rule, value_rules
 from presagio.readings.rules import Reason
 from presagio.readings.text_values import one_of
+from presagio.sentences import either, in_english
 
 
 def one_name(unit: UnitColumn) -> pl.Expr | None:
@@ -46,9 +48,9 @@ class SeriesCheck:
         """The file's columns that say what a reading is of, and what may stand there."""
         unit, members, allowed = self.spec.unit, self.spec.members, dict[str, str]()
         if unit is not None:
-            allowed[unit.name] = "the name of a unit"
+            allowed[unit.name] = str(UNIT_NAME)
         if members is not None:
-            allowed[members.name] = " or ".join(members.values)
+            allowed[members.name] = in_english(either(members.values))
         return {name: words for name, words in allowed.items() if name in self.found}
 
     def rules(self, instant: str) -> list[Rule]:
@@ -66,6 +68,6 @@ class SeriesCheck:
         members = self.spec.members
         if members is None or members.name not in self.found:
             return None
-        allowed = f"{self.owners[members.name]}; it is for another fleet"
+        allowed = str(other_member_allowed(either(members.values)))
         other = (pl.col(members.name) != "") & ~one_of(pl.col(members.name), members.values)
         return Rule(members.name, Reason.OTHER_MEMBER, other, allowed)

@@ -173,12 +173,14 @@ class RegistryReader:
         named_by = tuple(
             sorted(entry.alias for entry in aliases if entry.version == version.version)
         )
-        data = self._run_data(version)
+        run = self._run(version) if version.run_id else None
+        data = schemas.RunData() if run is None else run.data
         # What is decided about a version later on, as by the gate, is a tag of its own.
         tags = schemas.as_text((*data.tags, *found.tags))
         return ListedVersion(
-            version, named_by, found.created_at, schemas.as_numbers(data.metrics), tags
-        )
+            version, named_by, found.created_at, schemas.as_numbers(data.metrics), tags,
+            "" if run is None else run.info.experiment_id,
+        )  # fmt: skip
 
     def _run(self, version: RegisteredVersion) -> schemas.RunAnswer:
         return self._server.get(schemas.OneRun, "runs/get", run_id=version.run_id).run

@@ -102,6 +102,7 @@ class RunInfo(_Answer):
     """Where the artifacts of a run are, and whether somebody has deleted it."""
 
     artifact_uri: _Text
+    experiment_id: _Text = ""
     lifecycle_stage: _Text = "active"
 
 

@@ -56,10 +56,17 @@ class RegisteredVersion:
 
 @dataclass(frozen=True)
 class ListedVersion:
-    """A version with what a list of versions shows: aliases, metrics of its run, tags of both."""
+    """A version with what a list of versions shows: aliases, metrics of its run, tags of both.
+
+    Attributes
+    ----------
+    experiment
+        Id of the experiment that its run is in; empty of a version without a run.
+    """
 
     version: RegisteredVersion
     aliases: tuple[str, ...]
     created_at: datetime
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
+    experiment: str = ""

@@ -1,7 +1,9 @@
 """Rows that have been filed to scores: with what is known of their units from before."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -44,13 +46,13 @@ def numbers_of(rows: pl.DataFrame, names: Sequence[str]) -> Floats:
 
 def lives_of(units: NDArray[Any], times: NDArray[Any], log: EventTimes) -> NDArray[Any]:
     """Name the life that each reading is of, shape ``(n,)``: its unit and how many ended before."""
-    ends: dict[Any, NDArray[np.float64]] = {}
-    for unit in {*log.units[log.ended].tolist()}:
-        ends[unit] = np.sort(log.times[log.ended & (log.units == unit)].astype(np.float64))
+    ends: dict[Any, list[float]] = {}
+    ended = zip(log.units[log.ended].tolist(), log.times[log.ended].tolist(), strict=True)
+    for unit, time in sorted(ended, key=itemgetter(1)):
+        ends.setdefault(unit, []).append(time)
     found = np.empty(len(units), dtype=object)
-    nothing = np.empty(0)
     for i, (unit, time) in enumerate(zip(units.tolist(), times.tolist(), strict=True)):
-        found[i] = unit, int(np.searchsorted(ends.get(unit, nothing), time, side="left"))
+        found[i] = unit, bisect_left(ends[unit], time) if unit in ends else 0
     return found
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from presagio.errors import ResourceError, SettingsError
-from presagio.scoring.engine import Work, cores
+from presagio.scoring.engine import Work, cores, worker_variables
 from presagio.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -30,8 +30,8 @@ _START_S = 120
 # On a busy machine a part of it may be too late for another one, which waits 15 s (ray#65983).
 _STARTS = 3
 _TOKEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-# Each task has one processor; libraries ask when they are imported.
-_ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
+# Each task has one processor.
+_VARIABLES = worker_variables(1)
 _FIRST_TOKEN_FILE = Path("~/.ray/auth_token")
 
 
@@ -114,7 +114,7 @@ def _variables_for(address: str | None) -> dict[str, str]:
     wanted = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
     if address is None:
         # Every server of it listens on loopback, and takes who has a token of this run.
-        return wanted | _ONE_THREAD | {
+        return wanted | _VARIABLES | {
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_raylet_start_wait_time_s": str(_START_S),
         }  # fmt: skip
@@ -181,7 +181,7 @@ def _connect(ray: Any, address: str | None, workers: int, folder: str) -> None:
             "object_store_memory": _OBJECT_BYTES, "_temp_dir": folder,
         }  # fmt: skip
     else:
-        options |= {"address": address, "runtime_env": {"env_vars": _ONE_THREAD}}
+        options |= {"address": address, "runtime_env": {"env_vars": _VARIABLES}}
     for left in reversed(range(_STARTS if address is None else 1)):
         try:
             ray.init(**options)

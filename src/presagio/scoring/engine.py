@@ -25,6 +25,13 @@ _THREADS = (
     # What joblib takes for the number of processors.
     "LOKY_MAX_CPU_COUNT",
 )  # fmt: skip
+# Polars reads ahead of whoever takes its batches: with its defaults by 80 MiB, and no faster.
+_SHORT_BUFFERS = dict.fromkeys(
+    (
+        "POLARS_ROW_GROUP_PREFETCH_SIZE", "POLARS_DEFAULT_LINEARIZER_BUFFER_SIZE",
+        "POLARS_DEFAULT_DISTRIBUTOR_BUFFER_SIZE",
+    ), "1",
+)  # fmt: skip
 _LOOK_S = 1.0
 ENDED = "its process ended each time that it was read: it harms its reader, or memory is lacking"
 # So often a task is tried alone: it may have waited only while another one did the harm.
@@ -84,11 +91,17 @@ def _call(task: Any) -> Any:
     return _work(task)
 
 
+def worker_variables(threads: int) -> dict[str, str]:
+    """Return what a worker's libraries find in the environment, where they ask at import."""
+    return dict.fromkeys(_THREADS, str(threads)) | _SHORT_BUFFERS
+
+
 @contextlib.contextmanager
 def _new_processes(threads: int) -> Iterator[None]:
-    """Let processes that are started meanwhile have so many threads: libraries ask at import."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    """Let processes that are started meanwhile have so many threads."""
+    wanted = worker_variables(threads)
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     # A new process would import the program that this one began with, to find functions in it.
     # There are none, and Airflow's cannot be imported where a task runs.
     main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")

@@ -14,6 +14,7 @@ from presagio.errors import SettingsError
 from presagio.fleet import FleetFault
 from presagio.machine.spec import load_spec
 from presagio.serving.auth.authorization import Guard, token_router
+from presagio.serving.auth.built_in_users import note_built_in_users
 from presagio.serving.auth.shared_accounts import import_accounts
 from presagio.serving.auth.tokens import OutsideIssuer, open_authority
 from presagio.serving.champion.board import open_board
@@ -42,7 +43,7 @@ _log = logging.getLogger(__name__)
 def _outside_issuer(settings: Settings) -> OutsideIssuer | None:
     if settings.oidc_issuer is None:
         return None
-    from presagio.serving.auth.issuers import OidcIssuer  # noqa: PLC0415 - an HTTP client
+    from presagio.serving.issuers import OidcIssuer  # noqa: PLC0415 - an HTTP client
 
     return OidcIssuer(settings.oidc_issuer, settings.oidc_audience)
 
@@ -75,8 +76,11 @@ def _lifespan(shared: Shared, fleets: ServedFleets[FleetService], state: dict[st
         if shared.guard.authority is None:
             _log.warning("PRESAGIO_AUTH is off: everybody who reaches this API may ask everything")
         if shared.database is not None:
-            # Connects too, in a thread: nothing waits for it.
-            shared.executors.sign_ins.start(import_accounts, shared.settings, shared.database)
+            # Connects too, in threads: nothing waits for them.
+            executors = shared.executors
+            executors.sign_ins.start(import_accounts, shared.settings, shared.database)
+            if shared.guard.authority is not None:
+                executors.passwords.start(note_built_in_users, shared.settings, shared.database)
         replicas = shared.replicas
         if replicas is not None:
             replicas.start()

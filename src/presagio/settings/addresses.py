@@ -74,15 +74,44 @@ class AddressSettings(BaseSettings):
     console_url: Annotated[
         str, Field(description="Address of the console, for links in messages.")
     ] = "http://127.0.0.1:8050"
+    mlflow_pages_url: Annotated[
+        str,
+        Field(
+            description="Where browsers reach MLflow, for links on the console's pages to versions "
+            "and runs; without it there are none.",
+            pattern=r"^(https?://\S+)?$",
+        ),
+    ] = ""
     airflow_url: Annotated[str, Field(description="Address of Airflow's pages, for links.")] = (
         "http://127.0.0.1:8080"
     )
     airflow_user: Annotated[
-        str, Field(description="Who asks Airflow for a run: `presagio score --engine airflow`.")
+        str,
+        Field(
+            description="Who asks Airflow for a run: `presagio score --engine airflow`, and the "
+            "console for the first training of a fleet."
+        ),
     ] = "admin"
-    airflow_admin_password: Annotated[
-        SecretStr | None, Field(description="The password of that user.")
+    airflow_password: Annotated[
+        SecretStr | None,
+        Field(description="The password of that user; `PRESAGIO_AIRFLOW_ADMIN_PASSWORD` if empty."),
     ] = None
+    airflow_admin_password: Annotated[
+        SecretStr | None, Field(description="The password of Airflow's user `admin`.")
+    ] = None
+    airflow_console_role: Annotated[
+        str | None,
+        Field(
+            description="Role of Airflow's accounts (FAB auth manager) that may start the DAG "
+            "`train_champion` of each fleet and nothing else; empty: the DAG names none."
+        ),
+    ] = None
+
+    @property
+    def airflow_account(self) -> tuple[str, SecretStr] | None:
+        """Who asks Airflow for runs, with the password; None where no password is set."""
+        password = self.airflow_password or self.airflow_admin_password
+        return (self.airflow_user, password) if password else None
 
     @property
     def mlflow_account(self) -> tuple[str, str] | None:

@@ -4,19 +4,17 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
+
+from presagio.settings.sign_in import SignInSettings, split_list
 
 
-class ConsoleSettings(BaseSettings):
+class ConsoleSettings(SignInSettings):
     """How the console keeps people signed in, and how it shows numbers and times."""
 
     @field_validator("console_units", mode="before")
     @classmethod
     def _split_units(cls, value: Any) -> Any:
-        """Take a list with commas, as people write it, besides a JSON list."""
-        if isinstance(value, str) and not value.lstrip().startswith("["):
-            return tuple(pair.strip() for pair in value.split(",") if pair.strip())
-        return value
+        return split_list(value)
 
     @field_validator("plant_time_zone")
     @classmethod
@@ -65,7 +63,7 @@ class ConsoleSettings(BaseSettings):
     console_units: Annotated[
         tuple[str, ...],
         Field(
-            description="Units that the console shows instead of a machine spec's, as `K=°C`, with "
-            "commas between or as a JSON list."
+            description="Units that the console shows where a machine spec has no `display_unit`, "
+            "as `K=°C`, with commas between or as a JSON list."
         ),
     ] = ("K=°C",)

@@ -145,6 +145,7 @@ def write_addresses(
         "PRESAGIO_FLEETS": ",".join(settings.fleets),
         "PRESAGIO_S3_ENDPOINT": ports.url("s3"),
         "PRESAGIO_MLFLOW_URL": ports.url("mlflow"),
+        "PRESAGIO_MLFLOW_PAGES_URL": ports.url("mlflow"),
         "PRESAGIO_API_URL": ports.url("api"),
         "PRESAGIO_CONSOLE_URL": ports.url("console"),
         "PRESAGIO_AIRFLOW_URL": ports.url("airflow"),

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from presagio.sentences import Sentence, read_sentence
 from presagio.storage.alarm_tables import ALARM_ENTRIES, ALARM_NOTICES, ALARMS, OPEN_ALARMS
 
 Kind = Literal["opened", "acknowledged", "assigned", "noted", "closed"]
@@ -16,6 +17,8 @@ HumanOutcome = Literal["failure", "repair", "false"]
 Outcome = Literal["failure", "repair", "false", "quiet", "repaired"]
 # Who opens cases, and closes them by readings and events.
 PROGRAM = "presagio"
+# In the detail of what the program did: why, as a sentence.
+SENTENCE = "sentence"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class AlarmEntry:
     outcome: Outcome | None
     at: datetime
     detail: Mapping[str, Any]
+
+    @property
+    def sentence(self) -> Sentence | None:
+        """Why, to be translated; None of what a person wrote."""
+        return read_sentence(self.detail.get(SENTENCE))
 
 
 def lock_case(connection: sa.Connection, alarm_id: int) -> None:

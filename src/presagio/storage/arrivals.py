@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from presagio.storage.alarm_tables import RECEIPTS_TO_SCORE, SCORED_RECEIPTS, UNIT_EVENTS
 from presagio.storage.database import translated
@@ -52,18 +52,22 @@ class Scoring:
         self.connection, self.fleet, self.receipt = connection, fleet, receipt
 
     def events(self, units: Iterable[str]) -> list[UnitEvent]:
-        """Return what logs of events say of units, by time."""
+        """Return what logs of events say of units, by time; of several logs the first counts."""
         here = UNIT_EVENTS.c
         columns = [here[name] for name in UnitEvent.__dataclass_fields__]
+        one = [here.unit, here.time, here.kind, here.mode]
         query = (
             sa.select(*columns)
+            .ext(distinct_on(*one))
             .where(here.fleet == self.fleet, here.unit == sa.any_(sa.literal([*units])))
-            .order_by(here.unit, here.time)
+            .order_by(*one, here.receipt_id)
         )
         return [UnitEvent(**row._asdict()) for row in self.connection.execute(query)]
 
-    def add_events(self, events: Sequence[UnitEvent]) -> None:
-        """Keep events of a log; of one that is known already the earlier file counts."""
+    def replace_events(self, events: Sequence[UnitEvent]) -> None:
+        """Keep the events of the receipt's log, in the place of those that it had before."""
+        before = UNIT_EVENTS.c.receipt_id == self.receipt.id
+        self.connection.execute(sa.delete(UNIT_EVENTS).where(before))
         rows = [{"fleet": self.fleet, **vars(event)} for event in events]
         if rows:
             self.connection.execute(insert(UNIT_EVENTS).on_conflict_do_nothing(), rows)
@@ -73,6 +77,33 @@ class Scoring:
         values = {**vars(scored), "keys": [*scored.keys]}
         values |= {"receipt_id": self.receipt.id, "fleet": self.fleet}
         self.connection.execute(sa.insert(SCORED_RECEIPTS).values(values))
+
+
+def _turn(fleet: str) -> sa.Select[Any]:
+    """Return the statement that waits until nobody else scores receipts of a fleet."""
+    lock = sa.func.hashtextextended(f"arrivals/{fleet}", 0)
+    return sa.select(sa.func.pg_advisory_xact_lock(lock))
+
+
+def follow_again(connection: sa.Connection, fleet: str, receipt_id: int, *, is_taken: bool) -> None:
+    """Have a log of events followed again, whose rows are about to be others than they were.
+
+    Call it in the transaction in which they are, before the receipt is changed: then it waits to be
+    scored once more.
+
+    Parameters
+    ----------
+    connection
+        Of the open transaction.
+    fleet, receipt_id
+        Whose log it is, and its receipt.
+    is_taken
+        Whether its rows are taken still; if not, it tells of no event any more.
+    """
+    connection.execute(_turn(fleet))
+    tables = [SCORED_RECEIPTS] if is_taken else [SCORED_RECEIPTS, UNIT_EVENTS]
+    for table in tables:
+        connection.execute(sa.delete(table).where(table.c.receipt_id == receipt_id))
 
 
 class Arrivals:
@@ -153,9 +184,8 @@ class Arrivals:
         query = sa.select(RECEIPTS).where(
             RECEIPTS.c.id == receipt_id, RECEIPTS.c.verdict == "processed"
         )
-        lock = sa.func.hashtextextended(f"arrivals/{self._fleet}", 0)
         with translated(), self._engine.begin() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+            connection.execute(_turn(self._fleet))
             is_taken = connection.execute(taken).one_or_none() is not None
             row = connection.execute(query).one_or_none() if is_taken else None
             yield None if row is None else Scoring(connection, self._fleet, receipt_of(row))

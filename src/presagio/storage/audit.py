@@ -1,14 +1,20 @@
 """The audit log: who changed what, when and why; it can only be added to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from presagio.errors import StorageError
 from presagio.storage.alarm_tables import AUDIT_LOG
 from presagio.storage.database import translated
+
+# How the action of an entry ends that says of another one that its change failed.
+FAILED = ".failed"
+_LONGEST_FAULT = 500
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,28 @@ class AuditLog:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+
+    @contextmanager
+    def change(
+        self, *, who: str, scope: str, action: str, target: str, why: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> Iterator[AuditEntry]:  # fmt: skip
+        """Write an entry, and let the change be made that it is about, outside of this database.
+
+        The entry is there before the change is: whoever is killed leaves no change without one. Of
+        a change that fails there is another entry, ``ACTION.failed``, which says why.
+        """
+        about = {"who": who, "scope": scope, "target": target}
+        entry = self.add(action=action, why=why, detail=detail, **about)
+        try:
+            yield entry
+        except Exception as err:
+            fault = f"{type(err).__name__}: {err}"[:_LONGEST_FAULT].replace("\0", "\ufffd")
+            # Whatever failed is raised, also where the database is what fails.
+            with suppress(StorageError):
+                failed = {"entry": entry.id, "fault": fault}
+                self.add(action=f"{action}{FAILED}", detail=failed, **about)
+            raise
 
     def add(
         self, *, who: str, scope: str, action: str, target: str, why: str = "",

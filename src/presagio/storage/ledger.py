@@ -9,11 +9,13 @@ from sqlalchemy.dialects.postgresql import insert
 from presagio.errors import StorageError
 from presagio.storage.alarms import Alarms
 from presagio.storage.arrivals import Arrivals
+from presagio.storage.audit import AuditLog, add_entry
 from presagio.storage.blocking import blocking_query
 from presagio.storage.compactions import Compactions, Kind
 from presagio.storage.database import translated
 from presagio.storage.filed_receipts import FiledReceipts
 from presagio.storage.filed_rows import FiledRows, filed_rows
+from presagio.storage.parts_of_units import PartsOfUnits, parts_of_units
 from presagio.storage.receipt import (
     Claim,
     ObjectIdentity,
@@ -24,7 +26,6 @@ from presagio.storage.receipt_pages import receipts_by_number
 from presagio.storage.retention import Retention
 from presagio.storage.schema import CLAIMS, RECEIPTS, RELEASES, claim_of, receipt_of
 from presagio.storage.transaction import Filing, filing_lock
-from presagio.storage.unit_parts import UnitPart, parts_of_unit
 from presagio.storage.unit_states import UnitStates
 
 
@@ -116,14 +117,11 @@ class Ledger(FiledReceipts):
             alone = connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(lock)))
             yield bool(alone.scalar_one())
 
-    def parts_of_unit(
-        self, bucket: str, unit: str, *, newest_first: bool = True
-    ) -> Iterator[UnitPart]:
-        """Yield the parts with readings of a unit: see :func:`.unit_parts.parts_of_unit`."""
-        with translated():
-            yield from parts_of_unit(
-                self._engine, bucket, self._fleet, unit, newest_first=newest_first
-            )
+    @contextmanager
+    def parts_of_units(self, bucket: str) -> Iterator[PartsOfUnits]:
+        """Open what lists the parts of units: see :func:`.parts_of_units.parts_of_units`."""
+        with translated(), parts_of_units(self._engine, bucket, self._fleet) as parts:
+            yield parts
 
     def filed_rows(self, bucket: str, *, after: int = 0) -> Iterator[FiledRows]:
         """Yield where the rows of files lie: see :func:`.filed_rows.filed_rows`."""
@@ -141,6 +139,10 @@ class Ledger(FiledReceipts):
     def arrivals(self) -> Arrivals:
         """Return what waits to be scored of the fleet."""
         return Arrivals(self._engine, self._fleet)
+
+    def audit(self) -> AuditLog:
+        """Return the audit log, which is that of all fleets."""
+        return AuditLog(self._engine)
 
     def alarms(self) -> Alarms:
         """Return the cases of the fleet."""
@@ -199,8 +201,16 @@ class Ledger(FiledReceipts):
             row = connection.execute(query).one_or_none()
         return None if row is None else RecordedRelease(row.who, row.why, row.created_at)
 
-    def release(self, receipt_id: int, *, who: str, why: str) -> Receipt | None:
-        """Note that a file that blocks training has been looked at; None for no such receipt."""
+    def release(
+        self, receipt_id: int, *, who: str, why: str, scope: str = "operate"
+    ) -> Receipt | None:
+        """Note that a file that blocks training has been looked at, in the audit log too.
+
+        Returns
+        -------
+        Receipt or None
+            None for no such receipt.
+        """
         with translated(), self._engine.begin() as connection:
             query = sa.select(RECEIPTS).where(
                 RECEIPTS.c.id == receipt_id, RECEIPTS.c.fleet == self._fleet
@@ -209,5 +219,10 @@ class Ledger(FiledReceipts):
             if row is None:
                 return None
             values = {"receipt_id": receipt_id, "who": who, "why": why}
-            connection.execute(insert(RELEASES).values(values).on_conflict_do_nothing())
+            new = insert(RELEASES).values(values).on_conflict_do_nothing()
+            if connection.execute(new).rowcount:
+                add_entry(
+                    connection, who=who, scope=scope, action="file.release",
+                    target=f"receipt {receipt_id}", why=why, detail={"key": row.key},
+                )  # fmt: skip
             return receipt_of(row)

@@ -1,6 +1,6 @@
 """Who made which model version champion, when, why and on what evidence; never altered."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,10 +8,14 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from presagio.sentences import Sentence, read_sentence
 from presagio.storage.database import translated
 from presagio.storage.schema import PROMOTIONS
 
 Kind = Literal["promotion", "rollback", "refusal"]
+# Among what the gate found: its reasons as sentences.
+REASONS = "reasons"
+_BETWEEN = "; "
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,26 @@ class Decision:
     figures: Mapping[str, Any] = field(default_factory=dict)
     data_sha256: str | None = None
     newest_receipt: int | None = None
+
+    @property
+    def reasons(self) -> tuple[Sentence, ...]:
+        """What the gate did, to be translated; empty where no gate decided, or an older one."""
+        kept = self.figures.get(REASONS)
+        found = map(read_sentence, kept if isinstance(kept, list) else ())
+        return tuple(sentence for sentence in found if sentence is not None)
+
+    @property
+    def given(self) -> str:
+        """What somebody said: ``why`` without the gate's reasons, as far as these are known."""
+        by_gate = joined("", self.reasons)
+        if not by_gate or not self.why.endswith(by_gate):
+            return self.why
+        return self.why.removesuffix(by_gate).removesuffix(_BETWEEN)
+
+
+def joined(why: str, reasons: Sequence[Sentence]) -> str:
+    """Return what somebody said and what the gate did, in English."""
+    return _BETWEEN.join([*([why] if why else []), *map(str, reasons)])
 
 
 @dataclass(frozen=True)

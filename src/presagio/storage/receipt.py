@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from presagio.sentences import Sentence, read_sentence, sentence_json
+
 Verdict = Literal["processed", "quarantined", "duplicate"]
+# Notes that have warnings and message as sentences, beside their English.
+_WARNINGS, _MESSAGE = "warning_sentences", "message_sentence"
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,43 @@ class FilingOutcome:
     warnings: Sequence[str] = ()
     message: str | None = None
     duplicate_of: int | None = None
+
+    @property
+    def message_sentence(self) -> Sentence | None:
+        """The message, to be translated; None of a receipt that is older than such."""
+        return read_sentence(self.notes.get(_MESSAGE))
+
+    @property
+    def warning_sentences(self) -> tuple[Sentence | None, ...]:
+        """The warnings, to be translated; None for one that is older than such."""
+        kept = self.notes.get(_WARNINGS)
+        found = [*map(read_sentence, kept)] if isinstance(kept, Sequence) else []
+        return tuple(
+            next((one for one in found if one is not None and str(one) == text), None)
+            for text in self.warnings
+        )
+
+
+def with_sentences(
+    notes: Mapping[str, Any], warnings: Sequence[Sentence], message: Sentence | None = None
+) -> dict[str, Any]:
+    """Return notes that have the sentences of warnings and message too.
+
+    Parameters
+    ----------
+    notes
+        Of an outcome; what they have of warnings stays.
+    warnings
+        Further warnings.
+    message
+        Why the file as a whole was refused.
+    """
+    found = dict(notes)
+    if warnings:
+        found[_WARNINGS] = [*found.get(_WARNINGS, ()), *map(sentence_json, warnings)]
+    if message is not None:
+        found[_MESSAGE] = sentence_json(message)
+    return found
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from presagio.storage.arrivals import follow_again
 from presagio.storage.receipt import Claim, FilingOutcome, Receipt
 from presagio.storage.schema import RECEIPTS, REMOVED_ORIGINALS, receipt_of
 from presagio.storage.unit_parts import Filed, UnitSpans, overlapping_units, replace_spans
@@ -93,9 +94,17 @@ class Filing:
         self._keep_original(outcome)
         return receipt
 
-    def replace_outcome(self, outcome: FilingOutcome, spans: UnitSpans) -> Receipt:
-        """Put what came of the same bytes now in the place of what did; number and date stay."""
+    def replace_outcome(
+        self, outcome: FilingOutcome, spans: UnitSpans, *, of_events: bool = False
+    ) -> Receipt:
+        """Put what came of the same bytes now in the place of what did; number and date stay.
+
+        A log of events is followed again then.
+        """
         self._keep_original(outcome)
+        if of_events:
+            is_taken = outcome.verdict == "processed"
+            follow_again(self._connection, self._fleet, self._claim.id, is_taken=is_taken)
         return self._update(_columns(outcome), spans)
 
     def replace_outputs(self, outcome: FilingOutcome, spans: UnitSpans) -> Receipt:

@@ -39,8 +39,9 @@ def test_an_account_is_added_listed_and_removed(tmp_path: Path) -> None:
 
 
 def test_names_of_the_apis_own_and_unknown_ones_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="choose another name"):
-        _run(tmp_path, "account", "add", "admin", "--scope", "admin")
+    for name in ("admin", "oidc:rosa"):
+        with pytest.raises(SettingsError, match="choose another name"):
+            _run(tmp_path, "account", "add", name, "--scope", "admin")
     with pytest.raises(NotFoundError, match="no account nobody"):
         _run(tmp_path, "account", "remove", "nobody")
 

@@ -7,23 +7,14 @@ import pytest
 
 from presagio.console.addresses import address
 from presagio.ingest.incoming import plan_batches
-from presagio.settings import Settings
 from presagio.storage.audit import AuditLog
 from tests.console.browser import Browser, forms_of
 from tests.console.conftest import ServeConsole
-from tests.console.watched_fleet import DIAGNOSIS, EngineFleet, engine_fleet
+from tests.console.watched_fleet import DIAGNOSIS, EngineFleet
 
 pytestmark = pytest.mark.integration
 
 _HOSTILE = "</textarea><script>alert(1)</script>\"'%s%(who)s\u202e"
-
-
-@pytest.fixture(scope="module")
-def fleet(
-    console_settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EngineFleet]:
-    with engine_fleet(console_settings, tmp_path_factory.mktemp("fleet")) as fleet:
-        yield fleet
 
 
 @pytest.fixture(scope="module")

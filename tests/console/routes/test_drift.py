@@ -42,7 +42,7 @@ def reports(console_settings: Settings) -> DriftHistory:
 def test_the_newest_report_is_shown_with_words_charts_and_those_before(
     serve_console: ServeConsole,
 ) -> None:
-    with serve_console(console_units=("K=°C",), plant_time_zone="Europe/Madrid") as make:
+    with serve_console(console_units=(), plant_time_zone="Europe/Madrid") as make:
         browser = make()
         browser.sign_in("viewer")
         page = browser.get("/drift").text

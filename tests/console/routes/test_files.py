@@ -14,7 +14,8 @@ from presagio.console import uploads
 from presagio.console.routes.receipts import attachment
 from presagio.console.services import Services
 from presagio.console.uploads import Received, intake_of
-from presagio.errors import ConflictError
+from presagio.errors import ConflictError, StorageError
+from presagio.ingest import filing
 from presagio.ingest.filing import Intake, file_object
 from presagio.ingest.upload import Uploaded, upload
 from presagio.settings import Settings
@@ -130,6 +131,44 @@ def test_what_would_be_refused_is_refused_with_a_reason(
     assert words in page.text
 
 
+SPANISH = {"accept-language": "es"}
+
+
+def test_the_checker_and_refusals_speak_spanish(signed_in: SignedIn, intake: Intake) -> None:
+    browser = signed_in("operator")
+    browser.client.headers.update(SPANISH)
+    try:
+        body = rows(3000, 8, 1) + b"L,1,310,1500,40,9,0\n"
+        checked = send(browser, "/files/check", {"es.csv": body}).text
+        refused = send(browser, "/files/check", {"es.csv": rows(3100, 1, 3), "x.exe": b"MZ"}).text
+        receipt = filed(intake, "es.csv", rows(3200, 8, 1))
+        whole = filed(intake, "es-bad.csv", rows(3300, 1, 3))
+        pages = [browser.get(f"/files/{each.id}").text for each in (receipt, whole)]
+        missing = browser.get("/files/999999999").text
+    finally:
+        del browser.client.headers["accept-language"]
+    number = "torque_nm: se recibió &lt;b&gt;?&lt;/b&gt;; se admite: un número, 0 a 150 Nm"
+    assert number in checked
+    assert "airtemperature_k: se recibió 1; se admite: un número, 250 a 350 K" in checked
+    assert "3 de 4 filas son incorrectas (no es un número: 3)" in refused
+    assert "x.exe: se aceptan estos: .csv" in refused
+    assert all(number in page for page in pages)
+    assert "más del 20 %: algo falla en la exportación; la primera: línea 3" in pages[1]
+    assert "no hay ningún recibo 999999999" in missing
+    for page in (checked, refused, *pages, missing):
+        assert '<span lang="en">' not in page
+
+
+def test_a_receipt_that_is_older_than_its_sentences_is_marked_as_english(
+    signed_in: SignedIn, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filing, "with_sentences", lambda notes, *_: dict(notes))
+    receipt = filed(intake, "old.csv", rows(3400, 1, 3))
+    address = f"/files/{receipt.id}"
+    assert '<span lang="en">3 of 4 rows are bad' in signed_in("viewer").get(address, **SPANISH).text
+    assert '<span lang="en">' not in signed_in("viewer").get(address).text
+
+
 def test_of_two_files_of_one_name_at_once_none_is_lost(
     intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,15 +181,34 @@ def test_of_two_files_of_one_name_at_once_none_is_lost(
     def send_the_other_meanwhile(intake: Intake, path: Path, *, name: str) -> Uploaded:
         monkeypatch.undo()
         with pytest.raises(ConflictError, match="waits to be filed"):
-            uploads.send(intake, second)
+            uploads.send(intake, second, who="eva")
         return upload(intake, path, name=name)
 
     monkeypatch.setattr(uploads, "upload", send_the_other_meanwhile)
-    sent = uploads.send(intake, first)
+    sent = uploads.send(intake, first, who="ana")
     stored = intake.store.read(intake.prefixes.bucket, sent.key)
     assert stored is not None
     assert stored[0] == bodies[0]
     intake.store.remove(intake.prefixes.bucket, [sent.key])
+
+
+def test_who_sends_a_file_is_known_before_it_is_sent(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = rows(900, 2)
+    one = Received("known.csv", hashlib.sha256(body).hexdigest(), BytesIO(body))
+    key = f"{intake.prefixes.incoming}known.csv"
+
+    def fail(_intake: Intake, _path: Path, *, name: str) -> Uploaded:
+        (entry,) = intake.ledger.audit().entries(target=key)
+        assert (entry.who, entry.action, entry.detail["sha256"]) == ("ana", "file.send", one.sha256)
+        raise StorageError(f"no store for {name}")
+
+    monkeypatch.setattr(uploads, "upload", fail)
+    with pytest.raises(StorageError, match="no store"):
+        uploads.send(intake, one, who="ana")
+    actions = [entry.action for entry in intake.ledger.audit().entries(target=key)]
+    assert actions == ["file.send.failed", "file.send"]
 
 
 def test_names_with_folders_stay_in_the_folder_of_the_fleet(

@@ -5,20 +5,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from presagio.console.addresses import address
-from presagio.settings import Settings
 from tests.console.browser import Browser
 from tests.console.conftest import ServeConsole
-from tests.console.watched_fleet import EngineFleet, engine_fleet
+from tests.console.watched_fleet import EngineFleet
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def fleet(
-    console_settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EngineFleet]:
-    with engine_fleet(console_settings, tmp_path_factory.mktemp("fleet")) as fleet:
-        yield fleet
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The models of a fleet: its champion, its card, and who may promote and roll back."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.watched import opened_engine
 
 pytestmark = pytest.mark.integration
 
+SPANISH = {"accept-language": "es"}
 _HOSTILE = "</textarea><script>alert(1)</script>%s\"'"
 
 
@@ -106,9 +108,28 @@ def test_the_card_stands_in_the_console_in_the_readers_language(
     assert "Performance on the held-out test set" in english
     assert "<svg" in english
     assert "style=" not in english
-    spanish = browser.get(plant.page(plant.first), **{"accept-language": "es"}).text
+    spanish = browser.get(plant.page(plant.first), **SPANISH).text
     assert "Rendimiento en el conjunto de prueba reservado" in spanish
     assert "Average precision" not in spanish
+    for text in ("Calidad del producto L", "menor coste esperado", "con estos datos y versiones"):
+        assert text in spanish
+
+
+def test_pages_link_to_mlflow_where_it_is_known_how_browsers_reach_it(
+    people: Callable[[str], Browser], serve_console: ServeConsole, plant: _Plant
+) -> None:
+    assert "MLflow, in another tab" not in people("viewer").get(plant.page(plant.first)).text
+    name, pages = plant.settings.model_name, "https://mlflow.example.org"
+    changes = {"model_name": name, "experiment": plant.settings.experiment}
+    with serve_console(mlflow_pages_url=f"{pages}/", **changes) as make:
+        browser = make()
+        browser.sign_in("viewer")
+        shown = [browser.get(plant.page(*parts)).text for parts in ((), (plant.first,))]
+    version = f"{pages}/#/models/{name}/versions/{plant.first}?workflowType=machine_learning"
+    run = plant.promoter.registry.version(plant.first).run_id
+    assert f'href="{pages}/#/models/{name}?workflowType' in shown[0]
+    assert f'href="{version}" target="_blank" rel="noopener noreferrer"' in shown[1]
+    assert re.search(rf'href="{pages}/#/experiments/\d+/runs/{run}\?workflowType', shown[1])
 
 
 def test_who_may_look_only_is_offered_nothing_and_refused(
@@ -131,6 +152,10 @@ def test_what_the_gate_refuses_is_promoted_in_a_second_step_and_rolled_back(
     refused = _send(chief, plant, plant.second, why="tried").text
     assert "The gate did not let it pass" in refused
     assert "are needed" in refused
+    spanish = chief.get(plant.page(plant.second), **SPANISH).text
+    assert "tried; su coste esperado por cada 1.000 lecturas es" in spanish
+    assert "y se necesita el 90 %" in spanish
+    assert "expected cost" not in spanish
     assert plant.champion == plant.first
     done = _send(chief, plant, plant.second, why="I know better", force="yes")
     assert "in spite of the gate" in done.text
@@ -141,8 +166,8 @@ def test_what_the_gate_refuses_is_promoted_in_a_second_step_and_rolled_back(
     with opened_engine(plant.settings) as engine:
         audit = AuditLog(engine).entries(limit=3)
     assert [(each.who, each.action, each.scope) for each in audit] == [
-        ("chief", "model.rollback", "admin"), ("chief", "model.promotion", "admin"),
-        ("chief", "model.refusal", "admin"),
+        ("chief", "model.rollback", "admin"), ("chief", "model.promote", "admin"),
+        ("chief", "model.promote", "admin"),
     ]  # fmt: skip
 
 

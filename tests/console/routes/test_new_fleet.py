@@ -2,14 +2,18 @@
 
 import html
 from collections.abc import Callable
+from contextlib import closing
 
 import httpx
 import pytest
 
 from presagio.console.services import Services
+from presagio.ingest.filing import file_object
+from presagio.ingest.opening import open_intake
+from presagio.jobs.first_model import training
 from presagio.settings import Settings
 from presagio.storage.audit import AuditLog
-from presagio.storage.fleets import remove_fleet
+from presagio.storage.fleets import read_added, remove_fleet
 from tests.console.browser import Browser, forms_of
 
 pytestmark = pytest.mark.integration
@@ -72,12 +76,25 @@ def test_a_fleet_is_drafted_checked_and_added_with_its_first_file(
         (entry,) = AuditLog(services.engine).entries(target="fleet console_pumps")
         assert (entry.who, entry.scope, entry.action) == ("chief", "admin", "fleet.add")
         assert browser.get("/fleets/new/console_pumps/steps").status_code == 200
-        # No Airflow runs here: nothing is started, and nothing is written down.
+        # No Airflow runs here: nothing is started, and what was tried is written down.
         token = {"csrf_token": forms_of(done)[0][1]["csrf_token"]}
         train = browser.post("/fleets/new/console_pumps/train", token)
         assert train.status_code == 422
         assert "Airflow cannot start the training yet" in train.text
-        assert len(AuditLog(services.engine).entries(target="fleet console_pumps")) == 1
+        tried = AuditLog(services.engine).entries(target="fleet console_pumps")
+        assert [each.action for each in tried] == [
+            "fleet.train.failed", "fleet.train", "fleet.add",
+        ]  # fmt: skip
+        added = read_added(console_settings, services.store, "console_pumps")
+        assert added is not None
+        assert training(AuditLog(services.engine), added) == "none"
+        # The console has no account of Airflow here, and says what to do instead.
+        intake = open_intake(added)
+        with closing(intake.ledger):
+            assert file_object(intake, key) is not None
+        steps = browser.get("/fleets/new/console_pumps").text
+        assert "start the DAG train_champion_console_pumps there with min_new_rows 1" in steps
+        assert "presagio train --fleet console_pumps" in steps
     finally:
         remove_fleet(console_settings, services.store, "console_pumps")
         services.close()

@@ -1,6 +1,7 @@
 """The page of a unit: what to do, its readings, its past; hostile names are only names."""
 
 import json
+import re
 from collections.abc import Iterator
 from html import unescape
 from typing import Any
@@ -9,23 +10,14 @@ import polars as pl
 import pytest
 
 from presagio.console.addresses import address
-from presagio.settings import Settings
 from tests.console.browser import Browser
 from tests.console.conftest import ServeConsole
-from tests.console.watched_fleet import DIAGNOSIS, EngineFleet, engine_fleet
+from tests.console.watched_fleet import DIAGNOSIS, EngineFleet
 from tests.engines import engine_rows
 
 pytestmark = pytest.mark.integration
 
 _HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\u202e../a/b\n%s%(x)s{{7*7}}"
-
-
-@pytest.fixture(scope="module")
-def fleet(
-    console_settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EngineFleet]:
-    with engine_fleet(console_settings, tmp_path_factory.mktemp("fleet")) as fleet:
-        yield fleet
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +45,7 @@ def test_it_says_what_to_do_and_draws_readings_with_what_was_said_of_them(
     fleet.watched.log("a.csv", "1,0.5,repair", "2,9,failure")
     page = browser.get(address("units", fleet.name, "1")).text
     assert "A failure is expected within 30 cycle." in page
-    assert "sensor_2 has fallen by 3.5 in 30 cycle." in page
+    assert "sensor_2 has fallen by 3.5 °C in 30 cycle." in page
     assert f"Work on alarm {number}" in page
     assert "readings.csv" in page
     probability, remaining, *sensors = _series(page)
@@ -67,6 +59,9 @@ def test_it_says_what_to_do_and_draws_readings_with_what_was_said_of_them(
     assert probability["marks"] == [{"x": 50.0, "kind": "alarm", "label": "alarm"}]
     assert [each["kind"] for each in remaining["lines"]] == ["low", "high", "line"]
     assert len(sensors) == 6
+    # Of about 100 K.
+    assert "<figcaption>sensor_2 [°C]</figcaption>" in page
+    assert all(-190 < value < -160 for value in sensors[0]["lines"][0]["values"])
     assert "Show 8 more features" in page
     assert len(_series(browser.get(address("units", fleet.name, "1", all=1)).text)) == 16
     # The repair was before the first reading; the failure was another unit's.
@@ -80,9 +75,11 @@ def test_it_says_what_to_do_and_draws_readings_with_what_was_said_of_them(
 def test_it_is_there_in_spanish(browser: Browser, fleet: EngineFleet) -> None:
     fleet.watched.state("2", 59.0, state="watch", probability=0.25, diagnosis=DIAGNOSIS)
     page = browser.get(address("units", fleet.name, "2"), **{"Accept-Language": "es"}).text
-    assert "Se espera un fallo en un plazo de 30 cycle." in page
-    assert "«sensor_2» ha bajado 3,5 en 30 cycle." in page
+    assert "Se espera un fallo en un plazo de 30 ciclos." in page
+    assert "«Sensor 2» ha bajado 3,5 °C en 30 ciclos." in page
     assert "25 %" in page
+    # In the table behind the chart.
+    assert re.search(r">-17\d,\d<", page.partition("sensor_2 [°C]")[2])
 
 
 @pytest.mark.parametrize("name", [_HOSTILE, "x" * 10_000, " ", ".."])

@@ -6,10 +6,9 @@ import pytest
 
 from presagio.console.addresses import address
 from presagio.machine.spec import load_spec
-from presagio.settings import Settings
 from tests.console.browser import Browser
 from tests.console.conftest import ServeConsole
-from tests.console.watched_fleet import EngineFleet, engine_fleet
+from tests.console.watched_fleet import EngineFleet
 
 pytestmark = pytest.mark.integration
 
@@ -19,7 +18,8 @@ _BAD = {"v.torque_nm": "70", "v.rotational_speed_rpm": "1200", "v.tool_wear_min"
 
 @pytest.fixture(scope="module")
 def viewer(serve_console: ServeConsole) -> Iterator[Browser]:
-    with serve_console(console_units=("K=°C",)) as make:
+    # The units are those of the machine spec, whatever the plant prefers where it says none.
+    with serve_console(console_units=()) as make:
         browser = make()
         browser.sign_in("viewer")
         yield browser
@@ -46,6 +46,12 @@ def test_the_answer_follows_the_sliders_in_words(viewer: Browser) -> None:
     ).text
     assert "Se espera" in spanish
     assert "de probabilidad de fallo" in spanish
+    assert "0,5 °C" in spanish
+
+
+def test_a_slider_moves_by_round_numbers_of_the_unit_that_people_see(viewer: Browser) -> None:
+    slider = viewer.get("/what-if").text.partition('data-for="v.airtemperature_k"')[2]
+    assert 'min="-23.0" max="76.5" step="0.5" value="29.65"' in slider.partition(">")[0]
 
 
 def test_the_ends_of_a_slider_are_taken_whatever_their_unit(viewer: Browser) -> None:
@@ -71,6 +77,18 @@ def test_what_is_no_reading_is_said_in_words(viewer: Browser, value: str, words:
     assert "<script>" not in part.text
 
 
+def test_what_is_plausible_is_said_in_the_units_and_the_language_of_who_asks(
+    viewer: Browser,
+) -> None:
+    where = address("what-if", "answer", **{"v.airtemperature_k": "900", "v.torque_nm": "1e9"})
+    english = viewer.get(where).text
+    assert "Air temperature: Out of the plausible range (-23.15 to 76.85 °C)" in english
+    assert "Torque: Out of the plausible range (0 to 150 Nm)" in english
+    spanish = viewer.get(where, **{"accept-language": "es"}).text
+    assert "Temperatura del aire: Fuera del rango plausible (-23,15 a 76,85 °C)" in spanish
+    assert "Par: Fuera del rango plausible (0 a 150 Nm)" in spanish
+
+
 def test_an_api_that_does_not_answer_is_said_and_the_page_comes(
     serve_console: ServeConsole, viewer: Browser
 ) -> None:
@@ -84,25 +102,17 @@ def test_an_api_that_does_not_answer_is_said_and_the_page_comes(
     assert "The API does not answer now" in page.text
 
 
-@pytest.fixture(scope="module")
-def engines(
-    console_settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EngineFleet]:
-    with engine_fleet(console_settings, tmp_path_factory.mktemp("engines")) as fleet:
-        yield fleet
-
-
 def test_a_fleet_that_needs_a_history_lets_choose_a_unit_and_changes_its_newest_reading(
-    serve_console: ServeConsole, engines: EngineFleet
+    serve_console: ServeConsole, fleet: EngineFleet
 ) -> None:
-    engines.watched.state("1", 59.0)
-    with serve_console(fleets=(str(engines.spec),)) as make:
+    fleet.watched.state("1", 59.0)
+    with serve_console(fleets=(str(fleet.spec),)) as make:
         browser = make()
         browser.sign_in("viewer")
-        choose = browser.get(address("what-if", fleet=engines.name))
-        link = address("what-if", fleet=engines.name, unit="1")
+        choose = browser.get(address("what-if", fleet=fleet.name))
+        link = address("what-if", fleet=fleet.name, unit="1")
         assert link.replace("&", "&amp;") in choose.text
         page = browser.get(link)
         assert page.status_code == 200
         assert "those before it stay as they were" in page.text
-        assert browser.get(address("what-if", fleet=engines.name, unit="<b>")).status_code == 404
+        assert browser.get(address("what-if", fleet=fleet.name, unit="<b>")).status_code == 404

@@ -55,6 +55,22 @@ def test_a_column_that_nobody_needs_may_be_anything(spec: MachineSpec, odd: pa.A
     assert any("odd" in warning and "original" in warning for warning in checked.warnings)
 
 
+def test_text_that_the_ledger_cannot_keep_is_refused_in_words_that_it_can(
+    spec: MachineSpec,
+) -> None:
+    """Parquet takes a NUL in text, and PostgreSQL takes none: not in a name, nor in a message."""
+    names = pa.table({**_columns(spec, 3), "Product ID": ["L1", "L\0", "L3"]})
+    checked = _check(spec, names)
+    assert checked.accepted["product_id"].to_list() == ["L1", "L3"]
+    assert checked.tally.reasons == {"nul_character": 1}
+    numbers = _check(spec, pa.table({**_columns(spec, 2), "torque_nm": ["40", "4\0"]}))
+    assert numbers.tally.reasons == {"not_a_number": 1}
+    for found in (checked, numbers):
+        assert "\0" not in found.tally.examples[0]
+        assert "\u2400" in found.tally.examples[0]
+        assert "\0" in found.rejected["raw"][0]
+
+
 def test_a_string_that_all_rows_share_is_not_made_for_each(spec: MachineSpec) -> None:
     for column in ("note", "torque_nm"):
         table = pa.table({**_columns(spec, 5_000), column: shared_string(5_000)})

@@ -24,8 +24,8 @@ from presagio.registry.versions import RegisteredVersion
 from presagio.serving.app import create_app
 from presagio.serving.auth.tokens import SCOPES, Authority
 from presagio.serving.champion import last_good
-from presagio.serving.http.answers import PredictResponse
 from presagio.serving.http.edge import Edge
+from presagio.serving.http.prediction_answers import PredictResponse
 from presagio.settings import Settings
 from tests.conftest import free_ports
 from tests.inference.broken import fails_where, make_artifact

@@ -12,6 +12,7 @@ from presagio.cli.tables import Column
 from presagio.errors import NotFoundError, SettingsError
 from presagio.serving.auth.accounts import make_account
 from presagio.serving.auth.shared_accounts import opened_accounts
+from presagio.settings.sign_in import OIDC_PREFIX
 
 _SECRET_BYTES = 24
 
@@ -48,6 +49,10 @@ def add_account(
     settings = Parts(home).settings
     if name in {"admin", settings.client_id}:
         raise SettingsError(f"{name} is a built-in account of the API; choose another name")
+    if name.startswith(OIDC_PREFIX):
+        raise SettingsError(
+            f"names with {OIDC_PREFIX} are the identity provider's; choose another name"
+        )
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     account = make_account(name, kind.value, secret, tuple(one.value for one in scope))
     with opened_accounts(settings) as added:

@@ -19,10 +19,9 @@ from presagio.ingest.again import check_again, outdated, require_receipts
 from presagio.ingest.checking import CheckedFile, check_file, suffix_of
 from presagio.ingest.filing import Progress
 from presagio.ingest.opening import intake_limits
+from presagio.ingest.releasing import release as release_file
 from presagio.ingest.verify import verify as compare
 from presagio.jobs import file as filing
-from presagio.jobs.release import release_file
-from presagio.storage.audit import AuditLog
 from presagio.storage.receipt import Receipt
 
 _SHOWN_ROWS = 20
@@ -201,13 +200,13 @@ def release(
 ) -> None:
     """Let training go on although a file was refused whole; who and why go into the ledger."""
     who, parts = getpass.getuser(), Parts(home, fleet)
-    done = release_file(parts.intake, AuditLog(parts.database), receipt, who=who, why=why)
+    done = release_file(parts.intake, receipt, who=who, why=why)
     if as_json:
         print_json({
             "receipt": receipt, "key": done.receipt.identity.key, "who": who, "why": why,
-            "released": done.released, "note": done.note,
+            "released": done.released, "note": str(done.note),
         })  # fmt: skip
     elif done.blocked:
-        say(done.note)
+        say(str(done.note))
     if not done.blocked:
         raise DataError(done.note)

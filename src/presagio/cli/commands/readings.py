@@ -11,7 +11,8 @@ from presagio.cli.tables import Column
 from presagio.errors import NotFoundError
 from presagio.ingest.events import read_events
 from presagio.ingest.outputs import RECEIPT
-from presagio.ingest.unit_readings import life_so_far, unit_readings
+from presagio.ingest.unit_lives import life_so_far
+from presagio.ingest.unit_readings import unit_readings
 from presagio.jobs.unit_request import unit_request
 from presagio.machine.spec import MachineSpec
 from presagio.readings.instants import written_time

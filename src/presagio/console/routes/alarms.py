@@ -18,6 +18,7 @@ from presagio.errors import ConflictError, DataError, NotFoundError
 from presagio.fleet import Fleet
 from presagio.inference.diagnosis_words import describe, title_of
 from presagio.jobs.alarms import close_alarm
+from presagio.sentences import Count, Sentence
 from presagio.storage.alarm_entries import AlarmEntry, HumanOutcome
 from presagio.storage.alarms import SCOPE, AlarmCase, Alarms
 
@@ -105,7 +106,7 @@ def _find(visit: Visit) -> _Case:
                 return _Case(fleet, alarms.case(number), tuple(alarms.entries(number)))
             except NotFoundError:
                 continue
-    raise NotFoundError(visit.translate(mark("There is no alarm of this number.")))
+    raise NotFoundError(Sentence("There is no alarm of this number."))
 
 
 def _case_page(
@@ -113,12 +114,18 @@ def _case_page(
 ) -> Response:
     spec, case = found.fleet.spec, found.case
     diagnosis = case.diagnosis
-    words = describe(spec, diagnosis, visit.language).all if diagnosis else ()
+    units = visit.show.units_of(spec)
+    words = describe(spec, diagnosis, visit.language, units).all if diagnosis else ()
     at = case.reading_at
     if spec.time is not None and case.reading_time is not None:
         at = Times(visit.show, spec.time).written(case.reading_time)
+    closing = next((entry for entry in found.entries if entry.kind == "closed"), None)
+    why_closed = case.why or ""
+    if closing is not None and closing.sentence is not None:
+        why_closed = visit.text(closing.sentence)
     return visit.page(
-        "alarm.html", status, found=found, case=case, words=write_all(visit.show, words), at=at,
+        "alarm.html", status, found=found, case=case, why_closed=why_closed,
+        words=write_all(visit.show, words), at=at,
         fault=fault, may=visit.may(SCOPE), outcomes=OUTCOMES, filled=visit.form,
         longest=_LONGEST_TEXT, longest_name=_LONGEST_NAME,
     )  # fmt: skip
@@ -139,13 +146,12 @@ def _field(visit: Visit, name: str, longest: int, missing: str) -> str:
     """
     text = visit.form.text(name)
     if not text:
-        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, visit.translate(missing))
+        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, Sentence(missing))
     if len(text) > longest:
         raise RefusedError(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            visit.translate(mark("At most %(most)s characters are taken."),
-                            most=visit.show.number(longest)),
-        )  # fmt: skip
+            Sentence("At most %(most)s characters are taken.", {"most": Count(longest)}),
+        )
     return text
 
 
@@ -163,9 +169,9 @@ def _changing(change: Callable[[Visit, _Case], str]) -> Callable[[Visit], Respon
             )
             return _case_page(visit, _find(visit), HTTPStatus.CONFLICT, fault)
         except RefusedError as err:
-            return _case_page(visit, found, err.status, str(err))
+            return _case_page(visit, found, err.status, visit.text(err))
         except DataError as err:
-            return _case_page(visit, found, HTTPStatus.UNPROCESSABLE_ENTITY, str(err))
+            return _case_page(visit, found, HTTPStatus.UNPROCESSABLE_ENTITY, visit.text(err))
         return visit.go(address("alarms", str(found.case.id)), done)
 
     return answer
@@ -192,9 +198,7 @@ def _close(visit: Visit, found: _Case) -> str:
     given = visit.form.text("outcome")
     outcome = next((known for known in OUTCOMES if known == given), None)
     if outcome is None:
-        raise RefusedError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, visit.translate(mark("Choose what it was."))
-        )
+        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, Sentence("Choose what it was."))
     why = _field(visit, "why", _LONGEST_TEXT, mark("Say in a few words what was found."))
     close_alarm(
         visit.services.intake(found.fleet), found.case.id, outcome, who=visit.who, why=why,

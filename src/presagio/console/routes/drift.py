@@ -18,6 +18,7 @@ from presagio.lifecycle.drift_page import drift_body, summary
 from presagio.lifecycle.drift_report import ColumnDrift, DriftReport
 from presagio.machine.spec import MachineSpec
 from presagio.machine.titles import title_in
+from presagio.sentences import Sentence
 from presagio.settings import MONITORING
 from presagio.storage.objects import ObjectStore
 
@@ -53,7 +54,7 @@ class _Shown:
     """Columns of a report as a visitor sees them: titles in their language, units for show."""
 
     def __init__(self, visit: Visit, spec: MachineSpec) -> None:
-        self._show = visit.show
+        self._units = visit.show.units_of(spec)
         self._language, self._probability = visit.language, visit.translate(_PROBABILITY)
         self._features = {feature.name: feature for feature in spec.features}
         self._others = {each.name: each.title or each.name for each in spec.categories}
@@ -69,10 +70,10 @@ class _Shown:
         if feature is None:
             title = self._others.get(column.name, column.title or column.name)
             return replace(column, title=title_in(title, self._language))
-        unit = self._show.shown_unit(feature.unit)
+        unit = self._units.of(feature.name)
         name = title_in(feature.title or feature.name, self._language)
-        edges = tuple(self._show.convert(edge, feature.unit) for edge in column.edges)
-        return replace(column, title=f"{name} [{unit}]" if unit else name, edges=edges)
+        title = f"{name} [{unit.symbol}]" if unit.symbol else name
+        return replace(column, title=title, edges=tuple(map(unit.reading, column.edges)))
 
 
 def _fleet(visit: Visit) -> Fleet:
@@ -92,7 +93,7 @@ def _chosen(visit: Visit, reports: dict[datetime, KeptReport]) -> datetime | Non
     except ValueError:
         at = None
     if at not in reports:
-        raise NotFoundError(visit.translate(mark("There is no report of this time any more.")))
+        raise NotFoundError(Sentence("There is no report of this time any more."))
     return at
 
 

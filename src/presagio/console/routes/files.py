@@ -21,7 +21,7 @@ from presagio.fleet import Fleet
 from presagio.ingest.checking import SUFFIXES
 from presagio.ingest.incoming import is_file
 from presagio.ingest.previewing import Preview
-from presagio.storage.audit import AuditLog
+from presagio.sentences import Count, Sentence
 
 _PER_PAGE = 30
 _MOST_WAITING = 20
@@ -124,7 +124,7 @@ def _fleet_of(visit: Visit) -> tuple[Fleet, str]:
     kind = "events" if visit.form.text("kind") == "events" else "readings"
     if kind == "events" and not fleet.spec.is_series:
         raise RefusedError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, visit.translate(_NO_EVENTS, fleet=fleet.name)
+            HTTPStatus.UNPROCESSABLE_ENTITY, Sentence(_NO_EVENTS, {"fleet": fleet.name})
         )
     return fleet, kind
 
@@ -133,10 +133,10 @@ def _sent(visit: Visit) -> tuple[list[Received], list[Checked]]:
     """Return the files that came, and those that nobody has to look into."""
     files = [file for file in visit.form.files if file.filename]
     if not files:
-        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, visit.translate(_NO_FILE))
+        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, Sentence(_NO_FILE))
     if len(files) > _MOST_FILES:
         raise RefusedError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, visit.translate(_TOO_MANY, number=_MOST_FILES)
+            HTTPStatus.UNPROCESSABLE_ENTITY, Sentence(_TOO_MANY, {"number": Count(_MOST_FILES)})
         )
     received, refused = [], []
     for file in files:
@@ -155,7 +155,7 @@ def _check(visit: Visit) -> Response:
         intake = intake_of(visit.services, fleet)
         checked = [Checked(one.name, preview(intake, one, kind), one.sha256) for one in received]
     except RefusedError as err:
-        return _page(visit, fleet=name, faults=(str(err),), status=err.status)
+        return _page(visit, fleet=name, faults=(visit.text(err),), status=err.status)
     return _page(visit, fleet=fleet.name, kind=kind, checked=[*refused, *checked])
 
 
@@ -163,8 +163,7 @@ def _require_checked(visit: Visit, received: Sequence[Received]) -> None:
     known = frozenset(visit.form.text("checked").split())
     for one in received:
         if one.sha256 not in known:
-            text = visit.translate(_OTHER_BYTES, name=one.name)
-            raise RefusedError(HTTPStatus.CONFLICT, text)
+            raise RefusedError(HTTPStatus.CONFLICT, Sentence(_OTHER_BYTES, {"name": one.name}))
 
 
 def _send(visit: Visit) -> Response:
@@ -175,20 +174,16 @@ def _send(visit: Visit) -> Response:
         _require_checked(visit, received)
         _hand_over(visit, fleet, received, kind)
     except (ConflictError, UnreadableFileError) as err:
-        return _page(visit, fleet=name, faults=(str(err),), status=HTTPStatus.CONFLICT)
+        return _page(visit, fleet=name, faults=(visit.text(err),), status=HTTPStatus.CONFLICT)
     except RefusedError as err:
-        return _page(visit, fleet=name, faults=(str(err),), status=err.status)
+        return _page(visit, fleet=name, faults=(visit.text(err),), status=err.status)
     return visit.go(address("files", fleet=fleet.name), "files-sent")
 
 
 def _hand_over(visit: Visit, fleet: Fleet, received: Sequence[Received], kind: str) -> None:
-    intake, audit = intake_of(visit.services, fleet), AuditLog(visit.services.engine)
+    intake = intake_of(visit.services, fleet)
     for one in received:
-        done = send(intake, one, kind)
-        audit.add(
-            who=visit.who, scope="operate", action="file.send", target=done.key,
-            detail={"sha256": done.sha256, "fleet": fleet.name},
-        )  # fmt: skip
+        send(intake, one, kind, who=visit.who)
 
 
 PAGE = Page(

@@ -23,6 +23,7 @@ from presagio.jobs.first_model import (
     training,
 )
 from presagio.jobs.fleets import list_fleets
+from presagio.sentences import Sentence
 from presagio.storage.audit import AuditLog
 from presagio.storage.fleets import read_added
 
@@ -57,7 +58,7 @@ def _fleet(visit: Visit) -> Fleet:
     # Added a moment ago, perhaps on another replica.
     found = read_added(services.settings, services.store, name) if name.isidentifier() else None
     if found is None:
-        raise NotFoundError(f"there is no fleet {name:.80}")
+        raise NotFoundError(Sentence("there is no fleet %(name)s", {"name": name[:80]}))
     return found
 
 
@@ -110,7 +111,7 @@ def _train(visit: Visit) -> Response:
     try:
         start_training(AuditLog(visit.services.engine), fleet, who=visit.who)
     except (StackError, SettingsError) as err:
-        raise DataError(visit.translate(_NOT_YET, why=str(err)[:200])) from err
+        raise DataError(Sentence(_NOT_YET, {"why": str(err)[:200]})) from err
     return visit.go(address("fleets", "new", fleet.name), "training-started")
 
 

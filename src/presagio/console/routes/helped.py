@@ -8,6 +8,7 @@ from starlette.responses import Response
 from presagio.console.addresses import address
 from presagio.console.catalogue import mark
 from presagio.console.routing import MenuEntry, Page, get
+from presagio.console.series_view import Times
 from presagio.console.visit import Visit
 from presagio.fleet import Fleet
 from presagio.jobs.alarm_outcomes import FleetOutcomes, fleet_outcomes
@@ -45,9 +46,9 @@ def _show(visit: Visit) -> Response:
     fleet = _chosen(visit)
     found = None if fleet is None else _count(visit, fleet)
     months = () if found is None else found.months
-    day = "" if found is None else found.day_name
-    if fleet is not None and fleet.spec.time is not None and not fleet.spec.time.is_counter:
-        day = visit.translate(mark("days"))
+    day = ""
+    if fleet is not None and fleet.spec.time is not None:
+        day = Times(visit.show, fleet.spec.time).day
     return visit.page(
         "helped.html", fleet=fleet, found=found, day=day,
         rows=[(_month(visit, month.month), month) for month in months],

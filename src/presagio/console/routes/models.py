@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from presagio.console.addresses import address
+from presagio.console.addresses import MlflowPages, address
 from presagio.console.catalogue import mark
 from presagio.console.problems import RefusedError
 from presagio.console.routing import MenuEntry, Page, get, post
 from presagio.console.sessions import ADMIN
 from presagio.console.visit import Visit
-from presagio.console.writing import as_markup, writing_of
+from presagio.console.writing import as_markup, titled_card, writing_of
 from presagio.errors import ChampionChangedError, InvalidArtifactError, UnknownVersionError
 from presagio.fleet import Fleet
 from presagio.jobs.api_client import announce_champion
-from presagio.machine.titles import title_in
 from presagio.pages.model_card import card_body
-from presagio.pages.values import mapping
 from presagio.registry.reader import RegistryReader, open_reader
 from presagio.registry.versions import GATE_TAG, ListedVersion, RegisteredVersion
+from presagio.sentences import Sentence
 from presagio.storage.audit import AuditLog
 from presagio.storage.promotions import RecordedDecision
 
@@ -34,6 +33,10 @@ _LONGEST_WHY, _LONGEST_NUMBER = 2000, 18
 _KINDS = {
     "promotion": mark("became champion"), "rollback": mark("was made champion again"),
     "refusal": mark("was not promoted"),
+}  # fmt: skip
+# What MLflow's tag says of a version on which the ledger has no decision.
+_GATES: dict[str, str] = {
+    "passed": mark("passed"), "not promoted": mark("not promoted"), "forced": mark("forced"),
 }  # fmt: skip
 
 
@@ -100,6 +103,10 @@ def _show_all(visit: Visit) -> Response:
     return visit.page("models.html", fleets=fleets, champions=found)
 
 
+def _links(visit: Visit, fleet: Fleet) -> MlflowPages:
+    return MlflowPages(visit.services.settings.mlflow_pages_url, fleet.settings.model_name)
+
+
 def _fleet_page(
     visit: Visit, fleet: Fleet, status: HTTPStatus = HTTPStatus.OK, fault: str = ""
 ) -> Response:
@@ -107,7 +114,8 @@ def _fleet_page(
     return visit.page(
         "models_fleet.html", status, fleet=fleet, models=models, fault=fault, kinds=_KINDS,
         may=visit.may(ADMIN), why=visit.form.text("why"), longest=_LONGEST_WHY, gate=GATE_TAG,
-        many=len(visit.services.fleets.by_name) > 1,
+        gates=_GATES,
+        many=len(visit.services.fleets.by_name) > 1, mlflow=_links(visit, fleet),
     )  # fmt: skip
 
 
@@ -115,10 +123,10 @@ def _show_fleet(visit: Visit) -> Response:
     return _fleet_page(visit, visit.services.fleet(visit.part("fleet")))
 
 
-def _number(visit: Visit, text: str) -> str:
+def _number(text: str) -> str:
     if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER:
         return text
-    raise UnknownVersionError(visit.translate(mark("There is no version of this number.")))
+    raise UnknownVersionError(Sentence("There is no version of this number."))
 
 
 def _version_page(
@@ -133,28 +141,25 @@ def _version_page(
         found = registry.card(registry.version(number))
         if found is None:
             return None
-        modes = {each.name: title_in(each.title, visit.language)
-                 for each in (spec.target, *spec.modes) if each.title}  # fmt: skip
-        # As the spec of today calls them, in the visitor's language; others as the card does.
-        found["modes"] = {**mapping(found, "modes"), **modes}
-        return card_body(found, writing_of(visit.show))
+        return card_body(titled_card(found, spec, visit.language), writing_of(visit.show))
 
     damaged = ""
     try:
         card = visit.read(("card", visit.language, fleet.name, number), look)
     except InvalidArtifactError as err:
-        card, damaged = None, str(err)
+        card, damaged = None, visit.text(err)
     return visit.page(
         "models_version.html", status, fleet=fleet, models=models, number=number, fault=fault,
         version=models.listed(number), decision=models.newest_decision(number), kinds=_KINDS,
         card=None if card is None else as_markup(card), damaged=damaged, may=visit.may(ADMIN),
         why=visit.form.text("why"), longest=_LONGEST_WHY, title=fleet.settings.model_name,
+        mlflow=_links(visit, fleet),
     )  # fmt: skip
 
 
 def _show_version(visit: Visit) -> Response:
     fleet = visit.services.fleet(visit.part("fleet"))
-    return _version_page(visit, fleet, _number(visit, visit.part("version")))
+    return _version_page(visit, fleet, _number(visit.part("version")))
 
 
 def _why(visit: Visit) -> str:
@@ -167,10 +172,10 @@ def _why(visit: Visit) -> str:
     """
     why = visit.form.text("why")
     if not why:
-        fault = visit.translate(mark("Say why: it is written down."))
+        fault = Sentence("Say why: it is written down.")
         raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, fault)
     if len(why) > _LONGEST_WHY:
-        fault = visit.translate(mark("The reason is too long."))
+        fault = Sentence("The reason is too long.")
         raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, fault)
     return why
 
@@ -193,9 +198,9 @@ def _decided(visit: Visit, decide: Callable[[], str], where: str, again: Again) 
             )  # fmt: skip
         return again(HTTPStatus.CONFLICT, fault)
     except RefusedError as err:
-        return again(err.status, str(err))
+        return again(err.status, visit.text(err))
     except InvalidArtifactError as err:
-        return again(HTTPStatus.UNPROCESSABLE_ENTITY, str(err))
+        return again(HTTPStatus.UNPROCESSABLE_ENTITY, visit.text(err))
 
 
 def _promoter(visit: Visit, fleet: Fleet) -> "Promoter":
@@ -228,7 +233,7 @@ def _promote(visit: Visit) -> Response:
     from presagio.jobs.promote import promote  # noqa: PLC0415
 
     fleet = visit.services.fleet(visit.part("fleet"))
-    number = _number(visit, visit.part("version"))
+    number = _number(visit.part("version"))
 
     def decide() -> str:
         recorded = promote(
@@ -247,7 +252,7 @@ def _roll_back(visit: Visit) -> Response:
     from presagio.jobs.promote import roll_back  # noqa: PLC0415
 
     fleet = visit.services.fleet(visit.part("fleet"))
-    number = _number(visit, visit.form.text("version"))
+    number = _number(visit.form.text("version"))
 
     def decide() -> str:
         recorded = roll_back(

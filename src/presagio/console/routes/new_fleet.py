@@ -24,6 +24,7 @@ from presagio.jobs.spec_draft import draft_spec
 from presagio.jobs.spec_questions import Question, questions_of
 from presagio.machine.headers import HeaderLimits, check_header
 from presagio.machine.spec import MachineSpec, parse_spec
+from presagio.sentences import Count, Sentence
 from presagio.storage.audit import AuditLog
 from presagio.storage.fleets import read_added
 
@@ -133,9 +134,9 @@ def _file(visit: Visit) -> Received | None:
 def _drafted(visit: Visit, received: Received | None) -> str:
     """Draft a machine spec from the first rows of a file."""
     if received is None:
-        raise DataError(visit.translate(_NO_FILE))
+        raise DataError(Sentence(_NO_FILE))
     if not received.name.lower().endswith(".csv"):
-        raise DataError(visit.translate(_NO_CSV))
+        raise DataError(Sentence(_NO_CSV))
     settings, form = visit.services.settings, visit.form
     head = received.file.read(_DRAFTED_BYTES)
     if len(head) == _DRAFTED_BYTES:
@@ -156,9 +157,9 @@ def _draft(visit: Visit) -> Response:
         received = _file(visit)
         text = _drafted(visit, received)
     except (DataError, UnreadableFileError) as err:
-        return _page(visit, faults=(str(err),), status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _page(visit, faults=(visit.text(err),), status=HTTPStatus.UNPROCESSABLE_ENTITY)
     except RefusedError as err:
-        return _page(visit, faults=(str(err),), status=err.status)
+        return _page(visit, faults=(visit.text(err),), status=err.status)
     return _page(visit, _checked(visit, text, received))
 
 
@@ -169,21 +170,31 @@ def _checked(visit: Visit, text: str, received: Received | None) -> _Draft:
     try:
         fleet = _fleet(visit, text)
     except InvalidSpecError as err:
-        return _Draft(text, questions, err.faults)
+        return _Draft(text, questions, _faults(visit, err))
     verdict = None
     if received is not None:
         verdict = preview(intake_of(visit.services, fleet), received)
     return _Draft(text, questions, (), fleet.spec, verdict)
 
 
+def _faults(visit: Visit, err: InvalidSpecError) -> list[str]:
+    """Return what is wrong with a machine spec: of most there is no other text than English."""
+    return [visit.text(err)] if err.sentence is not None else [*map(visit.text, err.faults)]
+
+
 def _fleet(visit: Visit, text: str) -> Fleet:
     raw = text.encode(errors="replace")
     if len(raw) > LARGEST_SPEC:
-        raise InvalidSpecError(f"it has {len(raw):,} bytes, and {LARGEST_SPEC:,} are the most")
+        raise InvalidSpecError(
+            Sentence(
+                "it has %(bytes)s bytes, and %(most)s are the most",
+                {"bytes": Count(len(raw)), "most": Count(LARGEST_SPEC)},
+            )
+        )
     fleet = make_fleet(parse_spec(raw, "of the new fleet"), visit.services.settings, "new fleet")
     fleets = visit.services.fleets
     if fleet.name in fleets.by_name or fleet.name in fleets.other_names:
-        raise InvalidSpecError(visit.translate(_TAKEN, name=fleet.name))
+        raise InvalidSpecError(Sentence(_TAKEN, {"name": fleet.name}))
     return fleet
 
 
@@ -193,7 +204,9 @@ def _check(visit: Visit) -> Response:
         return _page(visit, _checked(visit, text, _file(visit)))
     except (RefusedError, UnreadableFileError) as err:
         draft = _Draft(text, tuple(questions_of(text)))
-        return _page(visit, draft, faults=(str(err),), status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _page(
+            visit, draft, faults=(visit.text(err),), status=HTTPStatus.UNPROCESSABLE_ENTITY
+        )
 
 
 def _add(visit: Visit) -> Response:
@@ -204,37 +217,34 @@ def _add(visit: Visit) -> Response:
         with spool_folder() as folder:
             path = folder / f"{fleet.name}.toml"
             path.write_text(text, encoding="utf-8")
-            add_fleet(visit.services.settings, path)
+            with AuditLog(visit.services.engine).change(
+                who=visit.who, scope="admin", action="fleet.add", target=f"fleet {fleet.name}",
+                detail={"spec_sha256": fleet.spec.digest},
+            ):  # fmt: skip
+                add_fleet(visit.services.settings, path)
     except InvalidSpecError as err:
-        draft = _Draft(text, tuple(questions_of(text)), err.faults)
+        draft = _Draft(text, tuple(questions_of(text)), _faults(visit, err))
         return _page(visit, draft, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     except (DataError, UnreadableFileError) as err:
         draft = _Draft(text, tuple(questions_of(text)))
-        return _page(visit, draft, faults=(str(err),), status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    audit = AuditLog(visit.services.engine)
-    audit.add(
-        who=visit.who, scope="admin", action="fleet.add", target=f"fleet {fleet.name}",
-        detail={"spec_sha256": fleet.spec.digest},
-    )  # fmt: skip
+        return _page(
+            visit, draft, faults=(visit.text(err),), status=HTTPStatus.UNPROCESSABLE_ENTITY
+        )
     done = "fleet-added"
     if received is not None:
-        done = _hand_over(visit, fleet.name, received, audit)
+        done = _hand_over(visit, fleet.name, received)
     return visit.go(address("fleets", "new", fleet.name), done)
 
 
-def _hand_over(visit: Visit, name: str, received: Received, audit: AuditLog) -> str:
+def _hand_over(visit: Visit, name: str, received: Received) -> str:
     """Send the file to a fleet that was added just now; return the message's key."""
     fleet = read_added(visit.services.settings, visit.services.store, name)
     if fleet is None:
         return "fleet-added"
     try:
-        sent = send(intake_of(visit.services, fleet), received)
+        send(intake_of(visit.services, fleet), received, who=visit.who, scope="admin")
     except (ConflictError, UnreadableFileError):
         return "fleet-added"
-    audit.add(
-        who=visit.who, scope="admin", action="file.send", target=sent.key,
-        detail={"sha256": sent.sha256, "fleet": name},
-    )  # fmt: skip
     return "fleet-added-with-file"
 
 

@@ -22,15 +22,16 @@ from presagio.errors import NotFoundError
 from presagio.fleet import Fleet
 from presagio.ingest.bad_rows import read_bad_rows
 from presagio.ingest.previewing import BadRow, preview_file
+from presagio.ingest.releasing import release
 from presagio.ingest.verdict import BLOCKING
-from presagio.jobs.release import release_file
-from presagio.storage.audit import AuditLog
+from presagio.sentences import Sentence
 from presagio.storage.receipt import Receipt, RecordedRelease
 
 _ROWS_PER_PAGE = 50
 _MOST_PASSED_OVER = 100_000
 # Of a file that was refused whole the rows are checked anew to be shown.
 _CHECKED_ANEW_BYTES = 32 << 20
+_NO_RECEIPT = mark("there is no receipt %(number)s")
 _NO_WHY = mark("Say why training may go on without this file.")
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -55,7 +56,7 @@ class _Seen:
 def _number(raw: str) -> int:
     number = read_number(raw)
     if number is None:
-        raise NotFoundError(f"there is no receipt {raw:.40}")
+        raise NotFoundError(Sentence(_NO_RECEIPT, {"number": raw[:40]}))
     return number
 
 
@@ -69,7 +70,7 @@ def _look(visit: Visit, number: int) -> _Seen:
     ledger = visit.services.ledger
     found = ledger.receipts(number=number, every_fleet=True)
     if not found:
-        raise NotFoundError(f"there is no receipt {number}")
+        raise NotFoundError(Sentence(_NO_RECEIPT, {"number": str(number)}))
     (receipt,) = found
     of_fleet = ledger.of_fleet(receipt.fleet)
     blocks = bool(of_fleet.blocking(receipt.identity.bucket, BLOCKING, number=number))
@@ -84,7 +85,12 @@ def _seen(visit: Visit) -> _Seen:
 def _bad_rows(visit: Visit, receipt: Receipt, after: int) -> Sequence[BadRow]:
     """Return a page of bad rows, and one more where there are more."""
     if receipt.outcome.verdict == "processed":
-        return read_bad_rows(visit.services.store, receipt, after=after, limit=_ROWS_PER_PAGE + 1)
+        rows = read_bad_rows(visit.services.store, receipt, after=after, limit=_ROWS_PER_PAGE + 1)
+        fleet = _fleet_of(visit, receipt)
+        if fleet is None:
+            return rows
+        spec = intake_of(visit.services, fleet).of(receipt.identity.key).spec
+        return [row.of_spec(spec) for row in rows]
     if receipt.outcome.verdict != "quarantined" or after:
         return ()
     return _checked_anew(visit, receipt)
@@ -133,11 +139,12 @@ def _release(visit: Visit) -> Response:
     seen = _look(visit, number)
     fleet = _fleet_of(visit, seen.receipt)
     if fleet is None:
-        raise RefusedError(HTTPStatus.CONFLICT, f"the fleet {seen.receipt.fleet} is served no more")
+        gone = Sentence("the fleet %(fleet)s is served no more", {"fleet": seen.receipt.fleet})
+        raise RefusedError(HTTPStatus.CONFLICT, gone)
     intake = intake_of(visit.services, fleet)
-    done = release_file(intake, AuditLog(visit.services.engine), number, who=visit.who, why=why)
+    done = release(intake, number, who=visit.who, why=why)
     if not done.blocked:
-        return _page(visit, seen, fault=done.note, why=why)
+        return _page(visit, seen, fault=visit.text(done.note), why=why)
     return visit.go(address("files", str(number)), "file-released")
 
 
@@ -152,7 +159,7 @@ def _original(visit: Visit) -> Response:
     bucket, key = receipt.identity.bucket, receipt.outcome.archive_key
     found = visit.services.store.stream(bucket, key)
     if found is None:
-        raise NotFoundError("the original is not kept any more")
+        raise NotFoundError(Sentence("the original is not kept any more"))
     name = receipt.identity.key.rpartition("/")[2]
     return StreamingResponse(
         found.blocks, media_type="application/octet-stream",

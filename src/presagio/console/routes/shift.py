@@ -1,6 +1,6 @@
 """The first page: the units of all fleets, the worst first, and what is expected of each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -58,6 +58,19 @@ class _Seen:
     more: bool
 
 
+class _Titles:
+    """Finds the titles of failure modes, of each fleet's machine spec once."""
+
+    def __init__(self, language: str) -> None:
+        self._language, self._by_fleet = language, dict[str, Callable[[object], str]]()
+
+    def __call__(self, fleet: Fleet, mode: str | None) -> str:
+        """Return the title of a mode; empty where none is named."""
+        if fleet.name not in self._by_fleet:
+            self._by_fleet[fleet.name] = title_of(fleet.spec, self._language)
+        return self._by_fleet[fleet.name](mode)
+
+
 def _look(visit: Visit, wanted: _Filter) -> _Seen:
     silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.unit_silent_h)
     found: list[tuple[Fleet, UnitState]] = []
@@ -88,7 +101,7 @@ def _units(visit: Visit, wanted: _Filter) -> Updating:
     return visit.updating(
         "shift_units.html", wanted.address("shift", "units"), seen=seen, wanted=wanted,
         is_filtered=wanted != _Filter("", None, ""), limit=_PER_PAGE,
-        expected=lambda fleet, mode: title_of(fleet.spec, visit.language)(mode),
+        title_of=_Titles(visit.language),
         read_at=lambda fleet, unit: _read_at(visit, fleet, unit),
     )  # fmt: skip
 

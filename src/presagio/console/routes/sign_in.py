@@ -13,8 +13,9 @@ from presagio.console.addresses import address, own_address
 from presagio.console.catalogue import mark
 from presagio.console.routing import Page, get, post
 from presagio.console.sessions import VIEW, Session
-from presagio.console.sign_in import NotSignedIn, let_everybody_in, sign_in
+from presagio.console.sign_in import NotSignedIn, everybody, sign_in
 from presagio.console.visit import Visit
+from presagio.settings.sign_in import OIDC_PREFIX
 
 _SECRET_BYTES = 32
 _REASONS = {
@@ -27,6 +28,8 @@ _STATUS = {
     "wrong": HTTPStatus.UNAUTHORIZED, "busy": HTTPStatus.TOO_MANY_REQUESTS,
     "crowded": HTTPStatus.SERVICE_UNAVAILABLE, "scope": HTTPStatus.FORBIDDEN,
 }  # fmt: skip
+_BY_PROVIDER = mark("Sign in with single sign-on")
+_SIGNED_OUT_HERE = "signed-out-here"
 _ENDED = mark("Your session has ended. Sign in again.")
 _ENDED_IN_FORM = mark(
     "Your session has ended before the form arrived, so nothing was changed. Sign in again: what "
@@ -71,15 +74,39 @@ def _read_kept(raw: str) -> tuple[str, dict[str, str]] | None:
     return path, fields
 
 
-def _form(
+def _provider(visit: Visit) -> str:
+    """Return the text of the button for the identity provider; empty where there is none."""
+    if visit.services.oidc is None:
+        return ""
+    return visit.services.settings.console_oidc_button or visit.translate(_BY_PROVIDER)
+
+
+def sign_in_form(
     visit: Visit, *, back: str, note: str = "", kept: str = "", name: str = "",
     status: HTTPStatus = HTTPStatus.OK,
 ) -> Response:  # fmt: skip
+    """Answer with the form for name and password, and with what else there is to sign in with.
+
+    Parameters
+    ----------
+    back
+        The page to go on with.
+    note
+        Why it is shown.
+    kept
+        A form whose session has ended, as text.
+    """
     fresh = not visit.secret or visit.session is not None
     if fresh:
         visit.secret = secrets.token_urlsafe(_SECRET_BYTES)
     visit.session = None
-    response = visit.page("sign_in.html", status, back=back, note=note, kept=kept, name=name)
+    # Who was signed in by the provider still is so there.
+    oidc, is_out = visit.services.oidc, visit.query("done") == _SIGNED_OUT_HERE
+    ended = is_out and oidc is not None and oidc.provider.sign_out_address("") is not None
+    response = visit.page(
+        "sign_in.html", status, back=back, note=note, kept=kept, name=name,
+        provider=_provider(visit), form_kept=_read_kept(kept), ended=ended,
+    )  # fmt: skip
     if fresh:
         cookies.write(visit.request, response, "visit", visit.secret)
     return response
@@ -95,22 +122,25 @@ def ask_to_sign_in(visit: Visit, *, updates: bool) -> Response:
     """
     request = visit.request
     if visit.services.settings.auth == "off":
-        return _signed_in(visit, let_everybody_in(visit.services.sessions), own_address("/"))
+        anybody = everybody(secrets.token_urlsafe(_SECRET_BYTES))
+        return _signed_in(visit, anybody, own_address(visit.here))
     if updates:
         return visit.page("ended.html", HTTPStatus.UNAUTHORIZED)
     had_session = bool(cookies.read(request, "session"))
     if request.method == "GET":
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         note = visit.translate(_ENDED) if had_session else ""
-        return _form(visit, back=own_address(back), note=note, status=HTTPStatus.UNAUTHORIZED)
-    return _form(
+        return sign_in_form(
+            visit, back=own_address(back), note=note, status=HTTPStatus.UNAUTHORIZED
+        )
+    return sign_in_form(
         visit, back="/", note=visit.translate(_ENDED_IN_FORM), kept=_kept(visit),
         status=HTTPStatus.UNAUTHORIZED,
     )  # fmt: skip
 
 
 def _show(visit: Visit) -> Response:
-    return _form(visit, back=own_address(visit.query("back")))
+    return sign_in_form(visit, back=own_address(visit.query("back")))
 
 
 def _sign_in(visit: Visit) -> Response:
@@ -126,7 +156,7 @@ def _sign_in(visit: Visit) -> Response:
     if isinstance(done, NotSignedIn):
         status = _STATUS[done.reason]
         note = visit.translate(_REASONS[done.reason], seconds=done.wait_s)
-        response = _form(visit, back=back, note=note, kept=kept, name=name, status=status)
+        response = sign_in_form(visit, back=back, note=note, kept=kept, name=name, status=status)
         if done.wait_s:
             response.headers["Retry-After"] = str(done.wait_s)
         return response
@@ -143,9 +173,12 @@ def _signed_in(visit: Visit, session: Session, back: str, kept: str = "") -> Res
 
 
 def _sign_out(visit: Visit) -> Response:
+    done = "signed-out"
     if visit.session is not None:
         visit.services.sessions.end(visit.session.secret)
-    response = visit.go(address("sign-in"), "signed-out")
+        if visit.session.name.startswith(OIDC_PREFIX):
+            done = _SIGNED_OUT_HERE
+    response = visit.go(address("sign-in"), done)
     cookies.remove(visit.request, response, "session")
     return response
 
@@ -156,5 +189,10 @@ PAGE = Page(
         post("/sign-in", _sign_in, scope=None),
         post("/sign-out", _sign_out, scope=VIEW),
     ),
-    messages=MappingProxyType({"signed-out": mark("You are signed out.")}),
+    messages=MappingProxyType(
+        {
+            "signed-out": mark("You are signed out."),
+            _SIGNED_OUT_HERE: mark("You are signed out of the console."),
+        }
+    ),
 )

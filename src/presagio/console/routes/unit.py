@@ -21,6 +21,8 @@ from presagio.inference.diagnosis_words import describe, title_of
 from presagio.ingest.unit_span import Span
 from presagio.jobs.known_events import UnitEvent
 from presagio.jobs.unit_history import UnitHistory, unit_history
+from presagio.sentences import Sentence
+from presagio.storage.alarm_entries import PROGRAM
 from presagio.storage.alarms import AlarmCase, Alarms
 from presagio.storage.unit_states import NO_DATA, UnitState, UnitStates
 
@@ -119,11 +121,12 @@ def _show(visit: Visit) -> Response:
     _check_known(visit, fleet, unit, seen, events, history)
     state = seen.state
     diagnosis = state.diagnosis if state else None
-    words = describe(fleet.spec, diagnosis, visit.language) if diagnosis else None
+    units = visit.show.units_of(fleet.spec)
+    words = describe(fleet.spec, diagnosis, visit.language, units) if diagnosis else None
     silent_since = datetime.now(UTC) - timedelta(hours=visit.services.settings.unit_silent_h)
     return visit.page(
         "unit.html", fleet=fleet, unit=unit, state=state, cases=seen.cases,
-        title_of=title_of(fleet.spec, visit.language),
+        title_of=title_of(fleet.spec, visit.language), program=PROGRAM,
         series=fleet.spec.is_series, times=times, history=history, drawn=drawn,
         shown=NO_DATA if state is None else state.shown(silent_since),
         words=None if words is None else write_all(visit.show, words.all),
@@ -144,11 +147,11 @@ def _check_known(
         unknown &= not visit.query("until")
     if unknown:
         raise NotFoundError(
-            visit.translate(
-                mark("The fleet %(fleet)s has no unit with the name %(unit)s."),
-                fleet=fleet.name, unit=unit[:_LONGEST_NAME],
+            Sentence(
+                "The fleet %(fleet)s has no unit with the name %(unit)s.",
+                {"fleet": fleet.name, "unit": unit[:_LONGEST_NAME]},
             )
-        )  # fmt: skip
+        )
 
 
 PAGE = Page(routes=(get("/units/{fleet}/{unit}", _show),))

@@ -16,16 +16,18 @@ from presagio.console.last_known import UNAVAILABLE
 from presagio.console.problems import RefusedError
 from presagio.console.routing import MenuEntry, Page, get
 from presagio.console.visit import Visit
-from presagio.console.what_if_view import Inputs, Outcome, outcome
+from presagio.console.what_if_answer import Outcome, outcome, refusal
+from presagio.console.what_if_view import Inputs
 from presagio.errors import DataError, NotFoundError
 from presagio.fleet import Fleet
-from presagio.ingest.unit_readings import life_so_far
+from presagio.ingest.unit_lives import life_so_far
 from presagio.jobs.unit_request import unit_request
+from presagio.sentences import Sentence
 from presagio.storage.unit_states import UnitStates
 
 _UNITS = 50
 _LONGEST_NAME = 200
-_LONGEST_FAULT = 500
+_LONGEST_FAULT, _MOST_FAULTS = 500, 5
 # While sliders move, a unit's readings are not read again.
 _KEPT_S, _MOST_KEPT = 30.0, 32
 
@@ -57,9 +59,7 @@ class _Lives:
                     self._kept.popitem(last=False)
         if rows.is_empty():
             raise NotFoundError(
-                visit.translate(
-                    mark("Nothing is known of this unit since its last failure or repair.")
-                )
+                Sentence("Nothing is known of this unit since its last failure or repair.")
             )
         return rows
 
@@ -67,7 +67,7 @@ class _Lives:
 def _read_life(visit: Visit, fleet: Fleet, unit: str) -> pl.DataFrame:
     logged = visit.services.failures(fleet).logged.read()
     if logged is None:
-        raise DataError("the machine spec has no unit and time")
+        raise DataError(Sentence("the machine spec has no unit and time"))
     return life_so_far(visit.services.intake(fleet), unit, logged)
 
 
@@ -113,7 +113,7 @@ def _question(visit: Visit, fleet: Fleet) -> _Question:
     try:
         values = inputs.read(visit.query)
     except ValueError as err:
-        fault = visit.translate(mark("%(title)s is no number."), title=str(err))
+        fault = Sentence("%(title)s is no number.", {"title": str(err)})
         raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, fault) from err
     return _Question(fleet, unit, rows, inputs, values)
 
@@ -129,11 +129,7 @@ def _ask(visit: Visit, asked: _Question) -> tuple[Outcome | None, str]:
         found = answer.json()
         if answer.is_success:
             return outcome(visit.show, asked.fleet.spec, found), ""
-        why = str(found.get("detail") or found.get("title") or answer.status_code)
-        faults = found.get("errors")
-        if isinstance(faults, list):
-            named = [f"{each.get('field')}: {each.get('allowed')}" for each in faults]
-            why = "; ".join([why, *named[:5]])
+        why = refusal(visit.show, asked.fleet.spec, found) or str(answer.status_code)
     except (ValueError, KeyError, TypeError, AttributeError):
         why = str(answer.status_code)
     refused = mark("The API refuses this reading: %(why)s")
@@ -169,7 +165,7 @@ def _answer(visit: Visit) -> Response:
     try:
         found, fault = _ask(visit, _question(visit, _fleet(visit)))
     except RefusedError as err:
-        found, fault = None, str(err)
+        found, fault = None, visit.text(err)
     return visit.page("what_if_answer.html", found=found, fault=fault)
 
 

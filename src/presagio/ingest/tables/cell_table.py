@@ -6,6 +6,7 @@ import polars as pl
 
 from presagio.errors import UnreadableFileError
 from presagio.machine.columns import ColumnMatch
+from presagio.readings.fault_words import long_cell
 from presagio.readings.formats.cells import TOO_LONG
 from presagio.readings.marks import MarkEvidence
 from presagio.readings.row_check import RowCheck
@@ -98,5 +99,4 @@ class CellTable:
         return replace(checked, rejected=pl.concat([checked.rejected, rows]).sort("line"))
 
     def _too_long(self, name: str) -> Fault:
-        message = f"{name} is longer than {self._cell_bytes:,} bytes"
-        return Fault(name, Reason.TOO_LONG, message)
+        return Fault(name, Reason.TOO_LONG, str(long_cell(name, self._cell_bytes)))

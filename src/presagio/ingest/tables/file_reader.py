@@ -7,14 +7,18 @@ import polars as pl
 
 from presagio.errors import ReaderEndedError, UnreadableFileError
 from presagio.readings.process.pool import ReaderPool
+from presagio.sentences import Sentence
 
 
 def _refused(err: ReaderEndedError) -> UnreadableFileError:
     return UnreadableFileError(
         "reader_ended",
-        f"reading the file was given up twice ({err.reason}): {err}; write it again with plain "
-        "columns and smaller row groups, or raise PRESAGIO_READER_MEMORY_BYTES or "
-        "PRESAGIO_READER_SECONDS",
+        Sentence(
+            "reading the file was given up twice (%(reason)s): %(why)s; write it again with plain "
+            "columns and smaller row groups, or raise PRESAGIO_READER_MEMORY_BYTES or "
+            "PRESAGIO_READER_SECONDS",
+            {"reason": err.reason, "why": err.sentence or str(err)},
+        ),
     )
 
 

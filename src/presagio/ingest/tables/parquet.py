@@ -12,15 +12,17 @@ from presagio.ingest.tables.cell_table import CellTable, StoredText
 from presagio.ingest.tables.file_reader import FileReader
 from presagio.ingest.text.dialect import require_columns
 from presagio.machine.columns import match_columns
-from presagio.machine.headers import HeaderLimits, shown
+from presagio.machine.headers import HeaderLimits, bounded
 from presagio.machine.spec import MachineSpec
 from presagio.readings.process.pool import ReaderPool
 from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import (
     CheckedRows,
 )
+from presagio.sentences import Count, Listed, Sentence
 
 _CELL_BYTES = 8
+_SHOWN_COLUMNS, _SHOWN_CHARACTERS = 20, 80
 _TEXTS = ("string", "categorical", "enum")
 
 
@@ -53,10 +55,16 @@ class ParquetRows:
         if unpacked > caps.max_bytes:
             raise UnreadableFileError(
                 "too_large",
-                f"{self._rows:,} rows of {len(self.header)} columns are more than "
-                f"{caps.max_bytes:,} bytes; split it, or raise PRESAGIO_INTAKE_MAX_BYTES",
-            )
-        self.warnings: list[str] = []
+                Sentence(
+                    "%(rows)s rows of %(columns)s columns are more than %(most)s bytes; split it, "
+                    "or raise PRESAGIO_INTAKE_MAX_BYTES",
+                    {
+                        "rows": Count(self._rows), "columns": Count(len(self.header)),
+                        "most": Count(caps.max_bytes),
+                    },
+                ),
+            )  # fmt: skip
+        self.warnings = list[Sentence]()
         self.match = match_columns(self.header, spec, headers)
         require_columns(self.header, self.match, spec)
         self._require_types(about, spec)
@@ -72,14 +80,20 @@ class ParquetRows:
         """Refuse columns that are needed and hold no values; an identifier may be a time too."""
         kept = {column.name for column in spec.kept_columns}
         wrong = [
-            f"{self.header[i]!r} is of type {about['types'][i]}"
+            Sentence(
+                "%(column)s is of type %(type)s",
+                {"column": repr(self.header[i][:_SHOWN_CHARACTERS]), "type": about["types"][i]},
+            )
             for i, name in self.match.names.items()
             if not about["plain" if name in kept else "values"][i]
         ]
         if wrong:
             raise UnreadableFileError(
                 "column_type",
-                f"{shown(wrong)}; write numbers, booleans or text in these columns",
+                Sentence(
+                    "%(columns)s; write numbers, booleans or text in these columns",
+                    {"columns": Listed(tuple(wrong[:_SHOWN_COLUMNS]))},
+                ),
             )
 
     def _leave_out(self, about: Mapping[str, Any]) -> None:
@@ -87,8 +101,11 @@ class ParquetRows:
         plain = {i: name for i, name in self.match.extras.items() if about["plain"][i]}
         if left := [name for i, name in self.match.extras.items() if i not in plain]:
             self.warnings.append(
-                "columns that the machine spec does not know and that hold no plain values are "
-                f"left in the original only: {shown(left)}"
+                Sentence(
+                    "columns that the machine spec does not know and that hold no plain values are "
+                    "left in the original only: %(columns)s",
+                    {"columns": bounded(left)},
+                )
             )
         self.match = replace(self.match, extras=plain)
 
@@ -106,7 +123,11 @@ class ParquetRows:
             found += frame.height
         if found != self._rows:
             raise UnreadableFileError(
-                "corrupt", f"the file says that it has {self._rows:,} rows and has {found:,}"
+                "corrupt",
+                Sentence(
+                    "the file says that it has %(named)s rows and has %(found)s",
+                    {"named": Count(self._rows), "found": Count(found)},
+                ),
             )
 
     @property

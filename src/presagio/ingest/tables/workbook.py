@@ -21,6 +21,7 @@ from presagio.readings.formats.workbook import ROW
 from presagio.readings.process.pool import ReaderPool
 from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import CheckedRows
+from presagio.sentences import Sentence
 
 
 class WorkbookRows:
@@ -35,7 +36,8 @@ class WorkbookRows:
     ------
     UnreadableFileError
         ``corrupt``, ``empty``, ``too_large``, ``missing_sheet``, ``missing_columns``,
-        ``duplicated_columns``, ``too_many_columns``, ``name_too_long``, ``reader_ended``.
+        ``duplicated_columns``, ``too_many_columns``, ``name_too_long``,
+        ``nul_in_name``, ``reader_ended``.
     OSError, ResourceError
         If the system lacks something: it is not the file's fault.
     """
@@ -74,7 +76,7 @@ class WorkbookRows:
             "columns": {str(i): name for i, name in self._table.columns.items()},
         }  # fmt: skip
         self.notes: dict[str, str | int] = {"encoding": "xlsx", "sheet": about["sheet"]}
-        self.warnings: list[str] = []
+        self.warnings = list[Sentence]()
 
     def __iter__(self) -> Iterator[CheckedRows]:
         """Yield the rows of one slice after the other; each row once."""

@@ -16,6 +16,7 @@ from presagio.machine.headers import HeaderLimits
 from presagio.machine.spec import MachineSpec
 from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import LINE, NO_REJECTED, RAW, CheckedRows
+from presagio.sentences import Count, Sentence
 
 CHUNK_BYTES = 16 << 20
 # What goes through the slow path is held as Python objects, some thirty times as large.
@@ -112,17 +113,23 @@ class TextRows:
         return notes
 
     @property
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[Sentence]:
         """What somebody should know who sends such files."""
         warnings = []
         if self._form.encoding == WINDOWS:
             warnings.append(
-                "the file is not UTF-8 and was read as Windows-1252; better save it as CSV UTF-8"
+                Sentence(
+                    "the file is not UTF-8 and was read as Windows-1252; better save it as CSV "
+                    "UTF-8"
+                )
             )
         if self._form.stray_returns:
             warnings.append(
-                f"{self._form.stray_returns:,} carriage returns stand within lines; lines end with "
-                "line feeds here, so the returns were taken for characters"
+                Sentence(
+                    "%(count)s carriage returns stand within lines; lines end with line feeds "
+                    "here, so the returns were taken for characters",
+                    {"count": Count(self._form.stray_returns)},
+                )
             )
         return warnings
 

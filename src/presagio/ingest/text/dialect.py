@@ -15,6 +15,7 @@ from presagio.machine.columns import (
 from presagio.machine.headers import HeaderLimits, shown
 from presagio.machine.spec import MachineSpec
 from presagio.readings.formats.csv_text import DELIMITERS
+from presagio.sentences import Count, Listed, Sentence, either
 
 # Excel writes and reads a first line that names the delimiter.
 _DELIMITER_HINT = re.compile(r"sep=(.)\s*", re.IGNORECASE)
@@ -50,9 +51,15 @@ def _first_record(lines: Sequence[str], delimiter: str) -> tuple[list[str], int]
                 return cells, reader.line_num
     except csv.Error as err:
         raise UnreadableFileError(
-            "malformed", f"line {reader.line_num}, the header, cannot be read: {err}"
+            "malformed",
+            Sentence(
+                "line %(line)s, the header, cannot be read: %(why)s",
+                {"line": Count(reader.line_num), "why": str(err)},
+            ),
         ) from err
-    raise UnreadableFileError("empty", "the file has no header and no rows; nothing was exported")
+    raise UnreadableFileError(
+        "empty", Sentence("the file has no header and no rows; nothing was exported")
+    )
 
 
 def _delimiters(lines: Sequence[str]) -> tuple[Iterable[str], int]:
@@ -101,14 +108,22 @@ def read_dialect(
     return Dialect(delimiter, tuple(header), match, passed + header_lines)
 
 
-def _why_missing(name: str, match: ColumnMatch, spec: MachineSpec) -> str:
+def _why_missing(name: str, match: ColumnMatch, spec: MachineSpec) -> Sentence:
     for column, feature in match.misfits.items():
         if feature == name:
             unit = next(f.unit for f in spec.features if f.name == name)
-            return f"{name} (the file has {column!r}, a unit that cannot be turned into {unit})"
-    accepted = " or ".join(repr(spelling) for spelling in accepted_spellings(name, spec))
+            return Sentence(
+                "%(name)s (the file has %(column)s, a unit that cannot be turned into %(unit)s)",
+                {"name": name, "column": repr(column), "unit": unit},
+            )
+    accepted = either(list(map(repr, accepted_spellings(name, spec))))
     near = nearest_header(name, spec, list(match.extras.values()))
-    return f"{name} (write {accepted}{f'; the file has {near!r}' if near else ''})"
+    if not near:
+        return Sentence("%(name)s (write %(accepted)s)", {"name": name, "accepted": accepted})
+    return Sentence(
+        "%(name)s (write %(accepted)s; the file has %(near)s)",
+        {"name": name, "accepted": accepted, "near": repr(near)},
+    )
 
 
 def require_columns(header: Sequence[str], match: ColumnMatch, spec: MachineSpec) -> None:
@@ -126,12 +141,20 @@ def require_columns(header: Sequence[str], match: ColumnMatch, spec: MachineSpec
                 claims[name].append(repr(header[i]))
         listed = "; ".join(f"{name}: {shown(claimed)}" for name, claimed in claims.items())
         raise UnreadableFileError(
-            "duplicated_columns", f"more than one column says the same: {listed}; keep one of each"
+            "duplicated_columns",
+            Sentence(
+                "more than one column says the same: %(columns)s; keep one of each",
+                {"columns": listed},
+            ),
         )
     if match.missing:
-        lacking = "; ".join(_why_missing(name, match, spec) for name in match.missing)
+        lacking = Listed(tuple(_why_missing(name, match, spec) for name in match.missing), "; ")
         listed = ", ".join(header)
         listed = f"{listed[:500]} …" if len(listed) > 500 else listed  # noqa: PLR2004
         raise UnreadableFileError(
-            "missing_columns", f"no column for {lacking}. The header has: {listed}"
+            "missing_columns",
+            Sentence(
+                "no column for %(lacking)s. The header has: %(header)s",
+                {"lacking": lacking, "header": listed},
+            ),
         )

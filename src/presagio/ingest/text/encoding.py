@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from presagio.errors import UnreadableFileError
+from presagio.sentences import Sentence
 
 _BLOCK = 1 << 20
 # Next line, line separator, paragraph separator.
@@ -104,8 +105,10 @@ def _examined(file: Readable, form: TextForm) -> TextForm:
         if "\0" in text:
             raise UnreadableFileError(
                 "encoding",
-                "there are NUL characters in it: this is no text file, or UTF-16 without a byte "
-                "order mark; save it as CSV UTF-8",
+                Sentence(
+                    "there are NUL characters in it: this is no text file, or UTF-16 without a "
+                    "byte order mark; save it as CSV UTF-8"
+                ),
             )
         ends.add(text)
     return ends.form(form.encoding, form.mark)
@@ -140,8 +143,11 @@ def find_form(reopen: Callable[[], Readable]) -> TextForm:
         try:
             return _examined(reopen(), form)
         except UnicodeDecodeError as err:
-            refused = f"it is not {form.encoding} ({err.reason})"
-    raise UnreadableFileError("encoding", f"{refused}; save the file as CSV UTF-8")
+            refused = {"encoding": form.encoding, "why": err.reason}
+    raise UnreadableFileError(
+        "encoding",
+        Sentence("it is not %(encoding)s (%(why)s); save the file as CSV UTF-8", refused),
+    )
 
 
 def _with_line_feeds(texts: Iterable[str], line_end: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from presagio.errors import UnreadableFileError
+from presagio.sentences import Count, Sentence
 
 _LONGEST_LINE = 4 << 20
 
@@ -30,9 +31,13 @@ class Chunks:
             unbroken = len(block) - cut if cut else unbroken + len(block)
             if unbroken > _LONGEST_LINE:
                 raise UnreadableFileError(
-                    "malformed", f"there is a line of more than {_LONGEST_LINE:,} bytes in it; "
-                    "this is no table with a row on each line",
-                )  # fmt: skip
+                    "malformed",
+                    Sentence(
+                        "there is a line of more than %(most)s bytes in it; this is no table with "
+                        "a row on each line",
+                        {"most": Count(_LONGEST_LINE)},
+                    ),
+                )
             waiting.append(block)
             held += len(block)
             if held >= self._size and cut:

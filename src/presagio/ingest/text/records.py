@@ -12,6 +12,7 @@ from itertools import islice
 
 import polars as pl
 
+from presagio.readings.fault_words import WHOLE_ROW, ragged
 from presagio.readings.row_check import RowCheck
 from presagio.readings.rows import (
     LINE,
@@ -120,7 +121,7 @@ class RecordReader:
         if not _opens(line, self._delimiter):
             return Record(
                 number, line, reason=Reason.MALFORMED_QUOTES,
-                message='a quote stands where none may; write "" for one within a quoted cell',
+                message=str(WHOLE_ROW[Reason.MALFORMED_QUOTES]),
             ), 1  # fmt: skip
         return self._several_lines(lines, number, i, more=more)
 
@@ -143,17 +144,14 @@ class RecordReader:
                 return None, 0
         return Record(
             number, lines[i].removesuffix("\r"), reason=Reason.UNCLOSED_QUOTE,
-            message="a quoted cell is opened and not closed; close it, or take the quote out",
+            message=str(WHOLE_ROW[Reason.UNCLOSED_QUOTE]),
         ), 1  # fmt: skip
 
     def _measured(self, number: int, raw: str, cells: tuple[str, ...]) -> Record:
         if len(cells) == self._width:
             return Record(number, raw, cells)
-        return Record(
-            number, raw, reason=Reason.RAGGED,
-            message=f"{len(cells)} cells where the header has {self._width}; which one is missing "
-            "or too many cannot be known",
-        )  # fmt: skip
+        message = str(ragged(len(cells), self._width))
+        return Record(number, raw, reason=Reason.RAGGED, message=message)
 
 
 def record_parts(records: Iterator[Record]) -> Iterator[list[Record]]:

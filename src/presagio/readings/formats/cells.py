@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from presagio.errors import UnreadableFileError
+from presagio.sentences import Count, Sentence
 
 # The name of the first column whose cell is too long, null in rows without one.
 TOO_LONG = "@too_long"
@@ -101,8 +102,11 @@ class CellBounds:
         if self._seen > self._text_bytes:
             raise UnreadableFileError(
                 "too_large",
-                f"its text unpacks to more than {self._text_bytes:,} bytes; split it, or raise "
-                "PRESAGIO_INTAKE_MAX_BYTES or PRESAGIO_INTAKE_MAX_RATIO",
+                Sentence(
+                    "its text unpacks to more than %(most)s bytes; split it, or raise "
+                    "PRESAGIO_INTAKE_MAX_BYTES or PRESAGIO_INTAKE_MAX_RATIO",
+                    {"most": Count(self._text_bytes)},
+                ),
             )
 
 

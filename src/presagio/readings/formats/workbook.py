@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from presagio.errors import UnreadableFileError
-from presagio.machine.headers import HeaderLimits, check_header, shown
+from presagio.machine.headers import HeaderLimits, bounded, check_header
 from presagio.readings.formats.cells import CellBounds
 from presagio.readings.formats.parquet import Parts, as_block
+from presagio.sentences import Count, Sentence
 
 if TYPE_CHECKING:
     from fastexcel import ExcelReader, ExcelSheet
@@ -30,13 +31,20 @@ def _open(path: Path, most_bytes: int) -> "ExcelReader":
             unpacked = sum(part.file_size for part in archive.infolist())
     except (zipfile.BadZipFile, NotImplementedError) as err:
         raise UnreadableFileError(
-            "corrupt", f"this is no workbook in .xlsx ({err}); save it again, without a password"
+            "corrupt",
+            Sentence(
+                "this is no workbook in .xlsx (%(why)s); save it again, without a password",
+                {"why": str(err)},
+            ),
         ) from err
     if unpacked > most_bytes:
         raise UnreadableFileError(
             "too_large",
-            f"it unpacks to {unpacked:,} bytes, and at most {most_bytes:,} are taken; split it, or "
-            "raise PRESAGIO_INTAKE_MAX_BYTES or PRESAGIO_INTAKE_MAX_RATIO",
+            Sentence(
+                "it unpacks to %(bytes)s bytes, and at most %(most)s are taken; split it, or raise "
+                "PRESAGIO_INTAKE_MAX_BYTES or PRESAGIO_INTAKE_MAX_RATIO",
+                {"bytes": Count(unpacked), "most": Count(most_bytes)},
+            ),
         )
     try:
         return fastexcel.read_excel(str(path))
@@ -46,17 +54,22 @@ def _open(path: Path, most_bytes: int) -> "ExcelReader":
 
 def _corrupt(err: Exception) -> UnreadableFileError:
     first = str(err).partition("\n")[0][:200]
-    return UnreadableFileError("corrupt", f"the workbook cannot be read ({first})")
+    return UnreadableFileError(
+        "corrupt", Sentence("the workbook cannot be read (%(why)s)", {"why": first})
+    )
 
 
 def _sheet_name(book: "ExcelReader", wanted: str | None) -> str:
     names = book.sheet_names
     if not names:
-        raise UnreadableFileError("empty", "the workbook has no sheet")
+        raise UnreadableFileError("empty", Sentence("the workbook has no sheet"))
     if wanted is not None and wanted not in names:
         raise UnreadableFileError(
             "missing_sheet",
-            f"the workbook has no sheet {wanted!r} (PRESAGIO_INTAKE_SHEET); it has {shown(names)}",
+            Sentence(
+                "the workbook has no sheet %(sheet)s (PRESAGIO_INTAKE_SHEET); it has %(names)s",
+                {"sheet": repr(wanted), "names": bounded(names)},
+            ),
         )
     return wanted or names[0]
 
@@ -83,7 +96,10 @@ def read_header(path: Path, arguments: Mapping[str, Any]) -> Parts:
     sheet = _sheet_name(book, arguments["sheet"])
     first = _load(book, sheet, n_rows=1, dtypes="string").to_polars()
     if first.is_empty():
-        raise UnreadableFileError("empty", f"the sheet {sheet!r} has no header and no rows")
+        raise UnreadableFileError(
+            "empty",
+            Sentence("the sheet %(sheet)s has no header and no rows", {"sheet": repr(sheet)}),
+        )
     names = [cell or "" for cell in first.row(0)]
     check_header(names, HeaderLimits(**arguments["headers"]))
     guessed = _load(book, sheet, skip_rows=1, schema_sample_rows=None)

@@ -23,6 +23,7 @@ from presagio.readings.process import channel
 from presagio.readings.process.memory import limit_memory, status_bytes
 from presagio.readings.process.ring import Ring, StoppedError
 from presagio.readings.process.tasks import TASKS
+from presagio.sentences import Sentence, sentence_json
 
 # Faults of the system, not of the file: the reading can be tried again.
 _SYSTEM = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO}
@@ -44,13 +45,16 @@ def _fault(err: BaseException, form: str) -> dict[str, Any]:
     number = err.errno if isinstance(err, OSError) else None
     if isinstance(err, UnreadableFileError | DataError):
         kind = type(err).__name__
-        return {"fault": kind, "reason": getattr(err, "reason", ""), "message": str(err)}
+        sentence = None if err.sentence is None else sentence_json(err.sentence)
+        reason = getattr(err, "reason", "")
+        return {"fault": kind, "reason": reason, "message": str(err), "sentence": sentence}
     if isinstance(err, MemoryError) or number == errno.ENOMEM:
         kind = "memory"
     elif number in _SYSTEM:
         kind = "system"
     elif isinstance(err, PolarsError | PanicException | OSError | RecursionError | OverflowError):
-        kind, first = "broken", f"it cannot be read as {form}: {first}"
+        broken = Sentence("it cannot be read as %(form)s: %(why)s", {"form": form, "why": first})
+        return {"fault": "broken", "message": str(broken), "sentence": sentence_json(broken)}
     else:
         kind, first = "unforeseen", f"{type(err).__name__}: {first}"
     return {"fault": kind, "errno": number, "message": first}

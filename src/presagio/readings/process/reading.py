@@ -12,6 +12,7 @@ from presagio.errors import DataError, HeaderLimitError, ReaderEndedError, Unrea
 from presagio.readings.process import channel
 from presagio.readings.process.reader_limits import ReaderLimits
 from presagio.readings.process.reader_process import ReaderProcess
+from presagio.sentences import read_sentence
 
 _TICK_S = 0.25
 
@@ -132,17 +133,18 @@ class Reading:
 def _raise_for(ended: dict[str, Any]) -> None:
     """Raise what a reader says went wrong with its file."""
     message = ended.get("message", "")
+    sentence = read_sentence(ended.get("sentence")) or message
     match ended.get("fault"):
         case None:
             return
         case "HeaderLimitError":
-            raise HeaderLimitError(ended["reason"], message)
+            raise HeaderLimitError(ended["reason"], sentence)
         case "UnreadableFileError":
-            raise UnreadableFileError(ended["reason"], message)
+            raise UnreadableFileError(ended["reason"], sentence)
         case "DataError":
             raise DataError(message)
         case "broken":
-            raise UnreadableFileError("corrupt", message)
+            raise UnreadableFileError("corrupt", sentence)
         case "system":
             raise OSError(ended["errno"], message)
         case "memory":

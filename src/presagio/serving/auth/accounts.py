@@ -143,6 +143,11 @@ def digest_of(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
+def built_in_users(settings: Settings) -> dict[str, SecretStr | None]:
+    """Return the passwords of the people whom settings name; None of one who has none."""
+    return {"admin": settings.admin_password}
+
+
 class Accounts:
     """The built-in accounts of the settings, and those that were added."""
 
@@ -151,7 +156,7 @@ class Accounts:
         self._added = added or AccountsFile(settings.accounts_file)
         every, none = tuple(SCOPES), ()
         built_in: list[tuple[str, Kind, SecretStr | None, tuple[Scope, ...]]] = [
-            ("admin", "user", settings.admin_password, every),
+            *((name, "user", secret, every) for name, secret in built_in_users(settings).items()),
             (settings.client_id, "client", settings.client_secret, every),
             ("prometheus", "client", settings.metrics_secret, none),
         ]

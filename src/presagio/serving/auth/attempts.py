@@ -15,7 +15,6 @@ go on beside it: they refuse without a question to the database, and alone while
 
 import asyncio
 import contextlib
-import ipaddress
 import math
 import time
 from collections import OrderedDict, deque
@@ -24,6 +23,7 @@ from dataclasses import dataclass, field
 
 from presagio.serving.auth.shared_attempts import SharedAttempts
 from presagio.serving.executors import Executor
+from presagio.serving.http.forwarded import network_of
 from presagio.serving.shared.database import SharedStateError
 from presagio.settings import Settings
 
@@ -33,7 +33,6 @@ _MOST_COUNTS = 20_000
 _MOST_KNOWN = 10_000
 # Right passwords that come at once wait for each other; more than these are told to come again.
 _MOST_WAITING = 16
-_IPV6_NETWORK = 64
 # How often, and how long apart, one asks again whose way others are in that are being verified.
 _TRIES, _PAUSE_S = 20, 0.1
 
@@ -72,15 +71,6 @@ class Attempt:
 
 
 _Key = tuple[str, ...]
-
-
-def _network(address: str) -> str:
-    """Return what an address is counted by: one customer has many addresses of version 6."""
-    with contextlib.suppress(ValueError):
-        parsed = ipaddress.ip_address(address)
-        if isinstance(parsed, ipaddress.IPv6Address):
-            return str(ipaddress.ip_network((parsed, _IPV6_NETWORK), strict=False))
-    return address
 
 
 @dataclass(frozen=True)
@@ -124,7 +114,7 @@ class Attempts:
         """
         # What PostgreSQL takes for text, whatever was sent.
         account = account.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-        pair = account, _network(address)
+        pair = account, network_of(address)
         # By its own failures only, or by those of the whole address and of the account.
         keys: tuple[_Key, ...] = (("address", pair[1]), ("account", account))
         if pair in self._known:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from presagio.errors import SettingsError, StorageError
 from presagio.serving.auth.accounts import Account, Accounts, Kind
 from presagio.serving.auth.attempts import Attempts, Elsewhere, TooManyAttemptsError
+from presagio.serving.auth.built_in_users import BuiltInUsers
 from presagio.serving.auth.shared_accounts import added_accounts
 from presagio.serving.auth.shared_attempts import SharedAttempts
 from presagio.serving.executors import Executor, Executors
@@ -52,8 +53,9 @@ class Passwords:
 
     def __init__(self, settings: Settings, executors: Executors, database: Database | None) -> None:
         self._accounts = Accounts(settings, added_accounts(settings, database))
-        elsewhere = None
+        elsewhere = self._built_in = None
         if database is not None:
+            self._built_in = BuiltInUsers(settings, database)
             limits = settings.token_attempts, settings.token_account_attempts
             elsewhere = Elsewhere(SharedAttempts(database, *limits), executors.sign_ins)
         self._attempts = Attempts(settings, elsewhere=elsewhere)
@@ -72,10 +74,16 @@ class Passwords:
             raise _too_many(_BUSY_S)
         try:
             async with self._attempts.attempt(f"{kind} {name[:_LONGEST_NAME]}", address) as attempt:
-                account = await self._executor.run(self._accounts.verify, kind, name, secret)
+                account = await self._executor.run(self._verify, kind, name, secret)
                 attempt.right = account is not None
         except TooManyAttemptsError as err:
             raise _too_many(err.wait_s) from err
         except (SettingsError, StorageError) as err:
             raise _unknown_now(err) from err
         return account
+
+    def _verify(self, kind: Kind, name: str, secret: str) -> Account | None:
+        if self._built_in is not None:
+            # Where this was not possible as the process started.
+            self._built_in.note()
+        return self._accounts.verify(kind, name, secret)

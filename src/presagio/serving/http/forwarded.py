@@ -5,6 +5,7 @@ to know. What a client wrote itself stands left of what the first trusted proxy 
 believed.
 """
 
+import contextlib
 import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,6 +17,7 @@ from presagio.serving.http.bodies import Scope
 
 # Longer lists are no route of a request; the addresses at their end count.
 _MOST_HOPS = 32
+_IPV6_NETWORK = 64
 _FOR, _PROTO = b"x-forwarded-for", b"x-forwarded-proto"
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -35,6 +37,15 @@ def _address(text: str) -> _Address | None:
     # As a server that listens on both versions names a peer of version 4.
     mapped = getattr(found, "ipv4_mapped", None)
     return found if mapped is None else mapped
+
+
+def network_of(address: str) -> str:
+    """Return what attempts are counted by: one customer has many addresses of version 6."""
+    with contextlib.suppress(ValueError):
+        parsed = ipaddress.ip_address(address)
+        if isinstance(parsed, ipaddress.IPv6Address):
+            return str(ipaddress.ip_network((parsed, _IPV6_NETWORK), strict=False))
+    return address
 
 
 class Proxies:

@@ -21,14 +21,14 @@ from presagio.serving.champion.holder import Champion
 from presagio.serving.champion.served import Served
 from presagio.serving.executors import Executor
 from presagio.serving.http import bodies
-from presagio.serving.http.answers import (
+from presagio.serving.http.answers import FieldFault
+from presagio.serving.http.edge import Send
+from presagio.serving.http.openapi import schema_reference
+from presagio.serving.http.prediction_answers import (
     AlarmDiagnosis,
-    FieldFault,
     ForeseenResponse,
     PredictResponse,
 )
-from presagio.serving.http.edge import Send
-from presagio.serving.http.openapi import schema_reference
 from presagio.serving.http.problems import RefusedError, invalid, problems, shown
 from presagio.serving.logs import request_id
 from presagio.serving.routes.requests import PredictRequest, colons_of

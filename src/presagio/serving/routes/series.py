@@ -14,7 +14,8 @@ from presagio.machine.series import TimeColumn
 from presagio.machine.spec import MachineSpec
 from presagio.readings.clock import plain_instant
 from presagio.readings.rules import Reason
-from presagio.serving.http.answers import FeatureChange, FieldFault
+from presagio.serving.http.answers import FieldFault
+from presagio.serving.http.prediction_answers import FeatureChange
 from presagio.serving.http.problems import invalid, shown
 
 Floats = NDArray[np.float64]

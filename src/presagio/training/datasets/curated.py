@@ -18,6 +18,7 @@ from presagio.ingest.events import read_events
 from presagio.ingest.filing import Intake
 from presagio.ingest.outputs import RECEIPT
 from presagio.machine.spec import MachineSpec
+from presagio.sentences import Number, Sentence, Value
 from presagio.training.datasets.builder import DatasetBuilder, series_columns
 from presagio.training.datasets.dataset import Dataset
 
@@ -28,7 +29,7 @@ _READING = "unit and time"
 
 def read_curated(
     intake: Intake,
-    base: tuple[pl.DataFrame, str] | None = None,
+    base: tuple[pl.DataFrame, Value] | None = None,
     *,
     batch_rows: int = _BATCH_ROWS,
 ) -> Dataset:
@@ -74,16 +75,28 @@ def read_curated(
             f"no row in {intake.prefixes.curated_bucket}/{intake.prefixes.curated} has "
             f"{spec.target.name}; upload a labelled file with: presagio ingest FILE"
         )
-    source = f"the curated rows of {len(receipts)} file{'s' if len(receipts) > 1 else ''}"
+    origin = _of_files(len(receipts))
     if (logged := read_events(intake)).receipts:
         builder.add_events(logged)
         receipts += logged.receipts
-        source += f" and {len(logged.receipts)} of events"
+        origin = Sentence(
+            "%(source)s and %(count)s of events",
+            {"source": origin, "count": Number(len(logged.receipts), 0)},
+        )
     if base is not None:
-        source = f"{base[1]} and {source}"
-    dataset = builder.finish(source + once.left_out, receipts=tuple(sorted({*receipts})))
+        origin = Sentence("%(one)s and %(other)s", {"one": base[1], "other": origin})
+    origin = once.without(origin)
+    dataset = builder.finish(str(origin), receipts=tuple(sorted({*receipts})))
     prefixes = intake.prefixes
-    return replace(dataset, address=f"s3://{prefixes.curated_bucket}/{prefixes.curated}")
+    address = f"s3://{prefixes.curated_bucket}/{prefixes.curated}"
+    return replace(dataset, address=address, origin=origin)
+
+
+def _of_files(count: int) -> Sentence:
+    values: dict[str, Value] = {"count": Number(count, 0)}
+    if count == 1:
+        return Sentence("the curated rows of %(count)s file", values)
+    return Sentence("the curated rows of %(count)s files", values)
 
 
 def _identified(rows: pl.DataFrame, spec: MachineSpec) -> pl.DataFrame:
@@ -143,15 +156,24 @@ class _Once:
         self._lacking += len(first) - len(whole)
         return whole
 
-    @property
-    def left_out(self) -> str:
-        """What was left out, in words."""
-        found = {
-            "rows that came twice": self._repeated,
-            "readings of a time that an earlier file has too": self._contradicting,
-            "rows that lack an input which may not be missing": self._lacking,
-        }
-        return "".join(f", without {count} {what}" for what, count in found.items() if count)
+    def without(self, source: Sentence) -> Sentence:
+        """Return where rows come from, with what was left out of them."""
+        if self._repeated:
+            values: dict[str, Value] = {"source": source, "count": Number(self._repeated, 0)}
+            source = Sentence("%(source)s, without %(count)s rows that came twice", values)
+        if self._contradicting:
+            values = {"source": source, "count": Number(self._contradicting, 0)}
+            source = Sentence(
+                "%(source)s, without %(count)s readings of a time that an earlier file has too",
+                values,
+            )
+        if self._lacking:
+            values = {"source": source, "count": Number(self._lacking, 0)}
+            source = Sentence(
+                "%(source)s, without %(count)s rows that lack an input which may not be missing",
+                values,
+            )
+        return source
 
 
 def _batches(frames: Iterable[pl.DataFrame], batch_rows: int) -> Iterator[pl.DataFrame]:

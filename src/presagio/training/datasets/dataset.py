@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from presagio.inference.conditions import Conditions
+from presagio.sentences import Sentence
 from presagio.training.datasets.lives import Series
 
 Bools = NDArray[np.bool_]
@@ -55,6 +56,8 @@ class Dataset:
         Of which unit each row is, shape ``(n,)``; None of a machine without.
     events
         What logs of events tell, by kind: how many, and how many of them cannot be used.
+    origin
+        The source, to be translated; None where it is a name.
     """
 
     inputs: Floats
@@ -72,6 +75,7 @@ class Dataset:
     events: Mapping[str, int] = field(default_factory=dict)
     units: NDArray[Any] | None = None
     address: str = ""
+    origin: Sentence | None = None
 
     @property
     def target(self) -> Bools:

@@ -11,6 +11,7 @@ from presagio.ingest.events import events_of
 from presagio.machine.event_log import event_log
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import DEFAULT_SPEC, MachineSpec
+from presagio.sentences import Number, Sentence, Value
 from presagio.settings import Settings
 from presagio.training.datasets.builder import DatasetBuilder, dataset_from_frame
 from presagio.training.datasets.dataset import Dataset
@@ -65,11 +66,14 @@ def generate_dataset(spec: MachineSpec, rows: int = _GENERATED_ROWS, *, seed: in
     builder = DatasetBuilder(spec)
     for block in simulate(spec, rows, seed=seed):
         builder.add(block)
-    return builder.finish(_generated(rows, seed))
+    origin = _generated(rows, seed)
+    return replace(builder.finish(str(origin)), origin=origin)
 
 
-def _generated(rows: int, seed: int) -> str:
-    return f"{rows} generated rows (seed {seed})"
+def _generated(rows: int, seed: int) -> Sentence:
+    return Sentence(
+        "%(rows)s generated rows (seed %(seed)s)", {"rows": Number(rows, 0), "seed": str(seed)}
+    )
 
 
 def real_data_file(settings: Settings, spec: MachineSpec) -> Path | None:
@@ -100,10 +104,13 @@ def default_dataset(settings: Settings, spec: MachineSpec) -> Dataset:
             "presagio train --csv FILE"
         )
     made = generate_dataset(spec)
-    return replace(made, source=f"{made.source}, since no real data are at hand")
+    origin = Sentence(
+        "%(source)s, since no real data are at hand", {"source": made.origin or made.source}
+    )
+    return replace(made, source=str(origin), origin=origin)
 
 
-def base_rows(settings: Settings, spec: MachineSpec) -> tuple[pl.DataFrame, str] | None:
+def base_rows(settings: Settings, spec: MachineSpec) -> tuple[pl.DataFrame, Value] | None:
     """Return the labelled rows that every retraining learns from, and where they come from.
 
     They are those that a first champion is trained on: :func:`default_dataset`. None where there

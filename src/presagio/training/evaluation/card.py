@@ -14,6 +14,7 @@ from presagio.inference.predictor import Prediction
 from presagio.machine.spec import MachineSpec
 from presagio.pages.model_card import card_page
 from presagio.pages.writing import mark
+from presagio.sentences import Sentence, sentence_json
 from presagio.training.datasets.dataset import Dataset
 from presagio.training.datasets.splitting import Part, Split
 from presagio.training.evaluation.curve_points import curve_points
@@ -73,12 +74,13 @@ def _data(
     }
 
 
-def _label_limit(spec: MachineSpec) -> str:
+def _label_limit(spec: MachineSpec) -> Sentence:
     if spec.label.horizon is None:
-        return mark("A label is about its reading: the model detects, and does not foresee.")
-    return (
-        f"A label says whether the unit fails within {spec.label.in_words}; readings whose units "
-        "were not seen for so long, and did not fail, are left out."
+        return Sentence("A label is about its reading: the model detects, and does not foresee.")
+    return Sentence(
+        "A label says whether the unit fails within %(horizon)s; readings whose units were not "
+        "seen for so long, and did not fail, are left out.",
+        {"horizon": spec.label.in_words},
     )
 
 
@@ -152,7 +154,7 @@ def _model(result: SearchResult, seed: int) -> dict[str, Any]:
         "support_vectors": alarm.support_vectors,
         "threshold": alarm.threshold_,
         "thresholds": asdict(result.thresholds),
-        "threshold_rule": "lowest expected cost on out-of-fold scores of the training part",
+        "threshold_rule": mark("lowest expected cost on out-of-fold scores of the training part"),
         "seed": seed,
     }
 
@@ -165,7 +167,7 @@ def describe(
     result: SearchResult,
     evaluation: Evaluation,
     prediction: Prediction,
-    warnings: Sequence[str],
+    warnings: Sequence[Sentence],
     baselines: Mapping[str, Metrics],
     seed: int,
     remaining: RemainingModel | None = None,
@@ -179,13 +181,22 @@ def describe(
         }
         for shape, metrics in result.shapes.items()
     }
+    limit = _label_limit(spec)
+    again = Sentence(
+        "%(command)s, with these data and versions",
+        {
+            "command": f"presagio train --seed {seed} --method {result.method} "
+            f"--search {grid_name(result.grid)}"
+        },
+    )
+    translated = (*warnings, limit, again, dataset.origin)
     return {
         "machine": spec.name,
         "title": spec.title,
         "modes": {mode.name: mode.title or mode.name for mode in (spec.target, *spec.modes)},
         "spec_sha256": spec.digest,
         "data": _data(spec, dataset, split, imputation),
-        "warnings": list(warnings),
+        "warnings": [*map(str, warnings)],
         "model": _model(result, seed),
         "costs": spec.costs.model_dump(),
         "search": {
@@ -212,11 +223,10 @@ def describe(
         "baseline": asdict(evaluation.reference),
         "baselines": {name: asdict(metrics) for name, metrics in baselines.items()},
         "curves": curve_points(split.test.target, prediction.score, prediction.probability),
-        "limits": [_label_limit(spec), *_LIMITS],
-        "reproduce": (
-            f"presagio train --seed {seed} --method {result.method} "
-            f"--search {grid_name(result.grid)}, with these data and versions"
-        ),
+        "limits": [str(limit), *_LIMITS],
+        "reproduce": str(again),
+        # In other languages these are written from their parts.
+        "sentences": {str(one): sentence_json(one) for one in translated if one is not None},
         "versions": {
             "python": platform.python_version(),
             **{package: version(package) for package in _PACKAGES},

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from presagio.inference.imputation import input_columns
 from presagio.inference.measures import TOO_GOOD, separation
 from presagio.machine.spec import MachineSpec
+from presagio.sentences import Sentence
 from presagio.training.datasets.splitting import Part
 
 _ROWS = 50_000
@@ -20,7 +21,7 @@ _ROWS = 50_000
 
 def find_leaks(
     spec: MachineSpec, part: Part, *, divided_by: str | None, seed: int = 0
-) -> list[str]:
+) -> list[Sentence]:
     """Say which features nearly tell the target, or the time, by themselves.
 
     Parameters
@@ -36,22 +37,30 @@ def find_leaks(
 
     Returns
     -------
-    list of str
+    list of Sentence
         A warning for each.
     """
     sample = part.sample(_ROWS, seed=seed)
-    warnings, made = [], {column.name for column in spec.window_columns}
+    warnings, made = list[Sentence](), {column.name for column in spec.window_columns}
     for name, values in input_columns(spec, sample.inputs).items():
         if name in made:
             # How a value changes before a failure is what windows are for.
             continue
         if separation(values, sample.target) > TOO_GOOD:
             warnings.append(
-                f"{name} nearly tells {spec.target.name} by itself; is it known before the failure?"
+                Sentence(
+                    "%(feature)s nearly tells %(target)s by itself; is it known before the "
+                    "failure?",
+                    {"feature": name, "target": spec.target.name},
+                )
             )
         if divided_by == "time" and sample.keys is not None and _grows(values, sample.keys):
             warnings.append(
-                f"{name} grows with the time; a model may learn the date from it, not the wear"
+                Sentence(
+                    "%(feature)s grows with the time; a model may learn the date from it, not the "
+                    "wear",
+                    {"feature": name},
+                )
             )
     return warnings
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from presagio.serving.auth.issuers import OidcIssuer
+from presagio.serving.issuers import OidcIssuer
 from presagio.settings import Settings
 from tests.serving.conftest import Serve, alone, with_secrets
 from tests.serving.odd_tokens import ODD, claims_of, coded, odd_tokens
@@ -141,6 +141,25 @@ def test_a_new_key_of_the_issuer_is_found_and_an_issuer_that_is_down_takes_none_
         await verifier.claims(issuer.token("two"))
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("issuer", "named"),
+    [
+        ("https://issuer.test", "http://127.0.0.1:8000/"),
+        ("https://issuer.test", "http://issuer.test/"),
+        ("https://issuer.test", "javascript:alert(1)"),
+        ("http://127.0.0.1:1", "http://issuer.test/"),
+        ("http://127.0.0.1:1", "http://[/"),
+    ],
+)
+def test_an_issuer_names_no_address_that_others_can_read_or_that_is_this_machines(
+    issuer: str, named: str
+) -> None:
+    verifier = OidcIssuer(issuer, "plant")
+    verifier.known = {"token_endpoint": named}
+    with pytest.raises(ValueError, match="no address that may be asked"):
+        verifier.endpoint("token_endpoint")
 
 
 def test_an_issuer_that_is_away_refuses_and_does_not_break(
