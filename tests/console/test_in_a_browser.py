@@ -93,7 +93,7 @@ def plant(
         def sign_in(name: str) -> Browser:
             if name not in known:
                 known[name] = make()
-                known[name].sign_in(name)
+                known[name].be(name)
             return known[name]
 
         yield _Plant(sign_in, lines)

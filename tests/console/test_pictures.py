@@ -40,7 +40,7 @@ def plant(
 def technician(serve_console: ServeConsole, plant: Compressors) -> Iterator[Browser]:
     with serve_console(fleets=(str(plant.spec),)) as make:
         browser = make()
-        assert browser.sign_in("operator").status_code == 200
+        browser.be("operator")
         yield browser
 
 

@@ -25,7 +25,7 @@ def people(serve_console: ServeConsole, fleet: EngineFleet) -> Iterator[Callable
         def sign_in(name: str) -> Browser:
             if name not in known:
                 known[name] = make()
-                known[name].sign_in(name)
+                known[name].be(name)
             return known[name]
 
         yield sign_in

@@ -79,7 +79,7 @@ def people(serve_console: ServeConsole, plant: _Plant) -> Iterator[Callable[[str
         def sign_in(name: str) -> Browser:
             if name not in known:
                 known[name] = make()
-                known[name].sign_in(name)
+                known[name].be(name)
             return known[name]
 
         yield sign_in

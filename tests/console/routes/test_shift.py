@@ -83,7 +83,7 @@ def test_what_is_expected_and_when_is_written_for_people(
         serve_console(fleets=(str(spec),)) as make,
     ):
         browser = make()
-        browser.sign_in("viewer")
+        browser.be("viewer")
         page = browser.get("/").text
         spanish = browser.get("/", **{"Accept-Language": "es"}).text
     assert raw not in page
