@@ -145,6 +145,16 @@ class Stack:
             answer = airflow.post(f"/dags/{dag}/dagRuns", json=body).raise_for_status()
             return str(answer.json()["dag_run_id"])
 
+    def read_dag_files(self, *dags: str) -> None:
+        """Have Airflow read the files of these DAGs at once, which it reads twice a minute."""
+        with self.airflow() as airflow:
+            for dag in dags:
+                assert eventually(lambda dag=dag: airflow.get(f"/dags/{dag}").is_success, 120), dag  # type: ignore[misc]
+                token = airflow.get(f"/dags/{dag}").raise_for_status().json()["file_token"]
+                asked = airflow.put(f"/parseDagFile/{token}")
+                # A conflict: somebody has asked for it already.
+                assert asked.is_success or asked.status_code == httpx.codes.CONFLICT, asked.text
+
     def task_states(self, dag: str, run_id: str) -> dict[str, str]:
         """The state of each task of a run."""
         with self.airflow() as airflow:

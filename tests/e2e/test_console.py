@@ -61,8 +61,15 @@ def test_who_signs_in_sees_the_units_and_who_signs_out_does_not(
     assert "Which machine needs you" not in tab.text()
 
 
-@pytest.mark.parametrize("language", ["en", "es"])
-@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize(
+    ("language", "width"),
+    [
+        ("en", PHONE),
+        ("es", DESK),
+        pytest.param("en", DESK, marks=pytest.mark.nightly),
+        pytest.param("es", PHONE, marks=pytest.mark.nightly),
+    ],
+)
 def test_every_page_is_for_everybody(
     language: str, width: int, browser: Browser, origin: str, password: str
 ) -> None:

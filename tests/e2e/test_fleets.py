@@ -177,6 +177,7 @@ def test_a_fleet_is_added_to_the_running_stack(stack: Stack, tmp_path: Path) -> 
     reading = {"pressure_bar": 19, "flow": 21.0, "seal_double": True}
     assert _predict(stack, "/fleets/fans", reading).status_code == 503
     # Its DAGs come when Airflow reads the files again.
+    stack.read_dag_files("csv_file_watcher", "train_champion")
     filed = _file(stack, "fans", tmp_path / "fans.csv", pump_csv(1200))
     assert filed["processed_key"] == "processed/fans/fans.csv"
     _run(stack, "train_champion_fans", conf={"min_new_rows": 1})
