@@ -12,9 +12,17 @@ SELECT format('GRANT SELECT, DELETE ON %I TO airflow_cleaner', tablename)
 FROM pg_tables
 WHERE schemaname = 'public' AND tablename IN (
   'asset_event', 'callback', 'connection_test_request', 'dag', 'dag_run', 'dag_version', 'deadline', 'import_error',
-  'job', 'log', 'partitioned_asset_key_log', 'revoked_token', 'task_instance', 'task_instance_history',
+  'job', 'log', 'partitioned_asset_key_log', 'revoked_token', 'session', 'task_instance', 'task_instance_history',
   'task_reschedule', 'task_state_store', 'trigger', 'xcom', 'celery_taskmeta', 'celery_tasksetmeta'
 ) \gexec
 -- Looked at to know what is over.
 SELECT format('GRANT SELECT ON %I TO airflow_cleaner', tablename)
 FROM pg_tables WHERE schemaname = 'public' AND tablename = 'asset_partition_dag_run' \gexec
+-- Where Airflow has accounts: sessions that are over, and none that somebody could go on with.
+SELECT format(command, 'session')
+FROM pg_tables, unnest(ARRAY[
+  'ALTER TABLE %I ENABLE ROW LEVEL SECURITY',
+  'DROP POLICY IF EXISTS airflow_cleaner ON %I',
+  'CREATE POLICY airflow_cleaner ON %I TO airflow_cleaner USING (expiry < now() AT TIME ZONE ''UTC'')'
+]) WITH ORDINALITY AS each (command, place)
+WHERE schemaname = 'public' AND tablename = 'session' ORDER BY place \gexec

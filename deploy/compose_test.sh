@@ -137,10 +137,10 @@ prepare() {
   echo "built in $((SECONDS - began)) s:"
   docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | sed -n 's|^presagio/|  &|p'
 }
+# What a run that was killed has left: its secrets are gone, and the engine has started it again.
+$compose --profile monitoring down --volumes --timeout 10 >/dev/null 2>&1
 [ "$step" = run ] || prepare
 [ "$step" != prepare ] || exit 0
-# What a run that was killed has left: its secrets are gone.
-$compose --profile monitoring down --volumes --timeout 10 >/dev/null 2>&1
 began=$SECONDS
 $compose up -d "${scale[@]}" >"$scratch/up.log" 2>&1 || { tail -40 "$scratch/up.log"; exit 1; }
 echo "up in $((SECONDS - began)) s, the first champion trained"

@@ -246,6 +246,26 @@ def test_prometheus_gets_every_figure_and_takes_the_rules(
         containers.compose(*started, "rm", "--stop", "--force", "exporter", "prometheus")
 
 
+def test_airflows_history_is_cleaned_by_a_role_that_sees_no_session_that_goes_on(
+    containers: ContainerStack,
+) -> None:
+    def ask(query: str) -> None:
+        command = "PGPASSWORD=$POSTGRES_PASSWORD psql -U postgres -d airflow -v password=SECRET"
+        subprocess.run(
+            ["docker", "exec", "-i", containers.service("postgres")["id"], "sh", "-c", command],
+            input=query, text=True, check=True, capture_output=True,
+        )  # fmt: skip
+
+    ask((ROOT / "deploy/airflow_cleaner.sql").read_text("utf-8"))
+    ask("INSERT INTO session (session_id, expiry) VALUES ('over', now() - interval '200 days')")
+    where = "postgresql+psycopg://airflow_cleaner:SECRET@postgres:5432/airflow"
+    variables = {"PRESAGIO_RETAIN_AIRFLOW_DAYS": "90", "PRESAGIO_AIRFLOW_DATABASE_URL": where}
+    given = [f"--env={name}={value}" for name, value in variables.items()]
+    scheduler = containers.service("airflow-scheduler")["id"]
+    said = docker("exec", *given, scheduler, "presagio", "retention")
+    assert "database of airflow: cleaned" in said
+
+
 def test_grafana_has_the_dashboards_and_reaches_prometheus(containers: ContainerStack) -> None:
     if "standins" in os.environ[COMMAND]:
         pytest.skip("Grafana's image has no stand-in")
