@@ -16,6 +16,7 @@ ROOTS = {
     "serving/app.py": "the API, where nobody hands it settings",
     "deployment/provision.py": "steps of a deployment, as python -m",
     "deployment/backup.py": "copies of buckets, as python -m",
+    "orchestration/airflow_accounts.py": "accounts of Airflow, as python -m",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from presagio.machine.spec import DEFAULT_SPEC, load_spec
-from presagio.serving.http.answers import PredictResponse
+from presagio.serving.http.prediction_answers import PredictResponse
 from presagio.serving.routes.requests import request_model
 
 app = FastAPI()

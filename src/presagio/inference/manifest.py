@@ -16,7 +16,8 @@ _MOST_INPUTS = 512
 _MOST_ROWS = 1000
 _MOST_CONDITIONS = 20
 _MOST_VALUES = 20_000
-_DEEPEST = 8
+# Sentences that have sentences in their gaps are among it.
+_DEEPEST = 16
 _LONGEST_TEXT = 20_000
 _LARGEST_INTEGER = 1 << 53
 

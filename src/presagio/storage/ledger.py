@@ -220,7 +220,7 @@ class Ledger(FiledReceipts):
                 return None
             values = {"receipt_id": receipt_id, "who": who, "why": why}
             new = insert(RELEASES).values(values).on_conflict_do_nothing()
-            if connection.execute(new).rowcount:
+            if connection.execute(new.returning(RELEASES.c.receipt_id)).first() is not None:
                 add_entry(
                     connection, who=who, scope=scope, action="file.release",
                     target=f"receipt {receipt_id}", why=why, detail={"key": row.key},

@@ -111,11 +111,10 @@ class PartsOfUnits:
 
     def found(self, places: Sequence[PartPlace]) -> dict[PartPlace, FoundPart]:
         """Return where parts lie that were listed."""
+        # A receipt and a compaction may have the same number.
         files = {place.number for place in places if not place.is_compacted}
-        return {
-            **self._of_files([*files]),
-            **self._of_compactions([*({place.number for place in places} - files)]),
-        }
+        many = {place.number for place in places if place.is_compacted}
+        return {**self._of_files([*files]), **self._of_compactions([*many])}
 
     def _of_files(self, numbers: Sequence[int]) -> dict[PartPlace, FoundPart]:
         here = RECEIPTS.c

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from presagio.settings import Settings
 from presagio.storage.alarm_entries import open_case
+from presagio.storage.alarm_tables import UNIT_STATES
 from presagio.storage.database import open_database
 from presagio.storage.unit_states import write_states
 from tests.commands import run_command
@@ -25,7 +27,7 @@ def _lines(*arguments: object) -> list[Any]:
 
 
 @pytest.fixture
-def case(plant: Settings, monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
+def case(plant: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
     """A unit with an open case."""
     monkeypatch.setenv("PRESAGIO_MACHINE_SPEC", str(ENGINES))
     engine, unit = open_database(plant), f"Engine {uuid4().hex[:8]}"
@@ -44,9 +46,11 @@ def case(plant: Settings, monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
         for name in ("since", "updated_at"):
             state[name] = connection.execute(sa.select(sa.func.now())).scalar_one()
         write_states(connection, [state])
-    engine.dispose()
     assert number is not None
-    return unit, number
+    yield unit, number
+    with engine.begin() as connection:
+        connection.execute(sa.delete(UNIT_STATES).where(UNIT_STATES.c.unit == unit))
+    engine.dispose()
 
 
 def test_units_are_listed_the_worst_first(case: tuple[str, int]) -> None:

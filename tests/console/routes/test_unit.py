@@ -79,7 +79,7 @@ def test_it_is_there_in_spanish(browser: Browser, fleet: EngineFleet) -> None:
     assert "«Sensor 2» ha bajado 3,5 °C en 30 ciclos." in page
     assert "25 %" in page
     # In the table behind the chart.
-    assert re.search(r">-17\d,\d<", page.partition("sensor_2 [°C]")[2])
+    assert re.search(r">-17\d,\d<", page.partition("Sensor 2 [°C]")[2])
 
 
 @pytest.mark.parametrize("name", [_HOSTILE, "x" * 10_000, " ", ".."])

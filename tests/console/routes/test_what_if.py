@@ -82,8 +82,8 @@ def test_what_is_plausible_is_said_in_the_units_and_the_language_of_who_asks(
 ) -> None:
     where = address("what-if", "answer", **{"v.airtemperature_k": "900", "v.torque_nm": "1e9"})
     english = viewer.get(where).text
-    assert "Air temperature: Out of the plausible range (-23.15 to 76.85 °C)" in english
-    assert "Torque: Out of the plausible range (0 to 150 Nm)" in english
+    assert "Air temperature: Outside the plausible range (-23.15 to 76.85 °C)" in english
+    assert "Torque: Outside the plausible range (0 to 150 Nm)" in english
     spanish = viewer.get(where, **{"accept-language": "es"}).text
     assert "Temperatura del aire: Fuera del rango plausible (-23,15 a 76,85 °C)" in spanish
     assert "Par: Fuera del rango plausible (0 a 150 Nm)" in spanish
