@@ -1,6 +1,7 @@
 """The console in its container, where image, network, accounts and rights are others."""
 
 import json
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -151,7 +152,7 @@ def test_a_new_fleet_is_added_filed_trained_and_served_from_its_page(
     tab.open("/fleets/new")
     tab.page.set_input_files("input[type=file]", labelled)
     _press(tab, "Añadir la flota")
-    tab.page.wait_for_url(f"**/fleets/new/{_FLEET}")
+    tab.page.wait_for_url(re.compile(f"/fleets/new/{_FLEET}"))
 
     def is_started() -> bool:
         tab.open(f"/fleets/new/{_FLEET}")
