@@ -102,15 +102,13 @@ def _units(visit: Visit, wanted: _Filter) -> Updating:
         "shift_units.html", wanted.address("shift", "units"), seen=seen, wanted=wanted,
         is_filtered=wanted != _Filter("", None, ""), limit=_PER_PAGE,
         title_of=_Titles(visit.language),
-        read_at=lambda fleet, unit: _read_at(visit, fleet, unit),
+        times_of=lambda fleet: _times(visit, fleet),
     )  # fmt: skip
 
 
-def _read_at(visit: Visit, fleet: Fleet, unit: UnitState) -> str:
-    """Write when a unit's newest reading is of; when it was scored, where readings have no time."""
-    if fleet.spec.time is None or unit.reading_time is None:
-        return visit.show.moment(unit.updated_at)
-    return Times(visit.show, fleet.spec.time).written(unit.reading_time)
+def _times(visit: Visit, fleet: Fleet) -> Times | None:
+    """Return how times of a fleet are written; None where its readings have none."""
+    return None if fleet.spec.time is None else Times(visit.show, fleet.spec.time)
 
 
 def _show(visit: Visit) -> Response:
