@@ -28,6 +28,13 @@ def test_who_signs_in_is_where_they_wanted_to_be(browser: Browser) -> None:
     assert "viewer" in page.text
 
 
+def test_who_is_signed_in_is_not_asked_again(browser: Browser) -> None:
+    browser.sign_in("viewer")
+    page = browser.get("/sign-in?back=/models")
+    assert (page.status_code, page.url.path) == (200, "/models")
+    assert browser.get("/sign-in").url.path == "/"
+
+
 def test_a_wrong_password_signs_nobody_in(browser: Browser) -> None:
     page = browser.sign_in("viewer", "not the password")
     assert page.status_code == 401

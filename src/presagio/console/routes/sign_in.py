@@ -140,7 +140,10 @@ def ask_to_sign_in(visit: Visit, *, updates: bool) -> Response:
 
 
 def _show(visit: Visit) -> Response:
-    return sign_in_form(visit, back=own_address(visit.query("back")))
+    back = own_address(visit.query("back"))
+    if visit.session is not None:
+        return visit.go(back)
+    return sign_in_form(visit, back=back)
 
 
 def _sign_in(visit: Visit) -> Response:
