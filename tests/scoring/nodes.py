@@ -63,18 +63,25 @@ class Cluster:
             "PRESAGIO_S3_ACCESS_KEY": key, "PRESAGIO_S3_SECRET_KEY": secret,
         }  # fmt: skip
         (self.folder / "home").mkdir()
-        self.objects.mkdir()
+        # The store looks for further buckets after minutes only.
+        for bucket in (self.readings, self.scores):
+            bucket.mkdir(parents=True)
         self.network.serve(
             [sibling("rclone"), "serve", "s3", "--addr", _STORE, "--config", "",
-             "--cache-dir", str(self.folder / "cache"), str(self.objects)],
+             "--cache-dir", str(self.folder / "cache"), str(self.scores.parent)],
             self._env | {"RCLONE_AUTH_KEY": f'"{key},{secret}"'},
         )  # fmt: skip
         self.head = self._start(*_HEAD)
 
     @property
-    def objects(self) -> Path:
-        """The folder whose folders are the store's buckets."""
-        return self.folder / "objects"
+    def readings(self) -> Path:
+        """The bucket with files to score."""
+        return self.folder / "objects" / "readings"
+
+    @property
+    def scores(self) -> Path:
+        """The bucket with what came of them, a folder for each run."""
+        return self.folder / "objects" / "scores"
 
     def join(self) -> Host:
         """Add a node."""
@@ -94,13 +101,12 @@ class Cluster:
         return self.network.add(command, self._env)
 
     def run(self, artifact: Path, to: str, *, local: bool = False) -> "Run":
-        """Begin to score the bucket ``readings`` into another one."""
-        (self.objects / to).mkdir()
+        """Begin to score all readings."""
         enter, address = (
             (self.network.enter, "") if local else (self.head.enter, f"{self.head.address}:6379")
         )
         command = [sys.executable, "-m", "tests.scoring.driver", str(artifact), "s3://readings"]
-        return Run([*enter, *command, f"s3://{to}", address], self._env)
+        return Run([*enter, *command, f"s3://scores/{to}/", address], self._env)
 
 
 class Run:

@@ -35,11 +35,10 @@ def cluster(spec: MachineSpec) -> Iterator[Cluster]:
         pytest.skip(why)
     with tempfile.TemporaryDirectory(prefix="ray-") as folder, open_network() as network:
         cluster = Cluster(network, Path(folder))
-        (cluster.objects / "readings").mkdir()
         rows = pl.concat(simulate(spec, _ROWS)).select(spec.input_names)
         for i in range(_FILES):
             order = rows.sample(fraction=1, shuffle=True, seed=i)
-            order.write_parquet(cluster.objects / "readings" / f"{i:02}.parquet")
+            order.write_parquet(cluster.readings / f"{i:02}.parquet")
         yield cluster
 
 
@@ -48,7 +47,7 @@ def expected(cluster: Cluster, artifact: Path) -> Path:
     """What processes of one machine make of the files."""
     summary, _ = cluster.run(artifact, "local", local=True).result()
     assert (summary["files_scored"], summary["rows"]) == (_FILES, _FILES * _ROWS)
-    return cluster.objects / "local"
+    return cluster.scores / "local"
 
 
 def _kill(node: Host) -> None:
@@ -81,9 +80,9 @@ def test_a_node_is_lost_and_every_row_is_there_once_half_a_minute_later_at_most(
     assert (summary["files_scored"], summary["faults"]) == (_FILES, {})
     assert summary["rows"] == summary["scored"] == _FILES * _ROWS
     for to in (quiet, disturbed):
-        names = {path.name for path in (cluster.objects / to).glob("*.parquet")}
+        names = {path.name for path in (cluster.scores / to).glob("*.parquet")}
         assert names == {f"{i:02}.parquet{RESULT}" for i in range(_FILES)}
         for name in names:
-            found = pl.read_parquet(cluster.objects / to / name)
+            found = pl.read_parquet(cluster.scores / to / name)
             assert_frame_equal(found, pl.read_parquet(expected / name))
     assert took - undisturbed <= _LIMIT_S
