@@ -58,7 +58,9 @@ class Arriving:
         return score_arrivals(self.settings, self.intake, open_reader(self.settings), **how)
 
     def states(self) -> dict[str, str]:
-        return {one.unit: one.state for one in self.intake.ledger.unit_states().page(limit=1000)}
+        """Return the state of each unit as people see it, silent or not."""
+        found = self.intake.ledger.unit_states().page(limit=1000)
+        return {one.unit: one.shown(None) for one in found}
 
     def cases(self) -> list[AlarmCase]:
         """Return all cases, the oldest first."""

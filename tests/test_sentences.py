@@ -10,6 +10,7 @@ from presagio.sentences import (
     Count,
     Listed,
     Measured,
+    Moment,
     Number,
     Points,
     Sentence,
@@ -21,19 +22,21 @@ from presagio.sentences import (
 )
 
 WHOLE = Sentence(
-    "%(bad)s of %(all)s (%(kinds)s), more than %(share)s: %(cost)s, %(low)s, %(points)s, %(rise)s",
+    "%(bad)s of %(all)s (%(kinds)s), more than %(share)s: %(cost)s, %(low)s, %(points)s, %(rise)s, "
+    "%(at)s",
     {
         "bad": Count(1200), "all": either(["a", "b", "c"]), "share": Share(0.2),
         "kinds": Listed((Code("missing"), Sentence("line %(n)s", {"n": Number(3, 0)})), "; "),
         "cost": Number(2.5, 2), "low": Number(0.25), "points": Points(0.5),
-        "rise": Measured(1.5, "K"),
+        "rise": Measured(1.5, "K"), "at": Moment("2026-11-29T20:00:00+00:00"),
     },
 )  # fmt: skip
 
 
 def test_a_sentence_is_english_by_itself() -> None:
     assert str(WHOLE) == (
-        "1,200 of a or b or c (missing; line 3), more than 20%: 2.50, 0.25, +50, 1.5 K"
+        "1,200 of a or b or c (missing; line 3), more than 20%: 2.50, 0.25, +50, 1.5 K, "
+        "2026-11-29T20:00:00+00:00"
     )
     assert in_english(either(["a"])) == "a"
 

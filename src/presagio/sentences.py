@@ -66,6 +66,13 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """A time as it is written in a file: people see it as other times, where it has a time zone."""
+
+    written: str
+
+
+@dataclass(frozen=True)
 class Listed:
     """Several values, one after the other."""
 
@@ -73,7 +80,9 @@ class Listed:
     between: str = ", "
 
 
-Value: TypeAlias = "str | Measured | Points | Share | Count | Number | Code | Listed | Sentence"
+Value: TypeAlias = (
+    "str | Measured | Points | Share | Count | Number | Code | Moment | Listed | Sentence"
+)
 Translate = Callable[[str], str]
 Write = Callable[[Value], str]
 
@@ -116,8 +125,8 @@ def in_english(value: Value) -> str:  # noqa: PLR0911 - a line for each kind
             return f"{count:,}"
         case Number(number, decimals):
             return f"{number:g}" if decimals is None else f"{number:.{decimals}f}"
-        case Code(code):
-            return code
+        case Code(text) | Moment(text):
+            return text
         case Listed(parts, between):
             return between.join(map(in_english, parts))
         case _:
@@ -154,6 +163,8 @@ def _value_json(value: Value) -> object:
             return {"kind": "listed", "parts": [*map(_value_json, parts)], "between": between}
         case str():
             return value.replace("\0", "\ufffd")
+        case Moment(written):
+            return {"kind": "moment", "written": written.replace("\0", "\ufffd")}
         case _:
             return {"kind": _NAMES[type(value)], **vars(value)}
 
@@ -182,4 +193,6 @@ def _read(found: Any) -> Value:
         raise ValueError("more decimals than anybody reads")
     if found["kind"] == "listed":
         return Listed(tuple(map(_read, fields["parts"])), str(fields["between"]))
+    if found["kind"] == "moment":
+        return Moment(str(fields["written"]))
     return _KINDS[found["kind"]](**fields)

@@ -14,7 +14,7 @@ from presagio.console.reasons import is_known
 from presagio.console.wording import text_of, write
 from presagio.errors import DataError, UnreadableFileError
 from presagio.readings.rules import Reason
-from presagio.sentences import Code, Count, Listed, Measured, Number, Sentence, Share
+from presagio.sentences import Code, Count, Listed, Measured, Moment, Number, Sentence, Share
 
 SOURCE = Path(presagio.__file__).parent
 # Where files of the intake are read; serving has doors of its own, whose pages are the API's.
@@ -34,6 +34,9 @@ def _show(language: str) -> Presentation:
         (Number(1234.5, 2), "1,234.50", "1234,50"), (Share(0.2), "20 %", "20 %"),
         (Measured(2.5, "Nm"), "2.5 Nm", "2,5 Nm"), ("<b>", "<b>", "<b>"),
         (Code("out_of_range"), "outside the plausible range", "fuera del rango plausible"),
+        (Moment("2026-11-29T20:00:00+00:00"), "29 Nov 2026, 20:00", "29 nov 2026, 20:00"),
+        (Moment("2026-11-29 20:00"), "2026-11-29 20:00", "2026-11-29 20:00"),
+        (Moment("1234"), "1234", "1234"),
         (Listed((Count(1), SENTENCE)), "1, more than 1,234.5 bytes", "1, más de 1234,5 bytes"),
     ],
 )  # fmt: skip

@@ -132,7 +132,8 @@ def test_the_page_shows_what_comes_while_it_is_open_whatever_it_is_called(
         connection.execute(
             sa.text(
                 "INSERT INTO unit_states (fleet, unit, state, label, receipt_id, model, version, "
-                "memory, probability) VALUES ('', :unit, 'watch', true, 1, 'm', '1', '{}', 0.97)"
+                "memory, probability, score) "
+                "VALUES ('', :unit, 'watch', true, 1, 'm', '1', '{}', 0.97, 1)"
             ),
             {"unit": name},
         )

@@ -37,7 +37,7 @@ def test_an_outcome_becomes_an_event_of_which_training_learns(
         ("E1", float(LIFE), outcome == "failure")
     ]
     assert fleet.score().events == 1
-    assert fleet.states() == {"E1": "well"}
+    assert fleet.states() == {"E1": "no data"}
     # It was closed before: the event closes nothing.
     assert [entry.kind for entry in fleet.intake.ledger.alarms().entries(number)] == [
         "opened", "closed",

@@ -134,7 +134,11 @@ def test_an_event_of_a_log_closes_a_case(fleet: Arriving, kind: str, outcome: st
     assert entry.detail["receipt_id"] == log.id
     assert str(entry.sentence) == entry.why
     assert open_one.is_open
-    assert fleet.states() == {"E1": "well", "E2": "alarm"}
+    # Of the life that is over nothing is expected, and of the next one nothing is known.
+    assert fleet.states() == {"E1": "no data", "E2": "alarm"}
+    state = fleet.intake.ledger.unit_states().one("E1")
+    assert state is not None
+    assert (state.probability, state.remaining_life, state.diagnosis) == (None, None, None)
     # The next life begins with nothing on; its windows look at nothing before.
     fleet.file("b.csv", life(0, 20).with_columns(pl.col("cycle") + LIFE))
     fleet.score()

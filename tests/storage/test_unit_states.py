@@ -88,6 +88,20 @@ def test_a_silent_unit_has_no_data_unless_a_case_is_open(states: UnitStates) -> 
     assert states.counts() == {"alarm": 2, "watch": 1, "well": 2, "no data": 0}
 
 
+def test_a_unit_without_a_score_has_no_data_unless_a_case_is_open(
+    states: UnitStates, engine: sa.Engine
+) -> None:
+    rows = [_row(states._fleet, f"e {state}", state, 0.0) for state in ("well", "alarm")]
+    with engine.begin() as connection:
+        write_states(connection, [{**row, "score": None, "probability": None} for row in rows])
+    assert _units(states.page(state="no data")) == ["e well"]
+    assert _units(states.page(state="well", search="e ")) == []
+    assert _units(states.page(state="alarm", search="e ")) == ["e alarm"]
+    shown = {one.unit: one.shown(None) for one in states.page(search="e ")}
+    assert shown == {"e alarm": "alarm", "e well": "no data"}
+    assert states.counts()["no data"] == 1
+
+
 def test_one_unit_is_found_by_its_name(states: UnitStates) -> None:
     found = states.one("fan/1")
     assert found is not None
@@ -130,10 +144,10 @@ def test_a_hundred_thousand_units_are_asked_by_an_index(engine: sa.Engine) -> No
     with engine.begin() as connection:
         connection.execute(
             sa.text(
-                "INSERT INTO unit_states (fleet, unit, state, probability, label, receipt_id, "
-                "model, version, memory) SELECT :fleet, 'unit ' || i, CASE WHEN i % 1000 = 0 THEN "
-                "'alarm' WHEN i % 100 = 0 THEN 'watch' ELSE 'well' END, i / 1e5, i % 100 = 0, 1, "
-                "'m', '1', '{}' FROM generate_series(1, 100000) AS i"
+                "INSERT INTO unit_states (fleet, unit, state, probability, score, label, "
+                "receipt_id, model, version, memory) SELECT :fleet, 'unit ' || i, CASE "
+                "WHEN i % 1000 = 0 THEN 'alarm' WHEN i % 100 = 0 THEN 'watch' ELSE 'well' END, "
+                "i / 1e5, 0, i % 100 = 0, 1, 'm', '1', '{}' FROM generate_series(1, 100000) AS i"
             ),
             {"fleet": fleet},
         )

@@ -1,6 +1,7 @@
 """Sentences and values that stand below the console, in a visitor's language."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from babel.numbers import format_decimal
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from presagio.sentences import (
     Count,
     Listed,
     Measured,
+    Moment,
     Number,
     Points,
     Sentence,
@@ -30,7 +32,16 @@ def fixed(show: Presentation, value: float, decimals: int) -> str:
     return str(format_decimal(value, format=pattern, locale=show.catalogue.locale))
 
 
-def write_value(show: Presentation, value: Value) -> str:  # noqa: PLR0911 - a line for each kind
+def _moment(show: Presentation, written: str) -> str:
+    try:
+        when = datetime.fromisoformat(written)
+    except ValueError:
+        return written
+    # Of which zone another one is nobody knows.
+    return written if when.tzinfo is None else show.moment(when)
+
+
+def write_value(show: Presentation, value: Value) -> str:  # noqa: C901, PLR0911 - a line for each kind
     """Write what stands in a gap of a sentence."""
     match value:
         case Points(share):
@@ -48,6 +59,8 @@ def write_value(show: Presentation, value: Value) -> str:  # noqa: PLR0911 - a l
         case Code(code):
             title = show.catalogue.gettext(title_of(code))
             return title[:1].lower() + title[1:]
+        case Moment(written):
+            return _moment(show, written)
         case Listed(parts, between):
             return between.join(write_value(show, part) for part in parts)
         case Sentence():

@@ -15,7 +15,7 @@ from presagio.lifecycle.alarm_state import (
     after_end,
 )
 from presagio.machine.learning import AlarmRule
-from presagio.sentences import Count, Sentence, Value, sentence_json
+from presagio.sentences import Count, Moment, Sentence, Value, sentence_json
 from presagio.storage.alarm_entries import (
     PROGRAM,
     SENTENCE,
@@ -29,6 +29,11 @@ from presagio.storage.unit_states import StoredState, UnitState, lock_states, wr
 
 FAILURE, REPAIR = "failure", "repair"
 Diagnosis = Mapping[str, Any] | None
+# What was said of the life that is over says nothing of the next one.
+_OF_NO_READING: Mapping[str, Any] = {
+    "probability": None, "score": None, "label": False, "mode": None, "remaining_life": None,
+    "remaining_low": None, "remaining_high": None, "diagnosis": None,
+}  # fmt: skip
 # Number of an open case → its mode, and the time of the reading that confirmed it.
 Cases = dict[int, tuple[str, float | None]]
 
@@ -74,7 +79,7 @@ def _state(cases: Cases, memory: AlarmMemory, *, label: bool) -> StoredState:
 
 def _close_by_event(scoring: Scoring, alarm_id: int, event: UnitEvent) -> int:
     """Close a case by a failure or a repair; return how many were closed."""
-    at: dict[str, Value] = {"at": str(event.at)}
+    at: dict[str, Value] = {"at": Moment(str(event.at))}
     if event.kind == FAILURE:
         why = Sentence("the log of events has a failure of the unit at %(at)s", at)
     else:
@@ -278,12 +283,11 @@ def follow_events(scoring: Scoring, events: Sequence[UnitEvent]) -> CaseCounts:
 def _after_events(state: UnitState, cases: Cases, ended: float) -> dict[str, Any]:
     """Return the state of a unit after a failure or a repair, as a row."""
     memory = after_end(_memory(state), ended, [mode for mode, _ in cases.values()])
-    # Of the life that is over nothing is to be expected.
     is_over = state.reading_time is None or state.reading_time <= ended
     found = _state(cases, memory, label=state.label and not is_over)
     row = {**vars(state), "state": found, "memory": memory.as_json()}
-    if found != state.state:
-        row["since"] = datetime.now(UTC)
     if is_over:
-        row["diagnosis"] = None
+        row |= _OF_NO_READING
+    if found != state.state or (is_over and state.score is not None):
+        row["since"] = datetime.now(UTC)
     return row

@@ -35,7 +35,8 @@ class UnitState:
         The time of its newest reading, as times are compared and as it is written; None where
         readings have no time.
     probability, score, label, mode
-        What the model says of that reading.
+        What the model says of that reading; no score after a failure or a repair, since the reading
+        is of the life before.
     remaining_life, remaining_low, remaining_high
         How long the unit has left; None of a model without that output.
     receipt_id
@@ -73,12 +74,15 @@ class UnitState:
     def shown(self, silent_since: datetime | None) -> State:
         """Return the state for people: of a silent unit there is none, but an alarm stays.
 
+        Silent is also a unit without a reading since its last failure or repair.
+
         Parameters
         ----------
         silent_since
-            Units without a reading since then are silent; None: none is.
+            Units without a reading since then are silent, too.
         """
         silent = silent_since is not None and self.updated_at < silent_since
+        silent = silent or self.score is None
         return NO_DATA if silent and self.state != "alarm" else self.state
 
     @property
@@ -139,6 +143,15 @@ class UnitStates:
     def __init__(self, engine: sa.Engine, fleet: str = "") -> None:
         self._engine, self._fleet = engine, fleet
 
+    @staticmethod
+    def _has_no_data(silent_since: datetime | None) -> sa.ColumnElement[bool]:
+        """Return the condition by which :meth:`UnitState.shown` says so."""
+        here = UNIT_STATES.c
+        silent: sa.ColumnElement[bool] = here.score.is_(None)
+        if silent_since is not None:
+            silent = sa.or_(silent, here.updated_at < silent_since)
+        return sa.and_(silent, here.state != "alarm")
+
     def _in_state(
         self, state: State | None, silent_since: datetime | None
     ) -> list[sa.ColumnElement[bool]]:
@@ -147,14 +160,10 @@ class UnitStates:
         if state is None:
             return conditions
         if state == NO_DATA:
-            if silent_since is None:
-                return [*conditions, sa.false()]
-            return [*conditions, here.updated_at < silent_since, here.state != "alarm"]
+            return [*conditions, self._has_no_data(silent_since)]
         # By what the index is in order of.
         conditions.append(here.rank == STATES.index(state))
-        if state != "alarm" and silent_since is not None:
-            conditions.append(here.updated_at >= silent_since)
-        return conditions
+        return [*conditions, sa.not_(self._has_no_data(silent_since))]
 
     def page(
         self,
@@ -202,11 +211,7 @@ class UnitStates:
     def counts(self, *, silent_since: datetime | None = None) -> dict[State, int]:
         """Count the units in each state; ``silent_since`` is as of :meth:`UnitState.shown`."""
         here = UNIT_STATES.c
-        shown: sa.ColumnElement[str] = here.state
-        if silent_since is not None:
-            silent = sa.and_(here.updated_at < silent_since, here.state != "alarm")
-            shown = sa.case((silent, NO_DATA), else_=here.state)
-        shown = shown.label("shown")
+        shown = sa.case((self._has_no_data(silent_since), NO_DATA), else_=here.state).label("shown")
         query = sa.select(shown, sa.func.count()).where(here.fleet == self._fleet).group_by(shown)
         with translated(), self._engine.connect() as connection:
             found = {name: int(number) for name, number in connection.execute(query)}

@@ -28,7 +28,7 @@ def add_unit(console_settings: Settings) -> Iterator[AddUnit]:
         silent = more.pop("silent", timedelta(0))
         row = {
             "fleet": "", "unit": unit, "state": state, "probability": probability,
-            "label": state != "well", "receipt_id": 1, "model": "m", "version": "1",
+            "score": 0.0, "label": state != "well", "receipt_id": 1, "model": "m", "version": "1",
             "memory": "{}", **more,
         }  # fmt: skip
         names = ", ".join(row)

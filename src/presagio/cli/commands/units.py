@@ -68,7 +68,8 @@ def units(
     """List the units, the worst first: state, probability of a failure, newest reading.
 
     alarm: a case is open (presagio alarms). watch: readings say so, or have done so until now.
-    well: they do not. no data: no reading for PRESAGIO_UNIT_SILENT_H hours.
+    well: they do not. no data: no reading for PRESAGIO_UNIT_SILENT_H hours, or since a failure or a
+    repair.
     """
     parts = Parts(home, fleet)
     silent = datetime.now(UTC) - timedelta(hours=parts.settings.unit_silent_h)

@@ -72,7 +72,8 @@ function drawSeries(figure) {
   place.setAttribute("aria-hidden", "true");
   figure.querySelector("[data-plot]").append(place);
   const ticks = (_, found) => found.map((value) => number.format(value));
-  const clock = new Intl.DateTimeFormat(figure.lang || "en", {
+  // As the page writes times: the day first, and 24 hours.
+  const clock = new Intl.DateTimeFormat(figure.lang === "es" ? "es" : "en-GB", {
     timeZone: data.zone, dateStyle: "medium", timeStyle: "short",
   });
   const plot = new uPlot({
