@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +44,26 @@ TESTED = {
     # Relative to where a command is given, as people write it.
     "PRESAGIO_FLEETS": os.path.relpath(DRIVES),
 }
+
+
+class _Login(httpx.Auth):
+    """Asks for a token once, and again when it is refused."""
+
+    requires_response_body = True
+
+    def __init__(self, address: str, login: dict[str, str]) -> None:
+        self._address, self._login, self._token = address, login, ""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            answer = yield request
+            if answer.status_code != httpx.codes.UNAUTHORIZED:
+                return
+        given = yield httpx.Request("POST", self._address, json=self._login)
+        self._token = given.raise_for_status().json()["access_token"]
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
 
 
 @dataclass(frozen=True)
@@ -114,15 +134,27 @@ class Stack:
     def settings(self) -> Settings:
         return load_settings(self.home)
 
-    def airflow(self) -> httpx.Client:
-        """A client of Airflow's API, logged in."""
+    @cached_property
+    def _http(self) -> httpx.Client:
+        """What asks all services: to make one costs more than most answers."""
+        # No connection is kept, since what answers may be killed meanwhile.
+        return httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), timeout=10)
+
+    @cached_property
+    def _airflow(self) -> httpx.Client:
         lines = (self.home / "credentials.env").read_text(encoding="utf-8").splitlines()
         secrets = dict(line.split("=", 1) for line in lines if "=" in line)
         base = self.settings.airflow_url
         login = {"username": "admin", "password": secrets["PRESAGIO_AIRFLOW_ADMIN_PASSWORD"]}
-        answer = httpx.post(f"{base}/auth/token", json=login).raise_for_status()
-        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        return httpx.Client(base_url=f"{base}/api/v2", headers=headers)
+        return httpx.Client(
+            base_url=f"{base}/api/v2", auth=_Login(f"{base}/auth/token", login),
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )  # fmt: skip
+
+    @contextmanager
+    def airflow(self) -> Iterator[httpx.Client]:
+        """A client of Airflow's API, logged in."""
+        yield self._airflow
 
     def run_state(self, run_id: str | None, dag: str = "csv_file_watcher") -> str:
         """The state of a DAG run."""
@@ -221,11 +253,11 @@ class Stack:
         assert eventually(lambda: self.ready()["version"] == champion.version)
 
     def live(self) -> bool:
-        return httpx.get(f"{self.settings.api_url}/health/live", timeout=2).is_success
+        return self._http.get(f"{self.settings.api_url}/health/live", timeout=2).is_success
 
     def ready(self) -> dict[str, Any]:
         """What the API says of itself once it is ready; an error of HTTP until then."""
-        answer = httpx.get(f"{self.settings.api_url}/health/ready", timeout=10)
+        answer = self._http.get(f"{self.settings.api_url}/health/ready")
         return dict(answer.raise_for_status().json())
 
 

@@ -21,6 +21,7 @@ from presagio.jobs.api_client import authorization
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.registry.writer import open_registry
+from presagio.settings import SCORES
 from tests.e2e.containers import COMMAND, REGISTRY_IMAGE, ContainerStack, docker
 from tests.e2e.stack import Stack, eventually
 from tests.readings import HEADER
@@ -138,6 +139,10 @@ def test_a_file_becomes_part_of_a_champion_that_predicts(
     predicted = answer.raise_for_status().json()
     assert (predicted["response_id"], predicted["label"]) == (5, True)
     assert (predicted["model"], predicted["version"]) == ("svm_prod", version)
+    # Scored on arrival, by the champion of then.
+    scores = f"{containers.settings.place(SCORES)}date={receipt.created_at:%Y-%m-%d}/receipt-"
+    listed = partial(containers.intake.store.list, containers.settings.data_bucket)
+    assert eventually(lambda: [*listed(f"{scores}{receipt.id}-part-")])
 
 
 def test_all_stop_within_ten_seconds_and_come_back_with_everything(

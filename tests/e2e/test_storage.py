@@ -13,7 +13,6 @@ from presagio.machine.spec import MachineSpec
 from tests.e2e.stack import Stack, eventually
 
 
-@pytest.mark.local
 def test_airflow_scores_the_rows_of_this_machines_processes(
     stack: Stack, spec: MachineSpec, tmp_path: Path
 ) -> None:
