@@ -66,6 +66,13 @@ class Code:
 
 
 @dataclass(frozen=True)
+class English:
+    """Words that there are in English only, such as a library's."""
+
+    words: str
+
+
+@dataclass(frozen=True)
 class Listed:
     """Several values, one after the other."""
 
@@ -73,7 +80,9 @@ class Listed:
     between: str = ", "
 
 
-Value: TypeAlias = "str | Measured | Points | Share | Count | Number | Code | Listed | Sentence"
+Value: TypeAlias = (
+    "str | Measured | Points | Share | Count | Number | Code | English | Listed | Sentence"
+)
 Translate = Callable[[str], str]
 Write = Callable[[Value], str]
 
@@ -118,6 +127,8 @@ def in_english(value: Value) -> str:  # noqa: PLR0911 - a line for each kind
             return f"{number:g}" if decimals is None else f"{number:.{decimals}f}"
         case Code(code):
             return code
+        case English(words):
+            return words
         case Listed(parts, between):
             return between.join(map(in_english, parts))
         case _:
@@ -133,9 +144,9 @@ def either(names: Sequence[str]) -> Value:
     return found
 
 
-_KINDS: dict[str, type[Measured | Points | Share | Count | Number | Code]] = {
+_KINDS: dict[str, type[Measured | Points | Share | Count | Number | Code | English]] = {
     "measured": Measured, "points": Points, "share": Share, "count": Count, "number": Number,
-    "code": Code,
+    "code": Code, "english": English,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -154,6 +165,8 @@ def _value_json(value: Value) -> object:
             return {"kind": "listed", "parts": [*map(_value_json, parts)], "between": between}
         case str():
             return value.replace("\0", "\ufffd")
+        case English(words):
+            return {"kind": "english", "words": words.replace("\0", "\ufffd")}
         case _:
             return {"kind": _NAMES[type(value)], **vars(value)}
 
