@@ -72,6 +72,7 @@ def test_a_bad_spec_stops_its_own_fleet_only_and_is_named_with_its_line(
     (fault,) = fleets.faults
     assert (fault.name, fault.source) == ("fans", str(specs / "fans.toml"))
     assert f"{specs / 'fans.toml'} is not valid:\n  line " in fault.message
+    assert str(fault.sentence) == fault.message
     with pytest.raises(InvalidSpecError, match="line"):
         fleets.get("fans")
     # Its prefixes stay its own meanwhile.
@@ -98,6 +99,7 @@ def test_two_specs_of_one_name_are_not_mixed_up(specs: Path, tmp_path: Path) -> 
     assert fleets.get("pumps").source == str(specs / "pumps.toml")
     assert fleets.faults[0].source == str(copy)
     assert "that of" in fleets.faults[0].message
+    assert str(fleets.faults[0].sentence) == fleets.faults[0].message
 
 
 def test_a_spec_that_is_named_twice_is_one_fleet(specs: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from presagio.errors import PresagioError, UnreadableFileError
 from presagio.sentences import (
     Code,
     Count,
+    English,
     Listed,
     Measured,
     Moment,
@@ -23,12 +24,13 @@ from presagio.sentences import (
 
 WHOLE = Sentence(
     "%(bad)s of %(all)s (%(kinds)s), more than %(share)s: %(cost)s, %(low)s, %(points)s, %(rise)s, "
-    "%(at)s",
+    "%(at)s, %(why)s",
     {
         "bad": Count(1200), "all": either(["a", "b", "c"]), "share": Share(0.2),
         "kinds": Listed((Code("missing"), Sentence("line %(n)s", {"n": Number(3, 0)})), "; "),
         "cost": Number(2.5, 2), "low": Number(0.25), "points": Points(0.5),
         "rise": Measured(1.5, "K"), "at": Moment("2026-11-29T20:00:00+00:00"),
+        "why": English("no TOML"),
     },
 )  # fmt: skip
 
@@ -36,7 +38,7 @@ WHOLE = Sentence(
 def test_a_sentence_is_english_by_itself() -> None:
     assert str(WHOLE) == (
         "1,200 of a or b or c (missing; line 3), more than 20%: 2.50, 0.25, +50, 1.5 K, "
-        "2026-11-29T20:00:00+00:00"
+        "2026-11-29T20:00:00+00:00, no TOML"
     )
     assert in_english(either(["a"])) == "a"
 
@@ -47,6 +49,8 @@ def test_it_comes_back_from_json_as_it_was() -> None:
 
 def test_postgresql_takes_its_json() -> None:
     assert sentence_json(Sentence("%(name)s", {"name": "a\0b"}))["values"] == {"name": "a\ufffdb"}
+    kept = sentence_json(Sentence("%(why)s", {"why": English("a\0b")}))["values"]
+    assert kept == {"why": {"kind": "english", "words": "a\ufffdb"}}
 
 
 @pytest.mark.parametrize(

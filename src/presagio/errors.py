@@ -19,9 +19,9 @@ class PresagioError(Exception):
 class InvalidSpecError(PresagioError):
     """A machine spec cannot be read or contradicts itself; ``faults`` are each of its faults."""
 
-    def __init__(self, message: str | Sentence, faults: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str | Sentence, faults: tuple[str | Sentence, ...] = ()) -> None:
         super().__init__(message)
-        self.faults = faults or (str(message),)
+        self.faults = faults or (message,)
 
 
 class UnreadableFileError(PresagioError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from presagio.errors import InvalidSpecError, NotFoundError
 from presagio.machine.spec import MachineSpec, load_spec
+from presagio.sentences import Number, Sentence
 from presagio.settings import Settings
 
 # What lies below `incoming/feedback/` and `incoming/events/` is the default fleet's.
@@ -58,12 +59,15 @@ class FleetFault:
     source
         The file, or the object.
     message
-        What is wrong, and in which line.
+        What is wrong, and in which line; in English.
+    sentence
+        The same, where it can be translated.
     """
 
     name: str
     source: str
     message: str
+    sentence: Sentence | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class Fleets:
             return found
         for fault in self.faults:
             if name in {None, fault.name}:
-                raise InvalidSpecError(fault.message)
+                raise InvalidSpecError(fault.sentence or fault.message)
         raise NotFoundError(f"there is no fleet {name!s:.80}; there are: {', '.join(self.by_name)}")
 
 
@@ -126,8 +130,15 @@ def can_be_called(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and len(name) <= _LONGEST_NAME and name not in _TAKEN
 
 
-def make_fleet(spec: MachineSpec, settings: Settings, source: str) -> Fleet:
+def make_fleet(spec: MachineSpec, settings: Settings, source: str | Sentence) -> Fleet:
     """Make a fleet beside the default one: its names and places follow from the spec's name.
+
+    Parameters
+    ----------
+    spec, settings
+        What the readings of its machines are, and the deployment's settings.
+    source
+        Where the spec comes from; or, where it comes from nowhere yet, what messages call it.
 
     Raises
     ------
@@ -136,10 +147,13 @@ def make_fleet(spec: MachineSpec, settings: Settings, source: str) -> Fleet:
     """
     if not can_be_called(spec.name):
         raise InvalidSpecError(
-            f"machine spec {source}: a fleet cannot be called {spec.name:.80}; take another name "
-            f"of at most {_LONGEST_NAME} letters"
+            Sentence(
+                "machine spec %(source)s: a fleet cannot be called %(name)s; take another name of "
+                "at most %(most)s letters",
+                {"source": source, "name": spec.name[:80], "most": Number(_LONGEST_NAME)},
+            )
         )
-    return Fleet(spec, settings.of_fleet(spec.name), source)
+    return Fleet(spec, settings.of_fleet(spec.name), str(source))
 
 
 def spec_sources(settings: Settings) -> list[str]:
@@ -170,11 +184,14 @@ def load_fleets(settings: Settings) -> Fleets:
             else:
                 fleet = make_fleet(load_spec(source), settings, source)
         except InvalidSpecError as err:
-            faults.append(FleetFault(Path(source).stem, source, str(err)))
+            faults.append(FleetFault(Path(source).stem, source, str(err), err.sentence))
             continue
         if (other := found.get(fleet.name)) is not None:
-            message = f"machine spec {source}: its name {fleet.name} is that of {other.source} too"
-            faults.append(FleetFault(fleet.name, source, message))
+            taken = Sentence(
+                "machine spec %(source)s: its name %(name)s is that of %(other)s too",
+                {"source": source, "name": fleet.name, "other": other.source},
+            )
+            faults.append(FleetFault(fleet.name, source, str(taken), taken))
             continue
         found[fleet.name] = fleet
     return Fleets(found, tuple(faults))

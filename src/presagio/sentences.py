@@ -73,6 +73,13 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class English:
+    """Words that there are in English only, such as a library's."""
+
+    words: str
+
+
+@dataclass(frozen=True)
 class Listed:
     """Several values, one after the other."""
 
@@ -81,7 +88,7 @@ class Listed:
 
 
 Value: TypeAlias = (
-    "str | Measured | Points | Share | Count | Number | Code | Moment | Listed | Sentence"
+    "str | Measured | Points | Share | Count | Number | Code | Moment | English | Listed | Sentence"
 )
 Translate = Callable[[str], str]
 Write = Callable[[Value], str]
@@ -125,7 +132,7 @@ def in_english(value: Value) -> str:  # noqa: PLR0911 - a line for each kind
             return f"{count:,}"
         case Number(number, decimals):
             return f"{number:g}" if decimals is None else f"{number:.{decimals}f}"
-        case Code(text) | Moment(text):
+        case Code(text) | Moment(text) | English(text):
             return text
         case Listed(parts, between):
             return between.join(map(in_english, parts))
@@ -142,9 +149,9 @@ def either(names: Sequence[str]) -> Value:
     return found
 
 
-_KINDS: dict[str, type[Measured | Points | Share | Count | Number | Code]] = {
+_KINDS: dict[str, type[Measured | Points | Share | Count | Number | Code | English]] = {
     "measured": Measured, "points": Points, "share": Share, "count": Count, "number": Number,
-    "code": Code,
+    "code": Code, "english": English,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -165,6 +172,8 @@ def _value_json(value: Value) -> object:
             return value.replace("\0", "\ufffd")
         case Moment(written):
             return {"kind": "moment", "written": written.replace("\0", "\ufffd")}
+        case English(words):
+            return {"kind": "english", "words": words.replace("\0", "\ufffd")}
         case _:
             return {"kind": _NAMES[type(value)], **vars(value)}
 

@@ -6,15 +6,27 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from markupsafe import Markup
 
 import presagio
 from presagio.console.catalogue import read_catalogues
 from presagio.console.presentation import Presentation
 from presagio.console.reasons import is_known
 from presagio.console.wording import text_of, write
-from presagio.errors import DataError, UnreadableFileError
+from presagio.errors import DataError, InvalidSpecError, UnreadableFileError
+from presagio.machine.spec import parse_spec
 from presagio.readings.rules import Reason
-from presagio.sentences import Code, Count, Listed, Measured, Moment, Number, Sentence, Share
+from presagio.sentences import (
+    Code,
+    Count,
+    English,
+    Listed,
+    Measured,
+    Moment,
+    Number,
+    Sentence,
+    Share,
+)
 
 SOURCE = Path(presagio.__file__).parent
 # Where files of the intake are read; serving has doors of its own, whose pages are the API's.
@@ -66,6 +78,44 @@ def test_what_there_is_in_english_only_is_marked_for_who_listens_to_the_page(
     assert str(text_of(_show("en"), found)) == "<MLflow> says no"
     marked = '<span lang="en">&lt;MLflow&gt; says no</span>'
     assert str(text_of(_show("es"), found)) == marked
+
+
+def test_only_the_words_of_a_library_are_marked_within_a_sentence() -> None:
+    why = Listed((English("<no> TOML"), SENTENCE), "<br>")
+    found = Sentence("%(one)s or %(other)s", {"one": "<b>", "other": why})
+    assert text_of(_show("en"), found) == "<b> or <no> TOML<br>more than 1,234.5 bytes"
+    spanish = text_of(_show("es"), found)
+    assert isinstance(spanish, Markup)
+    assert spanish.replace("1.234", "1234") == (
+        '&lt;b&gt; o <span lang="en">&lt;no&gt; TOML</span>&lt;br&gt;más de 1234,5 bytes'
+    )
+    unknown = Sentence("%(one)s or %(other)s", {"one": "a", "other": Sentence("<MLflow> says no")})
+    assert text_of(_show("es"), unknown) == ('a o <span lang="en">&lt;MLflow&gt; says no</span>')
+
+
+@pytest.mark.parametrize(
+    ("text", "spanish"),
+    [
+        ('name = "Pumps"', "línea 1: name: el texto debe seguir el patrón"),
+        ('colour = "<b>"', "línea 1: colour: no es un campo de la especificación de una máquina"),
+        ("", "target: falta"),
+        ('[time]\nname = "t"\nzone = "Here"', "línea 3: time.zone: 'Here' no es una zona horaria"),
+        ('missing = "zero"', "missing: debe ser 'refuse', 'median' o 'last'; se recibió 'zero'"),
+        ("[costs]\nmissed_failure = 0", "costs.missed_failure: debe ser mayor que 0; se recibió 0"),
+        ("[remaining_life]\nmost = 9\ncoverage = 0.5", "debe ser mayor que 0.5; se recibió 0.5"),
+    ],
+)
+def test_faults_of_a_machine_spec_are_translated(text: str, spanish: str) -> None:
+    with pytest.raises(InvalidSpecError) as refused:
+        parse_spec(text.encode(), "x.toml")
+    found = [text_of(_show("es"), fault) for fault in refused.value.faults]
+    assert any(spanish in fault for fault in found)
+    assert not any("lang=" in fault for fault in found)
+    assert [text_of(_show("en"), fault) for fault in refused.value.faults] == [
+        *map(str, refused.value.faults)
+    ]
+    whole = text_of(_show("es"), refused.value)
+    assert whole.startswith("la especificación de la máquina x.toml no es válida:\n  ")
 
 
 def _refusals() -> Iterator[tuple[str, ast.Call]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from babel.numbers import format_decimal
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from presagio.console.catalogue import DEFAULT
 from presagio.console.presentation import Presentation
@@ -13,6 +13,7 @@ from presagio.errors import PresagioError
 from presagio.sentences import (
     Code,
     Count,
+    English,
     Listed,
     Measured,
     Moment,
@@ -52,15 +53,16 @@ def write_value(show: Presentation, value: Value) -> str:  # noqa: C901, PLR0911
             return show.percent(share)
         case Count(number):
             return show.number(number)
-        case Number(number, None):
-            return show.significant(number, _EXACT)
         case Number(number, decimals):
-            return fixed(show, number, decimals or 0)
+            significant = show.significant(number, _EXACT)
+            return significant if decimals is None else fixed(show, number, decimals)
         case Code(code):
             title = show.catalogue.gettext(title_of(code))
             return title[:1].lower() + title[1:]
         case Moment(written):
             return _moment(show, written)
+        case English(words):
+            return words
         case Listed(parts, between):
             return between.join(write_value(show, part) for part in parts)
         case Sentence():
@@ -82,8 +84,9 @@ def write_all(show: Presentation, sentences: Iterable[Sentence]) -> list[str]:
 def text_of(show: Presentation, found: PresagioError | Sentence | str) -> str:
     """Return what came from below the console as a text for a page.
 
-    What there is in English only, such as a message of MLflow's or of a receipt that is older than
-    its sentences, is marked as English on a page in another language, for who listens to it.
+    What there is in English only, such as a message of MLflow's, of a receipt that is older than
+    its sentences, or of a library within a sentence, is marked as English on a page in another
+    language, for who listens to it.
 
     Parameters
     ----------
@@ -91,8 +94,36 @@ def text_of(show: Presentation, found: PresagioError | Sentence | str) -> str:
         An error, a sentence, or a text that is no sentence.
     """
     sentence = found.sentence if isinstance(found, PresagioError) else found
-    if isinstance(sentence, Sentence) and show.catalogue.knows(sentence.text):
-        return write(show, sentence)
-    if show.catalogue.language == DEFAULT:
-        return str(found)
-    return Markup('<span lang="{}">{}</span>').format(DEFAULT, str(found))
+    value = sentence if isinstance(sentence, Sentence) else English(str(found))
+    if show.catalogue.language == DEFAULT or not _is_partly_english(show, value):
+        return write_value(show, value)
+    return _marked(show, value)
+
+
+def _is_partly_english(show: Presentation, value: Value) -> bool:
+    match value:
+        case English():
+            return True
+        case Listed(parts):
+            return any(_is_partly_english(show, part) for part in parts)
+        case Sentence(text, values):
+            is_known = show.catalogue.knows(text)
+            return not is_known or any(_is_partly_english(show, each) for each in values.values())
+        case _:
+            return False
+
+
+def _marked(show: Presentation, value: Value) -> Markup:
+    """Write a value as HTML, with what is English marked as English."""
+    match value:
+        case English(words):
+            return Markup('<span lang="{}">{}</span>').format(DEFAULT, words)
+        case Listed(parts, between):
+            return escape(between).join(_marked(show, part) for part in parts)
+        case Sentence(text, values) if show.catalogue.knows(text):
+            gaps = {name: _marked(show, each) for name, each in values.items()}
+            return escape(show.catalogue.gettext(text)) % gaps
+        case Sentence():
+            return _marked(show, English(str(value)))
+        case _:
+            return escape(write_value(show, value))

@@ -5,9 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from presagio.errors import InvalidSpecError
+from presagio.machine.spec_faults import SpecFaultError
 from presagio.machine.spec_table import Name, NamedTable, SpecTable
+from presagio.sentences import Sentence
 
-_PARTS = {"sum": (2, 1000, "two names or more"), "log": (1, 1, "one name")}
+_TWO = Sentence("two names")
+_PARTS = {"sum": (2, 1000, Sentence("two names or more")), "log": (1, 1, Sentence("one name"))}
 
 
 class Quantity(NamedTable):
@@ -27,9 +30,14 @@ class Quantity(NamedTable):
 
     @model_validator(mode="after")
     def _has_its_parts(self) -> Self:
-        fewest, most, words = _PARTS.get(self.kind, (2, 2, "two names"))
+        fewest, most, names = _PARTS.get(self.kind, (2, 2, _TWO))
         if not fewest <= len(self.of) <= most:
-            raise ValueError(f"quantity {self.name}: a {self.kind} is of {words}")
+            raise SpecFaultError(
+                Sentence(
+                    "quantity %(name)s: a %(kind)s is of %(names)s",
+                    {"name": self.name, "kind": self.kind, "names": names},
+                )
+            )
         return self
 
 
@@ -52,15 +60,23 @@ class Bound(SpecTable):
         """
         limit = self.above if self.below is None else self.below
         if limit is None:
-            raise InvalidSpecError(f"the bound of {self.of} has neither below nor above")
+            raise InvalidSpecError(
+                Sentence("the bound of %(of)s has neither below nor above", {"of": self.of})
+            )
         return limit
 
     @model_validator(mode="after")
     def _has_one_limit(self) -> Self:
         if (self.below is None) == (self.above is None):
-            raise ValueError(f"the bound of {self.of} must set either below or above")
+            raise SpecFaultError(
+                Sentence("the bound of %(of)s must set either below or above", {"of": self.of})
+            )
         if isinstance(self.limit, dict) != (self.by is not None):
-            raise ValueError(f"the bound of {self.of}: a table of limits and `by` go together")
+            raise SpecFaultError(
+                Sentence(
+                    "the bound of %(of)s: a table of limits and `by` go together", {"of": self.of}
+                )
+            )
         return self
 
 

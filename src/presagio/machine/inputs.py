@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from presagio.machine.spec_faults import SpecFaultError
 from presagio.machine.spec_table import Name, NamedTable
 from presagio.machine.units import display_units
 from presagio.sentences import Number, Sentence, Value
@@ -39,7 +40,12 @@ class Label(Column):
             w.strip().lower() for w in self.false_words
         }
         if both:
-            raise ValueError(f"label {self.name}: {sorted(both)} mean true and false")
+            raise SpecFaultError(
+                Sentence(
+                    "label %(name)s: %(words)s mean true and false",
+                    {"name": self.name, "words": str(sorted(both))},
+                )
+            )
         return self
 
 
@@ -141,20 +147,32 @@ class Feature(Column):
     @model_validator(mode="after")
     def _range_holds_example(self) -> Self:
         low, high = self.bounds
+        # As the file has them: with a point before decimals.
+        as_written = {"range": str(self.range), "example": str(self.example)}
         if self.from_events is not None and self.missing is not None:
-            raise ValueError(f"feature {self.name}: what is from_events has no policy of its own")
+            raise self._fault(Sentence("what is from_events has no policy of its own"))
         if self.per_minute is not None and self.range is None:
-            raise ValueError(f"feature {self.name}: what grows per_minute needs a range")
+            raise self._fault(Sentence("what grows per_minute needs a range"))
         if low >= high:
-            raise ValueError(f"feature {self.name}: the range {self.range} holds nothing")
+            raise self._fault(Sentence("the range %(range)s holds nothing", as_written))
         if self.display_unit and self.display_unit not in display_units(self.unit):
-            raise ValueError(
-                f"feature {self.name}: display_unit is {self.display_unit!r}, and readings in "
-                f"{self.unit!r} can be shown in {list(display_units(self.unit))}"
-            )
+            raise self._fault(
+                Sentence(
+                    "display_unit is %(shown)s, and readings in %(unit)s can be shown in %(units)s",
+                    {
+                        "shown": repr(self.display_unit), "unit": repr(self.unit),
+                        "units": str([*display_units(self.unit)]),
+                    },
+                )
+            )  # fmt: skip
         if self.example is not None and not low <= self.example <= high:
-            raise ValueError(f"feature {self.name}: example {self.example} is outside {self.range}")
+            raise self._fault(Sentence("example %(example)s is outside %(range)s", as_written))
         return self
+
+    def _fault(self, fault: Sentence) -> SpecFaultError:
+        return SpecFaultError(
+            Sentence("feature %(name)s: %(fault)s", {"name": self.name, "fault": fault})
+        )
 
 
 class Category(Column):
@@ -171,10 +189,20 @@ class Category(Column):
     def _values_are_told_apart(self) -> Self:
         unknown = [value for value in (*self.indicators, self.example) if value not in self.values]
         if unknown:
-            raise ValueError(f"category {self.name}: {unknown} not among values {self.values}")
+            raise self._fault(
+                Sentence(
+                    "%(unknown)s not among values %(values)s",
+                    {"unknown": str(unknown), "values": str(self.values)},
+                )
+            )
         if len(self.values) - len(self.indicators) > 1:
-            raise ValueError(f"category {self.name}: only one value may lack an indicator")
+            raise self._fault(Sentence("only one value may lack an indicator"))
         return self
+
+    def _fault(self, fault: Sentence) -> SpecFaultError:
+        return SpecFaultError(
+            Sentence("category %(name)s: %(fault)s", {"name": self.name, "fault": fault})
+        )
 
     @property
     def remainder(self) -> str | None:

@@ -7,7 +7,9 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from presagio.machine.spec_faults import SpecFaultError
 from presagio.machine.spec_table import Name, SpecTable
+from presagio.sentences import Number, Sentence
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?) ?(d|h|min|s)$")
 # Units in which spans are written, in seconds.
@@ -57,13 +59,27 @@ def check_span(name: str, text: float | str) -> None:
 
     Raises
     ------
-    ValueError
+    SpecFaultError
         Of a name and a text, so that the machine spec says so.
     """
     if isinstance(text, str) and not _DURATION.fullmatch(text):
-        raise ValueError(f"{name} {text!r} is no duration such as '7d', '12h', '30min'")
+        raise SpecFaultError(
+            Sentence(
+                "%(name)s %(text)s is no duration such as '7d', '12h', '30min'",
+                {"name": name, "text": repr(text)},
+            )
+        )
     if span(text) <= 0:
-        raise ValueError(f"{name} {text!r} is not ahead")
+        raise SpecFaultError(
+            Sentence("%(name)s %(text)s is not ahead", {"name": name, "text": repr(text)})
+        )
+
+
+def span_kind(*, is_counter: bool, example: str = "'7d'") -> Sentence:
+    """Return what a span is, of a time that counts or of timestamps."""
+    if is_counter:
+        return Sentence("a number")
+    return Sentence("a text such as %(example)s", {"example": example})
 
 
 class LabelRule(SpecTable):
@@ -96,7 +112,9 @@ class LabelRule(SpecTable):
     @model_validator(mode="after")
     def _horizon_is_one(self) -> Self:
         if (self.kind == "horizon") != (self.within is not None):
-            raise ValueError("a label has within where its kind is horizon, and there only")
+            raise SpecFaultError(
+                Sentence("a label has within where its kind is horizon, and there only")
+            )
         if self.within is not None:
             check_span("within", self.within)
         return self
@@ -160,7 +178,13 @@ class AlarmRule(SpecTable):
     @model_validator(mode="after")
     def _needs_no_more_than_there_are(self) -> Self:
         if self.confirm[0] > self.confirm[1]:
-            raise ValueError(f"{self.confirm[0]} of {self.confirm[1]} readings cannot say so")
+            wanted, among = map(Number, self.confirm)
+            raise SpecFaultError(
+                Sentence(
+                    "%(wanted)s of %(among)s readings cannot say so",
+                    {"wanted": wanted, "among": among},
+                )
+            )
         return self
 
 
@@ -234,9 +258,9 @@ class Windows(SpecTable):
     def _each_once(self) -> Self:
         for what in (self.rows, self.durations, self.statistics, self.of, self.by_condition):
             if len(set(what)) != len(what):
-                raise ValueError(f"{what} names one twice")
+                raise SpecFaultError(Sentence("%(names)s names one twice", {"names": str(what)}))
         if not self.rows and not self.durations:
-            raise ValueError("windows have rows, or durations")
+            raise SpecFaultError(Sentence("windows have rows, or durations"))
         for duration in self.durations:
             check_span("durations", duration)
         return self
@@ -251,17 +275,23 @@ class Windows(SpecTable):
 
         Raises
         ------
-        ValueError
+        SpecFaultError
             If a duration is no number of steps, or of too few or too many.
         """
         found = [WindowLength(str(rows), rows) for rows in self.rows]
         for duration in self.durations:
             rows = 0 if step is None else round(min(span(duration) / step, 2.0 * _MOST))
             if not _FEWEST <= rows <= _MOST:
-                raise ValueError(
-                    f"a window of {duration} has to have {_FEWEST} to {_MOST} steps of [time], "
-                    "whose step says how far readings are apart"
-                )
+                raise SpecFaultError(
+                    Sentence(
+                        "a window of %(duration)s has to have %(fewest)s to %(most)s steps of "
+                        "[time], whose step says how far readings are apart",
+                        {
+                            "duration": str(duration), "fewest": Number(_FEWEST),
+                            "most": Number(_MOST),
+                        },
+                    )
+                )  # fmt: skip
             text = duration if isinstance(duration, str) else f"{duration:g}"
             name = f"within_{text.replace('.', '_').replace(' ', '')}"
             found.append(WindowLength(name, rows, span(duration)))

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from presagio.machine.inputs import Column
-from presagio.machine.learning import check_span, span
+from presagio.machine.learning import check_span, span, span_kind
+from presagio.machine.spec_faults import SpecFaultError
 from presagio.sentences import Sentence
 
 # What a format may have, as strptime has it; the rest of it stands for itself.
@@ -45,7 +46,12 @@ class MembersColumn(Column):
     @classmethod
     def _values_are_stripped(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [value for value in values if not value or value != value.strip()]:
-            raise ValueError(f"values must be text without white space around it: {wrong}")
+            raise SpecFaultError(
+                Sentence(
+                    "values must be text without white space around it: %(wrong)s",
+                    {"wrong": str(wrong)},
+                )
+            )
         return values
 
 
@@ -108,6 +114,11 @@ class TimeColumn(Column):
         """What may stand there, in English."""
         return str(self.accepted)
 
+    def _fault(self, fault: Sentence) -> SpecFaultError:
+        return SpecFaultError(
+            Sentence("time %(name)s: %(fault)s", {"name": self.name, "fault": fault})
+        )
+
     @field_validator("zone")
     @classmethod
     def _zone_is_known(cls, zone: str) -> str:
@@ -116,8 +127,12 @@ class TimeColumn(Column):
         except (ZoneInfoNotFoundError, ValueError, OSError) as err:
             # A small image may have no zones at all; what reads times there has its own.
             if available_timezones():
-                message = f"{zone!r} is no time zone; write one such as 'Europe/Madrid'"
-                raise ValueError(message) from err
+                raise SpecFaultError(
+                    Sentence(
+                        "%(zone)s is no time zone; write one such as 'Europe/Madrid'",
+                        {"zone": repr(zone)},
+                    )
+                ) from err
         return zone
 
     @model_validator(mode="after")
@@ -125,14 +140,24 @@ class TimeColumn(Column):
         if self.step is not None:
             check_span("step", self.step)
             if self.is_counter == isinstance(self.step, str):
-                kind = "a number" if self.is_counter else "a text such as '1h'"
-                raise ValueError(f"time {self.name}: step is {kind}, as it is a {self.kind}")
+                wanted = span_kind(is_counter=self.is_counter, example="'1h'")
+                raise self._fault(
+                    Sentence(
+                        "step is %(wanted)s, as it is a %(kind)s",
+                        {"wanted": wanted, "kind": self.kind},
+                    )
+                )
         if self.is_counter and (self.format is not None or self.zone != _UTC):
-            raise ValueError(f"time {self.name}: a counter has neither format nor zone")
+            raise self._fault(Sentence("a counter has neither format nor zone"))
         if self.format is not None:
             used = set(re.findall(r"%\.?(.?)", self.format))
             if unknown := used - _DIRECTIVES:
-                raise ValueError(f"time {self.name}: %{min(unknown)} is no directive of a format")
+                raise self._fault(
+                    Sentence(
+                        "%(directive)s is no directive of a format",
+                        {"directive": f"%{min(unknown)}"},
+                    )
+                )
             if not used & {*"jdeF"} or not used & {*"YyF"}:
-                raise ValueError(f"time {self.name}: the format lacks the day or the year")
+                raise self._fault(Sentence("the format lacks the day or the year"))
         return self

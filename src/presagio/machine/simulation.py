@@ -16,6 +16,7 @@ from presagio.machine.degradation import simulate_lives
 from presagio.machine.limits import failing_modes
 from presagio.machine.recipe import Normal, SimulationRecipe
 from presagio.machine.spec import MachineSpec
+from presagio.sentences import Sentence
 
 Floats = NDArray[np.float64]
 
@@ -120,8 +121,11 @@ def simulate(spec: MachineSpec, rows: int, *, seed: int = 0) -> Iterator[pl.Data
         return
     if recipe is None:
         raise InvalidSpecError(
-            f"machine spec {spec.name} has no [simulation] table to generate from, and no [unit] "
-            "and [time] whose units could wear out"
+            Sentence(
+                "machine spec %(name)s has no [simulation] table to generate from, and no [unit] "
+                "and [time] whose units could wear out",
+                {"name": spec.name},
+            )
         )
     rng = np.random.default_rng(seed)
     tool = _ToolWear(rng, recipe)

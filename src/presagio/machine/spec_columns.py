@@ -183,15 +183,11 @@ class SpecColumns(SpecTable):
 
         Raises
         ------
-        ValueError
-            If a duration is of another kind than the time, or of too few or too many steps.
+        SpecFaultError
+            If a duration is of too few or too many steps.
         """
         if self.windows is None:
             return ()
-        for duration in self.windows.durations:
-            if self.time and self.time.is_counter == isinstance(duration, str):
-                kind = "a number" if self.time.is_counter else "a text such as '7d'"
-                raise ValueError(f"durations: {duration!r} has to be {kind}, as the time is")
         step = None if self.time is None or self.time.step is None else span(self.time.step)
         return self.windows.lengths(step)
 

@@ -13,6 +13,9 @@ from typing import Annotated, Any, Self
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
+from presagio.machine.spec_faults import SpecFaultError
+from presagio.sentences import Sentence
+
 ENGLISH = "en"
 _LANGUAGE = r"^[a-z]{2,3}(-[A-Z]{2})?$"
 _SCHEMA = {
@@ -48,16 +51,21 @@ def _title(value: Any) -> str:
     if isinstance(value, str):
         return value
     if not isinstance(value, Mapping):
-        raise ValueError("a title is a text, or a table of texts by language")  # noqa: TRY004
+        raise SpecFaultError(Sentence("a title is a text, or a table of texts by language"))
     if strange := [name for name in value if re.fullmatch(_LANGUAGE, str(name)) is None]:
-        raise ValueError(
-            f"a title is by language, such as en or es: {str(strange[0])[:40]!r} is none"
+        raise SpecFaultError(
+            Sentence(
+                "a title is by language, such as en or es: %(name)s is none",
+                {"name": repr(str(strange[0])[:40])},
+            )
         )
     if ENGLISH not in value:
-        raise ValueError(f"a title by language needs {ENGLISH}")
+        raise SpecFaultError(Sentence("a title by language needs %(name)s", {"name": ENGLISH}))
     for name, text in value.items():
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"the title in {name} is no text, or an empty one")
+            raise SpecFaultError(
+                Sentence("the title in %(name)s is no text, or an empty one", {"name": name})
+            )
     return _Titled(value)
 
 

@@ -18,6 +18,7 @@ from presagio.fleet import (
     static_fleet,
 )
 from presagio.machine.spec import parse_spec
+from presagio.sentences import Number, Sentence
 from presagio.settings import Settings
 from presagio.storage.objects import ObjectStore, open_store
 
@@ -57,7 +58,10 @@ def added_specs(settings: Settings, store: ObjectStore) -> tuple[dict[str, str],
 def _checked(text: bytes, settings: Settings, source: str) -> Fleet:
     if len(text) > LARGEST_SPEC:
         raise InvalidSpecError(
-            f"machine spec {source} has {len(text)} bytes; {LARGEST_SPEC} are the most"
+            Sentence(
+                "machine spec %(source)s has %(bytes)s bytes; %(most)s are the most",
+                {"source": source, "bytes": Number(len(text), 0), "most": Number(LARGEST_SPEC, 0)},
+            )
         )
     return make_fleet(parse_spec(text, source), settings, source)
 
@@ -78,7 +82,12 @@ def read_added(settings: Settings, store: ObjectStore, name: str) -> Fleet | Non
     source = place_of(settings, name)
     fleet = _checked(read[0], settings, source)
     if fleet.name != name:
-        raise InvalidSpecError(f"machine spec {source}: its name is {fleet.name}")
+        raise InvalidSpecError(
+            Sentence(
+                "machine spec %(source)s: its name is %(name)s",
+                {"source": source, "name": fleet.name},
+            )
+        )
     return fleet
 
 
@@ -99,7 +108,7 @@ def read_fleets(settings: Settings, store: ObjectStore) -> Fleets:
         try:
             fleet = read_added(settings, store, name)
         except InvalidSpecError as err:
-            faults.append(FleetFault(name, place_of(settings, name), str(err)))
+            faults.append(FleetFault(name, place_of(settings, name), str(err), err.sentence))
             continue
         if fleet is not None:
             found[name] = fleet

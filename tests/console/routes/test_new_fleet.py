@@ -25,12 +25,16 @@ PUMPS = f"machine,Pressure <i> [bar],speed_rpm,failure\n{ROWS}".encode()
 
 
 def send(
-    browser: Browser, action: str, file: tuple[str, bytes] | None = None, **fields: str
-) -> httpx.Response:
+    browser: Browser, action: str, file: tuple[str, bytes] | None = None, language: str = "en",
+    **fields: str,
+) -> httpx.Response:  # fmt: skip
     """Send the form of the page, with a file or without one."""
     forms = dict(forms_of(browser.get("/fleets/new")))
     fields["csrf_token"] = forms[DRAFT]["csrf_token"]
-    return browser.client.post(action, data=fields, files={"file": file or ("", b"")})
+    return browser.client.post(
+        action, data=fields, files={"file": file or ("", b"")},
+        headers={"Accept-Language": language},
+    )  # fmt: skip
 
 
 def spec_of(page: httpx.Response) -> str:
@@ -116,6 +120,30 @@ def test_no_draft_is_made_of_what_is_no_table(
     page = send(signed_in("chief"), DRAFT, (name, body))
     assert page.status_code == 422
     assert words in page.text
+
+
+def test_faults_of_a_spec_are_in_the_language_of_who_reads_them(signed_in: SignedIn) -> None:
+    browser = signed_in("chief")
+    text = '[[features]]\nname = "x"\nrange = [2, 1]\ncolour = "<i>"\n[target]\nname = "y"\n'
+    page = send(browser, CHECK, spec=text, language="es").text
+    assert "<bdi>name: falta</bdi>" in page
+    assert "<bdi>línea 4: features.0.colour: no es un campo de la especificación" in page
+    assert 'lang="en"' not in page.partition("<textarea")[2].partition("<p class")[0]
+    assert "is missing" not in page
+    # What a library says is marked, and nothing but that.
+    broken = send(browser, ADD, spec="name = ", language="es")
+    assert broken.status_code == 422
+    assert (
+        "<bdi>la especificación de la máquina de la nueva flota no es TOML: "
+        '<span lang="en">Invalid value' in broken.text
+    )
+    english = send(browser, CHECK, spec="name = ").text
+    assert "machine spec of the new fleet is no TOML: Invalid value" in english
+    taken = send(
+        browser, CHECK, spec='name = "events"\ntitle = "E"\n' + text.replace("[2, 1]", "[1, 2]")
+        .replace('colour = "<i>"\n', ""), language="es",
+    )  # fmt: skip
+    assert "de la nueva flota: una flota no se puede llamar events" in taken.text
 
 
 def test_a_fleet_that_is_not_there_is_not_on_its_way(signed_in: SignedIn) -> None:

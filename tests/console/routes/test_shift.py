@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +92,20 @@ def test_what_is_expected_and_when_is_written_for_people(
         assert text in page
     for text in ("Fallo por desgaste de la herramienta", "28 nov 2026, 16:00", "3,25 días"):
         assert text in spanish
+
+
+def test_a_fleet_at_fault_is_named_in_the_language_of_who_reads_it(
+    serve_console: ServeConsole, tmp_path: Path
+) -> None:
+    spec = tmp_path / "kilns.toml"
+    spec.write_text('name = "kilns"\ntitle = "K"\n[target]\nname = "y"\n', encoding="utf-8")
+    with serve_console(fleets=(str(spec),)) as make:
+        browser = make()
+        browser.be("viewer")
+        page = browser.get("/").text
+        spanish = browser.get("/", **{"Accept-Language": "es"}).text
+    assert f"machine spec {spec} is not valid:\n  features: is missing" in page
+    assert f"la especificación de la máquina {spec} no es válida:\n  features: falta" in spanish
 
 
 def test_a_unit_that_is_silent_has_no_data_but_an_alarm_stays(

@@ -57,7 +57,8 @@ def check(files: _Specs, as_json: AsJson = False) -> None:
             spec: MachineSpec | None = parse_spec(path.read_bytes(), str(path))
             faults: tuple[str, ...] = ()
         except InvalidSpecError as err:
-            spec, faults, status = None, err.faults, ExitStatus.FAILED
+            spec, status = None, ExitStatus.FAILED
+            faults = tuple(map(str, err.faults))
         if as_json:
             print_json({"path": path, "faults": list(faults), **(_summary(spec) if spec else {})})
         elif spec is None:

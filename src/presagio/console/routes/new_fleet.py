@@ -178,8 +178,7 @@ def _checked(visit: Visit, text: str, received: Received | None) -> _Draft:
 
 
 def _faults(visit: Visit, err: InvalidSpecError) -> list[str]:
-    """Return what is wrong with a machine spec: of most there is no other text than English."""
-    return [visit.text(err)] if err.sentence is not None else [*map(visit.text, err.faults)]
+    return [*map(visit.text, err.faults)]
 
 
 def _fleet(visit: Visit, text: str) -> Fleet:
@@ -191,7 +190,8 @@ def _fleet(visit: Visit, text: str) -> Fleet:
                 {"bytes": Count(len(raw)), "most": Count(LARGEST_SPEC)},
             )
         )
-    fleet = make_fleet(parse_spec(raw, "of the new fleet"), visit.services.settings, "new fleet")
+    source = Sentence("of the new fleet")
+    fleet = make_fleet(parse_spec(raw, source), visit.services.settings, source)
     fleets = visit.services.fleets
     if fleet.name in fleets.by_name or fleet.name in fleets.other_names:
         raise InvalidSpecError(Sentence(_TAKEN, {"name": fleet.name}))

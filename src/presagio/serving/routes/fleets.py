@@ -99,7 +99,7 @@ def _translated(change: Callable[[], T]) -> T:
     except InvalidSpecError as err:
         raise RefusedError(
             HTTPStatus.UNPROCESSABLE_ENTITY, "bad-spec", "The machine spec is at fault",
-            str(err), faults=[_fault(fault) for fault in err.faults],
+            str(err), faults=[_fault(str(fault)) for fault in err.faults],
         ) from err  # fmt: skip
     except NotFoundError as err:
         raise RefusedError(
@@ -151,7 +151,10 @@ def fleets_router(fleets: ServedFleets[Any], settings: Settings, executor: Execu
         """List the fleets, the default one first, and what is wrong with those at fault."""
         return FleetList(
             fleets=[_state(service) for service in fleets.services.values()],
-            faults=[FleetAtFault(**vars(fault)) for fault in fleets.faults.values()],
+            faults=[
+                FleetAtFault(name=fault.name, source=fault.source, message=fault.message)
+                for fault in fleets.faults.values()
+            ],
         )
 
     @router.get("/fleets/{name}", dependencies=[Security(admitted)], responses=refused)
