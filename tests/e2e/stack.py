@@ -27,6 +27,7 @@ from presagio.stack.state import is_running, read_status
 from presagio.storage.fleets import find_fleet
 from tests.commands import run_command
 from tests.drives import DRIVES
+from tests.extent import NIGHTLY
 from tests.readings import HEADER
 
 Found = TypeVar("Found")
@@ -44,6 +45,9 @@ TESTED = {
     # Relative to where a command is given, as people write it.
     "PRESAGIO_FLEETS": os.path.relpath(DRIVES),
 }
+if not NIGHTLY:
+    # Each 30 s, the DAG files take a tenth of a processor. Who adds a fleet has them read.
+    TESTED["AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL"] = "150"
 
 
 class _Login(httpx.Auth):

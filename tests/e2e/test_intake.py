@@ -76,6 +76,8 @@ def _assert_filed_once(stack: Stack, uploaded: Uploaded, receipt: Receipt) -> No
     assert eventually(lambda: verify(intake).differences == (), limit_s=60)
 
 
+# A process that is killed at each step of a filing is tested in tests/ingest, too.
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_a_killed_task_process_loses_and_doubles_nothing(
     stack: Stack, spec: MachineSpec, tmp_path: Path
@@ -143,6 +145,8 @@ def test_many_files_at_once_are_filed_by_mapped_batches_and_announced_once(stack
     assert sum(extra["rows_processed"] for extra in announced().values()) >= count * 20
 
 
+# What becomes of them is tested in tests/ingest, too.
+@pytest.mark.nightly
 def test_the_same_bytes_under_another_name_are_taken_once(stack: Stack, tmp_path: Path) -> None:
     for name in ("one.csv", "two.csv"):
         (tmp_path / name).write_bytes(HEADER + b"\nL,300,310,1500,40.5,10.5\n")
@@ -153,6 +157,7 @@ def test_the_same_bytes_under_another_name_are_taken_once(stack: Stack, tmp_path
     assert verdicts == ["processed", "duplicate"]
 
 
+@pytest.mark.nightly
 def test_a_spanish_export_is_filed_and_curated(stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "turno mañana.csv"
     header = "Type;Air temperature [°C];Process temperature [°C];Rotational speed [rpm];"

@@ -70,6 +70,7 @@ def test_all_files_present_are_taken(stack: Stack, tmp_path: Path) -> None:
     assert [receipt["rows_processed"] for receipt in receipts] == [1] * 12
 
 
+@pytest.mark.nightly
 def test_bucket_and_prefix_can_be_given_to_a_run(stack: Stack, tmp_path: Path) -> None:
     intake = stack.intake
     intake.store.create_bucket("other-plant")
@@ -141,6 +142,7 @@ def test_a_model_is_traced_to_its_receipts_judged_and_taken_back(
     assert "it was a drill" in stack.call("models", "--history").stdout
 
 
+@pytest.mark.nightly
 def test_the_notebook_runs_from_top_to_bottom(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ _AIRFLOW = (
     "airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer",
 )  # fmt: skip
 # Each wait for a service to come back is long, so that they are killed in groups; nightly, alone.
-_GROUPS = [("api",), ("s3", "postgres"), ("mlflow", *_AIRFLOW)]
+_GROUPS = [("api",), ("s3", "postgres", "mlflow", *_AIRFLOW)]
 _KILLED = [(name,) for group in _GROUPS for name in group] if NIGHTLY else _GROUPS
 
 

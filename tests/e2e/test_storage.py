@@ -13,6 +13,15 @@ from presagio.machine.spec import MachineSpec
 from tests.e2e.stack import Stack, eventually
 
 
+def _run(stack: Stack, *dags: str) -> dict[str, str]:
+    """Run DAGs beside each other, which takes half the time; return their runs."""
+    runs = {dag: stack.run_dag(dag) for dag in dags}
+    for dag, run in runs.items():
+        assert eventually(lambda dag=dag, run=run: stack.ends(dag, run), 120)  # type: ignore[misc]
+        assert stack.run_state(run, dag) == "success"
+    return runs
+
+
 def test_airflow_scores_the_rows_of_this_machines_processes(
     stack: Stack, spec: MachineSpec, tmp_path: Path
 ) -> None:
@@ -41,25 +50,24 @@ def test_airflow_scores_the_rows_of_this_machines_processes(
         assert_frame_equal(pl.read_parquet(found[0]), pl.read_parquet(tmp_path / "here" / name))
 
 
+@pytest.mark.containers
+@pytest.mark.nightly
 def test_the_dags_that_look_after_what_is_stored_run(stack: Stack) -> None:
-    # Beside each other, and so in half the time.
-    runs = {dag: stack.run_dag(dag) for dag in ("compact", "retention")}
-    for dag, run in runs.items():
-        assert eventually(lambda dag=dag, run=run: stack.ends(dag, run), 120)  # type: ignore[misc]
-        assert stack.run_state(run, dag) == "success"
+    _run(stack, "compact", "retention")
 
 
 @pytest.mark.local
-def test_retention_cleans_the_database_that_airflow_keeps_from_its_tasks(stack: Stack) -> None:
+def test_the_dags_that_look_after_what_is_stored_clean_what_airflow_keeps_from_its_tasks(
+    stack: Stack,
+) -> None:
     database = stack.settings.airflow_database_url
     assert database is not None
     engine = sa.create_engine(database.get_secret_value())
     with engine.begin() as connection:
         days = "SELECT now() - i * interval '20 days', 'test' FROM generate_series(0, 3) AS i"
         connection.execute(sa.text(f"INSERT INTO log (dttm, event) {days}"))
-    run = stack.run_dag("retention")
-    assert eventually(lambda: stack.ends("retention", run), 120)
-    states = stack.task_states("retention", run)
+    runs = _run(stack, "compact", "retention")
+    states = stack.task_states("retention", runs["retention"])
     assert states == {"remove": "success", "clean_databases": "success"}
     with engine.connect() as connection:
         count = sa.text("SELECT count(*) FROM log WHERE event = 'test'")
