@@ -44,8 +44,11 @@ restore: ## Put a backup back in place of what is there: make restore ARGS=FOLDE
 # One process more than there are cores: tests wait for PostgreSQL, S3 and MLflow now and then.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
+# Threads of several processes would wait for each other on the same cores.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1
+
 test: setup ## Unit and integration tests (real PostgreSQL, S3, MLflow)
-	$(BIN)/pytest -m "unit or integration" --ignore tests/e2e --numprocesses $(WORKERS) --dist worksteal $(COVERAGE) $(ARGS)
+	$(ONE_THREAD) $(BIN)/pytest -m "unit or integration" --ignore tests/e2e --numprocesses $(WORKERS) --dist worksteal $(COVERAGE) $(ARGS)
 
 coverage: ## The same with coverage: 90 % of lines and branches at least
 	$(MAKE) test COVERAGE="--cov --cov-report=term:skip-covered --cov-fail-under=90" ARGS="$(ARGS)"

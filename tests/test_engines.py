@@ -33,6 +33,7 @@ from tests.engines import (
     engines_with_events_text,
     turbofan,
 )
+from tests.extent import NIGHTLY
 from tests.motors import MOTORS
 
 _TEXT = ENGINES.read_text(encoding="utf-8")
@@ -244,6 +245,7 @@ def test_durations_are_of_timestamps() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not NIGHTLY, reason="a minute of a processor: nightly")
 def test_real_engines_are_foreseen(tmp_path: Path) -> None:
     train, test = turbofan("train_FD001.csv.gz"), turbofan("test_FD001.csv.gz")
     spec = engines()

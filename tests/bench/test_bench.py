@@ -14,10 +14,10 @@ from bench.sizes import Size
 from presagio.stack.ports import free_port
 from tests.extent import NIGHTLY
 
-_SHORT = ("cleaning", "serving", "files")
+_SHORT = ("cleaning",)
 # These train, start services or the whole stack first, or wait.
 _LONG = (
-    "training", "wide", "models",
+    "serving", "files", "training", "wide", "models",
     "attack", "swapping", "intake", "ledger", "compaction", "recovery", "stack", "arriving",
     "watching", "fleets", "scoring", "many_models", "console",
 )  # fmt: skip

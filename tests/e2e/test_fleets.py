@@ -169,6 +169,8 @@ def test_a_fleet_whose_spec_is_mounted_is_filed(stack: Stack, tmp_path: Path) ->
     assert (filed["fleet"], filed["rows_processed"]) == ("drives", 200)
 
 
+# In containers one is added from the console.
+@pytest.mark.nightly
 def test_a_fleet_is_added_to_the_running_stack(stack: Stack, tmp_path: Path) -> None:
     spec = tmp_path / "fans.toml"
     spec.write_bytes(pumps_called("fans"))

@@ -93,6 +93,8 @@ def test_a_killed_task_process_loses_and_doubles_nothing(
     assert tries["file_batch"] == 2
 
 
+# The scheduler is killed with other services in test_restarts.py, too.
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_a_killed_scheduler_loses_and_doubles_nothing(
     stack: Stack, spec: MachineSpec, tmp_path: Path

@@ -22,6 +22,8 @@ def _run(stack: Stack, *dags: str) -> dict[str, str]:
     return runs
 
 
+# The tasks of the DAG are tested without Airflow in tests/jobs, too.
+@pytest.mark.nightly
 def test_airflow_scores_the_rows_of_this_machines_processes(
     stack: Stack, spec: MachineSpec, tmp_path: Path
 ) -> None:

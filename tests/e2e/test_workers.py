@@ -17,7 +17,7 @@ from presagio.stack.layout import Layout
 from tests.e2e.filing import FILING, filed_below, filing_tasks, log_of, send
 from tests.e2e.stack import Stack, eventually
 
-pytestmark = [pytest.mark.local, pytest.mark.leaves_it_stopped]
+pytestmark = [pytest.mark.local, pytest.mark.nightly, pytest.mark.leaves_it_stopped]
 # More than a round files in its first task.
 _FILES = 60
 

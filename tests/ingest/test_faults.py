@@ -19,6 +19,7 @@ from presagio.errors import PresagioError, ResourceError, StorageError
 from presagio.ingest.filing import Intake, Step, file_object
 from presagio.storage.objects import open_store
 from tests.conftest import RunningServices, eventually_connects
+from tests.extent import NIGHTLY
 from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.ingest.intake_state import KEY, State, drop, state
 
@@ -76,8 +77,8 @@ def test_a_fault_here_and_there_is_met_by_trying_again(
 @pytest.mark.parametrize(
     ("fault", "first"),
     [
-        *[("500", first) for first in range(7)],
-        *[("hang", first) for first in range(0, 7, 2)],
+        *[("500", first) for first in range(0, 7, 1 if NIGHTLY else 2)],
+        *[("hang", first) for first in range(0, 7, 2 if NIGHTLY else 3)],
         ("503", 1), ("cut", 0), ("after", 2), ("after", 6),
     ],
 )  # fmt: skip
@@ -98,7 +99,7 @@ def test_a_store_that_fails_for_good_at_any_request_loses_nothing(
     assert state(intake) == clean_run
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(5 if NIGHTLY else 2))
 def test_any_mixture_of_faults_ends_in_a_clean_run(
     intake: Intake, behind: Intake, clean_run: State, proxy: FaultyProxy, seed: int
 ) -> None:

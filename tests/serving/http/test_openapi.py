@@ -19,7 +19,7 @@ from tests.serving.conftest import Serve
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(7200)]
 
 # Before a release: SCHEMATHESIS_EXAMPLES=1000.
-_EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES") or ("200" if NIGHTLY else "5")
+_EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES") or ("200" if NIGHTLY else "2")
 
 
 def test_every_operation_keeps_to_its_document(

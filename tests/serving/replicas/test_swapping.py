@@ -31,7 +31,7 @@ _VERSION = re.compile(rb'"version":"(\d+)"')
 _REPLICA = re.compile(rb"x-presagio-replica: (\S+)")
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 # The whole of it is 30,000 requests and ten swaps, which take a minute and a half.
-_REQUESTS, _SWAPS = (30_000, 10) if NIGHTLY else (5_000, 3)
+_REQUESTS, _SWAPS = (30_000, 10) if NIGHTLY else (3_000, 2)
 # So that there is some of the processors left for those who load new versions.
 _PAUSE_S = 0.005 if NIGHTLY else 0.015
 
