@@ -47,7 +47,7 @@ _START_LIMIT_S = 240.0
 free_ports = stack_ports.free_ports
 
 # One machine is not like another: no example is slow, only the test's own time-out is.
-hypothesis_settings.register_profile("ci", deadline=None, max_examples=50)
+hypothesis_settings.register_profile("ci", deadline=None, max_examples=30)
 hypothesis_settings.register_profile("nightly", deadline=None, max_examples=1000)
 hypothesis_settings.load_profile("nightly" if NIGHTLY else "ci")
 

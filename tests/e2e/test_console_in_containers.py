@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 
 from presagio.errors import StackError
 from presagio.jobs.airflow_runs import AirflowRuns
+from presagio.settings import SCORES
 from presagio.storage.database import open_database
 from tests.e2e.chromium import Tab, chromium, needs_chromium, open_tab
 from tests.e2e.containers import ContainerStack
@@ -168,4 +170,8 @@ def test_a_new_fleet_is_added_filed_trained_and_served_from_its_page(
     assert eventually(is_started, 120)
     tab.page.get_by_text("La API responde con la versión 1.").wait_for(timeout=180_000)
     assert tab.faults() == []
+    # What was filed before there was a model is scored now.
+    settings = stack.settings.of_fleet(_FLEET)
+    scores = partial(stack.intake.store.list, settings.data_bucket, settings.place(SCORES))
+    assert eventually(lambda: [*scores()])
     assert stack.call("fleet", "remove", _FLEET).returncode == 0

@@ -21,7 +21,6 @@ from presagio.jobs.api_client import authorization
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
 from presagio.registry.writer import open_registry
-from presagio.settings import SCORES
 from tests.e2e.containers import COMMAND, REGISTRY_IMAGE, ContainerStack, docker
 from tests.e2e.stack import Stack, eventually
 from tests.readings import HEADER
@@ -111,6 +110,8 @@ def test_secrets_are_in_no_image(containers: ContainerStack) -> None:
         assert not [secret for secret in secrets if secret in found]
 
 
+# A first model is trained and served by the containers in test_console_in_containers.py, too.
+@pytest.mark.nightly
 def test_a_file_becomes_part_of_a_champion_that_predicts(
     containers: ContainerStack, spec: MachineSpec, tmp_path: Path
 ) -> None:
@@ -139,10 +140,6 @@ def test_a_file_becomes_part_of_a_champion_that_predicts(
     predicted = answer.raise_for_status().json()
     assert (predicted["response_id"], predicted["label"]) == (5, True)
     assert (predicted["model"], predicted["version"]) == ("svm_prod", version)
-    # Scored on arrival, by the champion of then.
-    scores = f"{containers.settings.place(SCORES)}date={receipt.created_at:%Y-%m-%d}/receipt-"
-    listed = partial(containers.intake.store.list, containers.settings.data_bucket)
-    assert eventually(lambda: [*listed(f"{scores}{receipt.id}-part-")])
 
 
 def test_all_stop_within_ten_seconds_and_come_back_with_everything(
@@ -291,6 +288,7 @@ def test_grafana_has_the_dashboards_and_reaches_prometheus(containers: Container
         containers.compose(*started, "rm", "--stop", "--force", "exporter", "prometheus", "grafana")
 
 
+@pytest.mark.nightly
 def test_a_backup_brings_back_what_was_lost(containers: ContainerStack, tmp_path: Path) -> None:
     containers.file_one_row(tmp_path, 101)
     champion = open_registry(containers.settings).resolve()
@@ -328,6 +326,7 @@ def _registry() -> Iterator[str]:
         docker("stop", "--time", "2", container)
 
 
+@pytest.mark.nightly
 def test_a_released_version_runs_by_its_url_and_by_its_digest(containers: ContainerStack) -> None:
     built = _inspect(containers, "inference_api")["Image"]
     with _registry() as address:
