@@ -8,12 +8,12 @@ from typing import Any
 from presagio.console import reasons
 from presagio.console.catalogue import mark
 from presagio.console.presentation import Presentation
+from presagio.console.series_view import Times
 from presagio.console.wording import write_all
 from presagio.inference.diagnosis_words import describe, title_of
 from presagio.machine.limits import distances_of
 from presagio.machine.shown_units import ShownUnits
 from presagio.machine.spec import MachineSpec
-from presagio.machine.titles import title_in
 
 _MOST_FAULTS = 5
 # The score is the log odds of the probability, as far as an artifact's parity bound goes.
@@ -69,22 +69,14 @@ def outcome(show: Presentation, spec: MachineSpec, answer: Mapping[str, Any]) ->
     label = bool(answer["label"])
     sentences = words.all if label else (*words.limits, *words.reasons)
     life, remaining = answer.get("remaining_life") or {}, ""
-    if life.get("value") is not None:
-        remaining = f"{show.significant(float(life['value']))} {_unit(show, spec, life)}".strip()
+    if life.get("value") is not None and spec.time is not None:
+        remaining = f"{show.significant(float(life['value']))} {Times(show, spec.time).day}"
     return Outcome(
         label, float(answer["probability"]), _share_of(answer), str(answer["version"]),
         str(answer["model"]), bool(answer.get("degraded")), titles(diagnosis.get("mode")),
         remaining, tuple(write_all(show, sentences)),
         tuple(_limits(show, spec, units, diagnosis.get("limits") or ())),
     )  # fmt: skip
-
-
-def _unit(show: Presentation, spec: MachineSpec, life: Mapping[str, Any]) -> str:
-    """Return what the time left is counted in."""
-    unit = str(life.get("unit", ""))
-    if spec.time is not None and unit == spec.time.name:
-        return title_in(spec.time.title or unit, show.catalogue.language)
-    return show.catalogue.gettext(unit)
 
 
 def _limits(
