@@ -213,6 +213,7 @@ def _in_flight(containers: ContainerStack) -> int:
     return sum(":1F40 " in line[:28] and " 01 " in line[28:46] for line in told.splitlines())
 
 
+@pytest.mark.nightly
 def test_prometheus_gets_every_figure_and_takes_the_rules(
     containers: ContainerStack, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import polars as pl
+import pytest
 
 from presagio.ingest.upload import upload, wait_for_receipt
 from presagio.jobs.api_client import authorization
@@ -65,6 +66,8 @@ def test_new_rows_train_a_judged_challenger_and_the_api_is_told(
     assert why == "Nothing was trained: 0 labelled rows new, 1 wanted."
 
 
+# Of drives it is watched in test_fleets.py.
+@pytest.mark.nightly
 def test_drift_is_said_once_and_does_not_fail_the_run(
     stack: Stack, spec: MachineSpec, tmp_path: Path
 ) -> None:
