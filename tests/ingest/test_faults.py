@@ -147,6 +147,7 @@ def test_postgres_killed_at_any_step_loses_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not NIGHTLY, reason="each restart waits for longer: nightly")
 def test_postgres_killed_again_and_again_during_commits_loses_nothing(
     intake: Intake, services: RunningServices, clean_run: State
 ) -> None:
