@@ -176,8 +176,15 @@ def test_a_service_stops_when_told_within_ten_seconds_and_alone(
 
 @pytest.mark.parametrize(
     "names",
-    [("inference_api",), tuple(name for name in _RUNNING if name != "inference_api")],
-    ids=["api", "all but the api"],
+    [
+        pytest.param(("inference_api",), id="api"),
+        # With each change all are stopped and started again: that is another test.
+        pytest.param(
+            tuple(name for name in _RUNNING if name != "inference_api"),
+            id="all but the api",
+            marks=pytest.mark.nightly,
+        ),
+    ],
 )
 def test_killed_containers_come_back_with_nothing_lost(
     containers: ContainerStack, names: tuple[str, ...], tmp_path: Path
