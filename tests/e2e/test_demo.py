@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -49,5 +50,8 @@ def test_engines_age_until_one_fails_and_what_was_filed_is_learned_from(stack: S
         assert (outcomes["failures"], outcomes["caught"]) == (number, number)
         learned = _named(events, "trained")[-1]["decision"]
         assert learned["kind"] in {"promotion", "refusal"}
-        page = httpx.get(_named(events, "addresses")[0]["unit"], follow_redirects=True)
-        assert page.status_code == 200
+        # Who opens the page that is named last is asked to sign in, and goes on there.
+        unit = _named(events, "addresses")[0]["unit"]
+        page = httpx.get(unit)
+        assert page.status_code == httpx.codes.UNAUTHORIZED
+        assert f'name="back" value="{urlsplit(unit).path}"' in page.text
