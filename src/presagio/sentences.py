@@ -149,9 +149,9 @@ def either(names: Sequence[str]) -> Value:
     return found
 
 
-_KINDS: dict[str, type[Measured | Points | Share | Count | Number | Code | English]] = {
+_KINDS: dict[str, type[Measured | Points | Share | Count | Number | Code | Moment | English]] = {
     "measured": Measured, "points": Points, "share": Share, "count": Count, "number": Number,
-    "code": Code, "english": English,
+    "code": Code, "moment": Moment, "english": English,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -170,10 +170,9 @@ def _value_json(value: Value) -> object:
             return {"kind": "listed", "parts": [*map(_value_json, parts)], "between": between}
         case str():
             return value.replace("\0", "\ufffd")
-        case Moment(written):
-            return {"kind": "moment", "written": written.replace("\0", "\ufffd")}
-        case English(words):
-            return {"kind": "english", "words": words.replace("\0", "\ufffd")}
+        case Moment() | English():
+            texts = {name: _value_json(text) for name, text in vars(value).items()}
+            return {"kind": _NAMES[type(value)], **texts}
         case _:
             return {"kind": _NAMES[type(value)], **vars(value)}
 
@@ -202,6 +201,6 @@ def _read(found: Any) -> Value:
         raise ValueError("more decimals than anybody reads")
     if found["kind"] == "listed":
         return Listed(tuple(map(_read, fields["parts"])), str(fields["between"]))
-    if found["kind"] == "moment":
-        return Moment(str(fields["written"]))
+    if found["kind"] in ("moment", "english"):
+        fields = {name: str(text) for name, text in fields.items()}
     return _KINDS[found["kind"]](**fields)

@@ -46,14 +46,6 @@ def _file(stack: Stack, fleet: str, path: Path, body: bytes) -> dict[str, Any]:
     return dict(json.loads(done.stdout)["receipt"])
 
 
-def _run(stack: Stack, *dags: str, conf: dict[str, Any] | None = None) -> None:
-    """Run DAGs beside each other, and see them succeed."""
-    runs = {dag: stack.run_dag(dag, conf) for dag in dags}
-    for dag, run in runs.items():
-        assert eventually(lambda dag=dag, run=run: stack.ends(dag, run), 300)  # type: ignore[misc]
-        assert stack.run_state(run, dag) == "success", stack.task_states(dag, run)
-
-
 def _served(stack: Stack, fleet: str) -> tuple[str, str]:
     state = _ask(stack, "GET", f"/fleets/{fleet}").raise_for_status().json()
     return state["model"], state["version"]
@@ -71,7 +63,7 @@ def further_days(stack: Stack, tmp_path: Path) -> pl.DataFrame:
         assert (filed["fleet"], filed["processed_key"]) == ("drives", "processed/drives/days.csv")
         assert filed["rows_processed"] == half
         # By its own DAG.
-        _run(stack, "train_champion_drives", conf={"min_new_rows": 1})
+        stack.succeed("train_champion_drives", conf={"min_new_rows": 1})
         assert eventually(lambda: _served(stack, "drives") == ("svm_drives", "1"), limit_s=30)
     return days[half:]
 
@@ -86,7 +78,7 @@ def test_drives_and_the_default_machine_are_served_side_by_side(
 
     warm = further_days.with_columns(pl.col("smart_194_raw") + 15)
     _file(stack, "drives", tmp_path / "warm.csv", warm.write_csv().encode())
-    _run(stack, "monitor_drift_drives")
+    stack.succeed("monitor_drift_drives")
     drift = json.loads(stack.call("drift", "--fleet", "drives", "--json").stdout)
     assert "smart_194_raw" in drift["drifted"]
     assert drift["page"].startswith("monitoring/drives/drift-")
@@ -100,7 +92,7 @@ def test_drives_and_the_default_machine_are_served_side_by_side(
     assert back.returncode == 0, back.stderr
     assert eventually(lambda: _served(stack, "drives")[1] == "1", limit_s=30)
 
-    _run(stack, "ingest_verify_drives", "ingest_verify", conf={"repair": False})
+    stack.succeed("ingest_verify_drives", "ingest_verify", conf={"repair": False})
     # Nothing of it has touched the default fleet.
     assert stack.ready()["version"] == before
     assert all(decision["model"] == "svm_prod" for decision in stack.decisions())
@@ -182,7 +174,7 @@ def test_a_fleet_is_added_to_the_running_stack(stack: Stack, tmp_path: Path) -> 
     stack.read_dag_files("csv_file_watcher", "train_champion")
     filed = _file(stack, "fans", tmp_path / "fans.csv", pump_csv(1200))
     assert filed["processed_key"] == "processed/fans/fans.csv"
-    _run(stack, "train_champion_fans", conf={"min_new_rows": 1})
+    stack.succeed("train_champion_fans", conf={"min_new_rows": 1})
     assert eventually(lambda: _served(stack, "fans") == ("svm_fans", "1"), limit_s=30)
     assert _predict(stack, "/fleets/fans", reading).json()["model"] == "svm_fans"
     with stack.airflow() as airflow:

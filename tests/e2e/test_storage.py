@@ -10,16 +10,7 @@ from polars.testing import assert_frame_equal
 
 from presagio.machine.simulation import simulate
 from presagio.machine.spec import MachineSpec
-from tests.e2e.stack import Stack, eventually
-
-
-def _run(stack: Stack, *dags: str) -> dict[str, str]:
-    """Run DAGs beside each other, which takes half the time; return their runs."""
-    runs = {dag: stack.run_dag(dag) for dag in dags}
-    for dag, run in runs.items():
-        assert eventually(lambda dag=dag, run=run: stack.ends(dag, run), 120)  # type: ignore[misc]
-        assert stack.run_state(run, dag) == "success"
-    return runs
+from tests.e2e.stack import Stack
 
 
 # The tasks of the DAG are tested without Airflow in tests/jobs, too.
@@ -55,7 +46,7 @@ def test_airflow_scores_the_rows_of_this_machines_processes(
 @pytest.mark.containers
 @pytest.mark.nightly
 def test_the_dags_that_look_after_what_is_stored_run(stack: Stack) -> None:
-    _run(stack, "compact", "retention")
+    stack.succeed("compact", "retention", limit_s=120)
 
 
 @pytest.mark.local
@@ -68,7 +59,7 @@ def test_the_dags_that_look_after_what_is_stored_clean_what_airflow_keeps_from_i
     with engine.begin() as connection:
         days = "SELECT now() - i * interval '20 days', 'test' FROM generate_series(0, 3) AS i"
         connection.execute(sa.text(f"INSERT INTO log (dttm, event) {days}"))
-    runs = _run(stack, "compact", "retention")
+    runs = stack.succeed("compact", "retention", limit_s=120)
     states = stack.task_states("retention", runs["retention"])
     assert states == {"remove": "success", "clean_databases": "success"}
     with engine.connect() as connection:
